@@ -1,0 +1,301 @@
+//! The JSON that leaves the server, as `design.md` 7.0 fixes it. Fields may be added, not renamed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Arm, ExperimentId, RunId, RunState, ShareSlug, Task,
+    alignment::AlignmentValue,
+    backbone::Backbone,
+    dataset::DatasetManifest,
+    event::{LeftOut, Phase},
+    experiment::ExperimentSpec,
+    leaderboard::Row,
+    report::{CaseScore, LoadReport},
+    run::Failure,
+    training::TrainingSpec,
+};
+
+/// A run, as lists and its page show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunView {
+    pub id: RunId,
+    pub state: RunState,
+    pub backbone: String,
+    pub task: Task,
+    pub arm: Arm,
+    pub seed: u64,
+    pub dataset: String,
+    /// Whether the data set is computed phantoms.
+    pub synthetic: bool,
+    pub experiment: Option<ExperimentId>,
+    /// 0 to 1.
+    pub progress: f64,
+    /// Seconds left, where the worker can tell.
+    pub eta_s: Option<f64>,
+    /// What the worker is doing.
+    pub phase: Option<Phase>,
+    /// The device in words; what was asked for until the worker has started.
+    pub device: String,
+    /// Latest value of each `split/metric`.
+    pub metrics: BTreeMap<String, f64>,
+    /// The test result; none until the run has succeeded.
+    pub primary: Option<Primary>,
+    /// Why it failed or was lost; cleared when it succeeds.
+    pub failure: Option<Failure>,
+    pub training: TrainingSpec,
+    pub created_ms: i64,
+    pub started_ms: Option<i64>,
+    pub finished_ms: Option<i64>,
+    /// When the worker was last heard.
+    pub heartbeat_ms: Option<i64>,
+    /// How often a worker was started for this run.
+    pub attempts: u32,
+    /// Position in the queue, 1 = next; none unless queued.
+    pub queue_position: Option<u32>,
+}
+
+/// A run's ranking result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Primary {
+    pub name: String,
+    pub value: f64,
+    /// `higher` or `lower`.
+    pub direction: crate::Direction,
+}
+
+/// Everything that only the run's own page needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunDetail {
+    #[serde(flatten)]
+    pub run: RunView,
+    pub parameters: Option<u64>,
+    pub total_epochs: Option<u32>,
+    pub total_steps: Option<u64>,
+    pub load_report: Option<LoadReport>,
+    pub left_out: Vec<LeftOut>,
+    pub previews: Vec<PreviewView>,
+    /// Names that `metrics?name=` knows for this run.
+    pub metric_names: Vec<String>,
+    pub code_version: String,
+    pub dataset_hash: String,
+    pub checkpoint_hash: Option<String>,
+    pub seconds: Option<f64>,
+    pub peak_memory_bytes: Option<u64>,
+    /// Seq of the last recorded event: where a live stream goes on.
+    pub last_seq: u64,
+}
+
+/// A preview picture, served at `/runs/{id}/previews/{file}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PreviewView {
+    pub epoch: f64,
+    pub case_id: String,
+    pub file: String,
+    pub caption: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunList {
+    pub runs: Vec<RunView>,
+    /// Pass as `cursor` for the next page; none on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A curve: `[step, epoch, t_ms, value]` a point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MetricSeries {
+    pub name: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<f64>>))]
+    pub points: Vec<(u64, f64, i64, f64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AlignmentView {
+    /// Layers, first to last.
+    pub layers: Vec<String>,
+    pub kernel: String,
+    /// Bandwidth by layer, in the order of `layers`.
+    pub bandwidth: Vec<f64>,
+    pub estimator: String,
+    pub n: u32,
+    pub values: Vec<AlignmentValue>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CaseScores {
+    pub cases: Vec<CaseScore>,
+}
+
+/// What starting an experiment answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExperimentCreated {
+    pub id: ExperimentId,
+    pub runs: Vec<CreatedRun>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CreatedRun {
+    pub id: RunId,
+    pub backbone: String,
+    pub task: Task,
+    pub arm: Arm,
+    pub seed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExperimentView {
+    pub id: ExperimentId,
+    pub name: String,
+    pub spec: ExperimentSpec,
+    pub created_ms: i64,
+    pub runs: Vec<RunView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExperimentList {
+    pub experiments: Vec<ExperimentSummary>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExperimentSummary {
+    pub id: ExperimentId,
+    pub name: String,
+    pub created_ms: i64,
+    pub runs: u32,
+    pub finished: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LeaderboardView {
+    pub rows: Vec<Row>,
+    /// Runs that are not on the board, by state: stated beside every claim.
+    pub not_shown: BTreeMap<String, u32>,
+}
+
+/// A backbone with its use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackboneView {
+    #[serde(flatten)]
+    pub backbone: Backbone,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackboneList {
+    pub backbones: Vec<BackboneView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DatasetList {
+    pub datasets: Vec<DatasetManifest>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TaskView {
+    pub name: Task,
+    pub label: String,
+    pub help: String,
+    pub primary: String,
+    pub direction: crate::Direction,
+    pub unit: String,
+    pub metrics: Vec<String>,
+    pub baselines: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TaskList {
+    pub tasks: Vec<TaskView>,
+}
+
+/// What a shared link keeps of a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShareRequest {
+    pub runs: Vec<RunId>,
+    /// The compare page's query fields, e.g. `{"x": "step", "metric": "val/dice"}`.
+    #[serde(default)]
+    pub view: BTreeMap<String, String>,
+    /// Whether the link keeps its data as it is now.
+    #[serde(default)]
+    pub frozen: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShareCreated {
+    pub slug: ShareSlug,
+}
+
+/// A shared comparison as stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShareView {
+    pub slug: ShareSlug,
+    pub schema: u32,
+    pub frozen: bool,
+    pub created_ms: i64,
+    pub view: BTreeMap<String, String>,
+    pub runs: Vec<RunId>,
+    /// The data as it was; none for a live link.
+    pub data: Option<CompareData>,
+    /// BLAKE3 of the data; none for a live link.
+    pub content_hash: Option<String>,
+}
+
+/// Everything that a comparison draws.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CompareData {
+    pub runs: Vec<RunView>,
+    /// Curves by run, in the order of `runs`.
+    pub series: Vec<Vec<MetricSeries>>,
+    pub cases: Vec<Vec<CaseScore>>,
+    pub alignment: Vec<Option<AlignmentView>>,
+    pub previews: Vec<Vec<PreviewView>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Health {
+    pub status: String,
+    pub version: String,
+    pub device: String,
+    pub queued: u32,
+    pub running: u32,
+}
+
+/// RFC 9457 problem document.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Problem {
+    #[serde(rename = "type")]
+    pub type_: String,
+    pub title: String,
+    pub status: u16,
+    pub detail: String,
+    /// Stable and machine-readable: `not-found`, `invalid`, `conflict`, `unauthorized`, ...
+    pub kind: String,
+    /// Messages by form field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, String>,
+}

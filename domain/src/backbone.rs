@@ -1,0 +1,73 @@
+//! Backbones: named architectures and where their weights come from.
+
+use serde::{Deserialize, Serialize};
+
+/// Architecture family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// 3-D ConvNeXt-V2 (ProFound).
+    ProfoundConv,
+    /// 2.5-D DINOv2 vision transformer with registers (ProViCNet).
+    Provicnet,
+    /// Residual 3-D U-Net, the specialist.
+    Unet,
+}
+
+impl Family {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Family::ProfoundConv => "profound-conv",
+            Family::Provicnet => "provicnet",
+            Family::Unet => "unet",
+        }
+    }
+
+    /// The name on pages.
+    pub fn label(self) -> &'static str {
+        match self {
+            Family::ProfoundConv => "ProFound (3-D ConvNeXt-V2)",
+            Family::Provicnet => "ProViCNet (2.5-D ViT)",
+            Family::Unet => "Residual 3-D U-Net",
+        }
+    }
+}
+
+/// A backbone that runs can start from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Backbone {
+    /// Unique name, e.g. `provicnet-mini`.
+    pub name: String,
+    pub family: Family,
+    /// One line for people.
+    pub summary: String,
+    /// Number of encoder parameters.
+    pub parameters: u64,
+    /// Whether a pre-trained checkpoint is at hand.
+    pub pretrained: bool,
+    /// Pre-training objective, `mae` or `patch-contrast`; none for the specialist.
+    pub objective: Option<String>,
+    /// What the checkpoint was pre-trained on, in words.
+    pub pretraining_data: Option<String>,
+    /// BLAKE3 hash of the checkpoint file.
+    pub checkpoint_hash: Option<String>,
+    /// Whether the pre-training data is synthetic.
+    pub synthetic: bool,
+}
+
+/// The specialist's name, as in `run.backbone`.
+pub const SPECIALIST: &str = "unet";
+
+/// Longest accepted backbone or data set name.
+pub const NAME_MAX: usize = 64;
+
+/// Whether `name` may name a backbone or a data set: 1 to 64 characters from a-z, A-Z, 0-9,
+/// `-`, `_` and `.`, not starting with a dot (it becomes a folder name).
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_MAX
+        && !name.starts_with('.')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}

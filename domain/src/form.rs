@@ -1,0 +1,284 @@
+//! The new-experiment form: text fields as they travel in a URL or a posted form, parsed by
+//! the same code in the browser and on the server.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Arm, Overrides, Task, api::BackboneView, backbone::SPECIALIST, dataset::DatasetManifest,
+    experiment::ExperimentSpec,
+};
+
+/// Field name to message.
+pub type FieldErrors = BTreeMap<String, String>;
+
+/// The form's fields; lists are what the checked boxes send, the rest is text as typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExperimentForm {
+    pub name: String,
+    pub backbones: Vec<String>,
+    pub tasks: Vec<String>,
+    pub arms: Vec<String>,
+    pub dataset: String,
+    pub seeds: String,
+    pub epochs: String,
+    pub batch_size: String,
+    pub samples_per_case: String,
+    pub lr: String,
+    pub weight_decay: String,
+    pub warmup_epochs: String,
+    pub clip_norm: String,
+}
+
+impl ExperimentForm {
+    /// Reads the fields from key-value pairs of a query or a posted form; a key may come several
+    /// times, and unknown keys are ignored.
+    pub fn from_pairs<K: AsRef<str>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut form = Self::default();
+        for (key, value) in pairs {
+            let value: String = value.into();
+            match key.as_ref() {
+                "backbones" => form.backbones.push(value),
+                "tasks" => form.tasks.push(value),
+                "arms" => form.arms.push(value),
+                other => {
+                    if let Some(field) = form.text_mut(other) {
+                        *field = value;
+                    }
+                }
+            }
+        }
+        form
+    }
+
+    /// The fields as key-value pairs, empty ones left out: the form's state in a URL.
+    pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = Vec::new();
+        for (key, list) in [("backbones", &self.backbones), ("tasks", &self.tasks), ("arms", &self.arms)] {
+            pairs.extend(list.iter().map(|v| (key, v.clone())));
+        }
+        for key in Self::TEXT_FIELDS {
+            if let Some(value) = self.clone().text_mut(key).filter(|v| !v.is_empty()) {
+                pairs.push((key, value.clone()));
+            }
+        }
+        pairs
+    }
+
+    /// Names of the fields that hold one text.
+    pub const TEXT_FIELDS: [&'static str; 10] = [
+        "name",
+        "dataset",
+        "seeds",
+        "epochs",
+        "batch_size",
+        "samples_per_case",
+        "lr",
+        "weight_decay",
+        "warmup_epochs",
+        "clip_norm",
+    ];
+
+    fn text_mut(&mut self, key: &str) -> Option<&mut String> {
+        Some(match key {
+            "name" => &mut self.name,
+            "dataset" => &mut self.dataset,
+            "seeds" => &mut self.seeds,
+            "epochs" => &mut self.epochs,
+            "batch_size" => &mut self.batch_size,
+            "samples_per_case" => &mut self.samples_per_case,
+            "lr" => &mut self.lr,
+            "weight_decay" => &mut self.weight_decay,
+            "warmup_epochs" => &mut self.warmup_epochs,
+            "clip_norm" => &mut self.clip_norm,
+            _ => return None,
+        })
+    }
+
+    /// What the form shows when it is opened.
+    pub fn initial(dataset: &str) -> Self {
+        Self {
+            backbones: vec!["profound-conv-mini".into(), "provicnet-mini".into()],
+            tasks: vec![Task::Segmentation.as_str().into()],
+            arms: Arm::ALL.iter().map(|a| a.as_str().to_owned()).collect(),
+            dataset: dataset.into(),
+            seeds: "0".into(),
+            ..Self::default()
+        }
+    }
+
+    /// Parses the fields.
+    ///
+    /// # Errors
+    /// Messages by field, for all fields that are wrong on their own.
+    pub fn parse(&self) -> Result<ExperimentSpec, FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let mut tasks = Vec::new();
+        for text in &self.tasks {
+            match text.parse::<Task>() {
+                Ok(task) => tasks.push(task),
+                Err(e) => drop(errors.insert("tasks".into(), e)),
+            }
+        }
+        let mut arms = Vec::new();
+        for text in &self.arms {
+            match text.parse::<Arm>() {
+                Ok(arm) => arms.push(arm),
+                Err(e) => drop(errors.insert("arms".into(), e)),
+            }
+        }
+        let seeds = parse_seeds(&self.seeds).unwrap_or_else(|e| {
+            errors.insert("seeds".into(), e);
+            Vec::new()
+        });
+        let epochs = match self.epochs.trim() {
+            "" => None,
+            text => text.parse::<u32>().map(Some).unwrap_or_else(|_| {
+                errors.insert("epochs".into(), format!("{text:?} is not a whole number."));
+                None
+            }),
+        };
+        let mut overrides = Overrides::default();
+        for key in Overrides::KEYS {
+            let text = self.clone().text_mut(key).cloned().unwrap_or_default();
+            if let Err(e) = overrides.set(key, &text) {
+                errors.insert(key.into(), e);
+            }
+        }
+        let spec = ExperimentSpec {
+            name: self.name.trim().to_owned(),
+            backbones: self.backbones.clone(),
+            tasks,
+            arms,
+            dataset: self.dataset.trim().to_owned(),
+            seeds,
+            epochs,
+            overrides,
+        };
+        for (field, message) in spec.errors() {
+            errors.entry(field).or_insert(message);
+        }
+        if errors.is_empty() { Ok(spec) } else { Err(errors) }
+    }
+}
+
+/// Parses `0, 1, 2` or `0-4` or a mix of both; at most 1000 seeds.
+///
+/// # Errors
+/// A message that quotes the part that is no seed.
+pub fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
+    let mut seeds = Vec::new();
+    for part in text.split([',', ' ', ';']).map(str::trim).filter(|p| !p.is_empty()) {
+        let bad = || format!("{part:?} is not a seed: write whole numbers like 0, 1, 2 or a range like 0-4.");
+        let (low, high) = match part.split_once('-') {
+            Some((a, b)) => (a.trim().parse().map_err(|_| bad())?, b.trim().parse().map_err(|_| bad())?),
+            None => {
+                let seed: u64 = part.parse().map_err(|_| bad())?;
+                (seed, seed)
+            }
+        };
+        if high < low || high - low >= 1000 || seeds.len() >= 1000 {
+            return Err(format!("{part:?} is not a usable range: at most 1000 seeds, lower end first."));
+        }
+        for seed in low..=high {
+            if !seeds.contains(&seed) {
+                seeds.push(seed);
+            }
+        }
+    }
+    Ok(seeds)
+}
+
+/// Checks a well-formed specification against what the server has.
+pub fn check_against(
+    spec: &ExperimentSpec,
+    backbones: &[BackboneView],
+    datasets: &[DatasetManifest],
+) -> FieldErrors {
+    let mut errors = spec.errors();
+    for name in spec.backbones.iter().filter(|n| *n != SPECIALIST) {
+        match backbones.iter().find(|b| b.backbone.name == *name) {
+            None => {
+                let known: Vec<_> = backbones.iter().map(|b| b.backbone.name.as_str()).collect();
+                errors.insert(
+                    "backbones".into(),
+                    format!("Unknown backbone {name:?}; known are {}.", known.join(", ")),
+                );
+            }
+            Some(b) if spec.arms.contains(&Arm::Pretrained) && !b.backbone.pretrained => {
+                errors.insert(
+                    "backbones".into(),
+                    format!("{name} has no pre-trained checkpoint; leave the pre-trained arm out."),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    match datasets.iter().find(|d| d.name == spec.dataset) {
+        None => {
+            let known: Vec<_> = datasets.iter().map(|d| d.name.as_str()).collect();
+            let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+            errors
+                .entry("dataset".into())
+                .or_insert(format!("Unknown data set {:?}; known are: {known}.", spec.dataset));
+        }
+        Some(dataset) => {
+            for task in &spec.tasks {
+                if let Some(problem) = dataset.task_problem(*task) {
+                    errors.entry("tasks".into()).or_insert(problem);
+                }
+            }
+        }
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_good_form_parses() {
+        let mut form = ExperimentForm::initial("phantom");
+        form.seeds = "0-2, 7".into();
+        form.lr = "3e-4".into();
+        form.epochs = "3".into();
+        let spec = form.parse().unwrap();
+        assert_eq!(spec.seeds, [0, 1, 2, 7]);
+        assert_eq!(spec.overrides.lr, Some(3e-4));
+        assert_eq!(spec.epochs, Some(3));
+    }
+
+    #[test]
+    fn every_wrong_field_gets_its_own_message() {
+        let form = ExperimentForm {
+            seeds: "x".into(),
+            epochs: "0".into(),
+            lr: "fast".into(),
+            arms: vec!["sideways".into()],
+            ..ExperimentForm::default()
+        };
+        let errors = form.parse().unwrap_err();
+        for field in ["seeds", "epochs", "lr", "arms", "tasks", "dataset", "backbones"] {
+            assert!(errors.contains_key(field), "{field}: {errors:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(seeds in ".{0,40}", lr in ".{0,12}", epochs in ".{0,12}") {
+            let form = ExperimentForm { seeds, lr, epochs, ..ExperimentForm::initial("phantom") };
+            if let Ok(spec) = form.parse() {
+                prop_assert!(!spec.seeds.is_empty() && spec.plan().len() <= crate::experiment::RUNS_MAX);
+            }
+        }
+
+        #[test]
+        fn pairs_go_round(name in "[a-z &=+%]{0,12}", seeds in "[0-9, -]{0,12}") {
+            let form = ExperimentForm { name, seeds, ..ExperimentForm::initial("phantom") };
+            prop_assert_eq!(ExperimentForm::from_pairs(form.to_pairs()), form);
+        }
+    }
+}

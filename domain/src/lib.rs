@@ -1,0 +1,29 @@
+//! Pure data and rules of Transferscope, shared by the browser, the server and the worker.
+//!
+//! No I/O, no async, no clock, no randomness: everything here builds for `wasm32` and is the
+//! same on both sides. Start reading at [`run`] (what is asked for and what is stored),
+//! [`event`] (everything that a run can say) and [`api`] (the JSON that leaves the server).
+
+pub mod alignment;
+pub mod api;
+pub mod arm;
+pub mod backbone;
+pub mod dataset;
+pub mod event;
+pub mod experiment;
+pub mod form;
+pub mod ids;
+pub mod leaderboard;
+pub mod metric;
+pub mod report;
+pub mod run;
+pub mod task;
+pub mod training;
+
+pub use arm::Arm;
+pub use backbone::{Backbone, Family};
+pub use ids::{ExperimentId, RunId, ShareSlug};
+pub use metric::{Direction, MetricKind};
+pub use run::{RunRequest, RunState};
+pub use task::Task;
+pub use training::{Overrides, TrainingSpec};

@@ -1,0 +1,230 @@
+//! Metrics: name, unit, direction, range.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    Higher,
+    Lower,
+}
+
+impl Direction {
+    /// Whether `a` is better than `b`; never true for a NaN.
+    pub fn better(self, a: f64, b: f64) -> bool {
+        match self {
+            Direction::Higher => a > b,
+            Direction::Lower => a < b,
+        }
+    }
+
+    /// +1 where higher is better, -1 where lower is.
+    pub fn sign(self) -> f64 {
+        match self {
+            Direction::Higher => 1.0,
+            Direction::Lower => -1.0,
+        }
+    }
+
+    /// For column heads: an arrow and words for screen readers.
+    pub fn label(self) -> &'static str {
+        match self {
+            Direction::Higher => "higher is better",
+            Direction::Lower => "lower is better",
+        }
+    }
+
+    /// `"higher"` or `"lower"`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::Higher => "higher",
+            Direction::Lower => "lower",
+        }
+    }
+}
+
+/// Part of the data that a value belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    Train,
+    Val,
+    Test,
+}
+
+impl Split {
+    pub const ALL: [Split; 3] = [Split::Train, Split::Val, Split::Test];
+
+    /// `"train"`, `"val"`, `"test"`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Val => "val",
+            Split::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a metric measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MetricKind {
+    /// The training objective of the task, without unit.
+    Loss,
+    /// Dice coefficient, mean over foreground classes and cases, 0 to 1.
+    Dice,
+    /// Peak signal-to-noise ratio in dB for the case's data range.
+    PsnrDb,
+    /// Structural similarity, 11^3 Gaussian window with sigma 1.5, up to 1.
+    Ssim,
+    /// Normalised mean squared error: sum (y - x)^2 / sum x^2.
+    Nmse,
+    /// Learning rate of the step.
+    Lr,
+    /// Norm of all gradients together before clipping.
+    GradNorm,
+    /// Wall time of one optimiser step in milliseconds.
+    StepMs,
+}
+
+impl MetricKind {
+    pub const ALL: [MetricKind; 8] = [
+        MetricKind::Loss,
+        MetricKind::Dice,
+        MetricKind::PsnrDb,
+        MetricKind::Ssim,
+        MetricKind::Nmse,
+        MetricKind::Lr,
+        MetricKind::GradNorm,
+        MetricKind::StepMs,
+    ];
+
+    /// The name in `split/metric`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MetricKind::Loss => "loss",
+            MetricKind::Dice => "dice",
+            MetricKind::PsnrDb => "psnr_db",
+            MetricKind::Ssim => "ssim",
+            MetricKind::Nmse => "nmse",
+            MetricKind::Lr => "lr",
+            MetricKind::GradNorm => "grad_norm",
+            MetricKind::StepMs => "step_ms",
+        }
+    }
+
+    /// The name on pages, without unit.
+    pub fn label(self) -> &'static str {
+        match self {
+            MetricKind::Loss => "Loss",
+            MetricKind::Dice => "Dice",
+            MetricKind::PsnrDb => "PSNR",
+            MetricKind::Ssim => "SSIM",
+            MetricKind::Nmse => "NMSE",
+            MetricKind::Lr => "Learning rate",
+            MetricKind::GradNorm => "Gradient norm",
+            MetricKind::StepMs => "Step time",
+        }
+    }
+
+    /// The unit, empty where there is none.
+    pub fn unit(self) -> &'static str {
+        match self {
+            MetricKind::PsnrDb => "dB",
+            MetricKind::StepMs => "ms",
+            MetricKind::Loss
+            | MetricKind::Dice
+            | MetricKind::Ssim
+            | MetricKind::Nmse
+            | MetricKind::Lr
+            | MetricKind::GradNorm => "",
+        }
+    }
+
+    /// Which way is better.
+    pub fn direction(self) -> Direction {
+        match self {
+            MetricKind::Dice | MetricKind::PsnrDb | MetricKind::Ssim => Direction::Higher,
+            MetricKind::Loss
+            | MetricKind::Nmse
+            | MetricKind::Lr
+            | MetricKind::GradNorm
+            | MetricKind::StepMs => Direction::Lower,
+        }
+    }
+
+    /// Decimal places on pages.
+    pub fn decimals(self) -> usize {
+        match self {
+            MetricKind::PsnrDb => 2,
+            MetricKind::StepMs => 0,
+            MetricKind::Lr => 6,
+            MetricKind::Loss
+            | MetricKind::Dice
+            | MetricKind::Ssim
+            | MetricKind::Nmse
+            | MetricKind::GradNorm => 4,
+        }
+    }
+
+    /// `split/metric`, the name under which values are stored and asked for.
+    pub fn name(self, split: Split) -> String {
+        format!("{split}/{}", self.as_str())
+    }
+
+    /// `split/metric@baseline`: the score of a trivial method on the same cases.
+    pub fn baseline_name(self, split: Split, baseline: &str) -> String {
+        format!("{split}/{}@{baseline}", self.as_str())
+    }
+
+    /// The metric of a full name such as `val/dice` or `test/psnr_db@bicubic`; class-wise names
+    /// such as `test/dice.peripheral` belong to their metric too.
+    pub fn of_name(name: &str) -> Option<MetricKind> {
+        let (_, rest) = name.split_once('/')?;
+        let rest = rest.split(['@', '.']).next()?;
+        rest.parse().ok()
+    }
+}
+
+impl fmt::Display for MetricKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for MetricKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        MetricKind::ALL
+            .into_iter()
+            .find(|m| m.as_str() == text)
+            .ok_or_else(|| format!("unknown metric {text:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_round() {
+        for kind in MetricKind::ALL {
+            assert_eq!(MetricKind::of_name(&kind.name(Split::Val)), Some(kind));
+            assert_eq!(MetricKind::of_name(&kind.baseline_name(Split::Test, "bicubic")), Some(kind));
+        }
+        assert_eq!(MetricKind::of_name("test/dice.peripheral"), Some(MetricKind::Dice));
+        assert_eq!(MetricKind::of_name("nonsense"), None);
+    }
+}

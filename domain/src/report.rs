@@ -1,0 +1,55 @@
+//! `report.json`: what a finished run leaves behind.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{alignment::AlignmentValue, event::LeftOut, run::RunRequest};
+
+/// What loading a checkpoint did and did not fill; all lists hold tensor names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoadReport {
+    pub source: String,
+    pub applied: Vec<String>,
+    /// Model tensors that the file does not have.
+    pub missing: Vec<String>,
+    /// Tensors of the file that the model does not have.
+    pub unused: Vec<String>,
+    /// Tensors that were resized to fit, e.g. position tables.
+    pub reshaped: Vec<String>,
+}
+
+/// Scores of one test case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CaseScore {
+    pub case_id: String,
+    pub patient_id: String,
+    /// `val` or `test`.
+    pub split: String,
+    /// Metric (without split; baselines as `psnr_db@bicubic`) to value; absent where undefined.
+    pub scores: BTreeMap<String, f64>,
+}
+
+/// The whole result of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunReport {
+    pub schema: u32,
+    pub request: RunRequest,
+    pub device: String,
+    pub parameters: u64,
+    /// `split/metric` to value: the last validation values and the test values of the best
+    /// checkpoint, with baselines.
+    pub metrics: BTreeMap<String, f64>,
+    /// Epoch whose checkpoint was tested.
+    pub best_epoch: f64,
+    pub cases: Vec<CaseScore>,
+    pub alignment: Vec<AlignmentValue>,
+    pub load_report: Option<LoadReport>,
+    pub left_out: Vec<LeftOut>,
+    pub seconds: f64,
+    pub peak_memory_bytes: u64,
+    pub synthetic_data: bool,
+}

@@ -1,0 +1,182 @@
+//! How a run is trained: defaults, and what a request may change.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{backbone::Family, task::Task};
+
+/// Everything that decides a training, after defaults and overrides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TrainingSpec {
+    pub epochs: u32,
+    /// Samples (crops of a volume, or slices) in one optimiser step.
+    pub batch_size: u32,
+    /// Crops (3-D families) or slices (2.5-D) drawn from each training case in one epoch.
+    pub samples_per_case: u32,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Decoupled weight decay on tensors of rank 2 and more.
+    pub weight_decay: f64,
+    /// Epochs of linear warm-up, may be fractional.
+    pub warmup_epochs: f64,
+    /// Largest norm of all gradients together; larger ones are scaled down.
+    pub clip_norm: f64,
+}
+
+impl TrainingSpec {
+    /// The defaults of a family on a task.
+    pub fn default_for(family: Family, _task: Task) -> Self {
+        let (batch_size, samples_per_case, lr) = match family {
+            Family::ProfoundConv => (2, 1, 1e-3),
+            Family::Provicnet => (4, 4, 5e-4),
+            Family::Unet => (2, 1, 2e-3),
+        };
+        Self {
+            epochs: Self::DEFAULT_EPOCHS,
+            batch_size,
+            samples_per_case,
+            lr,
+            weight_decay: 0.05,
+            warmup_epochs: 1.0,
+            clip_norm: 1.0,
+        }
+    }
+
+    pub const DEFAULT_EPOCHS: u32 = 10;
+
+    /// Applies what a request changes.
+    pub fn with(mut self, epochs: Option<u32>, overrides: &Overrides) -> Self {
+        if let Some(v) = epochs {
+            self.epochs = v;
+        }
+        if let Some(v) = overrides.batch_size {
+            self.batch_size = v;
+        }
+        if let Some(v) = overrides.samples_per_case {
+            self.samples_per_case = v;
+        }
+        if let Some(v) = overrides.lr {
+            self.lr = v;
+        }
+        if let Some(v) = overrides.weight_decay {
+            self.weight_decay = v;
+        }
+        if let Some(v) = overrides.warmup_epochs {
+            self.warmup_epochs = v;
+        }
+        if let Some(v) = overrides.clip_norm {
+            self.clip_norm = v;
+        }
+        self.warmup_epochs = self.warmup_epochs.min(f64::from(self.epochs) / 2.0);
+        self
+    }
+}
+
+/// What a request changes in the defaults; unknown keys are an error.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Overrides {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples_per_case: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_epochs: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+}
+
+/// Limits of `epochs`.
+pub const EPOCHS: std::ops::RangeInclusive<u32> = 1..=10_000;
+
+fn check<T: PartialOrd + std::fmt::Display>(
+    errors: &mut BTreeMap<String, String>,
+    field: &str,
+    value: Option<T>,
+    low: T,
+    high: T,
+) {
+    if let Some(v) = value
+        && !(v >= low && v <= high)
+    {
+        errors.insert(field.to_owned(), format!("{v} is out of range: use {low} to {high}"));
+    }
+}
+
+impl Overrides {
+    /// The names that [`Overrides::set`] knows.
+    pub const KEYS: [&'static str; 6] =
+        ["batch_size", "samples_per_case", "lr", "weight_decay", "warmup_epochs", "clip_norm"];
+
+    /// Sets one value from text, as in `--set lr=1e-4`. An empty text keeps the default.
+    ///
+    /// # Errors
+    /// When the key is unknown or the text is no number.
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let whole = || text.parse::<u32>().map_err(|_| format!("{text:?} is not a whole number"));
+        let real = || {
+            text.parse::<f64>()
+                .ok()
+                .filter(|v| v.is_finite())
+                .ok_or_else(|| format!("{text:?} is not a number"))
+        };
+        match key {
+            "batch_size" => self.batch_size = Some(whole()?),
+            "samples_per_case" => self.samples_per_case = Some(whole()?),
+            "lr" => self.lr = Some(real()?),
+            "weight_decay" => self.weight_decay = Some(real()?),
+            "warmup_epochs" => self.warmup_epochs = Some(real()?),
+            "clip_norm" => self.clip_norm = Some(real()?),
+            _ => return Err(format!("unknown setting {key:?}: use {}", Self::KEYS.join(", "))),
+        }
+        Ok(())
+    }
+
+    /// What is out of range, by field.
+    pub fn errors(&self) -> BTreeMap<String, String> {
+        let mut errors = BTreeMap::new();
+        check(&mut errors, "batch_size", self.batch_size, 1, 256);
+        check(&mut errors, "samples_per_case", self.samples_per_case, 1, 256);
+        check(&mut errors, "lr", self.lr, 1e-8, 1.0);
+        check(&mut errors, "weight_decay", self.weight_decay, 0.0, 1.0);
+        check(&mut errors, "warmup_epochs", self.warmup_epochs, 0.0, 1000.0);
+        check(&mut errors, "clip_norm", self.clip_norm, 1e-3, 1e6);
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_and_out_of_range_are_refused() {
+        let mut o = Overrides::default();
+        assert!(o.set("lr", "nan").is_err());
+        assert!(o.set("depth", "3").unwrap_err().contains("unknown setting"));
+        o.set("lr", "7").unwrap();
+        assert!(o.errors()["lr"].contains("out of range"));
+        o.lr = Some(f64::NAN);
+        assert!(o.errors().contains_key("lr"));
+    }
+
+    #[test]
+    fn overrides_replace_defaults_and_warm_up_never_exceeds_half() {
+        let mut o = Overrides::default();
+        o.set("batch_size", "7").unwrap();
+        let spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation).with(Some(1), &o);
+        assert_eq!((spec.batch_size, spec.epochs), (7, 1));
+        assert_eq!(spec.warmup_epochs, 0.5);
+    }
+}
