@@ -1,1 +1,8 @@
-//! placeholder
+//! Data, models, training, metrics and alignment of Transferscope; no web, no SQL.
+//!
+//! Shapes: volumes are `[B, C, D, H, W]` with D the slice axis; tokens are `[B, N, E]`.
+//! Start reading at [`run::execute`].
+
+pub mod device;
+pub mod observer;
+pub mod run;
