@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arm, Direction, ExperimentId, RunId, Task};
+use crate::{Arm, Direction, ExperimentId, MetricKind, RunId, Task};
 
 /// How rows are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Finished {
     /// What must agree before rows may be ranked against each other, besides task and data set:
     /// epochs, for now.
     pub epochs: u32,
+    /// What `value` measures on the test split; one run comes with one metric.
+    pub metric: MetricKind,
     pub value: f64,
     pub baseline: Option<(String, f64)>,
     pub finished_ms: i64,
@@ -109,8 +111,8 @@ pub fn rows(mut finished: Vec<Finished>, group: Group) -> Vec<Row> {
         let same = |g: &&mut Vec<Finished>| {
             let h = &g[0];
             group == Group::Cell
-                && (&h.backbone, h.task, h.arm, &h.dataset, &h.dataset_hash, h.epochs)
-                    == (&f.backbone, f.task, f.arm, &f.dataset, &f.dataset_hash, f.epochs)
+                && (&h.backbone, h.task, h.arm, &h.dataset, &h.dataset_hash, h.epochs, h.metric)
+                    == (&f.backbone, f.task, f.arm, &f.dataset, &f.dataset_hash, f.epochs, f.metric)
         };
         match groups.iter_mut().find(same) {
             Some(g) => {
@@ -157,7 +159,7 @@ fn row_of(mut seeds: Vec<Finished>, _group: Group) -> (Row, String) {
     let values: Vec<f64> = seeds.iter().map(|f| f.value).collect();
     let (mean, ci95) = mean_ci95(&values);
     let first = seeds[0].clone();
-    let metric = first.task.primary_metric();
+    let metric = first.metric;
     let baseline = first.baseline.map(|(name, value)| Baseline { name, value });
     let row = Row {
         rank: 0,
@@ -195,6 +197,7 @@ mod tests {
             dataset: "phantom".into(),
             dataset_hash: "h".into(),
             epochs: 10,
+            metric: MetricKind::Dice,
             value,
             baseline: None,
             finished_ms: t,

@@ -1,1 +1,51 @@
-//! placeholder
+//! SQLite storage of experiments, runs and their values; the only crate that speaks SQL.
+//!
+//! One [`Store`] handle, cheap to clone, with one function per question. Domain types go in and
+//! come out; rows stay inside. There is one writing connection and several reading ones, so a
+//! reader never waits for the recorder and never holds it up (WAL).
+//!
+//! The schema in ten lines: `experiments` have `runs`; a run has a `request` (what was asked),
+//! its state, and how much of its event log is recorded; `metric_points` holds every value by
+//! (run, name, step), `metric_latest` the last of each curve; `alignment_values`, `previews` and
+//! `case_scores` belong to a run; `shares` are links to comparisons. Data sets and backbones are
+//! folders, not tables. The run directory is the truth and this database its index.
+//!
+//! Start reading at [`record`] (how an event log becomes rows) and [`queue`] (how a run finds a
+//! worker). Absent on purpose: the file system, the clock of other machines, HTTP.
+
+pub mod error;
+pub mod ids;
+pub mod leaderboard;
+pub mod queue;
+pub mod record;
+pub mod runs;
+
+mod alignment;
+mod cases;
+mod compare;
+mod downsample;
+mod experiments;
+mod metric_points;
+mod pool;
+mod previews;
+mod rows;
+mod shares;
+#[cfg(test)]
+mod testing;
+
+pub use error::StoreError;
+pub use leaderboard::LeaderboardQuery;
+pub use pool::{MIGRATOR, Store};
+pub use queue::ActiveRun;
+pub use record::{RecordBatch, RecordPosition, Recorded};
+pub use runs::{NewRun, RunFilter};
+pub use shares::SHARE_SCHEMA;
+
+/// What every function of [`Store`] returns.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Milliseconds since 1970 (UTC), as stored everywhere.
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}

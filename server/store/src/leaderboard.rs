@@ -1,0 +1,222 @@
+//! The leaderboard's question; ranking and ties are rules of `domain::leaderboard`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use transferscope_domain::{
+    ExperimentId, MetricKind, RunState, Task,
+    api::LeaderboardView,
+    leaderboard::{Finished, Group, Row, rows},
+    metric::Split,
+};
+
+use crate::{
+    Result, Store, StoreError,
+    error::{from_json, from_name},
+    rows::latest_metrics,
+};
+
+/// Which runs are ranked, by what, and in which order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeaderboardQuery {
+    pub task: Option<Task>,
+    pub dataset: Option<String>,
+    pub experiment: Option<ExperimentId>,
+    pub group: Group,
+    /// The metric to rank by; each task's primary one unless given. Tasks that do not report it
+    /// are left out.
+    pub metric: Option<MetricKind>,
+    /// One of [`SORT_KEYS`], with `-` before it for the other direction; rank unless given.
+    pub sort: Option<String>,
+}
+
+/// What rows can be sorted by.
+pub const SORT_KEYS: [&str; 8] = ["rank", "mean", "backbone", "task", "arm", "dataset", "n", "finished"];
+
+/// Runs that finished without the value that is asked for, in `not_shown`.
+const WITHOUT_RESULT: &str = "without-result";
+
+impl Store {
+    /// Ranked rows of the finished runs, and how many runs the board does not show and why.
+    ///
+    /// # Errors
+    /// `Invalid` when the sort key is unknown.
+    pub async fn leaderboard(&self, query: &LeaderboardQuery) -> Result<LeaderboardView> {
+        let mut tx = self.read().begin().await?;
+        #[derive(sqlx::FromRow)]
+        struct Found {
+            id: String,
+            state: String,
+            request: String,
+            finished_ms: Option<i64>,
+        }
+        // Requests are read for succeeded runs only; the others are counted.
+        let found: Vec<Found> = sqlx::query_as(
+            "select id, state, case when state = 'succeeded' then request else '' end as request, finished_ms
+            from runs
+            where (?1 is null or task = ?1)
+                and (?2 is null or dataset = ?2)
+                and (?3 is null or experiment_id = ?3)
+            order by number",
+        )
+        .bind(query.task.map(Task::as_str))
+        .bind(query.dataset.as_deref())
+        .bind(query.experiment.as_ref().map(ExperimentId::as_str))
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut not_shown: BTreeMap<String, u32> = BTreeMap::new();
+        let succeeded: Vec<&Found> = found
+            .iter()
+            .filter(|f| {
+                let shown = f.state == RunState::Succeeded.as_str();
+                if !shown {
+                    *not_shown.entry(f.state.clone()).or_default() += 1;
+                }
+                shown
+            })
+            .collect();
+        let ids: Vec<&str> = succeeded.iter().map(|f| f.id.as_str()).collect();
+        let metrics = latest_metrics(&mut tx, &ids).await?;
+        let mut finished = Vec::with_capacity(succeeded.len());
+        for run in succeeded {
+            let request: transferscope_domain::RunRequest = from_json("run request", &run.request)?;
+            let metric = query.metric.unwrap_or(request.task.primary_metric());
+            let value = value_of(&metrics, &run.id, &metric.name(Split::Test));
+            let (true, Some(value)) = (request.task.metrics().contains(&metric), value) else {
+                *not_shown.entry(WITHOUT_RESULT.into()).or_default() += 1;
+                continue;
+            };
+            finished.push(Finished {
+                run: from_name("run id", &run.id)?,
+                experiment: request.experiment,
+                backbone: request.backbone,
+                task: request.task,
+                arm: request.arm,
+                seed: request.seed,
+                dataset: request.dataset,
+                dataset_hash: request.dataset_hash,
+                epochs: request.training.epochs,
+                metric,
+                value,
+                baseline: best_baseline(&metrics, &run.id, request.task, metric),
+                finished_ms: run.finished_ms.unwrap_or(0),
+            });
+        }
+        let mut rows = rows(finished, query.group);
+        if let Some(sort) = &query.sort {
+            sort_rows(&mut rows, sort)?;
+        }
+        Ok(LeaderboardView { rows, not_shown })
+    }
+}
+
+type Metrics = HashMap<String, BTreeMap<String, f64>>;
+
+fn value_of(metrics: &Metrics, run: &str, name: &str) -> Option<f64> {
+    metrics.get(run)?.get(name).copied()
+}
+
+/// The trivial method that did best on the same cases.
+fn best_baseline(metrics: &Metrics, run: &str, task: Task, metric: MetricKind) -> Option<(String, f64)> {
+    task.baselines()
+        .iter()
+        .filter_map(|b| Some((*b, value_of(metrics, run, &metric.baseline_name(Split::Test, b))?)))
+        .reduce(|best, next| if metric.direction().better(next.1, best.1) { next } else { best })
+        .map(|(name, value)| (name.to_owned(), value))
+}
+
+/// Sorts rows; equal ones stay in the order of their ranks.
+fn sort_rows(rows: &mut [Row], sort: &str) -> Result<()> {
+    let (key, down) = match sort.strip_prefix('-') {
+        Some(key) => (key, true),
+        None => (sort, false),
+    };
+    let compare: fn(&Row, &Row) -> std::cmp::Ordering = match key {
+        "rank" => |a, b| a.rank.cmp(&b.rank),
+        "mean" => |a, b| a.mean.total_cmp(&b.mean),
+        "backbone" => |a, b| a.backbone.cmp(&b.backbone),
+        "task" => |a, b| a.task.cmp(&b.task),
+        "arm" => |a, b| a.arm.cmp(&b.arm),
+        "dataset" => |a, b| a.dataset.cmp(&b.dataset),
+        "n" => |a, b| a.n.cmp(&b.n),
+        "finished" => |a, b| a.finished_ms.cmp(&b.finished_ms),
+        _ => {
+            return Err(StoreError::Invalid {
+                field: "sort",
+                message: format!(
+                    "{sort:?} is unknown: use one of {}, with - before it for descending",
+                    SORT_KEYS.join(", ")
+                ),
+            });
+        }
+    };
+    rows.sort_by(|a, b| if down { compare(b, a) } else { compare(a, b) });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use transferscope_domain::event::EventBody;
+
+    use super::*;
+    use crate::testing::{metric, new_run, say, started};
+
+    async fn finished_run(store: &Store, backbone: &str, task: Task, seed: u64, values: &[(&str, f64)]) {
+        let mut run = new_run();
+        run.request.backbone = backbone.into();
+        run.request.task = task;
+        run.request.seed = seed;
+        store.enqueue_run(&run).await.unwrap();
+        let end = EventBody::Finished { step: 100, seconds: 1.0, peak_memory_bytes: 1 };
+        let said = values.iter().map(|(name, value)| metric(name, 100, *value));
+        say(store, &run.request.id, std::iter::once(started(1, 0)).chain(said).chain([end])).await;
+    }
+
+    #[tokio::test]
+    async fn finished_runs_are_ranked_and_the_others_counted() {
+        let store = Store::open_temp().await.unwrap();
+        let seg = Task::Segmentation;
+        finished_run(&store, "a", seg, 0, &[("test/dice", 0.8)]).await;
+        finished_run(&store, "a", seg, 1, &[("test/dice", 0.6)]).await;
+        finished_run(&store, "b", seg, 0, &[("test/dice", 0.9)]).await;
+        finished_run(&store, "c", seg, 0, &[("val/dice", 0.9)]).await;
+        let sr = Task::SuperResolution;
+        let restored = [
+            ("test/psnr_db", 30.0),
+            ("test/psnr_db@zero-filled", 31.0),
+            ("test/psnr_db@bicubic", 29.0),
+            ("test/ssim", 0.9),
+            ("test/ssim@bicubic", 0.8),
+        ];
+        finished_run(&store, "a", sr, 0, &restored).await;
+        store.enqueue_run(&new_run()).await.unwrap();
+
+        let board = store.leaderboard(&LeaderboardQuery::default()).await.unwrap();
+        let short: Vec<_> = board.rows.iter().map(|r| (r.backbone.as_str(), r.task, r.rank, r.n)).collect();
+        assert_eq!(short, [("b", seg, 1, 1), ("a", seg, 2, 2), ("a", sr, 1, 1)]);
+        assert!((board.rows[1].mean - 0.7).abs() < 1e-12);
+        let baseline = board.rows[2].baseline.clone().unwrap();
+        assert_eq!((baseline.name.as_str(), baseline.value), ("zero-filled", 31.0));
+        assert_eq!(board.rows[2].beats_baseline, Some(false));
+        assert_eq!(board.not_shown["queued"], 1);
+        assert_eq!(board.not_shown["without-result"], 1);
+
+        let by_ssim = LeaderboardQuery { metric: Some(MetricKind::Ssim), ..Default::default() };
+        let board = store.leaderboard(&by_ssim).await.unwrap();
+        assert_eq!(board.rows.len(), 1);
+        assert_eq!((board.rows[0].metric.as_str(), board.rows[0].mean), ("test/ssim", 0.9));
+        assert_eq!(board.rows[0].beats_baseline, Some(true));
+
+        let sorted = |sort: &str| LeaderboardQuery {
+            task: Some(seg),
+            group: Group::Run,
+            sort: Some(sort.into()),
+            ..Default::default()
+        };
+        let rows = store.leaderboard(&sorted("-mean")).await.unwrap().rows;
+        assert_eq!(rows.iter().map(|r| r.mean).collect::<Vec<_>>(), [0.9, 0.8, 0.6]);
+        let bad = store.leaderboard(&sorted("colour")).await;
+        assert!(matches!(bad, Err(StoreError::Invalid { field: "sort", .. })));
+        let one = LeaderboardQuery { dataset: Some("other".into()), ..Default::default() };
+        assert!(store.leaderboard(&one).await.unwrap().rows.is_empty());
+    }
+}

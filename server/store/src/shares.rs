@@ -1,0 +1,176 @@
+//! Links to comparisons: live ones name runs, frozen ones keep the data as it was.
+
+use transferscope_domain::{
+    RunId, ShareSlug,
+    api::{ShareCreated, ShareRequest, ShareView},
+};
+
+use crate::{
+    Result, Store, StoreError,
+    error::{from_json, from_name, to_json},
+    ids, now_ms,
+};
+
+/// Version of what a share row holds; a later version must go on reading earlier ones.
+pub const SHARE_SCHEMA: u32 = 1;
+/// Largest text of a view's field names and values together.
+const VIEW_MAX: usize = 4096;
+
+impl Store {
+    /// Stores a link to a comparison. A frozen one keeps its data as it is now, with its hash.
+    ///
+    /// # Errors
+    /// `NotFound` when a run is unknown; `Invalid` without runs, with too many, or with a view
+    /// that is too long.
+    pub async fn create_share(&self, share: &ShareRequest) -> Result<ShareCreated> {
+        let mut runs: Vec<RunId> = Vec::new();
+        for id in &share.runs {
+            if !runs.contains(id) {
+                runs.push(id.clone());
+            }
+        }
+        if runs.is_empty() {
+            return Err(StoreError::Invalid { field: "runs", message: "name at least one run".into() });
+        }
+        let length: usize = share.view.iter().map(|(k, v)| k.len() + v.len()).sum();
+        if length > VIEW_MAX {
+            return Err(StoreError::Invalid {
+                field: "view",
+                message: format!("{length} bytes are too long for a view: {VIEW_MAX} at most"),
+            });
+        }
+        // Read before the writing transaction begins: a large comparison must not hold up the recorder.
+        let data = self.compare_data(&runs).await?;
+        let data = if share.frozen { Some(to_json("comparison", &data)?) } else { None };
+        let hash = data.as_ref().map(|text| blake3::hash(text.as_bytes()).to_hex().to_string());
+        let slug = ids::new_slug();
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "insert into shares (slug, schema, frozen, created_ms, view, runs, data, content_hash)
+            values (?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(slug.as_str())
+        .bind(SHARE_SCHEMA)
+        .bind(share.frozen)
+        .bind(now_ms())
+        .bind(to_json("view", &share.view)?)
+        .bind(to_json("run ids", &runs)?)
+        .bind(data)
+        .bind(hash)
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| StoreError::on_unique(e, || format!("there is a link {slug} already")))?;
+        tx.commit().await?;
+        Ok(ShareCreated { slug })
+    }
+
+    /// A link as stored; its `data` is what a frozen one kept.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown or revoked link; `Corrupt` when the kept data is not what was hashed.
+    pub async fn share(&self, slug: &ShareSlug) -> Result<ShareView> {
+        #[derive(sqlx::FromRow)]
+        struct Row {
+            slug: String,
+            schema: u32,
+            frozen: bool,
+            created_ms: i64,
+            view: String,
+            runs: String,
+            data: Option<String>,
+            content_hash: Option<String>,
+        }
+        let row: Option<Row> = sqlx::query_as(
+            "select slug, schema, frozen, created_ms, view, runs, data, content_hash
+            from shares
+            where slug = ? and revoked_ms is null",
+        )
+        .bind(slug.as_str())
+        .fetch_optional(self.read())
+        .await?;
+        let row = row.ok_or_else(|| StoreError::not_found("link", slug))?;
+        if let (Some(data), Some(hash)) = (&row.data, &row.content_hash)
+            && blake3::hash(data.as_bytes()).to_hex().as_str() != hash
+        {
+            return Err(StoreError::Corrupt {
+                what: "comparison",
+                message: format!("the data of link {slug} does not match its hash"),
+            });
+        }
+        Ok(ShareView {
+            slug: from_name("slug", &row.slug)?,
+            schema: row.schema,
+            frozen: row.frozen,
+            created_ms: row.created_ms,
+            view: from_json("view", &row.view)?,
+            runs: from_json("run ids", &row.runs)?,
+            data: row.data.as_deref().map(|text| from_json("comparison", text)).transpose()?,
+            content_hash: row.content_hash,
+        })
+    }
+
+    /// Ends a link; its data stays in the database.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown or revoked link.
+    pub async fn revoke_share(&self, slug: &ShareSlug) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query("update shares set revoked_ms = ? where slug = ? and revoked_ms is null")
+            .bind(now_ms())
+            .bind(slug.as_str())
+            .execute(&mut *tx)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::not_found("link", slug));
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{metric, say, started, step, store_with_runs};
+
+    #[tokio::test]
+    async fn a_frozen_link_stays_as_it_was_and_a_live_one_names_runs() {
+        let (store, ids) = store_with_runs(2).await;
+        say(&store, &ids[0], [started(1, 0), step(1, 1.0)]).await;
+        let mut request = ShareRequest {
+            runs: vec![ids[1].clone(), ids[0].clone(), ids[1].clone()],
+            view: [("x".to_owned(), "step".to_owned())].into(),
+            frozen: true,
+        };
+        let frozen = store.create_share(&request).await.unwrap().slug;
+        request.frozen = false;
+        let live = store.create_share(&request).await.unwrap().slug;
+        let before = store.share(&frozen).await.unwrap();
+        say(&store, &ids[0], [metric("val/dice", 1, 0.5)]).await;
+        let after = store.share(&frozen).await.unwrap();
+        assert_eq!(before, after);
+        assert_eq!(after.runs, [ids[1].clone(), ids[0].clone()]);
+        let data = after.data.unwrap();
+        assert_eq!(data.runs.iter().map(|r| &r.id).collect::<Vec<_>>(), [&ids[1], &ids[0]]);
+        assert!(data.series[0].is_empty() && data.series[1].len() == 4);
+        assert!(after.content_hash.is_some());
+        let live_view = store.share(&live).await.unwrap();
+        assert_eq!((live_view.data, live_view.content_hash, live_view.schema), (None, None, SHARE_SCHEMA));
+
+        store.revoke_share(&live).await.unwrap();
+        assert!(matches!(store.share(&live).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.revoke_share(&live).await, Err(StoreError::NotFound { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_link_needs_known_runs_and_a_short_view() {
+        let (store, ids) = store_with_runs(1).await;
+        let mut request = ShareRequest { runs: vec![], view: Default::default(), frozen: false };
+        assert!(matches!(store.create_share(&request).await, Err(StoreError::Invalid { field: "runs", .. })));
+        request.runs = vec!["no-such-run".parse().unwrap()];
+        assert!(matches!(store.create_share(&request).await, Err(StoreError::NotFound { .. })));
+        request.runs = ids;
+        request.view.insert("x".into(), "y".repeat(5000));
+        assert!(matches!(store.create_share(&request).await, Err(StoreError::Invalid { field: "view", .. })));
+    }
+}
