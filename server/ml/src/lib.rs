@@ -3,6 +3,8 @@
 //! Shapes: volumes are `[B, C, D, H, W]` with D the slice axis; tokens are `[B, N, E]`.
 //! Start reading at [`run::execute`].
 
+pub mod data;
 pub mod device;
+pub mod nn;
 pub mod observer;
 pub mod run;

@@ -1,0 +1,32 @@
+//! Data sets: reading images, bringing them onto one grid, storing them, checking them, and the
+//! phantoms that come with the program.
+//!
+//! A data set is the folder `DATA/datasets/<name>/` with `dataset.json` (a
+//! [`transferscope_domain::dataset::DatasetManifest`]) and one file of prepared arrays a case.
+//! Everything that trains goes through [`manifest::load`] and [`case::load`]; images from elsewhere
+//! come in through [`import::add`], phantoms through [`synth::generate`].
+//!
+//! Conventions: arrays are row-major `[D, H, W]` (slice, row, column); world coordinates are
+//! millimetres in LPS (x to the patient's left, y to the back, z to the head), as in DICOM and
+//! MetaImage. NIfTI's RAS is turned into LPS when it is read. Stored intensities are raw; networks
+//! get them through [`normalise`].
+
+pub mod case;
+mod error;
+pub mod manifest;
+pub mod prepared;
+pub mod split;
+pub mod store;
+pub mod synth;
+pub mod volume;
+pub mod write;
+
+
+pub use error::DataError;
+pub use volume::{Geometry, Image, Volume};
+
+/// Images of an examination; t2w decides the grid.
+pub const IMAGES: [&str; 3] = ["t2w", "adc", "hbv"];
+
+/// Label volumes of an examination.
+pub const MASKS: [&str; 3] = ["gland", "zones", "lesion"];

@@ -1,0 +1,174 @@
+//! Phantoms: computed prostate mpMRI examinations with known anatomy.
+//!
+//! Deterministic in the seed: patient `i` draws from stream `i` of a ChaCha8 generator, so a patient
+//! does not depend on how many others there are or on how many cores work. The field of view is
+//! always 72 x 96 x 96 mm; the size decides the voxel. Start reading at `anatomy` (what is where),
+//! then `render` (what the scanner makes of it).
+
+mod anatomy;
+mod matter;
+mod render;
+mod shape;
+mod texture;
+
+use std::{collections::BTreeMap, path::Path};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use transferscope_domain::dataset::DatasetManifest;
+
+use self::{anatomy::Anatomy, render::Scan};
+use super::{
+    DataError, Geometry, MASKS, Volume, manifest, split,
+    store::Staging,
+    write::{self, Element},
+};
+
+/// Version of the generator: raised whenever the same seed gives other images.
+pub const GENERATOR_VERSION: u32 = 1;
+
+/// Field of view in mm, `[D, H, W]`.
+pub const FIELD_OF_VIEW_MM: [f64; 3] = [72.0, 96.0, 96.0];
+
+/// What to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SynthOptions {
+    pub name: String,
+    pub patients: usize,
+    pub seed: u64,
+    /// Voxels, `[D, H, W]`.
+    pub size: [usize; 3],
+}
+
+impl Default for SynthOptions {
+    fn default() -> Self {
+        Self { name: "phantom".into(), patients: 48, seed: 0, size: [24, 96, 96] }
+    }
+}
+
+impl SynthOptions {
+    fn check(&self) -> Result<(), DataError> {
+        if !manifest::is_name(&self.name) {
+            return Err(DataError::BadName(self.name.clone()));
+        }
+        if !(1..=10_000).contains(&self.patients) {
+            return Err(DataError::Options(format!("{} patients: use 1 to 10000", self.patients)));
+        }
+        let [depth, height, width] = self.size;
+        if !(4..=128).contains(&depth) || !(16..=512).contains(&height) || !(16..=512).contains(&width) {
+            return Err(DataError::Options(format!(
+                "size {depth}x{height}x{width}: use 4 to 128 slices of 16 to 512 rows and columns"
+            )));
+        }
+        Ok(())
+    }
+
+    /// What the manifest says about where the images come from.
+    pub fn source(&self) -> String {
+        let [depth, height, width] = self.size;
+        format!(
+            "phantom generator {GENERATOR_VERSION}, seed {}, {} patients, {depth}x{height}x{width} voxels",
+            self.seed, self.patients
+        )
+    }
+
+    fn geometry(&self) -> Geometry {
+        Geometry::centred(self.size, std::array::from_fn(|a| FIELD_OF_VIEW_MM[a] / self.size[a] as f64))
+    }
+}
+
+/// One computed examination.
+pub struct Phantom {
+    /// t2w, adc, hbv, gland, zones, lesion: whole numbers all.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Whether it holds a lesion that would count as clinically significant (at least 0.2 ml).
+    pub significant: bool,
+}
+
+/// Computes patient `index` of a seed on a grid of `size` voxels.
+pub fn phantom(seed: u64, index: u64, size: [usize; 3]) -> Phantom {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(index);
+    let anatomy = Anatomy::draw(&mut rng);
+    let scan = Scan::new(size, FIELD_OF_VIEW_MM);
+    Phantom { volumes: scan.run(&anatomy, &mut rng), significant: anatomy.is_significant() }
+}
+
+/// Makes a data set of phantoms; `progress` hears (done, total) patients.
+///
+/// A data set of this name made with the same options stays as it is and is returned.
+///
+/// # Errors
+/// When the options make no sense, another data set has the name, or writing fails.
+pub fn generate(
+    datasets_dir: &Path,
+    options: &SynthOptions,
+    progress: &dyn Fn(usize, usize),
+) -> Result<DatasetManifest, DataError> {
+    options.check()?;
+    let target = datasets_dir.join(&options.name);
+    if target.exists() {
+        return match manifest::load(&target) {
+            Ok(there) if there.synthetic && there.source == options.source() => Ok(there),
+            _ => Err(DataError::Exists { name: options.name.clone(), path: target }),
+        };
+    }
+    let staging = Staging::begin(datasets_dir, &options.name)?;
+    let geometry = options.geometry();
+    let cases_dir = staging.folder().join("cases");
+    std::fs::create_dir_all(&cases_dir).map_err(DataError::io(&cases_dir))?;
+
+    let mut cases = Vec::with_capacity(options.patients);
+    let mut table = String::from("case_id,patient_id,cspca\n");
+    let patients: Vec<usize> = (0..options.patients).collect();
+    progress(0, options.patients);
+    for batch in patients.chunks(rayon::current_num_threads().max(1) * 2) {
+        let made = batch
+            .par_iter()
+            .map(|&index| {
+                let id = format!("phantom-{index:04}");
+                let phantom = phantom(options.seed, index as u64, options.size);
+                write_case(&cases_dir.join(&id), &phantom.volumes, &geometry)?;
+                let entry = staging.add_case(&id, &id, &geometry, &phantom.volumes)?;
+                Ok((entry, phantom.significant))
+            })
+            .collect::<Result<Vec<_>, DataError>>()?;
+        for (entry, significant) in made {
+            table.push_str(&format!("{0},{0},{1}\n", entry.case_id, u8::from(significant)));
+            cases.push(entry);
+        }
+        progress(cases.len(), options.patients);
+    }
+    let table_path = cases_dir.join("cases.csv");
+    std::fs::write(&table_path, table).map_err(DataError::io(&table_path))?;
+
+    let splits = split::by_patient(cases.iter().map(|c| c.patient_id.as_str()), options.seed);
+    for case in &mut cases {
+        case.split = splits[&case.patient_id];
+    }
+    staging.publish(DatasetManifest {
+        schema: manifest::SCHEMA,
+        name: options.name.clone(),
+        source: options.source(),
+        synthetic: true,
+        hash: manifest::content_hash(&cases),
+        cases,
+        refused: Vec::new(),
+        split_seed: options.seed,
+    })
+}
+
+/// Writes the volumes as a case folder that `dataset add` reads as well.
+fn write_case(
+    folder: &Path,
+    volumes: &BTreeMap<String, Volume>,
+    geometry: &Geometry,
+) -> Result<(), DataError> {
+    std::fs::create_dir_all(folder).map_err(DataError::io(folder))?;
+    for (name, volume) in volumes {
+        let element = if MASKS.contains(&name.as_str()) { Element::U8 } else { Element::U16 };
+        write::nifti(&folder.join(format!("{name}.nii.gz")), volume, geometry, element)?;
+    }
+    Ok(())
+}
