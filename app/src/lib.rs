@@ -1,1 +1,62 @@
-//! placeholder
+//! The pages of Transferscope, rendered on the server and brought to life in the browser.
+//!
+//! Features: `ssr` (the server renders pages and runs server functions over the store) and
+//! `hydrate` (the browser takes the pages over). A page reads its whole state from the URL,
+//! fetches through [`api`], and hands plain data to [`components`]; it reads and its forms
+//! submit without scripts too. Nothing in markup depends on a clock or on chance: relative
+//! times are computed from a time that travels with the data.
+//! Start reading at [`App`] (the routes), then at one of [`pages`].
+
+// Views are deep nested types.
+#![recursion_limit = "512"]
+
+pub mod charts;
+pub mod components;
+pub mod context;
+pub mod error;
+pub mod format;
+pub mod live;
+pub mod pages;
+pub mod palette;
+mod shell;
+
+use leptos::prelude::*;
+use leptos_meta::{Title, provide_meta_context};
+use leptos_router::{
+    SsrMode,
+    components::{Route, Router, Routes},
+    path,
+};
+
+pub use context::{Catalogue, SiteAssets};
+pub use shell::shell;
+
+use components::layout::Layout;
+use pages::{
+    compare::ComparePage, leaderboard::LeaderboardPage, new_experiment::NewExperimentPage,
+    not_found::NotFound, run::RunPage, runs::RunsPage, shared::SharedPage,
+};
+
+/// The application: frame and route table. Every route waits for its data on the server, so
+/// that the page is whole for readers without scripts.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <Title formatter=|title: String| {
+            if title.is_empty() { "Transferscope".to_owned() } else { format!("{title} · Transferscope") }
+        } />
+        <Router>
+            <Layout>
+                <Routes fallback=NotFound>
+                    <Route path=path!("/") view=LeaderboardPage ssr=SsrMode::Async />
+                    <Route path=path!("/new") view=NewExperimentPage ssr=SsrMode::Async />
+                    <Route path=path!("/runs") view=RunsPage ssr=SsrMode::Async />
+                    <Route path=path!("/runs/:id") view=RunPage ssr=SsrMode::Async />
+                    <Route path=path!("/compare") view=ComparePage ssr=SsrMode::Async />
+                    <Route path=path!("/s/:slug") view=SharedPage ssr=SsrMode::Async />
+                </Routes>
+            </Layout>
+        </Router>
+    }
+}

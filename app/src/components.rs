@@ -1,0 +1,3 @@
+//! Parts that pages share; they receive plain data and do not fetch.
+
+pub mod layout;

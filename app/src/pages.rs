@@ -1,0 +1,9 @@
+//! One module a page: read the URL, fetch, hand plain data down.
+
+pub mod compare;
+pub mod leaderboard;
+pub mod new_experiment;
+pub mod not_found;
+pub mod run;
+pub mod runs;
+pub mod shared;
