@@ -1,0 +1,111 @@
+//! `cargo xtask test`: everything that CI runs, one step after the other, each with its time.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+
+use crate::bundle::{self, WASM_BROTLI_LIMIT};
+use crate::steps::Steps;
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// Runs all steps, also after a failed one as far as they make sense, and prints the summary.
+///
+/// # Errors
+/// Never for a failing step: that is the exit code.
+pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
+    let mut steps = Steps::default();
+    let reference = workspace.reference();
+    let cargo = || {
+        let mut command = workspace.cargo();
+        // Set for the browser tests only, which print a line and return without it.
+        command.env_remove("TRANSFERSCOPE_SITE_DIR").env_remove("TRANSFERSCOPE_FULL");
+        if let Some(reference) = &reference {
+            command.env("TRANSFERSCOPE_REFERENCE", reference);
+        }
+        if full {
+            command.env("TRANSFERSCOPE_FULL", "1");
+        }
+        command
+    };
+
+    let browser = steps.run("tools", browser).is_some();
+    steps.run("format", || tools::run(cargo().args(["fmt", "--all", "--check"])));
+    let built = steps.run("build", || tools::run(cargo().args(["build", "--all-targets"]))).is_some();
+    steps.run("clippy", || tools::run(cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"])));
+    if built {
+        steps.run("tests", || tools::run(cargo().args(["test", "--no-fail-fast"])));
+    } else {
+        steps.skip("tests", "the build failed");
+    }
+    let bundle = steps.run("browser bundle", || bundle::bundle(workspace, false));
+    match &bundle {
+        Some(program) => {
+            steps.run("bundle size", || within_limit(program.brotli));
+        }
+        None => steps.skip("bundle size", "there is no bundle"),
+    }
+    match (built, &bundle, browser) {
+        (true, Some(_), true) => {
+            steps.run("browser tests", || {
+                let mut command = cargo();
+                command.env("TRANSFERSCOPE_SITE_DIR", workspace.site());
+                tools::run(command.args(["test", "--test", "e2e"]))
+            });
+        }
+        (false, _, _) => steps.skip("browser tests", "the build failed"),
+        (_, None, _) => steps.skip("browser tests", "there is no bundle"),
+        (_, _, false) => steps.skip("browser tests", "there is no browser"),
+    }
+
+    steps.note(match &reference {
+        Some(path) => format!("Reference data: {}.", path.display()),
+        None => "Reference data: none (set TRANSFERSCOPE_REFERENCE); the tests that compare with it have not compared anything.".to_owned(),
+    });
+    if !full {
+        steps.note("Without --full: the slow checks were left out.".to_owned());
+    }
+    println!("\n{}", steps.summary());
+    Ok(if steps.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A browser and its driver, installed if they are missing and may be.
+fn browser() -> Result<()> {
+    let browsers = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+    let is_there =
+        || tools::find("chromedriver").is_some() && browsers.iter().any(|name| tools::find(name).is_some());
+    if !is_there() {
+        if !tools::can_install() {
+            bail!(
+                "the browser tests need Chromium or Chrome and the chromedriver of the same version on PATH; \
+                 on Debian: apt-get install chromium chromium-driver"
+            );
+        }
+        tools::install(&["chromium", "chromium-driver"])?;
+        if !is_there() {
+            bail!("the packages chromium and chromium-driver are installed, but not on PATH");
+        }
+    }
+    let driver = tools::output(Command::new("chromedriver").arg("--version"))?;
+    println!("{driver}");
+    Ok(())
+}
+
+fn within_limit(brotli: usize) -> Result<()> {
+    if brotli > WASM_BROTLI_LIMIT {
+        bail!("the program weighs {brotli} bytes with brotli, more than the {WASM_BROTLI_LIMIT} it may");
+    }
+    println!("{brotli} of {WASM_BROTLI_LIMIT} bytes with brotli");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_itself_is_allowed() {
+        assert!(within_limit(WASM_BROTLI_LIMIT).is_ok());
+        assert!(within_limit(WASM_BROTLI_LIMIT + 1).is_err());
+    }
+}
