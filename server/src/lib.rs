@@ -1,1 +1,17 @@
-//! placeholder
+//! The server and the worker of Transferscope.
+//!
+//! One run's way: [`dispatcher`] takes it from the queue and hands it to an [`executor`], which
+//! starts a [`worker`] process; that one writes an [`event_log`], which the [`recorder`] brings
+//! into the database. [`server`] puts the parts together.
+
+pub mod autopsy;
+pub mod builtin_data;
+pub mod config;
+pub mod data_dir;
+pub mod dispatcher;
+pub mod event_log;
+pub mod executor;
+pub mod recorder;
+// pub mod server;
+pub mod telemetry;
+pub mod worker;

@@ -1,0 +1,232 @@
+//! A run's event log on disk: `events.jsonl`, appended to by the one worker that holds the run,
+//! read in bounded pieces by the recorder.
+//!
+//! A line is written with its line end in one `write`, so a kill leaves at most one torn last
+//! line. Opening the log for writing cuts that line off and goes on with the next `seq`.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+    sync::Mutex,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use transferscope_domain::event::{EventBody, RunEvent, parse_lines};
+
+/// Name of the log in a run directory.
+pub const FILE: &str = "events.jsonl";
+
+/// Bytes read at once.
+pub const CHUNK: usize = 1 << 20;
+/// Longest line that is taken for one: a `started` event with a full load report stays far below.
+const LINE_MAX: usize = 16 << 20;
+
+/// Milliseconds since 1970 (UTC).
+pub fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+        .unwrap_or(0)
+}
+
+/// Whether an event is the last of its run.
+pub fn is_final(body: &EventBody) -> bool {
+    matches!(body, EventBody::Finished { .. } | EventBody::Failed { .. } | EventBody::Cancelled { .. })
+}
+
+/// What one read found.
+#[derive(Debug, Default)]
+pub struct Piece {
+    pub events: Vec<RunEvent>,
+    /// Where the next read starts.
+    pub new_offset: u64,
+    /// Complete lines that are no events.
+    pub damaged: usize,
+}
+
+/// Reads complete lines from `offset`, about [`CHUNK`] bytes of them; an empty piece means that
+/// there is no further complete line now.
+///
+/// # Errors
+/// When the file cannot be read. A file that does not exist yet is empty.
+pub fn read_from(path: &Path, offset: u64) -> io::Result<Piece> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Ok(Piece { new_offset: offset, ..Piece::default() });
+        }
+        Err(e) => return Err(e),
+    };
+    file.seek(SeekFrom::Start(offset))?;
+    read_piece(&mut file, offset)
+}
+
+fn read_piece(file: &mut File, offset: u64) -> io::Result<Piece> {
+    let mut bytes = Vec::new();
+    loop {
+        let before = bytes.len();
+        Read::by_ref(file).take(CHUNK as u64).read_to_end(&mut bytes)?;
+        let at_end = bytes.len() - before < CHUNK;
+        if at_end || bytes[before..].contains(&b'\n') {
+            break;
+        }
+        if bytes.len() >= LINE_MAX {
+            // No writer of ours makes such a line: pass over it in pieces.
+            return Ok(Piece { events: Vec::new(), new_offset: offset + bytes.len() as u64, damaged: 1 });
+        }
+    }
+    let parsed = parse_lines(&bytes);
+    Ok(Piece { events: parsed.events, new_offset: offset + parsed.consumed as u64, damaged: parsed.damaged })
+}
+
+/// What the log of a run holds when a worker opens it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// Seq of the last event, 0 for none.
+    pub last_seq: u64,
+    /// Number of `started` events: workers that came as far as training.
+    pub started: u32,
+    /// The final event, if the run has ended.
+    pub ended: Option<EventBody>,
+}
+
+/// The writing end; one worker at a time (the worker lock sees to that).
+#[derive(Debug)]
+pub struct EventLog {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    file: File,
+    /// Length of the file up to the last complete line.
+    length: u64,
+    seq: u64,
+}
+
+impl EventLog {
+    /// Opens or creates the log, cuts a torn last line off, and says what the log holds.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn open(path: &Path) -> io::Result<(Self, History)> {
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        let mut history = History::default();
+        let mut length = 0;
+        loop {
+            file.seek(SeekFrom::Start(length))?;
+            let piece = read_piece(&mut file, length)?;
+            for event in piece.events {
+                history.last_seq = history.last_seq.max(event.seq);
+                history.started += u32::from(matches!(event.body, EventBody::Started { .. }));
+                if is_final(&event.body) {
+                    history.ended = Some(event.body);
+                }
+            }
+            if piece.new_offset == length {
+                break;
+            }
+            length = piece.new_offset;
+        }
+        if file.metadata()?.len() > length {
+            file.set_len(length)?;
+        }
+        file.seek(SeekFrom::Start(length))?;
+        let inner = Inner { file, length, seq: history.last_seq };
+        Ok((Self { inner: Mutex::new(inner) }, history))
+    }
+
+    /// Appends one event with the next `seq`. Checkpoints and final events are on the disk, not
+    /// only in the system's cache, when this returns.
+    ///
+    /// # Errors
+    /// When the line cannot be written whole (a full disk, mostly); nothing of it stays then.
+    pub fn append(&self, body: EventBody) -> io::Result<RunEvent> {
+        let mut inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let durable = is_final(&body) || matches!(body, EventBody::Checkpoint { .. });
+        let event = RunEvent { seq: inner.seq + 1, t: now_ms(), body };
+        let mut line = serde_json::to_vec(&event)?;
+        line.push(b'\n');
+        if let Err(error) = inner.file.write_all(&line) {
+            let length = inner.length;
+            inner.file.set_len(length)?;
+            inner.file.seek(SeekFrom::Start(length))?;
+            return Err(error);
+        }
+        inner.length += line.len() as u64;
+        inner.seq = event.seq;
+        if durable {
+            inner.file.sync_data()?;
+        }
+        Ok(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use transferscope_domain::event::LogLevel;
+
+    fn log(message: &str) -> EventBody {
+        EventBody::Log { level: LogLevel::Info, message: message.into() }
+    }
+
+    #[test]
+    fn a_torn_line_is_cut_and_seq_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let (events, history) = EventLog::open(&path).unwrap();
+        assert_eq!(history, History::default());
+        events.append(log("a")).unwrap();
+        events.append(log("b")).unwrap();
+        drop(events);
+        let whole = std::fs::read(&path).unwrap();
+        // Killed in the middle of the third line.
+        std::fs::write(&path, [&whole[..], br#"{"seq":3,"t":1,"kind":"lo"#].concat()).unwrap();
+        let (events, history) = EventLog::open(&path).unwrap();
+        assert_eq!(history.last_seq, 2);
+        events.append(log("c")).unwrap();
+        let piece = read_from(&path, 0).unwrap();
+        assert_eq!(piece.damaged, 0);
+        assert_eq!(piece.events.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(piece.new_offset, std::fs::metadata(&path).unwrap().len());
+        assert!(read_from(&path, piece.new_offset).unwrap().events.is_empty());
+    }
+
+    #[test]
+    fn a_long_log_is_read_in_pieces_and_nothing_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let (events, _) = EventLog::open(&path).unwrap();
+        let text = "x".repeat(40_000);
+        for _ in 0..100 {
+            events.append(log(&text)).unwrap();
+        }
+        // One line longer than a chunk.
+        events.append(log(&"y".repeat(3 * CHUNK))).unwrap();
+        events.append(EventBody::Cancelled { step: 1, epoch: 0.5 }).unwrap();
+        let (mut offset, mut seqs, mut pieces) = (0, Vec::new(), 0);
+        loop {
+            let piece = read_from(&path, offset).unwrap();
+            if piece.new_offset == offset {
+                break;
+            }
+            offset = piece.new_offset;
+            pieces += 1;
+            seqs.extend(piece.events.iter().map(|e| e.seq));
+        }
+        assert_eq!(seqs, (1..=102).collect::<Vec<_>>());
+        assert!(pieces > 3);
+        let (_, history) = EventLog::open(&path).unwrap();
+        assert_eq!(history.last_seq, 102);
+        assert_eq!(history.ended, Some(EventBody::Cancelled { step: 1, epoch: 0.5 }));
+    }
+
+    #[test]
+    fn a_missing_log_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let piece = read_from(&dir.path().join("none"), 7).unwrap();
+        assert_eq!((piece.events.len(), piece.new_offset), (0, 7));
+    }
+}

@@ -1,0 +1,419 @@
+//! The worker process: one run from `request.json` to its final event.
+//!
+//! It needs its run directory, its data and its checkpoint; no database and no port. It can be
+//! killed at any instant and started again. The final event is the last thing that it writes;
+//! a worker that ends without one (a kill, an interrupt) leaves a run that can go on.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    panic::{self, AssertUnwindSafe},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+use transferscope_domain::{
+    RunRequest,
+    event::{EventBody, LogLevel, Phase},
+    run::{Failure, REQUEST_SCHEMA},
+};
+use transferscope_ml::{
+    observer::{Observer, Progress},
+    run::{Outcome, execute},
+};
+
+use crate::{
+    event_log::{self, EventLog},
+    executor::{WorkerLock, WorkerLockError},
+};
+
+/// Output of the workers of a run, in its directory.
+pub const LOG_FILE: &str = "worker.log";
+/// Stands in `worker.log` before the output of each worker.
+pub const LOG_HEADER: &str = "--- worker started ---";
+/// The file whose presence in a run directory asks its worker to stop for good.
+pub const CANCEL_FILE: &str = "cancel";
+/// What was asked for, in the run directory.
+pub const REQUEST_FILE: &str = "request.json";
+
+/// Exit code of a worker that was interrupted and can go on.
+pub const EXIT_INTERRUPTED: u8 = 75;
+/// Exit code of a worker that could not write its last event.
+pub const EXIT_NOT_RECORDED: u8 = 74;
+
+const HEARTBEAT: Duration = Duration::from_secs(2);
+const CANCEL_CHECK: Duration = Duration::from_millis(200);
+/// How long the final event is tried again where the disk is full.
+const FINAL_EVENT_PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_BYTES_MAX: u64 = 1 << 20;
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    Finished,
+    Cancelled,
+    Failed(Failure),
+    /// The run had ended before this worker came.
+    Already,
+    /// A signal asked the worker to leave; another worker can go on.
+    Interrupted,
+}
+
+/// Why a worker could not do its work, where the event log cannot say it.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    #[error("{} is not a run directory: it holds no {REQUEST_FILE}", .0.display())]
+    NoRun(PathBuf),
+    #[error(transparent)]
+    Lock(#[from] WorkerLockError),
+    #[error("the event log {} cannot be read or written: {source}", path.display())]
+    Log { path: PathBuf, source: io::Error },
+    #[error("signals cannot be watched: {0}")]
+    Signals(io::Error),
+    #[error("the run ended ({what}), but that could not be written: {source}")]
+    NotRecorded { what: String, source: io::Error },
+}
+
+/// Carries out the run of a directory; blocks until it has ended. `attempt` is the number of this
+/// worker as its starter counts; without one, the workers that came as far as training count.
+///
+/// # Errors
+/// When the directory holds no run, another worker is at work in it, or its event log cannot be
+/// written. What goes wrong in the run itself is its final event, not an error.
+pub fn work(run_dir: &Path, attempt: Option<u32>) -> Result<Ended, WorkerError> {
+    if !run_dir.join(REQUEST_FILE).is_file() {
+        return Err(WorkerError::NoRun(run_dir.to_owned()));
+    }
+    let _lock = WorkerLock::take(run_dir)?;
+    let path = run_dir.join(event_log::FILE);
+    let (log, history) =
+        EventLog::open(&path).map_err(|source| WorkerError::Log { path: path.clone(), source })?;
+    if history.ended.is_some() {
+        return Ok(Ended::Already);
+    }
+    let interrupted = watch_signals().map_err(WorkerError::Signals)?;
+    let listener = Listener::new(&log, run_dir.join(CANCEL_FILE), interrupted);
+    let ended = match read_request(run_dir) {
+        Err(failure) => Ended::Failed(failure),
+        Ok(request) => {
+            let attempt = attempt.unwrap_or(0).max(history.started + 1);
+            tracing::info!(run.id = %request.id, attempt, "worker starts");
+            run(&request, run_dir, attempt, &listener)
+        }
+    };
+    let body = match &ended {
+        Ended::Finished => EventBody::Finished {
+            step: listener.latest().step,
+            seconds: seconds_of(run_dir).unwrap_or_else(|| listener.start.elapsed().as_secs_f64()),
+            peak_memory_bytes: peak_memory_bytes(),
+        },
+        Ended::Cancelled => {
+            EventBody::Cancelled { step: listener.latest().step, epoch: *lock(&listener.epoch) }
+        }
+        Ended::Failed(failure) => EventBody::Failed { failure: failure.clone() },
+        Ended::Already => return Ok(ended),
+        Ended::Interrupted => {
+            let message = "The worker was asked to leave by a signal; the run goes on from its last checkpoint \
+                           when it is started again.";
+            let note = EventBody::Log { level: LogLevel::Warn, message: message.into() };
+            if let Err(error) = log.append(note) {
+                tracing::warn!(%error, "the interrupt could not be noted");
+            }
+            return Ok(ended);
+        }
+    };
+    write_final(&log, body)
+        .map_err(|source| WorkerError::NotRecorded { what: format!("{ended:?}"), source })?;
+    Ok(ended)
+}
+
+/// Trains, with a heartbeat beside it, and turns a panic into a failure.
+fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) -> Ended {
+    let said = remember_panics();
+    let result = thread::scope(|scope| {
+        let (stop, stopped) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            loop {
+                listener.beat();
+                match stopped.recv_timeout(HEARTBEAT) {
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+        });
+        let result = if listener.should_stop() {
+            Ok(Ok(Outcome::Cancelled))
+        } else {
+            panic::catch_unwind(AssertUnwindSafe(|| execute(request, run_dir, attempt, listener)))
+        };
+        drop(stop);
+        result
+    });
+    match result {
+        Ok(Ok(Outcome::Finished)) => Ended::Finished,
+        Ok(Ok(Outcome::Cancelled)) if listener.cancel_asked() => Ended::Cancelled,
+        Ok(Ok(Outcome::Cancelled)) => Ended::Interrupted,
+        Ok(Err(error)) => Ended::Failed(sharpen(error.failure(), request)),
+        Err(_) => {
+            let message =
+                lock(&said).take().unwrap_or_else(|| "the worker panicked without a message".into());
+            let failure = Failure {
+                kind: "internal".into(),
+                message: format!("The training code broke an assumption of its own: {message}"),
+                hint: "This is a defect of the program. Repeat the run; if it comes again, report it with the run's worker.log."
+                    .into(),
+            };
+            Ended::Failed(sharpen(failure, request))
+        }
+    }
+}
+
+/// Gives a failure its own kind where its message shows a full disk or exhausted memory.
+fn sharpen(failure: Failure, request: &RunRequest) -> Failure {
+    let text = failure.message.to_lowercase();
+    if text.contains("no space left on device") || text.contains("os error 28") {
+        let hint = "Make room on the disk that holds the data folder and repeat the run.";
+        return Failure { kind: "disk".into(), hint: hint.into(), ..failure };
+    }
+    if out_of_memory(&text) {
+        return Failure {
+            kind: "out-of-memory".into(),
+            hint: memory_hint(request.training.batch_size),
+            ..failure
+        };
+    }
+    failure
+}
+
+/// Whether a lower-case message speaks of exhausted memory.
+pub fn out_of_memory(text: &str) -> bool {
+    ["out of memory", "outofmemory", "out_of_memory", "memory allocation of", "cannot allocate memory"]
+        .iter()
+        .any(|sign| text.contains(sign))
+}
+
+/// What to do about exhausted memory.
+pub fn memory_hint(batch_size: u32) -> String {
+    if batch_size > 1 {
+        let smaller = (batch_size / 2).max(1);
+        format!(
+            "Repeat the run with a smaller batch_size (it was {batch_size}; try {smaller}), or give it more memory."
+        )
+    } else {
+        "batch_size is 1 already: run fewer workers at once (serve --jobs), or give the machine more memory."
+            .into()
+    }
+}
+
+fn read_request(run_dir: &Path) -> Result<RunRequest, Failure> {
+    let refuse = |message: String| Failure {
+        kind: "bad-request".into(),
+        message,
+        hint:
+            "Start the run again from the page or the command line; request.json is not meant to be edited."
+                .into(),
+    };
+    let mut text = String::new();
+    File::open(run_dir.join(REQUEST_FILE))
+        .and_then(|f| f.take(REQUEST_BYTES_MAX).read_to_string(&mut text))
+        .map_err(|e| refuse(format!("{REQUEST_FILE} cannot be read: {e}")))?;
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| refuse(format!("{REQUEST_FILE} is not JSON: {e}")))?;
+    match value.get("schema").and_then(serde_json::Value::as_u64) {
+        Some(schema) if schema == u64::from(REQUEST_SCHEMA) => {}
+        other => {
+            let found = other.map_or_else(|| "none".to_owned(), |v| v.to_string());
+            return Err(refuse(format!(
+                "{REQUEST_FILE} has schema {found}; this program ({}) knows schema {REQUEST_SCHEMA}",
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+    }
+    serde_json::from_value(value).map_err(|e| refuse(format!("{REQUEST_FILE} is not a run request: {e}")))
+}
+
+/// Writes the last event; waits for room where the disk is full.
+fn write_final(log: &EventLog, body: EventBody) -> io::Result<()> {
+    let start = Instant::now();
+    loop {
+        match log.append(body.clone()) {
+            Ok(_) => return Ok(()),
+            Err(error) if start.elapsed() < FINAL_EVENT_PATIENCE => {
+                tracing::warn!(%error, "the final event cannot be written; trying again");
+                thread::sleep(Duration::from_secs(1));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The run's own time from its report: a resumed run counts its earlier workers too.
+fn seconds_of(run_dir: &Path) -> Option<f64> {
+    #[derive(serde::Deserialize)]
+    struct Seconds {
+        seconds: f64,
+    }
+    let file = File::open(run_dir.join("report.json")).ok()?;
+    serde_json::from_reader::<_, Seconds>(io::BufReader::new(file)).ok().map(|s| s.seconds)
+}
+
+/// Largest resident size of this process so far, in bytes; 0 where the system does not say.
+fn peak_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.split_whitespace().next());
+    kib.and_then(|k| k.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// Keeps the message and place of the first panic, and prints it as usual.
+fn remember_panics() -> Arc<Mutex<Option<String>>> {
+    let said = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&said);
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let what = info.payload_as_str().unwrap_or("no message");
+        let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        lock(&keep).get_or_insert_with(|| format!("{what}{place}"));
+        usual(info);
+    }));
+    said
+}
+
+/// Sets the returned flag at SIGTERM or SIGINT; a second signal ends the process at once.
+fn watch_signals() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut terminate, mut interrupt) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+    let set = Arc::clone(&flag);
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                if set.swap(true, Ordering::SeqCst) {
+                    std::process::exit(i32::from(EXIT_INTERRUPTED));
+                }
+            }
+        });
+    })?;
+    Ok(flag)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The observer of a worker: events to the log, progress to the heartbeat.
+struct Listener<'a> {
+    log: &'a EventLog,
+    cancel_file: PathBuf,
+    interrupted: Arc<AtomicBool>,
+    start: Instant,
+    progress: Mutex<Progress>,
+    epoch: Mutex<f64>,
+    /// When the cancel file was last looked for, and whether it was there.
+    cancel: Mutex<(Option<Instant>, bool)>,
+}
+
+impl<'a> Listener<'a> {
+    fn new(log: &'a EventLog, cancel_file: PathBuf, interrupted: Arc<AtomicBool>) -> Self {
+        Self {
+            log,
+            cancel_file,
+            interrupted,
+            start: Instant::now(),
+            progress: Mutex::new(Progress { step: 0, progress: 0.0, phase: Phase::Preparing, eta_s: None }),
+            epoch: Mutex::new(0.0),
+            cancel: Mutex::new((None, false)),
+        }
+    }
+
+    fn latest(&self) -> Progress {
+        *lock(&self.progress)
+    }
+
+    fn cancel_asked(&self) -> bool {
+        self.cancel_file.exists()
+    }
+
+    fn beat(&self) {
+        let Progress { step, progress, phase, eta_s } = self.latest();
+        let finite = |v: f64| if v.is_finite() { v } else { 0.0 };
+        let body = EventBody::Heartbeat {
+            step,
+            progress: finite(progress).clamp(0.0, 1.0),
+            phase,
+            eta_s: eta_s.filter(|v| v.is_finite()),
+        };
+        if let Err(error) = self.log.append(body) {
+            tracing::warn!(%error, "a heartbeat could not be written");
+        }
+    }
+}
+
+impl Observer for Listener<'_> {
+    fn event(&self, body: EventBody) -> io::Result<()> {
+        match &body {
+            EventBody::Step { epoch, .. } | EventBody::Epoch { epoch, .. } => *lock(&self.epoch) = *epoch,
+            EventBody::Log { level: LogLevel::Info, message } => tracing::info!("{message}"),
+            EventBody::Log { level: LogLevel::Warn, message } => tracing::warn!("{message}"),
+            EventBody::Log { level: LogLevel::Error, message } => tracing::error!("{message}"),
+            _ => {}
+        }
+        self.log.append(body).map(drop)
+    }
+
+    fn progress(&self, progress: Progress) {
+        *lock(&self.progress) = progress;
+    }
+
+    fn should_stop(&self) -> bool {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return true;
+        }
+        let mut seen = lock(&self.cancel);
+        if !seen.1 && seen.0.is_none_or(|t| t.elapsed() >= CANCEL_CHECK) {
+            *seen = (Some(Instant::now()), self.cancel_file.exists());
+        }
+        seen.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_a_run_and_a_request_of_another_time_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(work(dir.path(), None), Err(WorkerError::NoRun(_))));
+
+        std::fs::write(dir.path().join(REQUEST_FILE), br#"{"schema": 99}"#).unwrap();
+        let Ok(Ended::Failed(failure)) = work(dir.path(), None) else { panic!("not refused") };
+        assert_eq!(failure.kind, "bad-request");
+        assert!(failure.message.contains("schema 99"), "{}", failure.message);
+        // The failure is the log's last word, and a second worker has nothing to do.
+        let (_, history) = EventLog::open(&dir.path().join(event_log::FILE)).unwrap();
+        assert_eq!(history.ended, Some(EventBody::Failed { failure }));
+        assert_eq!(work(dir.path(), None).unwrap(), Ended::Already);
+    }
+
+    #[test]
+    fn exhausted_memory_is_recognised_and_names_the_setting() {
+        assert!(out_of_memory("cuda_error_out_of_memory"));
+        assert!(out_of_memory("memory allocation of 123 bytes failed"));
+        assert!(!out_of_memory("index out of bounds"));
+        assert!(memory_hint(8).contains("try 4") && memory_hint(1).contains("--jobs"));
+    }
+}
