@@ -1,0 +1,94 @@
+//! How far training moved a layer's features.
+//!
+//! [`d2p`] is the entry: it standardises, chooses the bandwidth, computes squared maximum mean
+//! discrepancy (MMD²) and a permutation p-value. The parts are pure functions over rows in double
+//! precision; where features come from and which cases they belong to is the caller's business.
+
+mod bandwidth;
+mod d2p;
+mod mmd;
+mod permutation;
+mod standardise;
+
+pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance};
+pub use d2p::d2p;
+pub use mmd::{KernelMatrix, SquaredDistances, mmd2_biased, mmd2_unbiased};
+pub use permutation::{Estimate, null_values, permutation_p, seeded_permutations};
+pub use standardise::Standard;
+
+/// Features of one layer: one row a case (or token), as the model gave them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    /// Rows.
+    pub n: usize,
+    /// Values in a row.
+    pub dim: usize,
+    /// Row-major `[n, dim]`.
+    pub data: Vec<f32>,
+}
+
+/// Rows of equal length in double precision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rows {
+    dim: usize,
+    data: Vec<f64>,
+}
+
+impl Rows {
+    /// Rows of `dim` values from row-major `data`.
+    ///
+    /// # Errors
+    /// When `data` is not a whole number of rows, or holds a NaN or an infinity.
+    pub fn new(dim: usize, data: Vec<f64>) -> Result<Self, AlignmentError> {
+        if dim == 0 || !data.len().is_multiple_of(dim) {
+            return Err(AlignmentError::Shape { values: data.len(), dim });
+        }
+        if let Some(at) = data.iter().position(|v| !v.is_finite()) {
+            return Err(AlignmentError::NotFinite { row: at / dim, column: at % dim });
+        }
+        Ok(Self { dim, data })
+    }
+
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        self.data.len() / self.dim
+    }
+
+    /// Values in a row.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Row `i`.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn row(&self, i: usize) -> &[f64] {
+        &self.data[i * self.dim..(i + 1) * self.dim]
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[f64]> {
+        self.data.chunks_exact(self.dim)
+    }
+}
+
+/// Why features cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AlignmentError {
+    #[error("{values} values are no whole number of rows of {dim}")]
+    Shape { values: usize, dim: usize },
+    #[error("row {row}, column {column} of the features is NaN or infinite")]
+    NotFinite { row: usize, column: usize },
+    #[error("features of {x} and {y} values a row cannot be compared; both must come from the same layer")]
+    Widths { x: usize, y: usize },
+    #[error("{n} row(s) are too few: the unbiased estimate needs at least 2 on each side")]
+    TooFewRows { n: usize },
+    #[error("{n} rows are too many for one kernel matrix: take at most {most} of both sets together")]
+    TooManyRows { n: usize, most: usize },
+    #[error(
+        "layer {position} is {initial:?} before training and {tuned:?} after: the two lists must name the same layers in the same order"
+    )]
+    Layers { position: usize, initial: String, tuned: String },
+    #[error("layer {layer}: {source}")]
+    InLayer { layer: String, source: Box<AlignmentError> },
+}

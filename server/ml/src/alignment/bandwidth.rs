@@ -1,0 +1,82 @@
+//! The bandwidth of the kernel, by the median heuristic.
+
+use super::SquaredDistances;
+
+/// Median; the mean of the two middle values for an even count. None for no values.
+fn median(values: &mut [f64]) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    let middle = values.len() / 2;
+    let even = values.len().is_multiple_of(2);
+    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let upper = *upper;
+    if !even {
+        return Some(upper);
+    }
+    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    Some((lower + upper) / 2.0)
+}
+
+/// Median Euclidean distance over all distinct pairs of the pooled rows.
+pub fn median_distance(pooled: &SquaredDistances) -> f64 {
+    median(&mut pooled.distances()).unwrap_or(0.0)
+}
+
+/// Bandwidth sigma: the median distance over all distinct pairs. Where more than half of the
+/// pairs coincide, which makes that 0, the median over the pairs that do not; none where all
+/// rows are equal, because then no bandwidth exists.
+pub fn median_bandwidth(pooled: &SquaredDistances) -> Option<f64> {
+    let mut distances = pooled.distances();
+    match median(&mut distances) {
+        Some(sigma) if sigma > 0.0 => Some(sigma),
+        _ => {
+            distances.retain(|d| *d > 0.0);
+            median(&mut distances)
+        }
+    }
+}
+
+/// `gamma = 1 / (2 sigma^2)` of the kernel `exp(-gamma |x - y|^2)`.
+pub fn gamma_from_sigma(sigma: f64) -> f64 {
+    1.0 / (2.0 * sigma * sigma)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{alignment::Rows, reference};
+
+    #[test]
+    fn medians_equal_the_reference() {
+        let Some(tensors) = reference::tensors("analysis/analysis.safetensors") else { return };
+        let expected = reference::json("analysis/mmd.json").unwrap();
+        for (case, values) in expected.as_object().unwrap() {
+            let Some(theirs) = values.get("pooled_median_distance") else { continue };
+            let rows = |side| {
+                let name = format!("{case}.{side}");
+                Rows::new(tensors.shape(&name)[1], tensors.f64(&name)).unwrap()
+            };
+            let pooled = SquaredDistances::pooled(&rows("x"), &rows("y")).unwrap();
+            let (ours, theirs) = (median_distance(&pooled), reference::number(theirs));
+            assert!((ours - theirs).abs() <= 1e-10 * theirs.max(1.0), "{case}: {ours} and {theirs}");
+            if let Some(entry) = values.get("median_gamma_1_over_2med2") {
+                let theirs = reference::number(&entry["gammas"][0]);
+                let ours = gamma_from_sigma(median_bandwidth(&pooled).unwrap());
+                assert!((ours - theirs).abs() <= 1e-12 * theirs, "{case}: {ours} and {theirs}");
+            }
+        }
+    }
+
+    #[test]
+    fn coinciding_rows_never_give_a_bandwidth_of_0() {
+        let rows = |values: &[f64]| Rows::new(1, values.to_vec()).unwrap();
+        let same = SquaredDistances::pooled(&rows(&[2.0, 2.0]), &rows(&[2.0, 2.0])).unwrap();
+        assert_eq!((median_distance(&same), median_bandwidth(&same)), (0.0, None));
+        let mostly = SquaredDistances::pooled(&rows(&[2.0; 5]), &rows(&[2.0, 5.0])).unwrap();
+        assert_eq!((median_distance(&mostly), median_bandwidth(&mostly)), (0.0, Some(3.0)));
+        let even = SquaredDistances::pooled(&rows(&[0.0, 1.0]), &rows(&[3.0, 7.0])).unwrap();
+        // Distances 1, 2, 3, 4, 6, 7.
+        assert_eq!(median_distance(&even), 3.5);
+    }
+}

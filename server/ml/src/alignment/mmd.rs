@@ -1,0 +1,257 @@
+//! Squared maximum mean discrepancy with the kernel `exp(-gamma |x - y|^2)`.
+
+use rayon::prelude::*;
+
+use super::{AlignmentError, Rows};
+
+/// Direct differences: the expanded form loses all digits where values are large.
+fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+}
+
+fn same_width(x: &Rows, y: &Rows) -> Result<(), AlignmentError> {
+    if x.dim() == y.dim() { Ok(()) } else { Err(AlignmentError::Widths { x: x.dim(), y: y.dim() }) }
+}
+
+fn at_least(rows: &Rows, least: usize) -> Result<(), AlignmentError> {
+    if rows.n() >= least { Ok(()) } else { Err(AlignmentError::TooFewRows { n: rows.n() }) }
+}
+
+/// Sum of the kernel over all pairs of a row of `x` and a row of `y`; the order of additions
+/// does not depend on the number of threads.
+fn kernel_sum(x: &Rows, y: &Rows, gamma: f64) -> f64 {
+    let sums: Vec<f64> = (0..x.n())
+        .into_par_iter()
+        .map(|i| y.iter().map(|row| (-gamma * squared_distance(x.row(i), row)).exp()).sum())
+        .collect();
+    sums.iter().sum()
+}
+
+/// Sums of the kernel over the pairs within each set and between them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sums {
+    pub n: f64,
+    pub m: f64,
+    /// Diagonals included; a kernel of this kind is 1 there.
+    pub xx: f64,
+    pub yy: f64,
+    pub xy: f64,
+}
+
+impl Sums {
+    pub fn biased(self) -> f64 {
+        let Sums { n, m, .. } = self;
+        self.xx / (n * n) + self.yy / (m * m) - 2.0 * self.xy / (n * m)
+    }
+
+    pub fn unbiased(self) -> f64 {
+        let Sums { n, m, .. } = self;
+        (self.xx - n) / (n * (n - 1.0)) + (self.yy - m) / (m * (m - 1.0)) - 2.0 * self.xy / (n * m)
+    }
+}
+
+fn sums(x: &Rows, y: &Rows, gamma: f64) -> Sums {
+    Sums {
+        n: x.n() as f64,
+        m: y.n() as f64,
+        xx: kernel_sum(x, x, gamma),
+        yy: kernel_sum(y, y, gamma),
+        xy: kernel_sum(x, y, gamma),
+    }
+}
+
+/// Biased estimate (V-statistic), 0 or more up to rounding: means over all pairs, each row with
+/// itself included. Needs no more memory than the rows.
+///
+/// # Errors
+/// When a set is empty or the widths differ.
+///
+/// # Source
+/// Gretton et al., "A kernel two-sample test" (2012), equation 5.
+pub fn mmd2_biased(x: &Rows, y: &Rows, gamma: f64) -> Result<f64, AlignmentError> {
+    same_width(x, y)?;
+    at_least(x, 1)?;
+    at_least(y, 1)?;
+    Ok(sums(x, y, gamma).biased())
+}
+
+/// Unbiased estimate (U-statistic): a row is never paired with itself, so equal distributions
+/// give 0 on average and single values can be below 0. Needs no more memory than the rows.
+///
+/// # Errors
+/// When a set has fewer than two rows or the widths differ.
+///
+/// # Source
+/// Gretton et al. (2012), equation 3.
+pub fn mmd2_unbiased(x: &Rows, y: &Rows, gamma: f64) -> Result<f64, AlignmentError> {
+    same_width(x, y)?;
+    at_least(x, 2)?;
+    at_least(y, 2)?;
+    Ok(sums(x, y, gamma).unbiased())
+}
+
+/// Squared distances between all rows of two sets together: those of `x` first, then `y`.
+#[derive(Debug, Clone)]
+pub struct SquaredDistances {
+    n_x: usize,
+    n: usize,
+    values: Vec<f64>,
+}
+
+impl SquaredDistances {
+    /// Most rows of both sets together: 128 MiB of distances.
+    pub const MOST_ROWS: usize = 4096;
+
+    /// Computes them, chunk by chunk of rows.
+    ///
+    /// # Errors
+    /// When a set has fewer than two rows, the widths differ, or there are more than
+    /// [`Self::MOST_ROWS`] rows.
+    pub fn pooled(x: &Rows, y: &Rows) -> Result<Self, AlignmentError> {
+        same_width(x, y)?;
+        at_least(x, 2)?;
+        at_least(y, 2)?;
+        let n = x.n() + y.n();
+        if n > Self::MOST_ROWS {
+            return Err(AlignmentError::TooManyRows { n, most: Self::MOST_ROWS });
+        }
+        let rows: Vec<&[f64]> = x.iter().chain(y.iter()).collect();
+        let mut values = vec![0.0; n * n];
+        values.par_chunks_exact_mut(n).zip(&rows).for_each(|(out, a)| {
+            for (out, b) in out.iter_mut().zip(&rows) {
+                *out = squared_distance(a, b);
+            }
+        });
+        Ok(Self { n_x: x.n(), n, values })
+    }
+
+    /// Distances of all distinct pairs, in no useful order.
+    pub fn distances(&self) -> Vec<f64> {
+        let pairs = (0..self.n).flat_map(|i| &self.values[i * self.n + i + 1..(i + 1) * self.n]);
+        pairs.map(|d| d.sqrt()).collect()
+    }
+
+    /// The kernel matrix for one `gamma`.
+    pub fn kernel(mut self, gamma: f64) -> KernelMatrix {
+        self.values.par_iter_mut().for_each(|v| *v = (-gamma * *v).exp());
+        KernelMatrix { n_x: self.n_x, n: self.n, values: self.values }
+    }
+}
+
+/// The kernel between all rows of two sets together.
+#[derive(Debug, Clone)]
+pub struct KernelMatrix {
+    n_x: usize,
+    n: usize,
+    values: Vec<f64>,
+}
+
+impl KernelMatrix {
+    /// Rows of the first set, and of both together.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.n_x, self.n)
+    }
+
+    fn block(&self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) -> f64 {
+        rows.map(|i| self.values[i * self.n..][columns.clone()].iter().sum::<f64>()).sum()
+    }
+
+    pub(super) fn sums(&self) -> Sums {
+        Sums {
+            n: self.n_x as f64,
+            m: (self.n - self.n_x) as f64,
+            xx: self.block(0..self.n_x, 0..self.n_x),
+            yy: self.block(self.n_x..self.n, self.n_x..self.n),
+            xy: self.block(0..self.n_x, self.n_x..self.n),
+        }
+    }
+
+    /// Sum of each row, to share between permutations.
+    pub(super) fn row_sums(&self) -> Vec<f64> {
+        self.values.chunks_exact(self.n).map(|row| row.iter().sum()).collect()
+    }
+
+    /// The sums with the rows `first` in the role of `x` and all others in that of `y`.
+    pub(super) fn sums_with(&self, first: &[usize], row_sums: &[f64]) -> Sums {
+        let (mut xx, mut x_all) = (0.0, 0.0);
+        for &i in first {
+            let row = &self.values[i * self.n..(i + 1) * self.n];
+            xx += first.iter().map(|&j| row[j]).sum::<f64>();
+            x_all += row_sums[i];
+        }
+        let xy = x_all - xx;
+        let total: f64 = row_sums.iter().sum();
+        Sums { n: first.len() as f64, m: (self.n - first.len()) as f64, xx, xy, yy: total - xx - 2.0 * xy }
+    }
+
+    /// [`mmd2_biased`] of the two sets.
+    pub fn biased(&self) -> f64 {
+        self.sums().biased()
+    }
+
+    /// [`mmd2_unbiased`] of the two sets.
+    pub fn unbiased(&self) -> f64 {
+        self.sums().unbiased()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::{self, Tensors};
+
+    pub fn rows(tensors: &Tensors, name: &str) -> Rows {
+        Rows::new(tensors.shape(name)[1], tensors.f64(name)).unwrap()
+    }
+
+    #[test]
+    fn equals_the_reference_in_every_case_and_bandwidth() {
+        let Some(tensors) = reference::tensors("analysis/analysis.safetensors") else { return };
+        let expected = reference::json("analysis/mmd.json").unwrap();
+        let mut compared = 0;
+        for (case, values) in expected.as_object().unwrap() {
+            if case == "permutation_test" {
+                continue;
+            }
+            let (x, y) = (rows(&tensors, &format!("{case}.x")), rows(&tensors, &format!("{case}.y")));
+            for (bandwidth, entry) in values.as_object().unwrap() {
+                let Some(gammas) = entry.get("gammas") else { continue };
+                let gammas: Vec<f64> = gammas.as_array().unwrap().iter().map(reference::number).collect();
+                // A sum of kernels has the sum of their discrepancies.
+                let total = |f: &dyn Fn(f64) -> f64| gammas.iter().map(|g| f(*g)).sum::<f64>();
+                let pooled = SquaredDistances::pooled(&x, &y).unwrap();
+                for (name, ours) in [
+                    ("biased", total(&|g| mmd2_biased(&x, &y, g).unwrap())),
+                    ("unbiased", total(&|g| mmd2_unbiased(&x, &y, g).unwrap())),
+                    ("biased", total(&|g| pooled.clone().kernel(g).biased())),
+                    ("unbiased", total(&|g| pooled.clone().kernel(g).unbiased())),
+                ] {
+                    let theirs = reference::number(&entry[name]);
+                    assert!((ours - theirs).abs() < 1e-10, "{case} {bandwidth} {name}: {ours} and {theirs}");
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared >= 200, "{compared}");
+    }
+
+    #[test]
+    fn equal_sets_are_exactly_0_biased_and_not_above_0_unbiased() {
+        let x = Rows::new(2, (0..20).map(|i| f64::from(i).sin()).collect()).unwrap();
+        assert_eq!(mmd2_biased(&x, &x, 0.7).unwrap(), 0.0);
+        assert!(mmd2_unbiased(&x, &x, 0.7).unwrap() < 0.0);
+        assert_eq!(SquaredDistances::pooled(&x, &x).unwrap().kernel(0.7).biased(), 0.0);
+    }
+
+    #[test]
+    fn sets_that_cannot_be_compared_are_refused() {
+        let x = Rows::new(2, vec![0.0; 4]).unwrap();
+        let wide = Rows::new(3, vec![0.0; 6]).unwrap();
+        let one = Rows::new(2, vec![0.0; 2]).unwrap();
+        assert_eq!(mmd2_biased(&x, &wide, 1.0), Err(AlignmentError::Widths { x: 2, y: 3 }));
+        assert_eq!(mmd2_unbiased(&x, &one, 1.0), Err(AlignmentError::TooFewRows { n: 1 }));
+        let many = Rows::new(1, vec![0.0; 4095]).unwrap();
+        let refused = SquaredDistances::pooled(&many, &Rows::new(1, vec![0.0; 2]).unwrap());
+        assert!(matches!(refused, Err(AlignmentError::TooManyRows { n: 4097, .. })));
+    }
+}

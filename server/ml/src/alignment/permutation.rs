@@ -1,0 +1,127 @@
+//! Permutation test of MMD².
+
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::{KernelMatrix, mmd::Sums};
+
+/// Differences below this are rounding: a permutation that gives back the observed partition
+/// must count as reaching the observed value.
+const ROUNDING: f64 = 1e-12;
+
+/// Which estimate is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Estimate {
+    Biased,
+    Unbiased,
+}
+
+impl Estimate {
+    fn of(self, sums: Sums) -> f64 {
+        match self {
+            Estimate::Biased => sums.biased(),
+            Estimate::Unbiased => sums.unbiased(),
+        }
+    }
+}
+
+/// `count` random orders of `0..n` that depend on the seed alone.
+pub fn seeded_permutations(n: usize, count: usize, seed: u64) -> Vec<Vec<usize>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..count)
+        .map(|_| {
+            let mut order: Vec<usize> = (0..n).collect();
+            order.shuffle(&mut rng);
+            order
+        })
+        .collect()
+}
+
+/// The values that the estimate takes when the pooled rows are dealt out anew: the first rows of
+/// each order go to the first set.
+pub fn null_values(kernel: &KernelMatrix, permutations: &[Vec<usize>], estimate: Estimate) -> Vec<f64> {
+    let (n_x, _) = kernel.sizes();
+    let row_sums = kernel.row_sums();
+    permutations.par_iter().map(|order| estimate.of(kernel.sums_with(&order[..n_x], &row_sums))).collect()
+}
+
+/// `p = (1 + number of null values >= observed) / (1 + permutations)` for the unbiased estimate,
+/// which is 1 for no permutations at all.
+///
+/// The test asks whether rows could have come from either set; it knows nothing of a pairing of
+/// rows, so two feature sets of the same cases give a large p unless training moved them by more
+/// than the cases differ.
+pub fn permutation_p(kernel: &KernelMatrix, permutations: &[Vec<usize>]) -> f64 {
+    p_value(kernel, permutations, Estimate::Unbiased)
+}
+
+fn p_value(kernel: &KernelMatrix, permutations: &[Vec<usize>], estimate: Estimate) -> f64 {
+    let observed = estimate.of(kernel.sums());
+    let reached = null_values(kernel, permutations, estimate)
+        .iter()
+        .filter(|null| **null >= observed - ROUNDING)
+        .count();
+    (1 + reached) as f64 / (1 + permutations.len()) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        alignment::{Rows, SquaredDistances},
+        reference,
+    };
+
+    #[test]
+    fn null_values_and_p_equal_the_reference_on_its_permutations() {
+        let Some(tensors) = reference::tensors("analysis/analysis.safetensors") else { return };
+        let expected = reference::json("analysis/mmd.json").unwrap();
+        let cases = expected["permutation_test"].as_object().unwrap();
+        assert_eq!(cases.len(), 3);
+        for (case, values) in cases {
+            let rows = |side| {
+                let name = format!("{case}.{side}");
+                Rows::new(tensors.shape(&name)[1], tensors.f64(&name)).unwrap()
+            };
+            let gamma = reference::number(&values["gamma"]);
+            let kernel = SquaredDistances::pooled(&rows("x"), &rows("y")).unwrap().kernel(gamma);
+            let name = format!("permutations.{case}");
+            let indices: Vec<usize> = tensors.f64(&name).iter().map(|v| *v as usize).collect();
+            let orders: Vec<Vec<usize>> =
+                indices.chunks_exact(tensors.shape(&name)[1]).map(<[usize]>::to_vec).collect();
+            for (estimate, name) in [(Estimate::Biased, "biased"), (Estimate::Unbiased, "unbiased")] {
+                let theirs: Vec<f64> =
+                    values[name]["null"].as_array().unwrap().iter().map(reference::number).collect();
+                let ours = null_values(&kernel, &orders, estimate);
+                assert!(reference::max_abs_difference(&ours, &theirs) < 1e-10, "{case} {name}");
+                let observed = estimate.of(kernel.sums());
+                assert!((observed - reference::number(&values[name]["observed"])).abs() < 1e-10);
+                let p = p_value(&kernel, &orders, estimate);
+                let theirs = reference::number(&values[name]["p_value_plus_one"]);
+                assert!((p - theirs).abs() < 1e-12, "{case} {name}: {p} and {theirs}");
+            }
+        }
+    }
+
+    #[test]
+    fn permutations_are_orders_and_repeat_by_seed() {
+        let first = seeded_permutations(9, 4, 3);
+        assert_eq!(first, seeded_permutations(9, 4, 3));
+        assert_ne!(first, seeded_permutations(9, 4, 4));
+        for mut order in first {
+            order.sort_unstable();
+            assert_eq!(order, (0..9).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_observed_partition_counts_as_reached() {
+        let x = Rows::new(1, vec![0.0, 0.1, 0.25]).unwrap();
+        let y = Rows::new(1, vec![5.0, 5.3, 5.5]).unwrap();
+        let kernel = SquaredDistances::pooled(&x, &y).unwrap().kernel(0.1);
+        assert_eq!(permutation_p(&kernel, &[vec![2, 0, 1, 5, 4, 3]]), 1.0);
+        assert_eq!(permutation_p(&kernel, &[vec![0, 3, 1, 2, 4, 5]]), 0.5);
+        assert_eq!(permutation_p(&kernel, &[]), 1.0);
+    }
+}

@@ -1,0 +1,10 @@
+//! Training objectives on burn tensors.
+//!
+//! All are means over the batch, so that their size does not depend on it, and generic over the
+//! backend; none reads a value back from the device.
+
+mod dice_ce;
+mod l1_ssim;
+
+pub use dice_ce::{DiceCe, dice_ce};
+pub use l1_ssim::l1_ssim;
