@@ -1,0 +1,53 @@
+//! Random weights, the same on every device: each parameter is drawn on the CPU from a stream of
+//! its own, made from the seed and the parameter's name.
+
+use burn::module::Module;
+use burn::tensor::backend::Backend;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal};
+
+use crate::params::{Fill, fill};
+
+/// Standard deviation of encoder weights, as both families publish it.
+const ENCODER_STD: f32 = 0.02;
+
+/// A random stream for `seed` and a label; streams of different labels are independent.
+pub fn stream(seed: u64, label: &str) -> ChaCha8Rng {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&seed.to_le_bytes());
+    hasher.update(label.as_bytes());
+    ChaCha8Rng::from_seed(*hasher.finalize().as_bytes())
+}
+
+/// Fills a new module: truncated normal with deviation 0.02 in encoders, Kaiming normal by fan-in
+/// elsewhere; biases, normalisations, GRN and layer scales keep the constants they were built with.
+pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
+    fill(module, |name, shape| {
+        let table = ["cls_token", "register_tokens", "pos_embed", "mask_token"].iter().any(|t| name.ends_with(t));
+        let weight = name.ends_with(".weight") && shape.len() >= 2;
+        if !(table || weight) {
+            return Fill::Keep;
+        }
+        let std = if table || name.starts_with("encoder.") {
+            ENCODER_STD
+        } else {
+            // A patch-up weight is [in, out, ...]: each output voxel sees `in` values.
+            let fan_in: usize = if name.contains(".up.") || name.starts_with("up.") {
+                shape[0]
+            } else {
+                shape[1..].iter().product()
+            };
+            (2.0 / fan_in as f32).sqrt()
+        };
+        let normal = Normal::new(0.0f32, std).expect("the deviation is positive and finite");
+        let mut rng = stream(seed, name);
+        let draw = |rng: &mut ChaCha8Rng| loop {
+            let value = normal.sample(rng);
+            if value.abs() <= 2.0 * std {
+                break value;
+            }
+        };
+        Fill::Values((0..shape.iter().product()).map(|_| draw(&mut rng)).collect())
+    })
+}

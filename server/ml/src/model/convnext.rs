@@ -1,0 +1,196 @@
+//! 3-D ConvNeXt-V2, ProFound's encoder.
+//!
+//! # Source
+//! Woo et al., "ConvNeXt V2" (2023), in the 3-D form of ProFound: the last downsampling keeps its
+//! resolution, so the strides of the four stages are 4, 8, 16, 16.
+
+use burn::module::Module;
+use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::{Tensor, activation::gelu, backend::Backend};
+
+use crate::nn::{
+    depthwise::DepthwiseConv3d,
+    grn::Grn,
+    kernels::Kernels,
+    layer_norm::{channels_first, from_channels_last, to_channels_last},
+    patch::PatchConv3d,
+};
+
+/// Size of an encoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConvNextConfig {
+    pub in_channels: usize,
+    pub depths: [usize; 4],
+    pub dims: [usize; 4],
+}
+
+impl ConvNextConfig {
+    /// The size that fine-tunes on two CPU cores.
+    pub fn mini() -> Self {
+        Self { in_channels: 3, depths: [1, 1, 2, 1], dims: [24, 48, 96, 192] }
+    }
+}
+
+/// Voxels, in each direction, of one cell of the coarsest map.
+pub const STRIDE: usize = 16;
+
+/// Encoder; inputs must be divisible by [`STRIDE`] in each direction.
+#[derive(Module, Debug)]
+pub struct ConvNext<B: Backend> {
+    pub stem: Stem<B>,
+    pub downsample: Vec<Downsample<B>>,
+    pub stages: Vec<Vec<Block<B>>>,
+    /// On the global average of the last map.
+    pub norm: LayerNorm<B>,
+}
+
+/// Convolution of 4x4x4 patches, then layer normalisation.
+#[derive(Module, Debug)]
+pub struct Stem<B: Backend> {
+    pub conv: PatchConv3d<B>,
+    pub norm: LayerNorm<B>,
+}
+
+/// Layer normalisation, then convolution of patches.
+#[derive(Module, Debug)]
+pub struct Downsample<B: Backend> {
+    pub norm: LayerNorm<B>,
+    pub conv: PatchConv3d<B>,
+}
+
+/// `x + pw2(GRN(GELU(pw1(LN(dw(x))))))`.
+#[derive(Module, Debug)]
+pub struct Block<B: Backend> {
+    pub dwconv: DepthwiseConv3d<B>,
+    pub norm: LayerNorm<B>,
+    pub pwconv1: Linear<B>,
+    pub grn: Grn<B>,
+    pub pwconv2: Linear<B>,
+}
+
+/// A linear layer of zeros, to be filled by [`crate::init`] or a checkpoint.
+pub(crate) fn linear<B: Backend>(from: usize, to: usize, device: &B::Device) -> Linear<B> {
+    LinearConfig::new(from, to).with_initializer(Initializer::Zeros).init(device)
+}
+
+/// Layer normalisation with the eps of both families, 1e-6.
+pub(crate) fn layer_norm<B: Backend>(channels: usize, device: &B::Device) -> LayerNorm<B> {
+    LayerNormConfig::new(channels).with_epsilon(1e-6).init(device)
+}
+
+impl<B: Backend> Block<B> {
+    fn new(dim: usize, device: &B::Device) -> Self {
+        Self {
+            dwconv: DepthwiseConv3d::new(dim, 7, device),
+            norm: layer_norm(dim, device),
+            pwconv1: linear(dim, 4 * dim, device),
+            grn: Grn::new(4 * dim, device),
+            pwconv2: linear(4 * dim, dim, device),
+        }
+    }
+}
+
+impl<B: Kernels> Block<B> {
+    /// # Shapes
+    /// `x [B, C, D, H, W]` -> the same; `visible [B, 1, D, H, W]` of 0 and 1 for masked pre-training.
+    fn forward(&self, x: Tensor<B, 5>, visible: Option<&Tensor<B, 5>>) -> Tensor<B, 5> {
+        let mut y = self.dwconv.forward(x.clone());
+        if let Some(visible) = visible {
+            y = y * visible.clone();
+        }
+        let (y, space) = to_channels_last(y);
+        let y = gelu(self.pwconv1.forward(self.norm.forward(y)));
+        let y = match visible {
+            None => self.grn.forward(y),
+            Some(visible) => {
+                let (flat, _) = to_channels_last(visible.clone());
+                self.grn.forward_over_batch(y * flat)
+            }
+        };
+        let y = x + from_channels_last(self.pwconv2.forward(y), space);
+        match visible {
+            None => y,
+            Some(visible) => y * visible.clone(),
+        }
+    }
+}
+
+/// Which cells of the coarsest grid are visible in masked pre-training.
+pub struct Visible<B: Backend> {
+    by_stage: [Tensor<B, 5>; 4],
+}
+
+impl<B: Backend> Visible<B> {
+    /// From the cells: `[B, 1, D/16, H/16, W/16]` of 0 and 1.
+    pub fn from_cells(cells: Tensor<B, 5>) -> Self {
+        let by_four = repeat(cells.clone(), 4);
+        let by_two = repeat(cells.clone(), 2);
+        Self { by_stage: [by_four, by_two, cells.clone(), cells] }
+    }
+}
+
+/// Repeats every voxel `k` times in each direction.
+pub(crate) fn repeat<B: Backend>(x: Tensor<B, 5>, k: usize) -> Tensor<B, 5> {
+    let [b, c, d, h, w] = x.dims();
+    x.reshape([b, c, d, 1, h, 1, w, 1])
+        .expand([b, c, d, k, h, k, w, k])
+        .reshape([b, c, d * k, h * k, w * k])
+}
+
+impl<B: Backend> ConvNext<B> {
+    /// An encoder of zeros, to be filled by [`crate::init`] or a checkpoint.
+    pub fn new(config: &ConvNextConfig, device: &B::Device) -> Self {
+        let d = config.dims;
+        let stem = Stem { conv: PatchConv3d::new(config.in_channels, d[0], [4; 3], device), norm: layer_norm(d[0], device) };
+        let downsample = (0..3)
+            .map(|i| Downsample {
+                norm: layer_norm(d[i], device),
+                conv: PatchConv3d::new(d[i], d[i + 1], [if i < 2 { 2 } else { 1 }; 3], device),
+            })
+            .collect();
+        let stages = (0..4).map(|i| (0..config.depths[i]).map(|_| Block::new(d[i], device)).collect()).collect();
+        Self { stem, downsample, stages, norm: layer_norm(d[3], device) }
+    }
+}
+
+impl<B: Kernels> ConvNext<B> {
+    /// The raw outputs of the four stages.
+    ///
+    /// # Shapes
+    /// `[B, C, D, H, W]` -> `[B, dims[i], D/s, H/s, W/s]` with s = 4, 8, 16, 16.
+    pub fn stages(&self, x: Tensor<B, 5>, visible: Option<&Visible<B>>) -> Vec<Tensor<B, 5>> {
+        let mut maps: Vec<Tensor<B, 5>> = Vec::with_capacity(4);
+        for (i, blocks) in self.stages.iter().enumerate() {
+            let mut y = match maps.last() {
+                None => channels_first(&self.stem.norm, self.stem.conv.forward(x.clone())),
+                Some(previous) => {
+                    let down = &self.downsample[i - 1];
+                    down.conv.forward(channels_first(&down.norm, previous.clone()))
+                }
+            };
+            let visible = visible.map(|v| &v.by_stage[i]);
+            if let Some(visible) = visible {
+                y = y * visible.clone();
+            }
+            for block in blocks {
+                y = block.forward(y, visible);
+            }
+            maps.push(y);
+        }
+        maps
+    }
+
+    /// `norm` of the global average of the last map.
+    ///
+    /// # Shapes
+    /// `[B, C, D, H, W]` (the last of [`ConvNext::stages`]) -> `[B, C]`.
+    pub fn pooled(&self, last: Tensor<B, 5>) -> Tensor<B, 2> {
+        self.norm.forward(global_average(last))
+    }
+}
+
+/// Mean over space: `[B, C, D, H, W]` -> `[B, C]`.
+pub fn global_average<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 2> {
+    let [b, c, d, h, w] = x.dims();
+    x.reshape([b, c, d * h * w]).mean_dim(2).reshape([b, c])
+}

@@ -1,0 +1,128 @@
+//! One type for all networks that a run can train.
+
+use burn::module::Module;
+use burn::tensor::{Tensor, backend::Backend};
+use transferscope_domain::Family;
+
+use super::{
+    convnext::{ConvNext, ConvNextConfig, STRIDE, global_average},
+    head3d::DenseHead3d,
+    provicnet::{CELL, Provicnet},
+    unet::{MULTIPLE, Unet},
+    vit::VitConfig,
+};
+use crate::nn::kernels::Kernels;
+
+/// ConvNeXt-V2 with its dense head.
+#[derive(Module, Debug)]
+pub struct ProfoundConv<B: Backend> {
+    pub encoder: ConvNext<B>,
+    pub head: DenseHead3d<B>,
+}
+
+/// A network for one task.
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value a run, moved a few times")]
+pub enum Net<B: Backend> {
+    ProfoundConv(ProfoundConv<B>),
+    Provicnet(Provicnet<B>),
+    Unet(Unet<B>),
+}
+
+/// What a network is fed.
+#[derive(Debug, Clone)]
+pub enum Input<B: Backend> {
+    /// `[B, C, D, H, W]`
+    Volume(Tensor<B, 5>),
+    /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` (slice index, slice count)
+    Slabs { slabs: Tensor<B, 5>, axis: Tensor<B, 2> },
+}
+
+/// Channels in and out of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// Image types that the task gives.
+    pub sequences: usize,
+    /// Classes, or 1 for an image.
+    pub out: usize,
+}
+
+/// Input channels of the ProFound encoder (t2w, hbv, adc); missing ones are zero.
+pub const PROFOUND_CHANNELS: usize = 3;
+
+impl<B: Backend> Net<B> {
+    /// The `mini` network of a family, all zeros; see [`crate::init`].
+    pub fn mini(family: Family, ports: Ports, device: &B::Device) -> Self {
+        match family {
+            Family::ProfoundConv => {
+                let config = ConvNextConfig::mini();
+                Net::ProfoundConv(ProfoundConv {
+                    encoder: ConvNext::new(&config, device),
+                    head: DenseHead3d::new(config.dims, config.in_channels, ports.out, device),
+                })
+            }
+            Family::Provicnet => Net::Provicnet(Provicnet::new(&VitConfig::mini(), ports.sequences, ports.out, device)),
+            Family::Unet => Net::Unet(Unet::new(ports.sequences, ports.out, device)),
+        }
+    }
+}
+
+/// Voxels, by axis, that inputs of a family must be multiples of.
+pub fn multiple(family: Family) -> [usize; 3] {
+    match family {
+        Family::ProfoundConv => [STRIDE; 3],
+        Family::Provicnet => [1, CELL, CELL],
+        Family::Unet => MULTIPLE,
+    }
+}
+
+impl<B: Kernels> Net<B> {
+    /// # Shapes
+    /// A volume gives `[B, out, D, H, W]`, slabs give `[S, out, 1, H, W]`.
+    ///
+    /// # Panics
+    /// When a volume is given to a 2.5-D network or the other way round.
+    pub fn forward(&self, input: Input<B>) -> Tensor<B, 5> {
+        match (self, input) {
+            (Net::ProfoundConv(net), Input::Volume(x)) => {
+                let maps = net.encoder.stages(x.clone(), None);
+                net.head.forward(maps, x)
+            }
+            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => net.forward(slabs, axis),
+            (Net::Unet(net), Input::Volume(x)) => net.forward(x),
+            _ => unreachable!("a family's batches come from its own sampler"),
+        }
+    }
+
+    /// Globally average-pooled features of the encoder's layers, first to last: name and
+    /// `[samples, channels]`. Sequences of a slab are averaged.
+    pub fn features(&self, input: Input<B>) -> Vec<(String, Tensor<B, 2>)> {
+        match (self, input) {
+            (Net::ProfoundConv(net), Input::Volume(x)) => {
+                let maps = net.encoder.stages(x, None);
+                let last = maps.last().cloned();
+                let mut features: Vec<_> =
+                    maps.into_iter().enumerate().map(|(i, m)| (format!("stage{i}"), global_average(m))).collect();
+                features.extend(last.map(|m| ("pooled".to_owned(), net.encoder.pooled(m))));
+                features
+            }
+            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => {
+                let [s, m, ..] = slabs.dims();
+                let output = net.encode(slabs, axis);
+                let pool = |tokens: Tensor<B, 3>| {
+                    let [_, n, e] = tokens.dims();
+                    tokens.reshape([s, m * n, e]).mean_dim(1).reshape([s, e])
+                };
+                let mut features: Vec<_> =
+                    output.blocks.into_iter().enumerate().map(|(i, t)| (format!("block{i}"), pool(t))).collect();
+                features.push(("norm".to_owned(), pool(output.tokens)));
+                features
+            }
+            (Net::Unet(net), Input::Volume(x)) => {
+                let maps = net.levels(x);
+                maps.into_iter().enumerate().map(|(i, m)| (format!("level{i}"), global_average(m))).collect()
+            }
+            _ => unreachable!("a family's batches come from its own sampler"),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! ProViCNet in 2.5-D: every axial position of every sequence goes through the backbone with its
+//! two neighbours, the maps of the sequences are joined, and a convolution head gives full
+//! resolution.
+//!
+//! Published ProViCNet trains one backbone a sequence and fuses their tokens; the `mini` size
+//! shares one backbone between the sequences. A slice of n pixels is enlarged by 7/4, so that a
+//! patch of 14 covers 8 of its pixels, as 256 pixels enlarged to 448 do upstream; the head's
+//! three doublings lead back to n. GroupNorm stands where upstream has BatchNorm: it needs no
+//! running statistics and does not mind small batches.
+
+use burn::module::Module;
+use burn::nn::{GroupNorm, GroupNormConfig, Initializer, PaddingConfig2d, conv::{Conv2d, Conv2dConfig}};
+use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend};
+
+use super::vit::{SLICES, Vit, VitConfig, VitOutput};
+use crate::nn::resize::linear as linear_resize;
+
+/// Pixels of a slice that one patch covers.
+pub const CELL: usize = 8;
+/// Channels of the head after its first and second doubling.
+const WIDE: usize = 48;
+const FINE: usize = 16;
+
+/// Backbone and head.
+#[derive(Module, Debug)]
+pub struct Provicnet<B: Backend> {
+    pub encoder: Vit<B>,
+    pub head: Head2d<B>,
+}
+
+/// Three times: enlarge by two, 3x3 convolution; the last one also sees the input slices.
+#[derive(Module, Debug)]
+pub struct Head2d<B: Backend> {
+    pub conv1: Conv2d<B>,
+    pub norm1: GroupNorm<B>,
+    pub conv2: Conv2d<B>,
+    pub norm2: GroupNorm<B>,
+    pub conv3: Conv2d<B>,
+    pub norm3: GroupNorm<B>,
+    pub out: Conv2d<B>,
+}
+
+fn conv<B: Backend>(from: usize, to: usize, k: usize, device: &B::Device) -> Conv2d<B> {
+    Conv2dConfig::new([from, to], [k, k])
+        .with_padding(PaddingConfig2d::Explicit(k / 2, k / 2, k / 2, k / 2))
+        .with_initializer(Initializer::Zeros)
+        .init(device)
+}
+
+impl<B: Backend> Head2d<B> {
+    fn new(features: usize, sequences: usize, out: usize, device: &B::Device) -> Self {
+        let norm = |c: usize| GroupNormConfig::new(8, c).init(device);
+        Self {
+            conv1: conv(features, WIDE, 3, device),
+            norm1: norm(WIDE),
+            conv2: conv(WIDE, FINE, 3, device),
+            norm2: norm(FINE),
+            conv3: conv(FINE + sequences, FINE, 3, device),
+            norm3: norm(FINE),
+            out: conv(FINE, out, 1, device),
+        }
+    }
+
+    /// `[S, features, h, w]`, `[S, sequences, 8h, 8w]` -> `[S, out, 8h, 8w]`.
+    fn forward(&self, map: Tensor<B, 4>, slices: Tensor<B, 4>) -> Tensor<B, 4> {
+        let x = relu(self.norm1.forward(self.conv1.forward(double(map))));
+        let x = relu(self.norm2.forward(self.conv2.forward(double(x))));
+        let x = Tensor::cat(vec![double(x), slices], 1);
+        self.out.forward(relu(self.norm3.forward(self.conv3.forward(x))))
+    }
+}
+
+/// Nearest-neighbour enlargement by two.
+fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    let [b, c, h, w] = x.dims();
+    x.reshape([b, c, h, 1, w, 1]).expand([b, c, h, 2, w, 2]).reshape([b, c, 2 * h, 2 * w])
+}
+
+impl<B: Backend> Provicnet<B> {
+    /// A network of zeros for `sequences` image types in and `out` channels out.
+    pub fn new(config: &VitConfig, sequences: usize, out: usize, device: &B::Device) -> Self {
+        Self {
+            encoder: Vit::new(config, device),
+            head: Head2d::new(config.dim * sequences, sequences, out, device),
+        }
+    }
+
+    /// Runs the backbone on every sequence of every slab.
+    ///
+    /// # Shapes
+    /// `slabs [S, M, 3, H, W]` (H and W divisible by 8), `axis [S, 2]` -> tokens of `S * M` slices,
+    /// sequences fastest.
+    pub fn encode(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> VitOutput<B> {
+        let [s, m, _, h, w] = slabs.dims();
+        let device = slabs.device();
+        let patch = self.encoder.patch_embed.proj.weight.dims()[2];
+        let matrix = |n: usize| {
+            let to = n / CELL * patch;
+            Tensor::<B, 2>::from_data(TensorData::new(linear_resize(n, to), [to, n]), &device)
+        };
+        let (rows, columns) = (h / CELL * patch, w / CELL * patch);
+        // Width by one product on the right, height by one on the left.
+        let wide = slabs.reshape([s * m * SLICES * h, w]).matmul(matrix(w).transpose());
+        let tall = matrix(h)
+            .unsqueeze::<3>()
+            .expand([s * m * SLICES, rows, h])
+            .matmul(wide.reshape([s * m * SLICES, h, columns]));
+        let axis = axis.reshape([s, 1, 2]).expand([s, m, 2]).reshape([s * m, 2]);
+        self.encoder.forward(tall.reshape([s * m, SLICES, rows, columns]), axis)
+    }
+
+    /// # Shapes
+    /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` -> `[S, out, 1, H, W]`.
+    pub fn forward(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> Tensor<B, 5> {
+        let [s, m, _, h, w] = slabs.dims();
+        let map = self.encode(slabs.clone(), axis).map;
+        let [_, e, rows, columns] = map.dims();
+        let map = map.reshape([s, m * e, rows, columns]);
+        let centre = slabs.slice([0..s, 0..m, 1..2, 0..h, 0..w]).reshape([s, m, h, w]);
+        let out = self.head.forward(map, centre);
+        let channels = out.dims()[1];
+        out.reshape([s, channels, 1, h, w])
+    }
+}

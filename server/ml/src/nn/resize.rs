@@ -1,0 +1,88 @@
+//! Resizing along one axis as a matrix, so that it runs (and differentiates) on every backend.
+
+/// Keys' cubic convolution kernel.
+fn cubic(x: f64, a: f64) -> f64 {
+    let x = x.abs();
+    if x < 1.0 {
+        ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * a
+    } else {
+        0.0
+    }
+}
+
+/// Anti-aliased bicubic resizing, row-major `[n_out, n_in]`; rows sum to 1.
+///
+/// # Source
+/// PyTorch's `interpolate(mode="bicubic", antialias=True, align_corners=False)`: Keys' kernel
+/// with a = -0.5, stretched by the scale when shrinking. DINOv2 with registers resizes its
+/// position table so.
+pub fn antialiased_bicubic(n_in: usize, n_out: usize) -> Vec<f32> {
+    let scale = n_in as f64 / n_out as f64;
+    let stretch = scale.max(1.0);
+    let support = 2.0 * stretch;
+    let mut matrix = vec![0.0f32; n_out * n_in];
+    for i in 0..n_out {
+        let centre = scale * (i as f64 + 0.5);
+        let low = ((centre - support + 0.5).floor().max(0.0)) as usize;
+        let high = ((centre + support + 0.5).floor().max(0.0) as usize).min(n_in);
+        let weights: Vec<f64> =
+            (low..high).map(|j| cubic((j as f64 - centre + 0.5) / stretch, -0.5)).collect();
+        let sum: f64 = weights.iter().sum();
+        for (j, weight) in (low..high).zip(weights) {
+            matrix[i * n_in + j] = (weight / sum) as f32;
+        }
+    }
+    matrix
+}
+
+/// Linear resizing with half-pixel centres and repeated edges, row-major `[n_out, n_in]`;
+/// OpenCV's `INTER_LINEAR` and PyTorch's `align_corners=False`.
+pub fn linear(n_in: usize, n_out: usize) -> Vec<f32> {
+    let scale = n_in as f64 / n_out as f64;
+    let mut matrix = vec![0.0f32; n_out * n_in];
+    for i in 0..n_out {
+        let at = (scale * (i as f64 + 0.5) - 0.5).clamp(0.0, (n_in - 1) as f64);
+        let low = at.floor() as usize;
+        let high = (low + 1).min(n_in - 1);
+        let fraction = (at - low as f64) as f32;
+        matrix[i * n_in + low] += 1.0 - fraction;
+        matrix[i * n_in + high] += fraction;
+    }
+    matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bicubic_rows_match_the_published_check_values() {
+        let m = antialiased_bicubic(37, 32);
+        let expect = |row: usize, from: usize, values: &[f32]| {
+            for (k, v) in values.iter().enumerate() {
+                assert!((m[row * 37 + from + k] - v).abs() < 2e-6, "row {row} column {}", from + k);
+            }
+        };
+        expect(0, 0, &[0.881273, 0.152397, -0.033670]);
+        expect(16, 17, &[-0.063398, 0.484580, 0.637529, -0.058711]);
+        let small = antialiased_bicubic(5, 4);
+        for (k, v) in [-0.032041, 0.645174, 0.445016, -0.058149].iter().enumerate() {
+            assert!((small[5 + k] - v).abs() < 2e-6);
+        }
+    }
+
+    #[test]
+    fn every_row_sums_to_one_and_same_size_is_the_identity() {
+        for (n_in, n_out) in [(12, 12), (5, 9), (9, 5), (1, 3), (3, 1)] {
+            for matrix in [antialiased_bicubic(n_in, n_out), linear(n_in, n_out)] {
+                for row in matrix.chunks(n_in) {
+                    assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+                }
+            }
+        }
+        let identity = linear(4, 4);
+        assert!((0..16).all(|i| identity[i] == f32::from(u8::from(i / 4 == i % 4))));
+    }
+}

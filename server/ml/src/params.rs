@@ -1,0 +1,190 @@
+//! Parameters by name: reading, writing and filling any module.
+//!
+//! Names are those of the published PyTorch checkpoints: burn calls a normalisation's scale
+//! `gamma` and stores linear weights transposed, which is undone here by the kind of the layer.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+
+/// One parameter, in PyTorch's name and layout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    pub name: String,
+    pub shape: Vec<usize>,
+    /// Row-major.
+    pub data: Vec<f32>,
+}
+
+/// How a parameter's layout differs from PyTorch's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    Same,
+    /// burn `[in, out]`, PyTorch `[out, in]`.
+    Transposed,
+    /// burn `[C]`, PyTorch `[1, 1, 1, 1, C]`.
+    FourLeadingOnes,
+}
+
+/// Where a walk through a module is.
+#[derive(Default)]
+pub(crate) struct Walk {
+    names: Vec<String>,
+    containers: Vec<String>,
+}
+
+impl Walk {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
+        self.names.push(name.to_owned());
+        self.containers.push(container.to_owned());
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.names.pop();
+        self.containers.pop();
+    }
+
+    /// PyTorch's name of the parameter that is being visited.
+    pub(crate) fn name(&self) -> String {
+        self.named().0
+    }
+
+    fn named(&self) -> (String, Layout) {
+        let mut names: Vec<String> = self.names.clone();
+        // The variant of an enum is no part of a checkpoint's names.
+        if self.containers.first().is_some_and(|c| c.starts_with("Enum:")) {
+            names.remove(0);
+        }
+        let kind = self.containers.last().map_or("", |c| c.trim_start_matches("Struct:"));
+        let layout = match kind {
+            "Linear" if names.last().is_some_and(|n| n == "weight") => Layout::Transposed,
+            "Grn" => Layout::FourLeadingOnes,
+            _ => Layout::Same,
+        };
+        if let Some(last) = names.last_mut()
+            && matches!(kind, "LayerNorm" | "GroupNorm")
+        {
+            *last = match last.as_str() {
+                "gamma" => "weight".into(),
+                "beta" => "bias".into(),
+                other => other.into(),
+            };
+        }
+        (published(&names.join(".")), layout)
+    }
+}
+
+/// Replaces the parts of a name that our modules spell differently from upstream, which numbers
+/// the members of its sequences.
+fn published(name: &str) -> String {
+    let mut name = name.replace("stem.conv.", "downsample_layers.0.0.").replace("stem.norm.", "downsample_layers.0.1.");
+    for i in 0..3 {
+        for (ours, theirs) in [("norm", 0), ("conv", 1)] {
+            name = name.replace(&format!("downsample.{i}.{ours}."), &format!("downsample_layers.{}.{theirs}.", i + 1));
+        }
+    }
+    name
+}
+
+struct Collector {
+    walk: Walk,
+    tensors: Vec<NamedTensor>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Collector {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.walk.enter(name, container);
+    }
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.walk.leave();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let (name, layout) = self.walk.named();
+        let mut tensor = param.val();
+        if layout == Layout::Transposed {
+            tensor = tensor.swap_dims(0, 1);
+        }
+        let mut shape = tensor.dims().to_vec();
+        if layout == Layout::FourLeadingOnes {
+            shape.splice(0..0, [1; 4]);
+        }
+        let data = tensor.into_data().convert::<f32>().into_vec().expect("converted to f32 just now");
+        self.tensors.push(NamedTensor { name, shape, data });
+    }
+}
+
+/// All parameters of a module, in its own order.
+pub fn collect<B: Backend, M: Module<B>>(module: &M) -> Vec<NamedTensor> {
+    let mut collector = Collector { walk: Walk::default(), tensors: Vec::new() };
+    module.visit(&mut collector);
+    collector.tensors
+}
+
+/// Names and parameter ids, in the order of [`collect`].
+pub fn ids<B: Backend, M: Module<B>>(module: &M) -> Vec<(String, ParamId)> {
+    struct Ids(Walk, Vec<(String, ParamId)>);
+    impl<B: Backend> ModuleVisitor<B> for Ids {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.0.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.leave();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+            self.1.push((self.0.name(), param.id));
+        }
+    }
+    let mut ids = Ids(Walk::default(), Vec::new());
+    module.visit(&mut ids);
+    ids.1
+}
+
+/// What a source of parameters says to one parameter.
+pub enum Fill {
+    /// Keep what is there.
+    Keep,
+    /// Replace by these values, row-major in PyTorch's layout.
+    Values(Vec<f32>),
+}
+
+struct Filler<'a, F> {
+    walk: Walk,
+    source: &'a mut F,
+}
+
+impl<B: Backend, F: FnMut(&str, &[usize]) -> Fill> ModuleMapper<B> for Filler<'_, F> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.walk.enter(name, container);
+    }
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.walk.leave();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let (name, layout) = self.walk.named();
+        let mut dims = param.val().dims();
+        if layout == Layout::Transposed {
+            dims.swap(0, 1);
+        }
+        let mut published = dims.to_vec();
+        if layout == Layout::FourLeadingOnes {
+            published.splice(0..0, [1; 4]);
+        }
+        let Fill::Values(values) = (self.source)(&name, &published) else { return param };
+        param.map(|old| {
+            let device = old.device();
+            let mut new = Tensor::<B, D>::from_data(TensorData::new(values, dims), &device);
+            if layout == Layout::Transposed {
+                new = new.swap_dims(0, 1);
+            }
+            // A leaf of its own again, tracked as before.
+            Tensor::<B, D>::from_data(new.into_data(), &device).set_require_grad(old.is_require_grad())
+        })
+    }
+}
+
+/// Asks `source` for every parameter by name and shape (PyTorch's), in the module's order.
+///
+/// # Panics
+/// When `source` gives a number of values that does not fit the shape that it was told.
+pub fn fill<B: Backend, M: Module<B>>(module: M, mut source: impl FnMut(&str, &[usize]) -> Fill) -> M {
+    module.map(&mut Filler { walk: Walk::default(), source: &mut source })
+}

@@ -1,0 +1,279 @@
+//! Examples: cases brought to the grid that the `mini` networks work on, with the task's input and
+//! target.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use transferscope_domain::{
+    Task,
+    dataset::{CaseEntry, DatasetManifest, SegmentationTarget},
+    metric::Split,
+};
+
+use crate::{
+    data::{DataError, case, volume::Volume},
+    nn::resize::antialiased_bicubic,
+    physics,
+};
+
+/// Pixel size of the working grid in mm, within slices.
+pub const PIXEL_MM: f64 = 1.0;
+/// Most pixels of the working grid in each direction within slices; larger images are cropped
+/// around their centre, where the prostate is.
+pub const PIXELS: usize = 96;
+/// Most slices; more are cropped around the centre.
+pub const SLICES: usize = 32;
+
+/// One case, ready for a task.
+#[derive(Debug, Clone)]
+pub struct Example {
+    pub case_id: String,
+    pub patient_id: String,
+    /// `[D, H, W]`; H and W are multiples of 16.
+    pub shape: [usize; 3],
+    /// Image types in the task's order, each normalised to mean 0 and deviation 1 over non-zero voxels.
+    pub inputs: Vec<Vec<f32>>,
+    pub target: Target,
+    /// What previews show as input, scaled to 0..1.
+    pub display: Vec<f32>,
+}
+
+/// What the network should give.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A class for each voxel.
+    Labels(Vec<u8>),
+    /// The image, scaled so that its maximum is 1, and the degraded one in the same scale, to
+    /// which the network adds its output.
+    Image { sharp: Vec<f32>, degraded: Vec<f32>, bicubic: Vec<f32> },
+}
+
+impl Target {
+    /// Sharp and degraded image.
+    ///
+    /// # Panics
+    /// When the target is labels: examples of one task have targets of one kind.
+    pub fn image_parts(&self) -> (&[f32], &[f32]) {
+        match self {
+            Target::Image { sharp, degraded, .. } => (sharp, degraded),
+            Target::Labels(_) => unreachable!("examples of one task have targets of one kind"),
+        }
+    }
+}
+
+impl Example {
+    pub fn voxels(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// What a task needs to know of a data set.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskPlan {
+    pub task: Task,
+    pub segmentation: SegmentationTarget,
+}
+
+impl TaskPlan {
+    pub fn new(task: Task, manifest: &DatasetManifest) -> Self {
+        Self { task, segmentation: manifest.segmentation_target() }
+    }
+
+    /// Names of the image types that go in.
+    pub fn sequences(&self) -> &'static [&'static str] {
+        match self.task {
+            Task::Segmentation => &["t2w", "hbv", "adc"],
+            Task::SuperResolution => &["t2w"],
+        }
+    }
+
+    /// Channels of the network's output.
+    pub fn out(&self) -> usize {
+        match self.task {
+            Task::Segmentation => self.segmentation.classes().len() + 1,
+            Task::SuperResolution => 1,
+        }
+    }
+}
+
+/// Loads the usable cases of a split, in the manifest's order, in parallel.
+///
+/// # Errors
+/// When a case cannot be read.
+pub fn load(dataset_dir: &Path, manifest: &DatasetManifest, plan: TaskPlan, split: Split) -> Result<Vec<Example>, DataError> {
+    manifest.usable(plan.task, split).into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()
+}
+
+fn example(dataset_dir: &Path, entry: &CaseEntry, plan: TaskPlan) -> Result<Example, DataError> {
+    let case = case::load(dataset_dir, entry)?;
+    let working = |name: &str, kind: Kind| -> Result<Volume, DataError> {
+        Ok(to_working_grid(case.volume(name)?, entry.spacing_mm, kind))
+    };
+    let t2w = working("t2w", Kind::Image)?;
+    let shape = t2w.shape;
+    let make = |inputs: Vec<Vec<f32>>, target, display| Example {
+        case_id: entry.case_id.clone(),
+        patient_id: entry.patient_id.clone(),
+        shape,
+        inputs,
+        target,
+        display,
+    };
+    match plan.task {
+        Task::Segmentation => {
+            let mut inputs = Vec::new();
+            for name in plan.sequences() {
+                let mut volume = working(name, Kind::Image)?.data;
+                zscore_nonzero(&mut volume);
+                inputs.push(volume);
+            }
+            let labels = working(plan.segmentation.channel(), Kind::Labels)?;
+            let classes = plan.segmentation.classes().len() as u8;
+            // A gland mask is any non-zero value; zones keep theirs.
+            let labels = labels.data.iter().map(|v| (v.round().clamp(0.0, 255.0) as u8).min(classes)).collect();
+            let display = scaled_to_one(&t2w.data, 0.995);
+            Ok(make(inputs, Target::Labels(labels), display))
+        }
+        Task::SuperResolution => {
+            let sharp = scaled_to_one(&t2w.data, 1.0);
+            let low = physics::kspace::truncate(&sharp, shape, 2);
+            let bicubic = physics::bicubic::upsample(&low.low, low.low_shape, shape);
+            let mut input = low.zero_filled.clone();
+            zscore_nonzero(&mut input);
+            let display = low.zero_filled.clone();
+            let target = Target::Image { sharp, degraded: low.zero_filled, bicubic };
+            Ok(make(vec![input], target, display))
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Image,
+    Labels,
+}
+
+/// Resamples within slices to [`PIXEL_MM`], crops to at most [`SLICES`] x [`PIXELS`] x [`PIXELS`]
+/// around the centre, and pads H and W with zeros to multiples of 16. Slices keep their spacing.
+fn to_working_grid(volume: &Volume, spacing_mm: [f64; 3], kind: Kind) -> Volume {
+    let [d, h, w] = volume.shape;
+    let target = |n: usize, spacing: f64| ((n as f64 * spacing / PIXEL_MM).round() as usize).max(1);
+    let (h2, w2) = (target(h, spacing_mm[1]), target(w, spacing_mm[2]));
+    let resized = if (h2, w2) == (h, w) {
+        volume.data.clone()
+    } else {
+        match kind {
+            Kind::Image => {
+                let rows = antialiased_bicubic(h, h2);
+                let columns = antialiased_bicubic(w, w2);
+                let mut out = Vec::with_capacity(d * h2 * w2);
+                for z in 0..d {
+                    // The kernel overshoots at edges; intensities and ADC values are never negative.
+                    let slice = physics::bicubic::resize(volume.slice(z), [h, w], [h2, w2], &rows, &columns);
+                    out.extend(slice.into_iter().map(|v| v.max(0.0)));
+                }
+                out
+            }
+            Kind::Labels => {
+                let nearest = |i: usize, n: usize, n2: usize| (((i as f64 + 0.5) * n as f64 / n2 as f64) as usize).min(n - 1);
+                let mut out = Vec::with_capacity(d * h2 * w2);
+                for z in 0..d {
+                    for y in 0..h2 {
+                        for x in 0..w2 {
+                            out.push(volume.at(z, nearest(y, h, h2), nearest(x, w, w2)));
+                        }
+                    }
+                }
+                out
+            }
+        }
+    };
+    let crop = [d.min(SLICES), h2.min(PIXELS).next_multiple_of(16), w2.min(PIXELS).next_multiple_of(16)];
+    let start = |n: usize, to: usize| (n as isize - to as isize).div_euclid(2);
+    let data = window(&resized, [d, h2, w2], [start(d, crop[0]), start(h2, crop[1]), start(w2, crop[2])], crop);
+    Volume { shape: crop, data }
+}
+
+/// The window of `size` that begins at `start`, zero outside of the volume.
+pub(crate) fn window<T: Copy + Default>(data: &[T], [d, h, w]: [usize; 3], start: [isize; 3], size: [usize; 3]) -> Vec<T> {
+    let mut out = vec![T::default(); size.iter().product()];
+    let overlap = |start: isize, n: usize, size: usize| {
+        let from = (-start).max(0) as usize;
+        let to = (n as isize - start).clamp(0, size as isize) as usize;
+        from..to.max(from)
+    };
+    let xs = overlap(start[2], w, size[2]);
+    for z in overlap(start[0], d, size[0]) {
+        for y in overlap(start[1], h, size[1]) {
+            let row = ((z as isize + start[0]) as usize * h + (y as isize + start[1]) as usize) * w;
+            let from = row + (xs.start as isize + start[2]) as usize;
+            let to = (z * size[1] + y) * size[2] + xs.start;
+            out[to..to + xs.len()].copy_from_slice(&data[from..from + xs.len()]);
+        }
+    }
+    out
+}
+
+/// Mean 0 and deviation 1 over non-zero voxels; zero voxels stay zero, a constant becomes zero.
+fn zscore_nonzero(data: &mut [f32]) {
+    let inside = data.iter().filter(|v| **v != 0.0);
+    let n = inside.clone().count() as f64;
+    if n == 0.0 {
+        return;
+    }
+    let mean = inside.clone().map(|v| f64::from(*v)).sum::<f64>() / n;
+    let deviation = (inside.map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let scale = if deviation > 0.0 { 1.0 / deviation } else { 1.0 };
+    for v in data.iter_mut().filter(|v| **v != 0.0) {
+        *v = ((f64::from(*v) - mean) * scale) as f32;
+    }
+}
+
+/// Divides by the given quantile (1 = maximum) of the values; all zero stays so.
+fn scaled_to_one(data: &[f32], quantile: f64) -> Vec<f32> {
+    let mut sorted = data.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let at = ((sorted.len() as f64 - 1.0) * quantile).round() as usize;
+    let top = sorted.get(at).copied().unwrap_or(0.0);
+    let scale = if top > 0.0 { 1.0 / top } else { 0.0 };
+    data.iter().map(|v| v * scale).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_reach_over_every_edge() {
+        let data: Vec<u8> = (1..=8).collect();
+        assert_eq!(window(&data, [2, 2, 2], [0, 0, 0], [2, 2, 2]), data);
+        assert_eq!(window(&data, [2, 2, 2], [-1, -1, -1], [2, 2, 2]), [0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(window(&data, [2, 2, 2], [1, 1, 1], [2, 2, 2]), [8, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(window(&data, [2, 2, 2], [5, 0, 0], [1, 1, 1]), [0]);
+    }
+
+    #[test]
+    fn a_fine_grid_is_halved_and_centred() {
+        let mut volume = Volume::filled([3, 192, 200], 2.0);
+        volume.data[0] = 0.0;
+        let out = to_working_grid(&volume, [3.0, 0.5, 0.5], Kind::Image);
+        assert_eq!(out.shape, [3, 96, 96]);
+        assert!(out.data[96 * 96 + 48 * 96 + 48] > 1.99);
+        let small = to_working_grid(&Volume::filled([40, 20, 33], 1.0), [3.0, 1.0, 1.0], Kind::Labels);
+        assert_eq!(small.shape, [32, 32, 48]);
+        assert_eq!(small.data.iter().sum::<f32>(), (32 * 20 * 33) as f32);
+    }
+
+    #[test]
+    fn normalising_leaves_zeros_and_constants_harmless() {
+        let mut data = [0.0, 1.0, 3.0, 0.0];
+        zscore_nonzero(&mut data);
+        assert_eq!(data, [0.0, -1.0, 1.0, 0.0]);
+        let mut constant = [5.0, 5.0];
+        zscore_nonzero(&mut constant);
+        assert_eq!(constant, [0.0, 0.0]);
+        let mut empty = [0.0; 3];
+        zscore_nonzero(&mut empty);
+        assert_eq!(scaled_to_one(&empty, 1.0), [0.0; 3]);
+    }
+}
