@@ -20,6 +20,8 @@ pub struct ServerConfig {
     pub jobs: usize,
     /// The browser bundle.
     pub site_dir: PathBuf,
+    /// Whether to make the built-in data set where there is no data set.
+    pub builtin_data: bool,
     pub timing: Timing,
 }
 

@@ -111,11 +111,25 @@ impl Dispatcher {
                 }
             }
         }
+        busy += self.tidy(&active, memory);
         while busy < self.jobs {
             let Some(request) = self.store.claim_next(now_ms()).await? else { break };
             busy += usize::from(self.start(&request.id, memory).await?);
         }
         Ok(())
+    }
+
+    /// Forgets runs that have ended, and says how many of their workers have not left yet.
+    fn tidy(&self, active: &[ActiveRun], memory: &mut Memory) -> usize {
+        let has_ended = |run: &RunId| !active.iter().any(|a| a.id == *run);
+        self.recorder.retain(|run| !has_ended(run));
+        memory.forced.retain(|run, _| !has_ended(run));
+        memory.failing.retain(|run| !has_ended(run));
+        // Asking for its liveness also takes the child's status from the system.
+        memory.ours.retain(|run| {
+            !has_ended(run) || matches!(self.executor.alive(run, &self.data.run(run)), Ok(Liveness::Alive))
+        });
+        memory.ours.iter().filter(|run| has_ended(run)).count()
     }
 
     /// Starts the worker of a claimed run, and says whether there is one now.

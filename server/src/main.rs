@@ -1,1 +1,3 @@
+//! The `transferscope` program.
+
 fn main() {}

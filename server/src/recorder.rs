@@ -77,6 +77,11 @@ impl Recorder {
         self.tails.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
     }
 
+    /// Stops following the runs that do not fulfil a condition.
+    pub fn retain(&self, keep: impl Fn(&RunId) -> bool) {
+        self.tails.lock().unwrap_or_else(PoisonError::into_inner).retain(|run, _| keep(run));
+    }
+
     fn tail(&self, run: &RunId) -> Arc<AsyncMutex<Tail>> {
         let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tails.entry(run.clone()).or_default())

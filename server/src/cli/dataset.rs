@@ -1,0 +1,169 @@
+//! `transferscope dataset add | synth | list | check`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Result, anyhow};
+use transferscope_domain::{Task, dataset::DatasetManifest, metric::Split};
+use transferscope_ml::data::{
+    check, import, manifest,
+    synth::{self, SynthOptions},
+};
+
+use super::{
+    Context,
+    output::{self, Progress},
+    submit::PHANTOM,
+};
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Read a folder of examinations (NIfTI, MetaImage or DICOM) and make it a data set.
+    Add {
+        /// One folder a case with t2w, adc, hbv and, where there are, gland, zones, lesion.
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+        /// The data set's name; the folder's name if not given.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Compute phantoms: prostate examinations with known anatomy.
+    Synth {
+        #[arg(long, default_value = PHANTOM)]
+        name: String,
+        #[arg(long, default_value_t = 48)]
+        patients: usize,
+        /// The same seed gives the same images.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Voxels as slices x rows x columns.
+        #[arg(long, default_value = "24x96x96", value_name = "DxHxW", value_parser = parse_size)]
+        size: Size,
+    },
+    /// List the data sets.
+    List,
+    /// Read every case of a data set and say what is wrong with it.
+    Check {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Size([usize; 3]);
+
+fn parse_size(text: &str) -> Result<Size, String> {
+    let parts: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
+    match parts.as_deref() {
+        Ok(&[d, h, w]) => Ok(Size([d, h, w])),
+        _ => Err(format!("{text:?} is not a size: write three numbers like 24x96x96")),
+    }
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// What is wrong with the data, with file and reason.
+pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
+    let datasets = context.data()?.datasets();
+    match command {
+        Command::Add { folder, name } => {
+            let progress = Progress::new("reading cases");
+            let made = import::add(&datasets, &folder, name.as_deref(), &|done, total| {
+                progress.set(done as u64, total as u64);
+            })?;
+            drop(progress);
+            show(context, &made)?;
+        }
+        Command::Synth { name, patients, seed, size } => {
+            let progress = Progress::new("computing patients");
+            let options = SynthOptions { name, patients, seed, size: size.0 };
+            let made = synth::generate(&datasets, &options, &|done, total| {
+                progress.set(done as u64, total as u64);
+            })?;
+            drop(progress);
+            show(context, &made)?;
+        }
+        Command::List => list(context, &manifest::list(&datasets)?)?,
+        Command::Check { name } => return check_one(context, &datasets, &name),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(context: &Context, made: &DatasetManifest) -> Result<()> {
+    if context.json {
+        return output::json(made);
+    }
+    let count = |split| made.cases.iter().filter(|c| c.split == split).count();
+    output::print(&format!(
+        "data set {}: {} cases of {} patients (train {}, val {}, test {})",
+        made.name,
+        made.cases.len(),
+        made.patients(),
+        count(Split::Train),
+        count(Split::Val),
+        count(Split::Test)
+    ))?;
+    for task in Task::ALL {
+        if let Some(problem) = made.task_problem(task) {
+            eprintln!("note: {problem}");
+        }
+    }
+    for refused in &made.refused {
+        eprintln!("left out {}: {}", refused.case_id, refused.reason);
+    }
+    Ok(())
+}
+
+fn list(context: &Context, sets: &[DatasetManifest]) -> Result<()> {
+    if context.json {
+        return output::json(&sets);
+    }
+    if sets.is_empty() {
+        eprintln!("no data set yet: make one with `transferscope dataset synth` or `transferscope dataset add FOLDER`");
+    }
+    let rows: Vec<Vec<String>> = sets
+        .iter()
+        .map(|s| {
+            let tasks: Vec<_> =
+                Task::ALL.into_iter().filter(|t| s.task_problem(*t).is_none()).map(Task::as_str).collect();
+            vec![
+                s.name.clone(),
+                s.cases.len().to_string(),
+                s.patients().to_string(),
+                if s.synthetic { "synthetic".into() } else { "real".into() },
+                tasks.join(", "),
+                s.source.clone(),
+            ]
+        })
+        .collect();
+    output::print(&output::table(&["name", "cases", "patients", "kind", "tasks", "source"], &rows, &[1, 2]))
+}
+
+fn check_one(context: &Context, datasets: &std::path::Path, name: &str) -> Result<ExitCode> {
+    let known = manifest::list(datasets)?;
+    if !manifest::is_name(name) || !datasets.join(name).is_dir() {
+        let names: Vec<_> = known.iter().map(|s| s.name.as_str()).collect();
+        let names = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+        return Err(anyhow!("there is no data set {name:?}; known are: {names}"));
+    }
+    let report = check::check(&datasets.join(name))?;
+    if context.json {
+        output::json(&report)?;
+    } else {
+        output::print(&report.to_string())?;
+    }
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_three_numbers() {
+        assert_eq!(parse_size("24x96x80").unwrap().0, [24, 96, 80]);
+        for bad in ["24x96", "24,96,96", "axbxc", "24x96x96x1", ""] {
+            assert!(parse_size(bad).unwrap_err().contains("is not a size"));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `transferscope serve`
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
+use transferscope_domain::run::DeviceChoice;
+use transferscope_server::{
+    config::{ServerConfig, Timing, default_site_dir},
+    server::Server,
+};
+
+use super::{Context, output};
+
+/// Most workers at once that may be asked for.
+const JOBS_MAX: usize = 64;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ExecutorKind {
+    /// Child processes on this machine.
+    Local,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, env = "TRANSFERSCOPE_ADDR", default_value = "127.0.0.1:3000", value_name = "HOST:PORT")]
+    addr: String,
+    /// Where workers run.
+    #[arg(long, env = "TRANSFERSCOPE_EXECUTOR", value_enum, default_value = "local")]
+    executor: ExecutorKind,
+    /// Where runs train: auto, cpu, cuda or cuda:N. auto takes a card where one answers.
+    #[arg(long, env = "TRANSFERSCOPE_DEVICE", default_value = "auto")]
+    device: DeviceChoice,
+    /// Runs at once; each uses all cores, so more than one a device rarely pays.
+    #[arg(long, env = "TRANSFERSCOPE_JOBS", default_value_t = 1, value_parser = parse_jobs)]
+    jobs: usize,
+    /// The browser bundle, made by `cargo xtask build`.
+    #[arg(long, env = "TRANSFERSCOPE_SITE_DIR", value_name = "FOLDER")]
+    site_dir: Option<PathBuf>,
+    /// Seconds that a run whose worker has died waits before it is started again.
+    #[arg(long, env = "TRANSFERSCOPE_REQUEUE_AFTER", default_value_t = 15.0, value_name = "SECONDS", value_parser = parse_seconds)]
+    requeue_after: f64,
+    /// Do not make the built-in data set where there is none.
+    #[arg(long, env = "TRANSFERSCOPE_NO_BUILTIN_DATA")]
+    no_builtin_data: bool,
+}
+
+/// Reads `--jobs`.
+///
+/// # Errors
+/// When the text is no number from 1 to 64.
+pub fn parse_jobs(text: &str) -> Result<usize, String> {
+    text.parse::<usize>()
+        .ok()
+        .filter(|n| (1..=JOBS_MAX).contains(n))
+        .ok_or_else(|| format!("{text:?} is not a number of runs: use 1 to {JOBS_MAX}"))
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|s| (0.0..=86_400.0).contains(s))
+        .ok_or_else(|| format!("{text:?} is not a time: use 0 to 86400 seconds"))
+}
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the address, the data folder or the device cannot be had.
+pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
+    let ExecutorKind::Local = args.executor;
+    let timing = Timing { requeue_after: Duration::from_secs_f64(args.requeue_after), ..Timing::default() };
+    let config = ServerConfig {
+        data_dir: context.data_dir.clone(),
+        addr: args.addr,
+        device: args.device,
+        jobs: args.jobs,
+        site_dir: args.site_dir.unwrap_or_else(default_site_dir),
+        builtin_data: !args.no_builtin_data,
+        timing,
+    };
+    let runtime = super::runtime()?;
+    let result = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
+        let mut server = Server::start(config).await?;
+        if let Some(token) = server.new_token() {
+            output::print(&format!("write token (also in {}): {token}", server.data().token_file().display()))?;
+        }
+        output::print(&format!("listening on {}", server.info().url))?;
+        let died = tokio::select! {
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            error = server.failed() => Some(error),
+        };
+        tracing::info!("stopping; running workers go on");
+        server.stop().await;
+        match died {
+            Some(error) => Err(anyhow::Error::from(error)),
+            None => Ok(()),
+        }
+    });
+    // A request that is still being computed must not hold the end up.
+    runtime.shutdown_timeout(Duration::from_millis(300));
+    result?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,231 @@
+//! A running server: lock, database, recorder, dispatcher and HTTP, put together and taken apart.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use transferscope_domain::{api::ExperimentCreated, experiment::ExperimentSpec};
+use transferscope_ml::device::{self, DeviceError};
+use transferscope_store::{Store, StoreError};
+
+use crate::{
+    build_router,
+    builtin_data::Making,
+    config::ServerConfig,
+    data_dir::{DataDir, DataDirError, ServerInfo, ServerLock},
+    dispatcher::Dispatcher,
+    executor::LocalExecutor,
+    recorder::{OnChange, Recorder},
+    state::AppState,
+    submit::{SubmitError, enqueue_experiment},
+};
+
+/// How long open requests may take when the server stops; streams never end by themselves.
+const STOP_PATIENCE: Duration = Duration::from_millis(800);
+
+/// Why a server does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(
+        "cannot listen on {addr}: {}",
+        if source.kind() == io::ErrorKind::AddrInUse {
+            "another program listens there already; choose another port with --addr".to_owned()
+        } else {
+            format!("{source}; give an address of this machine as --addr HOST:PORT")
+        }
+    )]
+    Listen { addr: String, source: io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    #[error("this program's own file cannot be found: {0}")]
+    Program(io::Error),
+    #[error("the server ended: {0}")]
+    Ended(String),
+}
+
+/// A server at work.
+pub struct Server {
+    info: ServerInfo,
+    data: DataDir,
+    store: Store,
+    new_token: Option<String>,
+    shutdown: watch::Sender<bool>,
+    serving: JoinHandle<io::Result<()>>,
+    background: Vec<JoinHandle<()>>,
+    /// Dropped last: the folder is free when everything else has ended.
+    _lock: ServerLock,
+}
+
+impl Server {
+    /// Starts a server and takes up the runs that a server before it has left.
+    ///
+    /// # Errors
+    /// When the data folder, the device or the address cannot be had, in this order.
+    pub async fn start(config: ServerConfig) -> Result<Self, ServerError> {
+        let data = DataDir::open(&config.data_dir)?;
+        let lock = data.lock_server()?;
+        let device = device::resolve(config.device)?;
+        let listener = listen(&config.addr).await?;
+        let addr = listener.local_addr().map_err(|source| ServerError::Listen { addr: config.addr.clone(), source })?;
+        let store = Store::open(data.database()).await?;
+        let executor = Arc::new(LocalExecutor::of_this_program().map_err(ServerError::Program)?);
+        let (token, new_token) = token(&data, addr)?;
+        let mut state = AppState::new(store.clone(), data.clone(), config.device).with_site(&config.site_dir);
+        state.device_text = device.to_string().into();
+        state.token = token.map(Into::into);
+        let making = Making::default();
+        state.preparing = {
+            let making = making.clone();
+            Arc::new(move || making.in_words())
+        };
+
+        let (shutdown, stopping) = watch::channel(false);
+        let on_change: OnChange = {
+            let events = state.events.clone();
+            Arc::new(move |run| events.run_changed(run))
+        };
+        let recorder = Arc::new(Recorder::new(store.clone(), data.clone(), Arc::clone(&on_change)));
+        let dispatcher = Dispatcher {
+            store: store.clone(),
+            data: data.clone(),
+            executor,
+            recorder: Arc::clone(&recorder),
+            wake: Arc::clone(&state.wake),
+            on_change,
+            jobs: config.jobs,
+            timing: config.timing,
+        };
+        let mut stop_serving = stopping.clone();
+        let router = build_router(state);
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, router)
+                .with_graceful_shutdown(async move {
+                    // An error means that the sender is gone, which is a stop as well.
+                    drop(stop_serving.wait_for(|stop| *stop).await);
+                })
+                .await
+        });
+        let recording = stopping.clone();
+        let background = vec![
+            tokio::spawn(async move { recorder.run(config.timing.record_every, recording).await }),
+            tokio::spawn(async move { dispatcher.run(stopping).await }),
+        ];
+        let info = ServerInfo { pid: std::process::id(), addr: addr.to_string(), url: url(addr) };
+        lock.announce(&info)?;
+        if config.builtin_data {
+            making.start_if_empty(&data);
+        }
+        tracing::info!(url = info.url, %device, jobs = config.jobs, data = %data.root().display(), "server started");
+        Ok(Self { info, data, store, new_token, shutdown, serving, background, _lock: lock })
+    }
+
+    /// Where it listens.
+    pub fn info(&self) -> &ServerInfo {
+        &self.info
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> &DataDir {
+        &self.data
+    }
+
+    /// The write token, if it was made at this start.
+    pub fn new_token(&self) -> Option<&str> {
+        self.new_token.as_deref()
+    }
+
+    /// Waits until the server ends by itself, which it should not, and says why.
+    pub async fn failed(&mut self) -> ServerError {
+        let why = match (&mut self.serving).await {
+            Ok(Ok(())) => "nobody asked it to".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        ServerError::Ended(why)
+    }
+
+    /// Stops; workers go on.
+    pub async fn stop(mut self) {
+        self.shutdown.send_replace(true);
+        if !self.serving.is_finished() && tokio::time::timeout(STOP_PATIENCE, &mut self.serving).await.is_err() {
+            self.serving.abort();
+        }
+        for task in self.background {
+            let abort = task.abort_handle();
+            if tokio::time::timeout(STOP_PATIENCE / 2, task).await.is_err() {
+                abort.abort();
+            }
+        }
+        if tokio::time::timeout(STOP_PATIENCE / 2, self.store.close()).await.is_err() {
+            tracing::debug!("the database was still busy at the end");
+        }
+    }
+}
+
+/// Puts an experiment into the queue of a folder that no server holds.
+///
+/// # Errors
+/// When the folder cannot be had or the experiment is refused.
+pub async fn enqueue(config: &ServerConfig, spec: ExperimentSpec) -> Result<ExperimentCreated, ServerError> {
+    let data = DataDir::open(&config.data_dir)?;
+    let _lock = data.lock_server()?;
+    device::resolve(config.device)?;
+    let store = Store::open(data.database()).await?;
+    let created = enqueue_experiment(&store, &data, config.device, spec).await?;
+    store.close().await;
+    Ok(created)
+}
+
+async fn listen(addr: &str) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(addr).await.map_err(|source| ServerError::Listen { addr: addr.to_owned(), source })
+}
+
+/// The token that writing needs: none on loopback, where only this machine can ask.
+fn token(data: &DataDir, addr: SocketAddr) -> Result<(Option<String>, Option<String>), DataDirError> {
+    if addr.ip().is_loopback() {
+        return Ok((None, None));
+    }
+    let (token, new) = data.token_or_create()?;
+    Ok((Some(token.clone()), new.then_some(token)))
+}
+
+/// A URL under which a client on this machine reaches the server.
+fn url(addr: SocketAddr) -> String {
+    match addr {
+        SocketAddr::V4(a) if a.ip().is_unspecified() => format!("http://127.0.0.1:{}", a.port()),
+        SocketAddr::V6(a) if a.ip().is_unspecified() => format!("http://[::1]:{}", a.port()),
+        other => format!("http://{other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_can_be_opened_on_this_machine() {
+        assert_eq!(url("0.0.0.0:80".parse().unwrap()), "http://127.0.0.1:80");
+        assert_eq!(url("[::1]:80".parse().unwrap()), "http://[::1]:80");
+        assert_eq!(url("10.0.0.7:3000".parse().unwrap()), "http://10.0.0.7:3000");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_or_no_address_is_said_in_words() {
+        let first = listen("127.0.0.1:0").await.unwrap();
+        let addr = first.local_addr().unwrap().to_string();
+        let taken = listen(&addr).await.unwrap_err().to_string();
+        assert!(taken.contains(&addr) && taken.contains("another program"), "{taken}");
+        let wrong = listen("nonsense").await.unwrap_err().to_string();
+        assert!(wrong.contains("nonsense") && wrong.contains("--addr"), "{wrong}");
+    }
+}
