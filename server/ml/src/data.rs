@@ -12,15 +12,22 @@
 //! get them through [`normalise`].
 
 pub mod case;
+pub mod check;
 mod error;
+pub mod import;
 pub mod manifest;
+pub mod normalise;
 pub mod prepared;
+pub mod read;
+pub mod resample;
 pub mod split;
 pub mod store;
 pub mod synth;
 pub mod volume;
 pub mod write;
 
+#[cfg(test)]
+pub(crate) mod fixtures;
 
 pub use error::DataError;
 pub use volume::{Geometry, Image, Volume};

@@ -19,3 +19,6 @@ pub mod run;
 
 #[cfg(test)]
 pub mod reference;
+pub mod physics;
+pub mod train;
+pub mod backbone;

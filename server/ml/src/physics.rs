@@ -1,4 +1,4 @@
-//! How images get worse: the degradations of the restoration tasks, and the trivial ways back.
+//! How images are degraded, after the scanner's physics.
 
 pub mod bicubic;
 pub mod kspace;

@@ -1,124 +1,165 @@
-//! In-plane truncation of k-space: what a scanner measures when it stops early.
+//! Resolution lost by truncating k-space in the plane of each slice.
 
 use rayon::prelude::*;
-use rustfft::{FftPlanner, num_complex::Complex64};
+use rustfft::{Fft, FftDirection, FftPlanner, num_complex::Complex};
 
-/// A truncated volume in its two usual forms, as magnitudes.
+use crate::data::Volume;
+
+/// What is left of a volume when only the middle of its k-space is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Truncated {
-    /// The kept window alone, transformed back at its own size.
-    pub low: Vec<f32>,
-    /// `[D, floor(H / f), floor(W / f)]`
-    pub low_shape: [usize; 3],
-    /// The kept window in zeros, transformed back at full size.
-    pub zero_filled: Vec<f32>,
+    /// Magnitude on the coarse grid, `[D, floor(H / fy), floor(W / fx)]`; the mean is preserved.
+    pub low: Volume,
+    /// Magnitude on the full grid with zeros in place of what was cut off, `[D, H, W]`: the trivial
+    /// reconstruction.
+    pub zero_filled: Volume,
 }
 
-/// Keeps the central `floor(H / factor)` rows and `floor(W / factor)` columns of every slice's
-/// k-space. The mean intensity is preserved in both forms.
+/// Why a volume cannot be truncated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("k-space of {rows} x {columns} cannot be truncated by {fy} x {fx}: nothing would be left")]
+pub struct TooCoarse {
+    rows: usize,
+    columns: usize,
+    fy: usize,
+    fx: usize,
+}
+
+/// First index and number of kept samples of an axis of `n` truncated by `factor`.
+pub fn kept(n: usize, factor: usize) -> (usize, usize) {
+    let m = n.checked_div(factor).unwrap_or(0);
+    (n / 2 - m / 2, m)
+}
+
+/// Keeps the middle `1 / factors` (rows, columns) of the k-space of each slice.
 ///
-/// # Shapes
-/// `volume` row-major `[D, H, W]`.
-///
-/// # Panics
-/// When `factor` is 0 or larger than H or W, or `volume` has not D * H * W values.
+/// # Errors
+/// When a factor is 0 or larger than the axis.
 ///
 /// # Source
-/// Centred transform K = fftshift(FFT(ifftshift(v))), no factor forward, 1 / (H W) backward.
-pub fn truncate(volume: &[f32], [d, h, w]: [usize; 3], factor: usize) -> Truncated {
-    assert_eq!(volume.len(), d * h * w, "one value a voxel");
-    let (my, mx) = (h / factor, w / factor);
-    assert!(my > 0 && mx > 0, "the kept window has at least one sample");
-    let (y0, x0) = (h / 2 - my / 2, w / 2 - mx / 2);
-    let slices: Vec<(Vec<f32>, Vec<f32>)> = (0..d)
+/// Centred transform K = fftshift(FFT(ifftshift(v))), no factor forward, 1/(HW) backward; the low image
+/// is scaled by (my mx)/(HW), so that its mean is the volume's.
+pub fn truncate(volume: &Volume, factors: [usize; 2]) -> Result<Truncated, TooCoarse> {
+    let [depth, rows, columns] = volume.shape;
+    let ((y0, my), (x0, mx)) = (kept(rows, factors[0]), kept(columns, factors[1]));
+    if my == 0 || mx == 0 {
+        return Err(TooCoarse { rows, columns, fy: factors[0], fx: factors[1] });
+    }
+    let forward = Plane::plan(rows, columns, FftDirection::Forward);
+    let backward = Plane::plan(rows, columns, FftDirection::Inverse);
+    let backward_low = Plane::plan(my, mx, FftDirection::Inverse);
+    let scale = 1.0 / (rows * columns) as f64;
+    let slices: Vec<(Vec<f32>, Vec<f32>)> = (0..depth)
         .into_par_iter()
-        .map(|z| {
-            let mut k: Vec<Complex64> =
-                volume[z * h * w..(z + 1) * h * w].iter().map(|v| Complex64::new(f64::from(*v), 0.0)).collect();
-            centred(&mut k, [h, w], Direction::Forward);
+        .map(|d| {
+            let mut k: Vec<_> = volume.slice(d).iter().map(|v| Complex::new(f64::from(*v), 0.0)).collect();
+            forward.centred(&mut k);
             let mut window = Vec::with_capacity(my * mx);
-            let mut filled = vec![Complex64::default(); h * w];
-            for y in y0..y0 + my {
-                let row = y * w + x0;
-                window.extend_from_slice(&k[row..row + mx]);
-                filled[row..row + mx].copy_from_slice(&k[row..row + mx]);
+            for (y, line) in k.chunks_exact_mut(columns).enumerate() {
+                let keep_row = (y0..y0 + my).contains(&y);
+                if keep_row {
+                    window.extend_from_slice(&line[x0..x0 + mx]);
+                }
+                for (x, value) in line.iter_mut().enumerate() {
+                    if !keep_row || !(x0..x0 + mx).contains(&x) {
+                        *value = Complex::new(0.0, 0.0);
+                    }
+                }
             }
-            centred(&mut window, [my, mx], Direction::Inverse);
-            centred(&mut filled, [h, w], Direction::Inverse);
-            let magnitude = |k: Vec<Complex64>| k.iter().map(|v| (v.norm() / (h * w) as f64) as f32).collect();
-            (magnitude(window), magnitude(filled))
+            backward.centred(&mut k);
+            backward_low.centred(&mut window);
+            // The inverse transform of the window divides by (my mx), then comes (my mx)/(HW).
+            let magnitude =
+                |values: Vec<Complex<f64>>| values.iter().map(|v| (v.norm() * scale) as f32).collect();
+            (magnitude(window), magnitude(k))
         })
         .collect();
-    let (low, zero_filled): (Vec<_>, Vec<_>) = slices.into_iter().unzip();
-    Truncated { low: low.concat(), low_shape: [d, my, mx], zero_filled: zero_filled.concat() }
+    let (low, full): (Vec<Vec<f32>>, Vec<Vec<f32>>) = slices.into_iter().unzip();
+    Ok(Truncated {
+        low: Volume { shape: [depth, my, mx], data: low.concat() },
+        zero_filled: Volume { shape: volume.shape, data: full.concat() },
+    })
 }
 
-#[derive(Clone, Copy)]
-enum Direction {
-    Forward,
-    Inverse,
+/// A two-dimensional transform of `[H, W]`.
+struct Plane {
+    rows: usize,
+    columns: usize,
+    along_rows: std::sync::Arc<dyn Fft<f64>>,
+    along_columns: std::sync::Arc<dyn Fft<f64>>,
 }
 
-/// fftshift(FFT(ifftshift(x))) over both axes, without any factor.
-fn centred(x: &mut [Complex64], [h, w]: [usize; 2], direction: Direction) {
-    let mut planner = FftPlanner::new();
-    let mut plan = |n| match direction {
-        Direction::Forward => planner.plan_fft_forward(n),
-        Direction::Inverse => planner.plan_fft_inverse(n),
-    };
-    let (rows, columns) = (plan(w), plan(h));
-    for row in x.chunks_mut(w) {
-        row.rotate_left(w / 2);
-        rows.process(row);
-        row.rotate_right(w / 2);
+impl Plane {
+    fn plan(rows: usize, columns: usize, direction: FftDirection) -> Self {
+        let mut planner = FftPlanner::new();
+        Self {
+            rows,
+            columns,
+            along_rows: planner.plan_fft(columns, direction),
+            along_columns: planner.plan_fft(rows, direction),
+        }
     }
-    let mut column = vec![Complex64::default(); h];
-    for c in 0..w {
-        for (y, value) in column.iter_mut().enumerate() {
-            *value = x[y * w + c];
+
+    /// fftshift(FFT(ifftshift(v))), without any factor.
+    fn centred(&self, values: &mut Vec<Complex<f64>>) {
+        let (h, w) = (self.rows, self.columns);
+        // ifftshift: the middle sample, index floor(n / 2), comes first.
+        self.roll(values, h - h / 2, w - w / 2);
+        self.along_rows.process(values);
+        let mut turned = vec![Complex::new(0.0, 0.0); values.len()];
+        for y in 0..h {
+            for x in 0..w {
+                turned[x * h + y] = values[y * w + x];
+            }
         }
-        column.rotate_left(h / 2);
-        columns.process(&mut column);
-        column.rotate_right(h / 2);
-        for (y, value) in column.iter().enumerate() {
-            x[y * w + c] = *value;
+        self.along_columns.process(&mut turned);
+        for y in 0..h {
+            for x in 0..w {
+                values[y * w + x] = turned[x * h + y];
+            }
         }
+        self.roll(values, h / 2, w / 2);
+    }
+
+    /// Moves every sample down and right, wrapping round.
+    fn roll(&self, values: &mut [Complex<f64>], down: usize, right: usize) {
+        values.rotate_right(down % self.rows * self.columns);
+        values.chunks_exact_mut(self.columns).for_each(|line| line.rotate_right(right % self.columns));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference;
+    use crate::data::fixtures::{relative_l2, shared, tensors, volume};
 
     #[test]
     fn agrees_with_the_reference() {
-        let Some(tensors) = reference::tensors("physics/degradations.safetensors") else { return };
-        let check = |name: &str, ours: &[f32]| {
-            let theirs = tensors.f32(name);
-            let error: f64 = ours.iter().zip(&theirs).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-            let size: f64 = theirs.iter().map(|b| f64::from(*b).powi(2)).sum();
-            assert!((error / size).sqrt() < 1e-5, "{name}: {}", (error / size).sqrt());
-        };
-        let volume = tensors.f32("volume");
-        let twice = truncate(&volume, [8, 48, 48], 2);
-        check("kspace.x2.low_magnitude", &twice.low);
-        check("kspace.x2.zero_filled_magnitude", &twice.zero_filled);
-        let four = truncate(&volume, [8, 48, 48], 4);
-        check("kspace.x4.low_magnitude", &four.low);
-        check("kspace.x4.zero_filled_magnitude", &four.zero_filled);
-        let odd = truncate(&tensors.f32("kspace.odd_size_x2.volume"), [2, 45, 47], 2);
-        assert_eq!(odd.low_shape, [2, 22, 23]);
-        check("kspace.odd_size_x2.low_magnitude", &odd.low);
-        check("kspace.odd_size_x2.zero_filled_magnitude", &odd.zero_filled);
+        let Some(folder) = shared("kspace") else { return };
+        let reference = tensors(&folder.join("reference/physics/degradations.safetensors"));
+        let cases = [
+            ("kspace.x2", "volume", [2, 2]),
+            ("kspace.x4", "volume", [4, 4]),
+            ("kspace.x2_phase_axis_only", "volume", [2, 1]),
+            ("kspace.odd_size_x2", "kspace.odd_size_x2.volume", [2, 2]),
+        ];
+        for (case, input, factors) in cases {
+            let got = truncate(&volume(&reference[input]), factors).unwrap();
+            let low = volume(&reference[&format!("{case}.low_magnitude")]);
+            let zero_filled = volume(&reference[&format!("{case}.zero_filled_magnitude")]);
+            assert_eq!(got.low.shape, low.shape, "{case}");
+            assert!(relative_l2(&got.low.data, &low.data) < 1e-6, "{case} low");
+            assert!(relative_l2(&got.zero_filled.data, &zero_filled.data) < 1e-6, "{case} zero-filled");
+        }
     }
 
     #[test]
-    fn a_constant_stays_and_factor_one_changes_nothing() {
-        let constant = truncate(&[3.0; 36], [1, 6, 6], 2);
-        assert!(constant.low.iter().chain(&constant.zero_filled).all(|v| (v - 3.0).abs() < 1e-6));
-        let volume: Vec<f32> = (0..30).map(|v| v as f32).collect();
-        let same = truncate(&volume, [1, 5, 6], 1);
-        assert!(same.zero_filled.iter().zip(&volume).all(|(a, b)| (a - b).abs() < 1e-4));
+    fn constants_stay_and_impossible_factors_are_refused() {
+        let flat = Volume::filled([2, 9, 8], 3.0);
+        let got = truncate(&flat, [2, 4]).unwrap();
+        assert_eq!(got.low.shape, [2, 4, 2]);
+        assert!(got.low.data.iter().chain(&got.zero_filled.data).all(|v| (v - 3.0).abs() < 1e-5));
+        assert!(truncate(&flat, [10, 1]).unwrap_err().to_string().contains("nothing would be left"));
+        assert!(truncate(&flat, [0, 1]).is_err());
     }
 }

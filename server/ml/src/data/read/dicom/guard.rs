@@ -1,0 +1,202 @@
+//! Checks the lengths in a DICOM file against the bytes at hand.
+//!
+//! The parser takes memory for an element's value before it reads it, as much as the element's header
+//! claims. So every header is looked at first: no element may claim more than there is, nesting is
+//! bounded, and only uncompressed data sets (and RLE) go on.
+
+const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
+const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
+const EXPLICIT_BIG: &str = "1.2.840.10008.1.2.2";
+
+const MAX_DEPTH: usize = 16;
+const UNDEFINED: u32 = u32::MAX;
+
+const ITEM: (u16, u16) = (0xFFFE, 0xE000);
+const ITEM_END: (u16, u16) = (0xFFFE, 0xE00D);
+const SEQUENCE_END: (u16, u16) = (0xFFFE, 0xE0DD);
+const PIXELS: (u16, u16) = (0x7FE0, 0x0010);
+
+/// Value representations with a 32-bit length.
+const LONG: [&[u8; 2]; 13] =
+    [b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"];
+/// Value representations with a 16-bit length.
+const SHORT: [&[u8; 2]; 21] = [
+    b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL",
+    b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
+];
+
+#[derive(Debug, Clone, Copy)]
+struct Encoding {
+    implicit: bool,
+    big: bool,
+}
+
+struct Walker<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+/// One element's header.
+struct Element {
+    tag: (u16, u16),
+    sequence: bool,
+    length: u32,
+    /// How its items are encoded.
+    inner: Encoding,
+}
+
+/// Checks a whole file and gives its transfer syntax.
+///
+/// # Errors
+/// In words: no DICOM file, truncated, or compressed in a way that is not undone here.
+pub fn check(bytes: &[u8]) -> Result<String, String> {
+    if bytes.len() < 132 || &bytes[128..132] != b"DICM" {
+        return Err("not a DICOM file: no DICM at byte 128".into());
+    }
+    let mut walker = Walker { bytes, at: 132 };
+    let meta = Encoding { implicit: false, big: false };
+    let mut syntax = None;
+    while walker.peek_group(meta) == Some(0x0002) {
+        let element = walker.element(meta)?;
+        let value = walker.take(element.length)?;
+        if element.tag == (0x0002, 0x0010) {
+            let text = String::from_utf8_lossy(value);
+            syntax = Some(text.trim_matches(['\0', ' ']).to_owned());
+        }
+    }
+    let syntax = syntax.ok_or("not a DICOM file: it names no transfer syntax")?;
+    let encoding = match syntax.as_str() {
+        IMPLICIT_LITTLE => Encoding { implicit: true, big: false },
+        EXPLICIT_BIG => Encoding { implicit: false, big: true },
+        EXPLICIT_LITTLE | super::slice::RLE => Encoding { implicit: false, big: false },
+        other => {
+            return Err(format!(
+                "compressed with transfer syntax {other}: decompress the series first (dcmdjpeg, gdcmconv --raw)"
+            ));
+        }
+    };
+    while walker.at < bytes.len() {
+        walker.one(encoding, 0)?;
+    }
+    Ok(syntax)
+}
+
+impl<'a> Walker<'a> {
+    fn take(&mut self, length: u32) -> Result<&'a [u8], String> {
+        let end = self.at.checked_add(length as usize).filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| {
+            let left = self.bytes.len() - self.at;
+            format!("truncated: an element at byte {} claims {length} bytes, {left} are left", self.at)
+        })?;
+        let value = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(value)
+    }
+
+    fn u16(&mut self, encoding: Encoding) -> Result<u16, String> {
+        let b = self.take(2)?;
+        Ok(if encoding.big { u16::from_be_bytes([b[0], b[1]]) } else { u16::from_le_bytes([b[0], b[1]]) })
+    }
+
+    fn u32(&mut self, encoding: Encoding) -> Result<u32, String> {
+        let b: [u8; 4] = self.take(4)?.try_into().map_err(|_| "truncated")?;
+        Ok(if encoding.big { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) })
+    }
+
+    fn peek_group(&self, encoding: Encoding) -> Option<u16> {
+        Walker { bytes: self.bytes, at: self.at }.u16(encoding).ok()
+    }
+
+    fn element(&mut self, encoding: Encoding) -> Result<Element, String> {
+        let at = self.at;
+        let tag = (self.u16(encoding)?, self.u16(encoding)?);
+        if tag.0 == 0xFFFE {
+            return Ok(Element { tag, sequence: false, length: self.u32(encoding)?, inner: encoding });
+        }
+        if encoding.implicit {
+            let length = self.u32(encoding)?;
+            // The dictionary knows what is a sequence; here its first item gives it away.
+            let sequence =
+                length == UNDEFINED || self.bytes[self.at..].starts_with(&[0xFE, 0xFF, 0x00, 0xE0]);
+            return Ok(Element { tag, sequence: sequence && tag != PIXELS, length, inner: encoding });
+        }
+        let vr = self.take(2)?;
+        if LONG.iter().any(|v| v.as_slice() == vr) {
+            self.take(2)?;
+            let length = self.u32(encoding)?;
+            let sequence = vr == b"SQ" || (length == UNDEFINED && tag != PIXELS);
+            // An unknown element of undefined length is a sequence in implicit encoding.
+            let inner = if vr == b"UN" { Encoding { implicit: true, big: false } } else { encoding };
+            Ok(Element { tag, sequence, length, inner })
+        } else if SHORT.iter().any(|v| v.as_slice() == vr) {
+            let length = u32::from(self.u16(encoding)?);
+            Ok(Element { tag, sequence: false, length, inner: encoding })
+        } else {
+            Err(format!("damaged: unknown value representation at byte {at}"))
+        }
+    }
+
+    /// Passes over one element with everything in it.
+    fn one(&mut self, encoding: Encoding, depth: usize) -> Result<(), String> {
+        if depth > MAX_DEPTH {
+            return Err(format!("sequences nested more than {MAX_DEPTH} deep"));
+        }
+        let element = self.element(encoding)?;
+        if element.tag.0 == 0xFFFE {
+            return Err(format!("damaged: an item outside a sequence before byte {}", self.at));
+        }
+        match (element.sequence, element.length) {
+            (true, UNDEFINED) => self.items(element.inner, depth + 1, None),
+            (true, length) => {
+                let start = self.at;
+                self.take(length)?;
+                let end = self.at;
+                self.at = start;
+                self.items(element.inner, depth + 1, Some(end))
+            }
+            (false, UNDEFINED) => self.fragments(encoding),
+            (false, length) => self.take(length).map(|_| ()),
+        }
+    }
+
+    /// The items of a sequence, up to its end or delimiter.
+    fn items(&mut self, encoding: Encoding, depth: usize, end: Option<usize>) -> Result<(), String> {
+        while end.is_none_or(|end| self.at < end) {
+            let item = self.element(encoding)?;
+            match (item.tag, item.length) {
+                (SEQUENCE_END, _) => return Ok(()),
+                (ITEM, UNDEFINED) => loop {
+                    let here = self.at;
+                    if self.peek_group(encoding) == Some(0xFFFE) && self.element(encoding)?.tag == ITEM_END {
+                        break;
+                    }
+                    self.at = here;
+                    self.one(encoding, depth)?;
+                },
+                (ITEM, length) => {
+                    let start = self.at;
+                    self.take(length)?;
+                    let item_end = self.at;
+                    self.at = start;
+                    while self.at < item_end {
+                        self.one(encoding, depth)?;
+                    }
+                }
+                _ => return Err(format!("damaged: no item where one belongs before byte {}", self.at)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The fragments of encapsulated pixel data.
+    fn fragments(&mut self, encoding: Encoding) -> Result<(), String> {
+        loop {
+            let item = self.element(encoding)?;
+            match item.tag {
+                SEQUENCE_END => return Ok(()),
+                ITEM => self.take(item.length).map(|_| ())?,
+                _ => return Err(format!("damaged: no fragment where one belongs before byte {}", self.at)),
+            }
+        }
+    }
+}
