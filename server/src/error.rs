@@ -1,0 +1,128 @@
+//! Errors at the HTTP boundary, in one place: status, kind and words. Detail that is nobody's
+//! business outside goes to the log.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use transferscope_domain::{api::Problem, form::FieldErrors};
+use transferscope_store::StoreError;
+
+use crate::submit::SubmitError;
+
+/// Everything that a request can be answered with besides success.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("{0}")]
+    NotFound(String),
+    /// The request cannot be read at all.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The request can be read and its values make no sense; messages by field.
+    #[error("{} field(s) need attention", .0.len())]
+    Invalid(FieldErrors),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("Writing here needs the server's token: send it as Authorization: Bearer TOKEN.")]
+    Unauthorized,
+    #[error("This request comes from another site's page and was refused.")]
+    CrossSite,
+    #[error("{0}")]
+    MethodNotAllowed(String),
+    #[error("The body is too large: {limit} bytes at most.")]
+    TooLarge { limit: usize },
+    #[error("{0}")]
+    UnsupportedMediaType(String),
+    #[error("{0}")]
+    Busy(String),
+    /// The text is for the log.
+    #[error("Something went wrong on the server; its log says more.")]
+    Internal(String),
+}
+
+impl ApiError {
+    /// One field with a wrong value.
+    pub fn field(name: &str, message: impl Into<String>) -> Self {
+        ApiError::Invalid([(name.to_owned(), message.into())].into())
+    }
+
+    fn parts(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            ApiError::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            ApiError::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request"),
+            ApiError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid values"),
+            ApiError::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            ApiError::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Token needed"),
+            ApiError::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Refused"),
+            ApiError::MethodNotAllowed(_) => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
+            }
+            ApiError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
+            ApiError::UnsupportedMediaType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
+            }
+            ApiError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+            ApiError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+        }
+    }
+
+    /// The problem document (RFC 9457).
+    pub fn problem(&self) -> Problem {
+        let (status, kind, title) = self.parts();
+        Problem {
+            // No page describes the kinds, so the type says no more than the status.
+            type_: "about:blank".into(),
+            title: title.into(),
+            status: status.as_u16(),
+            detail: self.to_string(),
+            kind: kind.into(),
+            errors: if let ApiError::Invalid(errors) = self { errors.clone() } else { FieldErrors::new() },
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let ApiError::Internal(detail) = &self {
+            tracing::error!(detail, "a request failed");
+        }
+        let (status, ..) = self.parts();
+        let mut response = (status, Json(self.problem())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { what, id } => {
+                ApiError::NotFound(format!("There is no {what} with the id {id:?}."))
+            }
+            StoreError::Conflict(message) => ApiError::Conflict(message),
+            StoreError::Invalid { field, message } => ApiError::field(field, message),
+            StoreError::Corrupt { .. }
+            | StoreError::Database(_)
+            | StoreError::Migrate(_)
+            | StoreError::Folder { .. } => ApiError::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Invalid(errors) => ApiError::Invalid(errors),
+            SubmitError::Store(error) => error.into(),
+            SubmitError::Datasets(_) | SubmitError::RunDir { .. } | SubmitError::Task => {
+                ApiError::Internal(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The OpenAPI document, made from the types and the handlers' annotations.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use crate::routes::docs::{events, experiments, export, leaderboard, runs, shares, system};
+
+/// The whole API. Paths of later issues are absent until they exist.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Transferscope",
+        description = "Fine-tuning runs of vision foundation models on prostate MRI tasks, their curves, alignment \
+                       and leaderboard. Reading is open; writing needs the server's token where others can reach it. \
+                       Errors are problem documents (RFC 9457) with a stable `kind`."
+    ),
+    paths(
+        system::health, system::tasks, system::backbones, system::datasets,
+        experiments::create, experiments::list, experiments::one,
+        runs::list, runs::one, runs::metrics, runs::alignment, runs::cases, runs::cancel, runs::repeat,
+        events::of_run, events::of_queue,
+        leaderboard::rows,
+        shares::create, shares::one, shares::revoke,
+        export::metrics_csv, export::leaderboard_csv,
+    )
+)]
+struct Document;
+
+/// `/api/v1/openapi.json`.
+pub async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Document::openapi())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_knows_the_types() {
+        let json = serde_json::to_value(Document::openapi()).unwrap();
+        for schema in ["RunView", "RunDetail", "ExperimentSpec", "Problem", "RunEvent", "LeaderboardView", "RunsChanged"] {
+            assert!(json["components"]["schemas"][schema].is_object(), "{schema}");
+        }
+        assert!(json["paths"]["/api/v1/runs/{id}/cancel"]["post"].is_object());
+    }
+}

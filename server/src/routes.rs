@@ -1,0 +1,123 @@
+//! HTTP: the JSON API, the streams, files of runs, plain forms, and the pages.
+//!
+//! Handlers extract, ask the store, and answer; rules are in `domain`, SQL in the store. Every
+//! error is a problem document ([`crate::error`]). Start reading at [`build_router`].
+
+mod charts;
+mod events;
+mod experiments;
+mod export;
+mod extract;
+mod files;
+mod forms;
+mod guard;
+mod leaderboard;
+mod pages;
+mod runs;
+mod shares;
+mod site;
+mod system;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) mod docs {
+    //! The handlers that the OpenAPI document describes.
+    pub(crate) use super::{events, experiments, export, leaderboard, runs, shares, system};
+}
+
+use axum::{
+    Router,
+    body::Body,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, Method, Uri, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer,
+    trace::TraceLayer,
+};
+
+use crate::{error::ApiError, openapi, state::AppState};
+
+/// Largest body that is read.
+pub const BODY_MAX: usize = 1 << 20;
+
+/// Everything that the server answers.
+pub fn build_router(state: AppState) -> Router {
+    // Writing: guarded by token and origin.
+    let writing = Router::new()
+        .route("/api/v1/experiments", post(experiments::create))
+        .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
+        .route("/api/v1/runs/{id}/repeat", post(runs::repeat))
+        .route("/api/v1/shares", post(shares::create))
+        .route("/api/v1/shares/{slug}", axum::routing::delete(shares::revoke))
+        .route("/new", post(forms::new_experiment))
+        .route("/runs/{id}/cancel", post(forms::cancel))
+        .route("/runs/{id}/repeat", post(forms::repeat))
+        .route("/compare/share", post(forms::share))
+        .route_layer(middleware::from_fn_with_state(state.clone(), guard::may_write));
+    let reading = Router::new()
+        .route("/api/v1/health", get(system::health))
+        .route("/api/v1/tasks", get(system::tasks))
+        .route("/api/v1/backbones", get(system::backbones))
+        .route("/api/v1/datasets", get(system::datasets))
+        .route("/api/v1/openapi.json", get(openapi::document))
+        .route("/api/v1/experiments", get(experiments::list))
+        .route("/api/v1/experiments/{id}", get(experiments::one))
+        .route("/api/v1/runs", get(runs::list))
+        .route("/api/v1/runs/{id}", get(runs::one))
+        .route("/api/v1/runs/{id}/metrics", get(runs::metrics))
+        .route("/api/v1/runs/{id}/metrics.csv", get(export::metrics_csv))
+        .route("/api/v1/runs/{id}/alignment", get(runs::alignment))
+        .route("/api/v1/runs/{id}/cases", get(runs::cases))
+        .route("/api/v1/runs/{id}/events", get(events::of_run))
+        .route("/api/v1/queue/events", get(events::of_queue))
+        .route("/api/v1/leaderboard", get(leaderboard::rows))
+        .route("/api/v1/leaderboard.csv", get(export::leaderboard_csv))
+        .route("/api/v1/shares/{slug}", get(shares::one))
+        .route("/runs/{id}/report.json", get(files::report))
+        .route("/runs/{id}/log", get(files::log))
+        .route("/runs/{id}/previews/{file}", get(files::preview))
+        .route("/runs/{id}/charts/{file}", get(charts::of_run))
+        .route("/compare/charts/{file}", get(charts::of_comparison));
+    let router = pages::add(reading.merge(writing), &state)
+        .nest_service("/pkg", site::package(&state.site_dir))
+        .fallback(pages::not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(state)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(CatchPanicLayer::custom(answer_to_panic));
+    with_headers(router).layer(CompressionLayer::new().br(true).gzip(true)).layer(TraceLayer::new_for_http())
+}
+
+/// Headers that every answer carries.
+fn with_headers(router: Router) -> Router {
+    let headers: [(HeaderName, &'static str); 4] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'",
+        ),
+    ];
+    headers.into_iter().fold(router, |router, (name, value)| {
+        router.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
+    })
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::MethodNotAllowed(format!("{} does not take {method}.", uri.path()))
+}
+
+fn answer_to_panic(panic: Box<dyn std::any::Any + Send + 'static>) -> Response<Body> {
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&'static str>().copied())
+        .unwrap_or("a panic without words");
+    ApiError::Internal(format!("a handler panicked: {words}")).into_response()
+}

@@ -1,0 +1,104 @@
+//! Plain forms, so that pages work without scripts: each ends with a redirect to a page.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Redirect, Response},
+};
+use transferscope_domain::{RunId, api::ShareRequest, form::ExperimentForm};
+use transferscope_store::{StoreError, now_ms};
+
+use super::{
+    charts::run_ids,
+    extract::{FormPairs, IdPath},
+};
+use crate::{
+    error::ApiError,
+    state::AppState,
+    submit::{SubmitError, repeat_run, submit_experiment},
+};
+
+/// Starts the experiment of the form. A form with something wrong in it goes back to its page,
+/// which parses its own query in the same way and shows the messages.
+pub async fn new_experiment(State(state): State<AppState>, FormPairs(pairs): FormPairs) -> Result<Response, ApiError> {
+    let form = ExperimentForm::from_pairs(pairs);
+    let spec = match form.parse() {
+        Ok(spec) => spec,
+        Err(_) => return back_to_form(&form),
+    };
+    match submit_experiment(&state, spec).await {
+        Ok(created) => Ok(Redirect::to(&format!("/runs?experiment={}", created.id)).into_response()),
+        Err(SubmitError::Invalid(_)) => back_to_form(&form),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn back_to_form(form: &ExperimentForm) -> Result<Response, ApiError> {
+    let mut pairs = form.to_pairs();
+    pairs.push(("checked", "1".into()));
+    let query = serde_urlencoded::to_string(pairs)
+        .map_err(|e| ApiError::Internal(format!("a form cannot be put into an address: {e}")))?;
+    Ok(Redirect::to(&format!("/new?{query}")).into_response())
+}
+
+/// Asks a run to stop and goes back to the page that asked.
+pub async fn cancel(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<RunId>,
+    headers: HeaderMap,
+) -> Result<Redirect, ApiError> {
+    match state.store.request_stop(&id, now_ms()).await {
+        // It ended while the page was open: the page that comes next says so.
+        Ok(_) | Err(StoreError::Conflict(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    state.run_changed(&id);
+    Ok(Redirect::to(&back(&headers).unwrap_or_else(|| format!("/runs/{id}"))))
+}
+
+/// Starts a run again and shows the new one.
+pub async fn repeat(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Result<Redirect, ApiError> {
+    let created = repeat_run(&state, &id).await?;
+    Ok(Redirect::to(&format!("/runs/{}", created.id)))
+}
+
+/// Makes a link to a comparison and goes to it. Fields: `runs` (comma-separated, may be repeated),
+/// `frozen` (1 or on); all others are the view.
+pub async fn share(State(state): State<AppState>, FormPairs(pairs): FormPairs) -> Result<Redirect, ApiError> {
+    let runs = run_ids(pairs.iter().filter(|(k, _)| k == "runs").map(|(_, v)| v.as_str()))?;
+    let frozen = pairs.iter().any(|(k, v)| k == "frozen" && matches!(v.as_str(), "1" | "on" | "true"));
+    let view: BTreeMap<String, String> =
+        pairs.into_iter().filter(|(k, v)| k != "runs" && k != "frozen" && !v.is_empty()).collect();
+    let created = state.store.create_share(&ShareRequest { runs, view, frozen }).await?;
+    Ok(Redirect::to(&format!("/s/{}", created.slug)))
+}
+
+/// The path of the page that a form was on; only ever one of this server.
+fn back(headers: &HeaderMap) -> Option<String> {
+    let referer = headers.get("referer")?.to_str().ok()?;
+    let host = headers.get("host")?.to_str().ok()?;
+    let (_, rest) = referer.split_once("://")?;
+    let path = rest.strip_prefix(host)?;
+    (path.starts_with('/') && !path.starts_with("//")).then(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_never_leaves_this_server() {
+        let way = |referer: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", "a:1".parse().unwrap());
+            headers.insert("referer", referer.parse().unwrap());
+            back(&headers)
+        };
+        assert_eq!(way("http://a:1/runs?state=queued").as_deref(), Some("/runs?state=queued"));
+        for bad in ["http://b/runs", "http://a:1.evil/x", "http://a:1//evil/x", "/runs", ""] {
+            assert_eq!(way(bad), None, "{bad}");
+        }
+    }
+}

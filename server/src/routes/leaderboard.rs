@@ -1,0 +1,57 @@
+//! The leaderboard.
+
+use axum::{Json, extract::State};
+use transferscope_domain::{
+    api::{LeaderboardView, Problem},
+    leaderboard::Group,
+};
+use transferscope_store::LeaderboardQuery;
+
+use super::extract::QueryPairs;
+use crate::{error::ApiError, state::AppState};
+
+/// Ranked rows of the finished runs.
+#[utoipa::path(get, path = "/api/v1/leaderboard", tag = "leaderboard", params(
+    ("task" = Option<String>, Query), ("dataset" = Option<String>, Query), ("experiment" = Option<String>, Query),
+    ("group" = Option<String>, Query, description = "cell (the seeds of a backbone, task and arm as one row) or run"),
+    ("sort" = Option<String>, Query, description = "rank, mean, backbone, task, arm, dataset, n or finished; with - before it for descending"),
+    ("metric" = Option<String>, Query, description = "dice, psnr_db, ssim or nmse; each task's primary metric unless given"),
+), responses(
+    (status = 200, body = LeaderboardView),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn rows(State(state): State<AppState>, query: QueryPairs) -> Result<Json<LeaderboardView>, ApiError> {
+    Ok(Json(state.store.leaderboard(&question(query)?).await?))
+}
+
+/// Reads what the board is asked for.
+///
+/// # Errors
+/// `Invalid`, with all values that make no sense.
+pub(super) fn question(mut query: QueryPairs) -> Result<LeaderboardQuery, ApiError> {
+    let group: Option<String> = query.take("group");
+    let group = match group.as_deref() {
+        None | Some("cell") => Group::Cell,
+        Some("run") => Group::Run,
+        Some(other) => {
+            query.wrong("group", format!("{other:?}: use cell or run"));
+            Group::Cell
+        }
+    };
+    let metric: Option<String> = query.take("metric");
+    let metric = metric.and_then(|name| {
+        // Both `dice` and `test/dice` are understood.
+        let bare = name.strip_prefix("test/").unwrap_or(&name);
+        bare.parse().map_err(|e: String| query.wrong("metric", e)).ok()
+    });
+    let asked = LeaderboardQuery {
+        task: query.take("task"),
+        dataset: query.take("dataset"),
+        experiment: query.take("experiment"),
+        group,
+        metric,
+        sort: query.take("sort"),
+    };
+    query.finish()?;
+    Ok(asked)
+}

@@ -1,0 +1,57 @@
+//! Links to comparisons.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use transferscope_domain::{
+    ShareSlug,
+    api::{Problem, ShareCreated, ShareRequest, ShareView},
+};
+
+use super::extract::{ApiJson, IdPath};
+use crate::{error::ApiError, state::AppState};
+
+/// Makes a short link to a comparison; a frozen one keeps the data as it is now.
+#[utoipa::path(post, path = "/api/v1/shares", tag = "shares", request_body = ShareRequest, responses(
+    (status = 201, body = ShareCreated, headers(("Location" = String, description = "The page of the link"))),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json", description = "A run is unknown"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn create(
+    State(state): State<AppState>,
+    ApiJson(request): ApiJson<ShareRequest>,
+) -> Result<impl IntoResponse, ApiError> {
+    let created = state.store.create_share(&request).await?;
+    let location = format!("/s/{}", created.slug);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
+}
+
+/// A link with its runs, its view and, where it is frozen, its data.
+#[utoipa::path(get, path = "/api/v1/shares/{slug}", tag = "shares", params(("slug" = String, Path)), responses(
+    (status = 200, body = ShareView),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn one(
+    State(state): State<AppState>,
+    IdPath(slug): IdPath<ShareSlug>,
+) -> Result<Json<ShareView>, ApiError> {
+    Ok(Json(state.store.share(&slug).await?))
+}
+
+/// Ends a link.
+#[utoipa::path(delete, path = "/api/v1/shares/{slug}", tag = "shares", params(("slug" = String, Path)), responses(
+    (status = 204),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn revoke(
+    State(state): State<AppState>,
+    IdPath(slug): IdPath<ShareSlug>,
+) -> Result<StatusCode, ApiError> {
+    state.store.revoke_share(&slug).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,74 @@
+//! What the server is and has: health, tasks, backbones, data sets.
+
+use axum::{Json, extract::State};
+use transferscope_domain::{
+    MetricKind, RunState, Task,
+    api::{BackboneList, DatasetList, Health, Problem, TaskList, TaskView},
+    metric::Split,
+};
+
+use crate::{
+    error::ApiError,
+    state::{self, AppState, VERSION},
+};
+
+/// Whether the server works, and how much it has to do.
+#[utoipa::path(get, path = "/api/v1/health", tag = "server", responses(
+    (status = 200, body = Health), (status = 500, body = Problem, content_type = "application/problem+json")
+))]
+pub async fn health(State(state): State<AppState>) -> Result<Json<Health>, ApiError> {
+    let counts = state.store.counts().await?;
+    let count = |states: &[RunState]| states.iter().filter_map(|s| counts.get(s)).sum();
+    Ok(Json(Health {
+        status: "ok".into(),
+        version: VERSION.into(),
+        device: state.device_text.to_string(),
+        queued: count(&[RunState::Queued, RunState::Lost]),
+        running: count(&[RunState::Preparing, RunState::Running, RunState::Stopping]),
+    }))
+}
+
+/// The downstream tasks, with their metrics and trivial methods.
+#[utoipa::path(get, path = "/api/v1/tasks", tag = "server", responses((status = 200, body = TaskList)))]
+pub async fn tasks() -> Json<TaskList> {
+    let tasks = Task::ALL
+        .into_iter()
+        .map(|task| {
+            let primary = task.primary_metric();
+            TaskView {
+                name: task,
+                label: task.label().into(),
+                help: task.help().into(),
+                primary: primary.name(Split::Test),
+                direction: primary.direction(),
+                unit: primary.unit().into(),
+                metrics: task.metrics().iter().map(|m: &MetricKind| m.as_str().to_owned()).collect(),
+                baselines: task.baselines().iter().map(|b| (*b).to_owned()).collect(),
+            }
+        })
+        .collect();
+    Json(TaskList { tasks })
+}
+
+/// The backbones that runs can start from.
+#[utoipa::path(get, path = "/api/v1/backbones", tag = "server", responses((status = 200, body = BackboneList)))]
+pub async fn backbones(State(state): State<AppState>) -> Result<Json<BackboneList>, ApiError> {
+    let backbones = blocking(move || state::backbones(&state.data)).await?;
+    Ok(Json(BackboneList { backbones }))
+}
+
+/// The data sets that runs can use.
+#[utoipa::path(get, path = "/api/v1/datasets", tag = "server", responses((status = 200, body = DatasetList)))]
+pub async fn datasets(State(state): State<AppState>) -> Result<Json<DatasetList>, ApiError> {
+    let datasets = blocking(move || state::datasets(&state.data)).await?;
+    Ok(Json(DatasetList { datasets }))
+}
+
+/// Runs what reads files beside the threads that answer requests.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| ApiError::Internal(format!("a task did not come back: {e}")))
+}

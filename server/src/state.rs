@@ -1,0 +1,143 @@
+//! What handlers and pages need, in one value.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::extract::FromRef;
+use leptos::prelude::{LeptosOptions, provide_context};
+use serde::Deserialize;
+use tokio::sync::Notify;
+use transferscope_app::{Catalogue, SiteAssets};
+use transferscope_domain::{RunId, api::BackboneView, dataset::DatasetManifest, run::DeviceChoice};
+use transferscope_ml::{backbone, data::manifest};
+use transferscope_store::Store;
+
+use crate::{data_dir::DataDir, events_hub::EventsHub};
+
+/// Says what is under way before the first experiment can start; none when nothing is.
+pub type Preparing = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// The state of the web server; clones share everything.
+#[derive(Clone)]
+pub struct AppState {
+    pub store: Store,
+    pub data: DataDir,
+    /// The folder that holds `pkg/`.
+    pub site_dir: PathBuf,
+    /// The browser bundle; none where none was built, and then pages come without scripts.
+    pub assets: Option<SiteAssets>,
+    pub events: EventsHub,
+    /// Wakes the dispatcher when something was queued or asked to stop.
+    pub wake: Arc<Notify>,
+    /// What new runs ask for.
+    pub device: DeviceChoice,
+    /// The device of this machine in words.
+    pub device_text: Arc<str>,
+    /// What writing needs; none where only this machine can reach the server.
+    pub token: Option<Arc<str>>,
+    pub preparing: Preparing,
+}
+
+/// The version that health and new runs state.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl AppState {
+    /// A state with an idle dispatcher, no bundle, no token and nothing under way; the fields are
+    /// there to be set.
+    pub fn new(store: Store, data: DataDir, device: DeviceChoice) -> Self {
+        Self {
+            store,
+            data,
+            site_dir: PathBuf::from("target/site"),
+            assets: None,
+            events: EventsHub::default(),
+            wake: Arc::default(),
+            device,
+            device_text: device.to_string().into(),
+            token: None,
+            preparing: Arc::new(|| None),
+        }
+    }
+
+    /// The same with the browser bundle of `site_dir`, where there is one.
+    pub fn with_site(mut self, site_dir: &Path) -> Self {
+        self.assets = site_assets(site_dir);
+        self.site_dir = site_dir.to_owned();
+        self
+    }
+
+    /// Tells streams that a run has changed, and the dispatcher to look at the queue.
+    pub fn run_changed(&self, run: &RunId) {
+        self.events.run_changed(run);
+        self.wake.notify_one();
+    }
+
+    /// Data sets and backbones as they are in the data folder now.
+    pub fn catalogue(&self) -> Catalogue {
+        let (data, for_backbones) = (self.data.clone(), self.data.clone());
+        Catalogue {
+            datasets: Arc::new(move || datasets(&data)),
+            backbones: Arc::new(move || backbones(&for_backbones)),
+            preparing: Arc::clone(&self.preparing),
+        }
+    }
+
+    /// Lends everything that pages ask for to the page that is being rendered.
+    pub fn provide_to_page(&self) {
+        provide_context(self.store.clone());
+        provide_context(self.catalogue());
+        if let Some(assets) = &self.assets {
+            provide_context(assets.clone());
+        }
+    }
+}
+
+/// The data sets of a data folder; what cannot be read is in the log and not in the list.
+pub fn datasets(data: &DataDir) -> Vec<DatasetManifest> {
+    manifest::list(&data.datasets()).unwrap_or_else(|error| {
+        tracing::error!(%error, "the data sets cannot be listed");
+        Vec::new()
+    })
+}
+
+/// The backbones that ship with the program and those that were added to a data folder.
+pub fn backbones(data: &DataDir) -> Vec<BackboneView> {
+    backbone::registry(data.root()).into_iter().map(|backbone| BackboneView { backbone }).collect()
+}
+
+/// `pkg/manifest.json`, written with the bundle.
+#[derive(Deserialize)]
+struct Manifest {
+    js: String,
+    wasm: String,
+    css: String,
+}
+
+fn site_assets(site_dir: &Path) -> Option<SiteAssets> {
+    let path = site_dir.join("pkg").join("manifest.json");
+    let parsed = std::fs::read(&path)
+        .map_err(|e| e.to_string())
+        .and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).map_err(|e| e.to_string()));
+    match parsed {
+        Ok(Manifest { js, wasm, css }) => Some(SiteAssets { js, wasm, css }),
+        Err(error) => {
+            tracing::warn!(
+                path = %path.display(),
+                %error,
+                "no browser bundle: pages come without styles and scripts; make it with `cargo xtask build`"
+            );
+            None
+        }
+    }
+}
+
+impl FromRef<AppState> for LeptosOptions {
+    fn from_ref(state: &AppState) -> Self {
+        LeptosOptions::builder()
+            .output_name("transferscope")
+            .site_root(state.site_dir.to_string_lossy().into_owned())
+            .build()
+    }
+}

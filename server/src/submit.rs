@@ -1,0 +1,199 @@
+//! From what was asked for to runs in the queue: ids, requests, directories, rows.
+//!
+//! Directories come first and rows last. A crash in between leaves directories that nobody knows,
+//! which are harmless, and never a run without a directory.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use transferscope_domain::{
+    Arm, Family, RunId, RunRequest, TrainingSpec,
+    api::{CreatedRun, ExperimentCreated},
+    backbone::SPECIALIST,
+    dataset::DatasetManifest,
+    experiment::{ExperimentSpec, PlannedRun},
+    form::{FieldErrors, check_against},
+    run::{DeviceChoice, REQUEST_SCHEMA},
+};
+use transferscope_ml::{backbone, data::DataError, data::manifest};
+use transferscope_store::{NewRun, Store, StoreError, ids};
+
+use crate::{
+    data_dir::DataDir,
+    state::{AppState, VERSION, backbones},
+};
+
+/// Name of the request in a run directory.
+pub const REQUEST_FILE: &str = "request.json";
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    #[error("{}", in_words(.0))]
+    Invalid(FieldErrors),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the data sets cannot be listed: {0}")]
+    Datasets(#[from] DataError),
+    #[error("the run directory {} cannot be written: {source}", path.display())]
+    RunDir { path: PathBuf, source: io::Error },
+    #[error("the task that writes run directories broke off")]
+    Task,
+}
+
+fn in_words(errors: &FieldErrors) -> String {
+    errors.iter().map(|(field, message)| format!("{field}: {message}")).collect::<Vec<_>>().join("; ")
+}
+
+/// Starts an experiment and wakes the dispatcher.
+///
+/// # Errors
+/// `Invalid` with messages by field; the others when disk or database fail.
+pub async fn submit_experiment(state: &AppState, spec: ExperimentSpec) -> Result<ExperimentCreated, SubmitError> {
+    let created = enqueue_experiment(&state.store, &state.data, state.device, spec).await?;
+    for run in &created.runs {
+        state.events.run_changed(&run.id);
+    }
+    state.wake.notify_one();
+    Ok(created)
+}
+
+/// Puts an experiment's runs into the queue of a data folder, without a server.
+///
+/// # Errors
+/// As [`submit_experiment`].
+pub async fn enqueue_experiment(
+    store: &Store,
+    data: &DataDir,
+    device: DeviceChoice,
+    spec: ExperimentSpec,
+) -> Result<ExperimentCreated, SubmitError> {
+    let (for_task, spec_for_task) = (data.clone(), spec.clone());
+    // Hundreds of directories, each on the disk before it counts, would hold up other requests.
+    let prepare = move || prepare_experiment(&for_task, device, &spec_for_task);
+    let runs = tokio::task::spawn_blocking(prepare).await.map_err(|_| SubmitError::Task)??;
+    let made: Vec<RunId> = runs.iter().map(|r| r.request.id.clone()).collect();
+    let created = store.create_experiment(&spec, runs).await;
+    if created.is_err() {
+        for run in made {
+            let dir = data.run(&run);
+            if let Err(error) = fs::remove_dir_all(&dir) {
+                tracing::warn!(run.id = %run, %error, "the directory of a run that was not started stays");
+            }
+        }
+    }
+    Ok(created?)
+}
+
+/// Starts a run again as it was asked for, with a new id and directory.
+///
+/// # Errors
+/// `Store` with `NotFound` when there is no such run; the others when disk or database fail.
+pub async fn repeat_run(state: &AppState, id: &RunId) -> Result<CreatedRun, SubmitError> {
+    let mut run = state.store.repeat(id).await?;
+    run.request.id = ids::new_run_id();
+    run.request.code_version = VERSION.into();
+    let (data, request) = (state.data.clone(), run.request.clone());
+    tokio::task::spawn_blocking(move || write_run_dir(&data, &request))
+        .await
+        .map_err(|_| SubmitError::Task)??;
+    state.store.enqueue_run(&run).await?;
+    state.run_changed(&run.request.id);
+    let RunRequest { id, backbone, task, arm, seed, .. } = run.request;
+    Ok(CreatedRun { id, backbone, task, arm, seed })
+}
+
+fn prepare_experiment(
+    data: &DataDir,
+    device: DeviceChoice,
+    spec: &ExperimentSpec,
+) -> Result<Vec<NewRun>, SubmitError> {
+    let datasets = manifest::list(&data.datasets())?;
+    let errors = check_against(spec, &backbones(data), &datasets);
+    if !errors.is_empty() {
+        return Err(SubmitError::Invalid(errors));
+    }
+    let invalid = |field: &str, message: String| SubmitError::Invalid([(field.to_owned(), message)].into());
+    let dataset = datasets
+        .iter()
+        .find(|d| d.name == spec.dataset)
+        .ok_or_else(|| invalid("dataset", format!("Unknown data set {:?}.", spec.dataset)))?;
+    let experiment = ids::new_experiment_id();
+    let mut runs = Vec::new();
+    for planned in spec.plan() {
+        let mut request = request_of(data, device, spec, &planned, dataset)
+            .map_err(|message| invalid("backbones", message))?;
+        request.experiment = Some(experiment.clone());
+        write_run_dir(data, &request)?;
+        runs.push(NewRun { request, synthetic: dataset.synthetic });
+    }
+    Ok(runs)
+}
+
+/// The request of one run of a plan, or what is wrong with its backbone.
+fn request_of(
+    data: &DataDir,
+    device: DeviceChoice,
+    spec: &ExperimentSpec,
+    planned: &PlannedRun,
+    dataset: &DatasetManifest,
+) -> Result<RunRequest, String> {
+    let id = ids::new_run_id();
+    let (family, hash) = if planned.backbone == SPECIALIST {
+        (Family::Unet, None)
+    } else {
+        let found = backbone::find(data.root(), &planned.backbone)
+            .ok_or_else(|| format!("Unknown backbone {:?}.", planned.backbone))?;
+        (found.family, found.checkpoint_hash)
+    };
+    let (checkpoint, checkpoint_hash) = if planned.arm == Arm::Pretrained {
+        (Some(backbone::checkpoint_reference(&planned.backbone)), hash)
+    } else {
+        (None, None)
+    };
+    Ok(RunRequest {
+        schema: REQUEST_SCHEMA,
+        id,
+        experiment: None,
+        backbone: planned.backbone.clone(),
+        family,
+        task: planned.task,
+        arm: planned.arm,
+        seed: planned.seed,
+        dataset: dataset.name.clone(),
+        // From DATA/runs/<id>/ to DATA/datasets/<name>/.
+        dataset_dir: format!("../../datasets/{}", dataset.name),
+        dataset_hash: dataset.hash.clone(),
+        checkpoint,
+        checkpoint_hash,
+        training: TrainingSpec::default_for(family, planned.task).with(spec.epochs, &spec.overrides),
+        device,
+        code_version: VERSION.into(),
+    })
+}
+
+/// Makes a run's directory with its request, which is there whole or not at all.
+fn write_run_dir(data: &DataDir, request: &RunRequest) -> Result<(), SubmitError> {
+    let dir = data.run(&request.id);
+    let write = || -> io::Result<()> {
+        // The parent exists; that this one does not is what makes the id new.
+        fs::create_dir(&dir)?;
+        let temporary = dir.join("request.json.new");
+        let mut file = File::create(&temporary)?;
+        serde_json::to_writer_pretty(&mut file, request)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&temporary, dir.join(REQUEST_FILE))?;
+        sync_dir(&dir)?;
+        sync_dir(&data.runs())
+    };
+    write().map_err(|source| SubmitError::RunDir { path: dir.clone(), source })
+}
+
+/// Puts a folder's entries on the disk.
+fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
