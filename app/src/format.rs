@@ -12,7 +12,11 @@ pub fn number(value: f64, decimals: usize) -> String {
     }
     let text = format!("{:.decimals$}", value.abs());
     // A value that rounds to zero has no sign.
-    if value < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) { format!("\u{2212}{text}") } else { text }
+    if value < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
+        format!("\u{2212}{text}")
+    } else {
+        text
+    }
 }
 
 /// A number with its sign, also the plus.
@@ -34,7 +38,11 @@ pub fn significant(value: f64) -> String {
     if !(1e-3..1e5).contains(&size) {
         let text = format!("{size:.2e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+        let mantissa = if mantissa.contains('.') {
+            mantissa.trim_end_matches('0').trim_end_matches('.')
+        } else {
+            mantissa
+        };
         let sign = if value < 0.0 { "\u{2212}" } else { "" };
         return format!("{sign}{mantissa}e{}", exponent.replace('-', "\u{2212}"));
     }
@@ -132,7 +140,13 @@ pub fn bytes(n: u64) -> String {
 }
 
 fn significant3(value: f64) -> String {
-    let decimals = if value >= 100.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.decimals$}")
 }
 

@@ -10,6 +10,7 @@
 // Views are deep nested types.
 #![recursion_limit = "512"]
 
+pub mod api;
 pub mod charts;
 pub mod components;
 pub mod context;
@@ -29,6 +30,7 @@ use leptos_router::{
 };
 
 pub use context::{Catalogue, SiteAssets};
+pub use error::AppError;
 pub use shell::shell;
 
 use components::layout::Layout;

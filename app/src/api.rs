@@ -1,0 +1,90 @@
+//! Server functions: what pages ask for. Each is a thin call to the store or the catalogue;
+//! answers carry the server's time, so that relative times are the same on both sides.
+
+pub mod compare;
+pub mod leaderboard;
+pub mod new_experiment;
+pub mod run;
+pub mod runs;
+
+use serde::{Deserialize, Serialize};
+use transferscope_domain::{Task, dataset::DatasetManifest, metric::Split};
+
+/// A data set as pages name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetName {
+    pub name: String,
+    pub synthetic: bool,
+}
+
+impl From<&DatasetManifest> for DatasetName {
+    fn from(d: &DatasetManifest) -> Self {
+        Self { name: d.name.clone(), synthetic: d.synthetic }
+    }
+}
+
+/// How many cases of a data set a task uses, by split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitCounts {
+    pub train: usize,
+    pub val: usize,
+    pub test: usize,
+}
+
+impl SplitCounts {
+    /// Usable cases of each split.
+    pub fn of(dataset: &DatasetManifest, task: Task) -> Self {
+        let n = |split| dataset.usable(task, split).len();
+        Self { train: n(Split::Train), val: n(Split::Val), test: n(Split::Test) }
+    }
+}
+
+#[cfg(feature = "ssr")]
+mod server {
+    use leptos::prelude::use_context;
+    use transferscope_store::{Store, StoreError};
+
+    use crate::{AppError, Catalogue};
+
+    /// The store that the server lends.
+    pub fn store() -> Result<Store, AppError> {
+        use_context::<Store>()
+            .ok_or_else(|| AppError::Internal("The server lent no database to its pages.".into()))
+    }
+
+    /// The catalogue that the server lends.
+    pub fn catalogue() -> Result<Catalogue, AppError> {
+        use_context::<Catalogue>()
+            .ok_or_else(|| AppError::Internal("The server lent no catalogue to its pages.".into()))
+    }
+
+    impl From<StoreError> for AppError {
+        fn from(error: StoreError) -> Self {
+            match error {
+                StoreError::NotFound { what, id } => {
+                    AppError::NotFound(format!("There is no {what} {id:?}."))
+                }
+                StoreError::Invalid { field, message } => AppError::Invalid(format!("{field}: {message}.")),
+                StoreError::Conflict(message) => AppError::Invalid(message),
+                StoreError::Corrupt { .. }
+                | StoreError::Database(_)
+                | StoreError::Migrate(_)
+                | StoreError::Folder { .. } => {
+                    leptos::logging::error!("a page cannot be filled: {error}");
+                    AppError::Internal("The database did not answer as it should.".into())
+                }
+            }
+        }
+    }
+
+    /// Parses an optional query value; empty is none.
+    pub fn optional<T: std::str::FromStr>(text: &str) -> Result<Option<T>, AppError>
+    where
+        T::Err: std::fmt::Display,
+    {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|e| AppError::Invalid(format!("{e}.")))
+    }
+}

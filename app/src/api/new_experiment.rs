@@ -1,0 +1,144 @@
+//! What the new-experiment form can choose from.
+
+use leptos::{prelude::*, server_fn::codec::GetUrl};
+use serde::{Deserialize, Serialize};
+use transferscope_domain::{
+    Arm, Task,
+    api::BackboneView,
+    dataset::DatasetManifest,
+    experiment::{ExperimentSpec, PlannedRun},
+    training::TrainingSpec,
+};
+
+use crate::AppError;
+
+/// Everything that the form offers, and how long runs took here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choices {
+    pub backbones: Vec<BackboneView>,
+    /// Without the cases' file names and hashes, which the form does not need.
+    pub datasets: Vec<DatasetManifest>,
+    pub preparing: Option<String>,
+    pub timings: Vec<Timing>,
+}
+
+/// Measured time of finished runs of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    pub backbone: String,
+    pub task: Task,
+    pub arm: Arm,
+    pub dataset: String,
+    /// Median wall time of a run by its epochs, in seconds.
+    pub seconds_per_epoch: f64,
+}
+
+/// How long a plan would take, from measured runs alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Runs of the plan.
+    pub runs: usize,
+    /// Runs of a kind that has finished here before.
+    pub measured: usize,
+    /// Seconds of those, one after another.
+    pub seconds: f64,
+}
+
+/// Runs and rough time of `spec`.
+pub fn estimate(spec: &ExperimentSpec, timings: &[Timing]) -> Estimate {
+    let plan = spec.plan();
+    let epochs = f64::from(spec.epochs.unwrap_or(TrainingSpec::DEFAULT_EPOCHS));
+    let of = |run: &PlannedRun| {
+        timings
+            .iter()
+            .find(|t| {
+                t.backbone == run.backbone
+                    && t.task == run.task
+                    && t.arm == run.arm
+                    && t.dataset == spec.dataset
+            })
+            .map(|t| t.seconds_per_epoch * epochs)
+    };
+    let known: Vec<f64> = plan.iter().filter_map(of).collect();
+    Estimate { runs: plan.len(), measured: known.len(), seconds: known.iter().sum() }
+}
+
+/// What the form offers.
+#[server(prefix = "/fn", endpoint = "choices", input = GetUrl)]
+pub async fn form_choices() -> Result<Choices, AppError> {
+    use super::server::{catalogue, store};
+    use transferscope_domain::RunState;
+    use transferscope_store::RunFilter;
+
+    let catalogue = catalogue()?;
+    let filter = RunFilter { state: Some(RunState::Succeeded), limit: Some(500), ..RunFilter::default() };
+    let finished = store()?.runs(&filter).await?.runs;
+    let mut datasets = (catalogue.datasets)();
+    for case in datasets.iter_mut().flat_map(|d| &mut d.cases) {
+        case.prepared.clear();
+        case.hash.clear();
+    }
+    Ok(Choices {
+        backbones: (catalogue.backbones)(),
+        datasets,
+        preparing: (catalogue.preparing)(),
+        timings: timings(&finished),
+    })
+}
+
+/// Median time of each kind among finished runs.
+#[cfg(feature = "ssr")]
+fn timings(finished: &[transferscope_domain::api::RunView]) -> Vec<Timing> {
+    let mut kinds: Vec<(Timing, Vec<f64>)> = Vec::new();
+    for run in finished {
+        // A run that was interrupted counts its idle time too, and says nothing.
+        let (Some(start), Some(end), 1) = (run.started_ms, run.finished_ms, run.attempts) else { continue };
+        let seconds = (end - start).max(0) as f64 / 1000.0 / f64::from(run.training.epochs.max(1));
+        let same = |t: &Timing| {
+            (&t.backbone, t.task, t.arm, &t.dataset) == (&run.backbone, run.task, run.arm, &run.dataset)
+        };
+        match kinds.iter_mut().find(|(t, _)| same(t)) {
+            Some((_, all)) => all.push(seconds),
+            None => kinds.push((
+                Timing {
+                    backbone: run.backbone.clone(),
+                    task: run.task,
+                    arm: run.arm,
+                    dataset: run.dataset.clone(),
+                    seconds_per_epoch: 0.0,
+                },
+                vec![seconds],
+            )),
+        }
+    }
+    kinds
+        .into_iter()
+        .map(|(mut timing, mut all)| {
+            all.sort_by(f64::total_cmp);
+            timing.seconds_per_epoch = all[all.len() / 2];
+            timing
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_measured_kinds_count_towards_the_time() {
+        let mut spec = ExperimentSpec::quick("phantom");
+        spec.epochs = Some(4);
+        let timing = Timing {
+            backbone: "provicnet-mini".into(),
+            task: Task::Segmentation,
+            arm: Arm::Scratch,
+            dataset: "phantom".into(),
+            seconds_per_epoch: 2.5,
+        };
+        let e = estimate(&spec, std::slice::from_ref(&timing));
+        assert_eq!((e.runs, e.measured, e.seconds), (10, 1, 10.0));
+        let other = Timing { dataset: "other".into(), ..timing };
+        assert_eq!(estimate(&spec, &[other]).measured, 0);
+    }
+}

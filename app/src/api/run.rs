@@ -1,0 +1,61 @@
+//! One run with everything that its page shows.
+
+use leptos::{prelude::*, server_fn::codec::GetUrl};
+use serde::{Deserialize, Serialize};
+use transferscope_domain::{
+    api::{AlignmentView, MetricSeries, RunDetail},
+    report::CaseScore,
+};
+
+use super::SplitCounts;
+use crate::AppError;
+
+/// A run's page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunPageData {
+    pub detail: RunDetail,
+    /// Curves of the page's charts.
+    pub series: Vec<MetricSeries>,
+    pub alignment: Option<AlignmentView>,
+    pub cases: Vec<CaseScore>,
+    /// Cases that the task uses, by split; none when the data set is no longer there.
+    pub splits: Option<SplitCounts>,
+    /// Whether the data set's content is still that of the run.
+    pub dataset_unchanged: Option<bool>,
+    /// The server's time of this answer.
+    pub now_ms: i64,
+}
+
+/// Everything about one run.
+#[server(prefix = "/fn", endpoint = "run", input = GetUrl)]
+pub async fn run(id: String) -> Result<RunPageData, AppError> {
+    use super::server::{catalogue, store};
+    use transferscope_domain::RunId;
+    use transferscope_store::now_ms;
+
+    /// Points of a curve on a page: about two a pixel.
+    const MAX_POINTS: usize = 1000;
+
+    let id: RunId = id.parse().map_err(|e| AppError::NotFound(format!("There is no such run: {e}.")))?;
+    let store = store()?;
+    let detail = store.run(&id).await?;
+    let mut series = Vec::new();
+    for name in crate::charts::build::run_series(detail.run.task) {
+        if detail.metric_names.contains(&name) {
+            series.push(store.metrics(&id, &name, MAX_POINTS).await?);
+        }
+    }
+    let alignment = Some(store.alignment(&id).await?).filter(|a| !a.values.is_empty());
+    let cases = store.cases(&id).await?.cases;
+    let datasets = (catalogue()?.datasets)();
+    let dataset = datasets.iter().find(|d| d.name == detail.run.dataset);
+    Ok(RunPageData {
+        splits: dataset.map(|d| SplitCounts::of(d, detail.run.task)),
+        dataset_unchanged: dataset.map(|d| d.hash == detail.dataset_hash),
+        detail,
+        series,
+        alignment,
+        cases,
+        now_ms: now_ms(),
+    })
+}

@@ -1,0 +1,166 @@
+//! The board's tables: one for each task, since metrics of different tasks do not compare.
+
+use leptos::prelude::*;
+use transferscope_domain::{MetricKind, Task, leaderboard::Row};
+
+use super::run_mark::{ArmTag, DatasetLabel};
+use crate::format;
+
+/// Fewest seeds that say anything about spread.
+const SEEDS_ENOUGH: u32 = 3;
+
+/// Rows of one task.
+#[component]
+pub fn LeaderboardTable(
+    task: Task,
+    rows: Vec<Row>,
+    /// Names of data sets that are computed phantoms.
+    synthetic: Vec<String>,
+    /// Address of this board sorted by a key; the column that is sorted by now has `current`.
+    sort_link: Callback<&'static str, SortLink>,
+) -> impl IntoView {
+    let metric =
+        rows.first().and_then(|r| MetricKind::of_name(&r.metric)).unwrap_or_else(|| task.primary_metric());
+    let unit = if metric.unit().is_empty() { String::new() } else { format!(" [{}]", metric.unit()) };
+    let has_baseline = rows.iter().any(|r| r.baseline.is_some());
+    let arrow = match metric.direction() {
+        transferscope_domain::Direction::Higher => "↑",
+        transferscope_domain::Direction::Lower => "↓",
+    };
+    let head = move |key: &'static str, label: String, class: &'static str| {
+        let link = sort_link.run(key);
+        view! {
+            <th scope="col" class=class aria-sort=link.aria_sort>
+                <a href=link.href>{label}</a>
+            </th>
+        }
+    };
+    view! {
+        <section class="board">
+            <h2 class="board__title">{task.label()}</h2>
+            <p class="board__help">{task.help()}</p>
+            <div class="table-scroll" role="region" aria-label=format!("{} ranking", task.label()) tabindex="0">
+                <table class="data-table leaderboard-table">
+                    <thead>
+                        <tr>
+                            <th scope="col" class="data-table__check">
+                                <span class="visually-hidden">"Compare"</span>
+                            </th>
+                            {head("rank", "Rank".into(), "data-table__number")}
+                            {head("backbone", "Backbone".into(), "")}
+                            {head("arm", "Arm".into(), "")}
+                            {head("dataset", "Data set".into(), "")}
+                            {head("mean", format!("{}{unit} {arrow}", metric.label()), "data-table__number")}
+                            <th scope="col" class="data-table__number">"95 % interval"</th>
+                            {head("n", "Seeds".into(), "data-table__number")}
+                            {has_baseline.then(|| view! { <th scope="col">"Best trivial method"</th> })}
+                            <th scope="col" class="data-table__number">"Epochs"</th>
+                            <th scope="col">"Runs"</th>
+                        </tr>
+                    </thead>
+                    <tbody>
+                        {rows
+                            .into_iter()
+                            .map(|row| {
+                                let synthetic = synthetic.contains(&row.dataset);
+                                view! { <BoardRow row=row metric=metric synthetic=synthetic has_baseline=has_baseline /> }
+                            })
+                            .collect_view()}
+                    </tbody>
+                </table>
+            </div>
+            <p class="board__note">
+                {format!("{}: {}, on the test split. ", metric.label(), metric.direction().label())}
+                "Intervals: mean over seeds, Student's t; cases are not resampled."
+            </p>
+        </section>
+    }
+}
+
+/// Where a column head leads, and what it says about the present order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortLink {
+    pub href: String,
+    pub aria_sort: &'static str,
+}
+
+#[component]
+fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -> impl IntoView {
+    let ids = row.seeds.iter().map(|s| s.run.as_str()).collect::<Vec<_>>().join(",");
+    let name = format!("{}, {}, {}", row.backbone, row.arm.label(), row.dataset);
+    let decimals = metric.decimals();
+    let differs = (!row.differs.is_empty()).then(|| {
+        let text = format!("differs: {}", row.differs.join(", "));
+        let title = format!(
+            "This row differs from most rows of its task and data set in {}; its rank against them misleads.",
+            row.differs.join(" and ")
+        );
+        view! { " "<span class="tag tag--warn" title=title>{text}</span> }
+    });
+    let baseline = row.baseline.clone().map(|b| {
+        let verdict = match row.beats_baseline {
+            Some(false) => Some(view! { " "<span class="tag tag--bad">"does not beat it"</span> }),
+            Some(true) | None => None,
+        };
+        view! {
+            <span class="leaderboard-table__baseline">
+                <span class="numeric">{format::number(b.value, decimals)}</span>
+                " "
+                {b.name}
+            </span>
+            {verdict}
+        }
+    });
+    let few = (row.n < SEEDS_ENOUGH).then(|| {
+        view! {
+            " "
+            <span class="tag tag--quiet" title="Fewer than three seeds: spread over seeds is hardly known">
+                "few"
+            </span>
+        }
+    });
+    view! {
+        <tr>
+            <td class="data-table__check">
+                <input type="checkbox" name="runs" value=ids form="compare-form" aria-label=format!("Compare {name}") />
+            </td>
+            <td class="data-table__number">{row.rank}</td>
+            <th scope="row">{row.backbone}</th>
+            <td><ArmTag arm=row.arm />{differs}</td>
+            <td><DatasetLabel name=row.dataset synthetic=synthetic /></td>
+            <td class="data-table__number data-table__primary">{format::number(row.mean, decimals)}</td>
+            <td class="data-table__number">
+                {match row.ci95 {
+                    Some([low, high]) => {
+                        format!("{} to {}", format::number(low, decimals), format::number(high, decimals))
+                    }
+                    None => format::NONE.to_owned(),
+                }}
+            </td>
+            <td class="data-table__number">{row.n}{few}</td>
+            {has_baseline.then(|| view! { <td>{baseline}</td> })}
+            <td class="data-table__number">{row.epochs}</td>
+            <td>
+                <details class="seed-list">
+                    <summary>
+                        {format::plural(u64::from(row.n), "run")}
+                        <span class="visually-hidden">{format!(" of {name}")}</span>
+                    </summary>
+                    <ul>
+                        {row
+                            .seeds
+                            .into_iter()
+                            .map(|s| view! {
+                                <li>
+                                    <a href=format!("/runs/{}", s.run)>{format!("seed {}", s.seed)}</a>
+                                    " "
+                                    <span class="numeric">{format::number(s.value, decimals)}</span>
+                                </li>
+                            })
+                            .collect_view()}
+                    </ul>
+                </details>
+            </td>
+        </tr>
+    }
+}

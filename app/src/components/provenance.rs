@@ -1,0 +1,126 @@
+//! Where a run's numbers come from: configuration, hashes, versions, what was left out.
+
+use leptos::prelude::*;
+use transferscope_domain::{api::RunDetail, report::LoadReport, training::TrainingSpec};
+
+use super::run_mark::DatasetLabel;
+use crate::{api::SplitCounts, format};
+
+/// Names and values of everything that decides a training, in the order in which pages list it.
+pub fn settings(t: &TrainingSpec) -> Vec<(&'static str, String)> {
+    vec![
+        ("Epochs", t.epochs.to_string()),
+        ("Batch size", t.batch_size.to_string()),
+        ("Samples per case and epoch", t.samples_per_case.to_string()),
+        ("Learning rate", format::significant(t.lr)),
+        ("Weight decay", format::significant(t.weight_decay)),
+        ("Warm-up epochs", format::significant(t.warmup_epochs)),
+        ("Gradient clipping, norm", format::significant(t.clip_norm)),
+    ]
+}
+
+fn fact(name: &'static str, value: impl IntoView) -> impl IntoView {
+    view! {
+        <div class="facts__item">
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+        </div>
+    }
+}
+
+fn hash_view(hash: &str) -> impl IntoView + use<> {
+    view! { <code class="hash" title=hash.to_owned()>{format::short_hash(hash).to_owned()}</code> }
+}
+
+/// Training configuration.
+#[component]
+pub fn Configuration(training: TrainingSpec) -> impl IntoView {
+    view! {
+        <dl class="facts">
+            {settings(&training).into_iter().map(|(name, value)| fact(name, value)).collect_view()}
+        </dl>
+    }
+}
+
+/// Data, device, code and hashes.
+#[component]
+pub fn Provenance(
+    detail: RunDetail,
+    splits: Option<SplitCounts>,
+    dataset_unchanged: Option<bool>,
+) -> impl IntoView {
+    let run = &detail.run;
+    let changed = match dataset_unchanged {
+        Some(true) => None,
+        Some(false) => Some("The data set of this name has changed since."),
+        None => Some("The data set is no longer there."),
+    };
+    let splits = splits.filter(|_| dataset_unchanged == Some(true)).map(|s| {
+        fact(
+            "Cases",
+            format!("{} training, {} validation, {} test; split by patient", s.train, s.val, s.test),
+        )
+    });
+    view! {
+        <dl class="facts">
+            {fact(
+                "Data set",
+                view! { <DatasetLabel name=run.dataset.clone() synthetic=run.synthetic /> " " {hash_view(&detail.dataset_hash)} },
+            )}
+            {splits}
+            {fact("Device", run.device.clone())}
+            {fact("Code version", detail.code_version.clone())}
+            {detail.checkpoint_hash.as_deref().map(|h| fact("Checkpoint", hash_view(h)))}
+            {detail.parameters.map(|n| fact("Parameters", format::parameters(n)))}
+            {detail.total_steps.map(|n| fact("Optimiser steps", format::count(n)))}
+            {detail.seconds.map(|s| fact("Wall time", format::duration(s)))}
+            {detail.peak_memory_bytes.map(|b| fact("Peak memory", format::bytes(b)))}
+            {fact("Created", format::date_time(run.created_ms))}
+            {run.started_ms.map(|t| fact("Started", format::date_time(t)))}
+            {run.finished_ms.map(|t| fact("Ended", format::date_time(t)))}
+            {(run.attempts > 1).then(|| fact("Workers started", run.attempts))}
+            {fact("Run id", view! { <code>{run.id.to_string()}</code> })}
+        </dl>
+        {changed.map(|text| view! { <p class="notice notice--warn">{text}</p> })}
+        {(!detail.left_out.is_empty())
+            .then(|| {
+                let n = format::plural(detail.left_out.len() as u64, "case");
+                view! {
+                    <details class="disclosure">
+                        <summary>{format!("{n} left out")}</summary>
+                        <ul>
+                            {detail
+                                .left_out
+                                .iter()
+                                .map(|c| view! { <li><code>{c.case_id.clone()}</code>": "{c.reason.clone()}</li> })
+                                .collect_view()}
+                        </ul>
+                    </details>
+                }
+            })}
+    }
+}
+
+/// What the checkpoint did and did not fill.
+#[component]
+pub fn LoadReportView(report: LoadReport) -> impl IntoView {
+    let list = |title: &'static str, meaning: &'static str, names: Vec<String>| {
+        let n = names.len();
+        view! {
+            <details class="disclosure">
+                <summary>{format!("{title}: {n}")}</summary>
+                <p>{meaning}</p>
+                <ul class="tensor-list">
+                    {names.into_iter().map(|name| view! { <li><code>{name}</code></li> }).collect_view()}
+                </ul>
+            </details>
+        }
+    };
+    view! {
+        <p>"From "<code>{report.source}</code>"."</p>
+        {list("Applied", "Tensors that the checkpoint filled.", report.applied)}
+        {list("Missing", "Model tensors that the file does not have; they started at random.", report.missing)}
+        {list("Unused", "Tensors of the file that the model does not have.", report.unused)}
+        {list("Reshaped", "Tensors that were resized to fit.", report.reshaped)}
+    }
+}

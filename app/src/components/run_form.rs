@@ -1,0 +1,503 @@
+//! The new-experiment form: plain fields that post without scripts; with them, the same parser
+//! speaks while one types.
+
+use std::collections::BTreeMap;
+
+use leptos::{ev, prelude::*};
+use transferscope_domain::{
+    Arm, Task,
+    api::BackboneView,
+    backbone::SPECIALIST,
+    dataset::DatasetManifest,
+    experiment::ExperimentSpec,
+    form::{ExperimentForm, FieldErrors, check_against},
+    training::{Overrides, TrainingSpec},
+};
+
+use crate::{
+    api::{
+        SplitCounts,
+        new_experiment::{Choices, estimate},
+    },
+    format,
+};
+
+/// Everything that is wrong with a form, by field: on its own, then against what the server has.
+pub fn form_errors(form: &ExperimentForm, choices: &Choices) -> Result<ExperimentSpec, FieldErrors> {
+    let spec = form.parse()?;
+    let errors = check_against(&spec, &choices.backbones, &choices.datasets);
+    if errors.is_empty() { Ok(spec) } else { Err(errors) }
+}
+
+/// Labels of the fields, in the order of the page.
+const FIELDS: [(&str, &str); 13] = [
+    ("name", "Name"),
+    ("backbones", "Backbones"),
+    ("tasks", "Tasks"),
+    ("arms", "Arms"),
+    ("dataset", "Data set"),
+    ("seeds", "Seeds"),
+    ("epochs", "Epochs"),
+    ("batch_size", "Batch size"),
+    ("samples_per_case", "Samples per case"),
+    ("lr", "Learning rate"),
+    ("weight_decay", "Weight decay"),
+    ("warmup_epochs", "Warm-up epochs"),
+    ("clip_norm", "Gradient clipping"),
+];
+
+/// What the fields share: the form as it is, and what is wrong with it.
+#[derive(Clone, Copy)]
+struct FormState {
+    form: RwSignal<ExperimentForm>,
+    errors: Memo<FieldErrors>,
+    /// Whether messages are shown: after the form was sent once.
+    checked: RwSignal<bool>,
+}
+
+impl FormState {
+    fn error(self, field: &'static str) -> Option<String> {
+        self.checked.get().then(|| self.errors.with(|e| e.get(field).cloned())).flatten()
+    }
+}
+
+/// The form with `initial` in its fields; `checked` shows what is wrong with them.
+#[component]
+pub fn RunForm(choices: Choices, initial: ExperimentForm, checked: bool) -> impl IntoView {
+    let form = RwSignal::new(initial.clone());
+    let choices = StoredValue::new(choices);
+    let parsed = Memo::new(move |_| choices.with_value(|c| form.with(|f| form_errors(f, c))));
+    let errors = Memo::new(move |_| parsed.with(|p| p.as_ref().err().cloned().unwrap_or_default()));
+    let state = FormState { form, errors, checked: RwSignal::new(checked) };
+    let (backbones, datasets) = choices.with_value(|c| (c.backbones.clone(), c.datasets.clone()));
+    let summary = NodeRef::<leptos::html::Div>::new();
+    let on_submit = move |e: ev::SubmitEvent| {
+        if errors.with_untracked(|errors| !errors.is_empty()) {
+            e.prevent_default();
+            state.checked.set(true);
+            #[cfg(feature = "hydrate")]
+            request_animation_frame(move || {
+                if let Some(panel) = summary.get_untracked() {
+                    let _ = panel.focus();
+                }
+            });
+        }
+    };
+    view! {
+        <form
+            class="run-form"
+            method="post"
+            action="/new"
+            on:submit=on_submit
+            on:input=move |e| read_form(&e, form)
+            on:change=move |e| read_form(&e, form)
+        >
+            <div node_ref=summary tabindex="-1" class="run-form__errors">
+                {move || state.checked.get().then(|| errors.with(error_summary))}
+            </div>
+            <BackboneFields backbones=backbones initial=initial.backbones.clone() state=state />
+            <TaskFields datasets=datasets.clone() initial=initial.tasks.clone() state=state />
+            <ArmFields initial=initial.arms.clone() state=state />
+            <DatasetFields datasets=datasets initial=initial.dataset.clone() state=state />
+            <fieldset class="form-section">
+                <legend>"Seeds and budget"</legend>
+                <div class="field-row">
+                    <TextField
+                        name="seeds"
+                        label="Seeds"
+                        help="Whole numbers or ranges: 0, 1, 2 or 0-4. Three or more tell spread from chance."
+                        value=initial.seeds.clone()
+                        placeholder="0".into()
+                        numeric=false
+                        state=state
+                    />
+                    <TextField
+                        name="epochs"
+                        label="Epochs"
+                        help="Passes over the training data, the same in every arm."
+                        value=initial.epochs.clone()
+                        placeholder=TrainingSpec::DEFAULT_EPOCHS.to_string()
+                        numeric=true
+                        state=state
+                    />
+                    <TextField
+                        name="name"
+                        label="Name"
+                        help="Optional; to find the experiment again."
+                        value=initial.name.clone()
+                        placeholder=String::new()
+                        numeric=false
+                        state=state
+                    />
+                </div>
+            </fieldset>
+            <Advanced initial=initial state=state choices=choices />
+            <div class="run-form__submit">
+                <Plan parsed=parsed choices=choices />
+                <button type="submit" class="button button--primary">
+                    "Start"
+                </button>
+            </div>
+        </form>
+    }
+}
+
+/// Reads the fields as the browser would send them.
+#[cfg(feature = "hydrate")]
+fn read_form(event: &ev::Event, form: RwSignal<ExperimentForm>) {
+    use wasm_bindgen::JsCast;
+
+    let Some(target) = event.current_target().and_then(|t| t.dyn_into::<web_sys::HtmlFormElement>().ok())
+    else {
+        return;
+    };
+    let Ok(data) = web_sys::FormData::new_with_form(&target) else { return };
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for entry in data.entries().into_iter().flatten() {
+        let pair: js_sys::Array = entry.unchecked_into();
+        if let (Some(key), Some(value)) = (pair.get(0).as_string(), pair.get(1).as_string()) {
+            pairs.push((key, value));
+        }
+    }
+    let read = ExperimentForm::from_pairs(pairs);
+    if form.with_untracked(|f| *f != read) {
+        form.set(read);
+    }
+}
+
+#[cfg(not(feature = "hydrate"))]
+fn read_form(_event: &ev::Event, _form: RwSignal<ExperimentForm>) {}
+
+fn error_summary(errors: &FieldErrors) -> impl IntoView + use<> {
+    (!errors.is_empty()).then(|| {
+        let items = FIELDS
+            .iter()
+            .filter_map(|(field, label)| {
+                let message = errors.get(*field)?.clone();
+                Some(view! { <li><a href=format!("#field-{field}") rel="external">{*label}</a>": "{message}</li> })
+            })
+            .collect_view();
+        view! {
+            <div class="error-panel" role="alert">
+                <h2 class="error-panel__title">"The experiment cannot start yet"</h2>
+                <ul>{items}</ul>
+            </div>
+        }
+    })
+}
+
+#[component]
+fn FieldError(field: &'static str, state: FormState) -> impl IntoView {
+    view! {
+        <p class="field__error" id=format!("error-{field}") hidden=move || state.error(field).is_none()>
+            {move || state.error(field)}
+        </p>
+    }
+}
+
+#[component]
+fn TextField(
+    name: &'static str,
+    label: &'static str,
+    #[prop(into)] help: String,
+    value: String,
+    placeholder: String,
+    numeric: bool,
+    state: FormState,
+) -> impl IntoView {
+    view! {
+        <div class="field">
+            <label class="field__label" for=format!("field-{name}")>{label}</label>
+            <input
+                class="field__input"
+                type="text"
+                id=format!("field-{name}")
+                name=name
+                value=value
+                placeholder=placeholder
+                inputmode=if numeric { "decimal" } else { "text" }
+                autocomplete="off"
+                spellcheck="false"
+                aria-describedby=format!("help-{name} error-{name}")
+                aria-invalid=move || state.error(name).is_some().then_some("true")
+            />
+            <p class="field__help" id=format!("help-{name}")>{help}</p>
+            <FieldError field=name state=state />
+        </div>
+    }
+}
+
+#[component]
+fn BackboneFields(backbones: Vec<BackboneView>, initial: Vec<String>, state: FormState) -> impl IntoView {
+    let cards = backbones
+        .into_iter()
+        .filter(|b| b.backbone.name != SPECIALIST)
+        .map(|b| {
+            let b = b.backbone;
+            let checked = initial.contains(&b.name);
+            let training = match (&b.objective, b.pretrained) {
+                (Some(objective), true) => {
+                    let on = b.pretraining_data.as_ref().map(|d| format!(" on {d}")).unwrap_or_default();
+                    format!("Pre-trained with {objective}{on}")
+                }
+                (None, true) => "Pre-trained".to_owned(),
+                (_, false) => "No pre-trained checkpoint at hand".to_owned(),
+            };
+            view! {
+                <label class="card choice-card">
+                    <input type="checkbox" name="backbones" value=b.name.clone() checked=checked />
+                    <span class="choice-card__body">
+                        <strong class="choice-card__title">{b.name.clone()}</strong>
+                        <span class="choice-card__meta">
+                            {b.family.label()}
+                            " · "
+                            {format::parameters(b.parameters)}
+                            " parameters"
+                        </span>
+                        <span>{b.summary.clone()}</span>
+                        <span class="choice-card__meta">
+                            {training}
+                            {b
+                                .synthetic
+                                .then(|| view! { " "<span class="tag tag--synthetic">"synthetic data"</span> })}
+                        </span>
+                    </span>
+                </label>
+            }
+        })
+        .collect_view();
+    view! {
+        <fieldset class="form-section" id="field-backbones" aria-describedby="error-backbones">
+            <legend>"Backbones"</legend>
+            <div class="choice-grid">{cards}</div>
+            <FieldError field="backbones" state=state />
+        </fieldset>
+    }
+}
+
+#[component]
+fn TaskFields(datasets: Vec<DatasetManifest>, initial: Vec<String>, state: FormState) -> impl IntoView {
+    let datasets = StoredValue::new(datasets);
+    let cards = Task::ALL
+        .into_iter()
+        .map(|task| {
+            let problem = move || {
+                let name = state.form.with(|f| f.dataset.clone());
+                datasets
+                    .with_value(|all| all.iter().find(|d| d.name == name).and_then(|d| d.task_problem(task)))
+            };
+            view! {
+                <label class="card choice-card">
+                    <input
+                        type="checkbox"
+                        name="tasks"
+                        value=task.as_str()
+                        checked=initial.iter().any(|t| t == task.as_str())
+                    />
+                    <span class="choice-card__body">
+                        <strong class="choice-card__title">{task.label()}</strong>
+                        <span>{task.help()}</span>
+                        {move || problem().map(|p| view! { <span class="choice-card__problem">{p}</span> })}
+                    </span>
+                </label>
+            }
+        })
+        .collect_view();
+    view! {
+        <fieldset class="form-section" id="field-tasks" aria-describedby="error-tasks">
+            <legend>"Tasks"</legend>
+            <div class="choice-grid">{cards}</div>
+            <FieldError field="tasks" state=state />
+        </fieldset>
+    }
+}
+
+#[component]
+fn ArmFields(initial: Vec<String>, state: FormState) -> impl IntoView {
+    let cards = Arm::ALL
+        .into_iter()
+        .map(|arm| {
+            view! {
+                <label class="card choice-card">
+                    <input
+                        type="checkbox"
+                        name="arms"
+                        value=arm.as_str()
+                        checked=initial.iter().any(|a| a == arm.as_str())
+                    />
+                    <span class="choice-card__body">
+                        <strong class="choice-card__title">{arm.label()}</strong>
+                        <span>{arm.help()}</span>
+                    </span>
+                </label>
+            }
+        })
+        .collect_view();
+    view! {
+        <fieldset class="form-section" id="field-arms" aria-describedby="help-arms error-arms">
+            <legend>"Arms"</legend>
+            <p class="field__help" id="help-arms">
+                "How weights start. Arms of one backbone, task and seed are paired: same split, same case order, same budget."
+            </p>
+            <div class="choice-grid">{cards}</div>
+            <FieldError field="arms" state=state />
+        </fieldset>
+    }
+}
+
+#[component]
+fn DatasetFields(datasets: Vec<DatasetManifest>, initial: String, state: FormState) -> impl IntoView {
+    let none = datasets.is_empty();
+    let cards = datasets
+        .into_iter()
+        .map(|d| {
+            let counts = Task::ALL
+                .into_iter()
+                .map(|task| {
+                    let n = SplitCounts::of(&d, task);
+                    format!("{}: {} / {} / {}", task.label(), n.train, n.val, n.test)
+                })
+                .collect::<Vec<_>>()
+                .join(" · ");
+            view! {
+                <label class="card choice-card">
+                    <input type="radio" name="dataset" value=d.name.clone() checked=d.name == initial />
+                    <span class="choice-card__body">
+                        <strong class="choice-card__title">
+                            {d.name.clone()}
+                            {d.synthetic.then(|| view! { " "<span class="tag tag--synthetic">"synthetic"</span> })}
+                        </strong>
+                        <span class="choice-card__meta">
+                            {format::plural(d.patients() as u64, "patient")}
+                            " · "
+                            {format::plural(d.cases.len() as u64, "case")}
+                            " · "
+                            {d.source.clone()}
+                        </span>
+                        <span class="choice-card__meta">"Usable for training / validation / test – "{counts}</span>
+                    </span>
+                </label>
+            }
+        })
+        .collect_view();
+    view! {
+        <fieldset class="form-section" id="field-dataset" aria-describedby="error-dataset">
+            <legend>"Data set"</legend>
+            {none
+                .then(|| view! {
+                    <p>
+                        "There is no data set yet. Add one with "<code>"transferscope dataset add FOLDER"</code>
+                        " or make phantoms with "<code>"transferscope dataset synth"</code>", then load this page again."
+                    </p>
+                })}
+            <div class="choice-grid">{cards}</div>
+            <FieldError field="dataset" state=state />
+        </fieldset>
+    }
+}
+
+/// What a field means and what it is when left empty.
+fn setting_help(key: &str) -> (&'static str, &'static str) {
+    match key {
+        "batch_size" => ("Batch size", "Samples in one optimiser step."),
+        "samples_per_case" => {
+            ("Samples per case", "Crops or slices drawn from each training case in one epoch.")
+        }
+        "lr" => ("Learning rate", "Peak of the cosine schedule."),
+        "weight_decay" => ("Weight decay", "Decoupled, on tensors of rank 2 and more."),
+        "warmup_epochs" => ("Warm-up epochs", "Linear; half of all epochs at most."),
+        _ => ("Gradient clipping", "Largest norm of all gradients together."),
+    }
+}
+
+fn setting_of(spec: &TrainingSpec, key: &str) -> f64 {
+    match key {
+        "batch_size" => f64::from(spec.batch_size),
+        "samples_per_case" => f64::from(spec.samples_per_case),
+        "lr" => spec.lr,
+        "weight_decay" => spec.weight_decay,
+        "warmup_epochs" => spec.warmup_epochs,
+        _ => spec.clip_norm,
+    }
+}
+
+#[component]
+fn Advanced(initial: ExperimentForm, state: FormState, choices: StoredValue<Choices>) -> impl IntoView {
+    let given: BTreeMap<&str, String> = initial.to_pairs().into_iter().collect();
+    let open = Overrides::KEYS.iter().any(|k| given.contains_key(k));
+    let defaults = |key: &str| {
+        let mut values: Vec<String> = choices.with_value(|c| {
+            c.backbones
+                .iter()
+                .map(|b| setting_of(&TrainingSpec::default_for(b.backbone.family, Task::Segmentation), key))
+                .map(format::significant)
+                .collect()
+        });
+        values.dedup();
+        values.join(" or ")
+    };
+    let fields = Overrides::KEYS
+        .into_iter()
+        .map(|key| {
+            let (label, help) = setting_help(key);
+            let default = defaults(key);
+            let varies = if default.contains(" or ") { " The default depends on the backbone." } else { "" };
+            view! {
+                <TextField
+                    name=key
+                    label=label
+                    help=format!("{help}{varies}")
+                    value=given.get(key).cloned().unwrap_or_default()
+                    placeholder=default
+                    numeric=true
+                    state=state
+                />
+            }
+        })
+        .collect_view();
+    view! {
+        <details class="form-section disclosure" open=open>
+            <summary>"Advanced settings"</summary>
+            <p class="field__help">"Empty fields keep the defaults, which are shown in grey."</p>
+            <div class="field-row">{fields}</div>
+        </details>
+    }
+}
+
+/// How many runs the form stands for, and how long they took here before.
+#[component]
+fn Plan(parsed: Memo<Result<ExperimentSpec, FieldErrors>>, choices: StoredValue<Choices>) -> impl IntoView {
+    let text = move || {
+        parsed.with(|p| match p {
+            Err(errors) => {
+                let n = errors.len() as u64;
+                (format!("{} to complete first", format::plural(n, "field")), String::new())
+            }
+            Ok(spec) => {
+                let e = choices.with_value(|c| estimate(spec, &c.timings));
+                let time = if e.measured == 0 {
+                    "How long they take is not known yet: no run of this kind has finished here.".to_owned()
+                } else if e.measured == e.runs {
+                    format!(
+                        "About {} one after another, by runs that finished here.",
+                        format::duration(e.seconds)
+                    )
+                } else {
+                    format!(
+                        "About {} for {} of them, by runs that finished here; the rest is not known yet.",
+                        format::duration(e.seconds),
+                        e.measured,
+                    )
+                };
+                (format::plural(e.runs as u64, "run"), time)
+            }
+        })
+    };
+    view! {
+        <p class="plan" role="status" aria-live="polite">
+            <strong class="plan__runs">{move || text().0}</strong>
+            " "
+            <span class="plan__time">{move || text().1}</span>
+        </p>
+    }
+}
