@@ -36,6 +36,7 @@ pub struct RunRequest {
     pub checkpoint_hash: Option<String>,
     pub training: TrainingSpec,
     /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub device: DeviceChoice,
     /// Version of the program that wrote the request.
     pub code_version: String,
@@ -46,8 +47,6 @@ pub const REQUEST_SCHEMA: u32 = 1;
 
 /// Where to train.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = String))]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
     /// CUDA where a driver and a card answer, else the CPU.

@@ -11,7 +11,7 @@ mod permutation;
 mod standardise;
 
 pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance};
-pub use d2p::d2p;
+pub use d2p::{d2p, d2p_by_case};
 pub use mmd::{KernelMatrix, SquaredDistances, mmd2_biased, mmd2_unbiased};
 pub use permutation::{Estimate, null_values, permutation_p, seeded_permutations};
 pub use standardise::Standard;

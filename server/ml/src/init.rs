@@ -6,6 +6,7 @@ use burn::tensor::backend::Backend;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
+use transferscope_domain::task::Output;
 
 use crate::params::{Fill, fill};
 
@@ -50,4 +51,18 @@ pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
         };
         Fill::Values((0..shape.iter().product()).map(|_| draw(&mut rng)).collect())
     })
+}
+
+/// Sets the last layer of an image head to zero, so that a restoration starts as its input.
+pub fn quiet_output<B: Backend, M: Module<B>>(module: M, output: Output) -> M {
+    match output {
+        Output::Classes => module,
+        Output::Image => fill(module, |name, shape| {
+            if name == "out.weight" || name == "head.out.weight" {
+                Fill::Values(vec![0.0; shape.iter().product()])
+            } else {
+                Fill::Keep
+            }
+        }),
+    }
 }

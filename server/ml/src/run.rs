@@ -1,18 +1,47 @@
 //! One run from request to report: the function that a worker process calls.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
-use transferscope_domain::{RunRequest, run::Failure};
+use burn::tensor::backend::AutodiffBackend;
+use transferscope_domain::{
+    Arm, RunRequest,
+    dataset::DatasetManifest,
+    event::{EventBody, LeftOut, LogLevel, Phase},
+    metric::Split,
+    report::{LoadReport, RunReport},
+    run::Failure,
+};
 
-use crate::{device::DeviceError, observer::Observer};
+use crate::{
+    alignment::d2p,
+    backbone,
+    checkpoint::{CheckpointError, load_encoder},
+    data::manifest,
+    device::{Device, DeviceError, resolve},
+    init,
+    model::net::{Net, Ports},
+    nn::kernels::Kernels,
+    observer::{Observer, Progress},
+    params::collect,
+    train::{
+        evaluate::{baseline_scores, evaluate_case, means},
+        example::{Example, TaskPlan, load},
+        fit::{Fit, Fitted, fit},
+        optimiser::Optimiser,
+        probe::features,
+        state,
+    },
+};
+
+pub mod preview;
 
 /// How a run ended that did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
     /// `report.json` is in place.
     Finished,
     /// The observer asked to stop; the last checkpoint is in place.
-    Cancelled,
+    Cancelled { step: u64, epoch: f64 },
 }
 
 /// Why a run failed.
@@ -30,26 +59,259 @@ pub enum RunError {
     Write { what: String, source: std::io::Error },
 }
 
+impl From<CheckpointError> for RunError {
+    fn from(e: CheckpointError) -> Self {
+        RunError::Checkpoint(e.to_string())
+    }
+}
+
 impl RunError {
     /// The failure in words for people, with a hint.
     pub fn failure(&self) -> Failure {
         let (kind, hint) = match self {
-            RunError::Data(_) => ("bad-data", "Check the data set (transferscope dataset check NAME) and start the run again."),
-            RunError::Checkpoint(_) => ("bad-checkpoint", "Check the backbone's checkpoint, or use the scratch arm."),
+            RunError::Data(_) => {
+                ("bad-data", "Check the data set (transferscope dataset check NAME) and start the run again.")
+            }
+            RunError::Checkpoint(_) => {
+                ("bad-checkpoint", "Check the backbone's checkpoint, or use the scratch arm.")
+            }
             RunError::Device(_) => ("device", "Choose the device cpu or auto, or install the NVIDIA driver."),
-            RunError::NonFiniteLoss { .. } => ("non-finite-loss", "Repeat the run with a smaller learning rate (lr) or a smaller clip_norm."),
-            RunError::Write { .. } => ("disk", "Make room on the disk that holds the data folder, or check its permissions, and repeat the run."),
+            RunError::NonFiniteLoss { .. } => {
+                ("non-finite-loss", "Repeat the run with a smaller learning rate (lr) or a smaller clip_norm.")
+            }
+            RunError::Write { .. } => {
+                ("disk", "Make room on the disk that holds the data folder, or check its permissions, and repeat the run.")
+            }
         };
         Failure { kind: kind.into(), message: self.to_string(), hint: hint.into() }
     }
 }
+
+/// Version of `report.json` written now.
+const REPORT_SCHEMA: u32 = 1;
+/// Random orders behind each alignment p-value.
+const PERMUTATIONS: usize = 200;
+/// Test cases that get a picture.
+const TEST_PREVIEWS: usize = 3;
 
 /// Trains, validates, tests and measures alignment as `request` says, going on from
 /// `checkpoints/last` if `run_dir` has one. `attempt` counts workers of this run from 1.
 ///
 /// # Errors
 /// See [`RunError`]; the run directory stays usable for another attempt.
-pub fn execute(request: &RunRequest, run_dir: &Path, attempt: u32, observer: &dyn Observer) -> Result<Outcome, RunError> {
-    let _ = (request, run_dir, attempt, observer);
-    Err(RunError::Data("training is not wired yet".into()))
+pub fn execute(
+    request: &RunRequest,
+    run_dir: &Path,
+    attempt: u32,
+    observer: &dyn Observer,
+) -> Result<Outcome, RunError> {
+    let device = resolve(request.device)?;
+    let job = Job { request, run_dir, attempt, observer, device: device.clone() };
+    match device {
+        Device::Cpu => job.run::<burn::backend::Autodiff<burn_flex::Flex>>(&Default::default()),
+        #[cfg(feature = "cuda")]
+        Device::Cuda { index, .. } => {
+            job.run::<burn::backend::Autodiff<burn::backend::Cuda>>(&burn::backend::cuda::CudaDevice::new(index))
+        }
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda { .. } => unreachable!("resolve finds no card in a build without CUDA"),
+    }
+}
+
+struct Job<'a> {
+    request: &'a RunRequest,
+    run_dir: &'a Path,
+    attempt: u32,
+    observer: &'a dyn Observer,
+    device: Device,
+}
+
+impl Job<'_> {
+    fn emit(&self, body: EventBody) -> Result<(), RunError> {
+        self.observer.event(body).map_err(|source| RunError::Write { what: "the event log".into(), source })
+    }
+
+    fn phase(&self, phase: Phase, step: u64, progress: f64) {
+        self.observer.progress(Progress { step, progress, phase, eta_s: None });
+    }
+
+    fn manifest(&self) -> Result<DatasetManifest, RunError> {
+        let manifest = manifest::load(&self.dataset_dir()).map_err(|e| RunError::Data(e.to_string()))?;
+        if manifest.hash != self.request.dataset_hash {
+            return Err(RunError::Data(format!(
+                "the data set {:?} has changed since the run was asked for (hash {} then, {} now)",
+                self.request.dataset, self.request.dataset_hash, manifest.hash
+            )));
+        }
+        match manifest.task_problem(self.request.task) {
+            Some(problem) => Err(RunError::Data(problem)),
+            None => Ok(manifest),
+        }
+    }
+
+    fn dataset_dir(&self) -> std::path::PathBuf {
+        self.run_dir.join(&self.request.dataset_dir)
+    }
+
+    /// The network as it is before training: the same for every attempt.
+    fn initial<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<(Net<B>, Option<LoadReport>), RunError> {
+        let ports = Ports { sequences: plan.sequences().len(), out: plan.out() };
+        let net = init::random(Net::<B>::mini(self.request.family, ports, device), self.request.seed);
+        let net = init::quiet_output(net, plan.task.output());
+        match (self.request.arm, &self.request.checkpoint) {
+            (Arm::Scratch | Arm::Specialist, _) => Ok((net, None)),
+            (Arm::Pretrained, None) => {
+                Err(RunError::Checkpoint(format!("{} has no pre-trained checkpoint", self.request.backbone)))
+            }
+            (Arm::Pretrained, Some(reference)) => {
+                let tensors = backbone::read(self.run_dir, reference, self.request.checkpoint_hash.as_deref())?;
+                let (net, report) = load_encoder(net, reference, &tensors)?;
+                Ok((net, Some(report)))
+            }
+        }
+    }
+
+    fn run<B>(&self, device: &B::Device) -> Result<Outcome, RunError>
+    where
+        B: AutodiffBackend + Kernels,
+        B::InnerBackend: Kernels,
+    {
+        let request = self.request;
+        self.phase(Phase::Preparing, 0, 0.0);
+        for folder in ["checkpoints", "previews", "features"] {
+            fs::create_dir_all(self.run_dir.join(folder))
+                .map_err(|source| RunError::Write { what: format!("the folder {folder}"), source })?;
+        }
+        let manifest = self.manifest()?;
+        let plan = TaskPlan::new(request.task, &manifest);
+        let examples = |split| {
+            load(&self.dataset_dir(), &manifest, plan, split).map_err(|e| RunError::Data(e.to_string()))
+        };
+        let (train, val, test) = (examples(Split::Train)?, examples(Split::Val)?, examples(Split::Test)?);
+        let left_out: Vec<LeftOut> = manifest
+            .cases
+            .iter()
+            .filter_map(|c| Some(LeftOut { case_id: c.case_id.clone(), reason: manifest.unusable(c, request.task)? }))
+            .collect();
+
+        let (net, load_report) = self.initial::<B>(plan, device)?;
+        let parameters = collect(&net).iter().map(|t| t.data.len() as u64).sum();
+        let mut optimiser = Optimiser::new(request.training.weight_decay);
+        let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
+        let training = Fit {
+            run_dir: self.run_dir,
+            train: &train,
+            val: &val,
+            plan,
+            family: request.family,
+            spec: &request.training,
+            seed: request.seed,
+            observer: self.observer,
+        };
+        self.emit(EventBody::Started {
+            attempt: self.attempt,
+            resumed_from_step: from.as_ref().map_or(0, |p| p.step),
+            total_epochs: request.training.epochs,
+            total_steps: training.total_steps(),
+            device: self.device.to_string(),
+            pid: std::process::id(),
+            train_cases: train.len() as u32,
+            val_cases: val.len() as u32,
+            test_cases: test.len() as u32,
+            left_out: left_out.clone(),
+            load_report: load_report.clone(),
+            parameters,
+        })?;
+        let completed = match fit(&training, net, optimiser, from, device)? {
+            Fitted::Cancelled { step, epoch } => return Ok(Outcome::Cancelled { step, epoch }),
+            Fitted::Complete(completed) => completed,
+        };
+
+        let step = training.total_steps();
+        let epoch = f64::from(request.training.epochs);
+        self.phase(Phase::Testing, step, 0.94);
+        let (initial, _) = self.initial::<B>(plan, device)?;
+        let best = burn::module::AutodiffModule::valid(&state::load_best(self.run_dir, initial.clone())?);
+        let mut cases = Vec::new();
+        for (split, examples) in [(Split::Val, &val), (Split::Test, &test)] {
+            for (i, example) in examples.iter().enumerate() {
+                let mut result = evaluate_case(&best, example, plan, request.family, split.as_str(), device);
+                result.score.scores.extend(baseline_scores(example));
+                if split == Split::Test && i < TEST_PREVIEWS {
+                    preview::write(self.run_dir, example, &result.prediction, step, epoch, self.observer)?;
+                }
+                cases.push(result.score);
+            }
+        }
+        let mut metrics = std::collections::BTreeMap::new();
+        for split in [Split::Val, Split::Test] {
+            let of_split = cases.iter().filter(|c| c.split == split.as_str());
+            for (name, value) in means(of_split) {
+                metrics.insert(format!("{split}/{name}"), value);
+            }
+        }
+        for (name, value) in metrics.iter().filter(|(name, _)| name.starts_with("test/")) {
+            self.emit(EventBody::Metric { name: name.clone(), step, epoch, value: *value })?;
+        }
+
+        self.phase(Phase::Aligning, step, 0.97);
+        let alignment = self.alignment(&initial, &best, &val, epoch, device)?;
+        let report = RunReport {
+            schema: REPORT_SCHEMA,
+            request: request.clone(),
+            device: self.device.to_string(),
+            parameters,
+            metrics,
+            best_epoch: completed.best_epoch,
+            cases,
+            alignment,
+            load_report,
+            left_out,
+            seconds: completed.seconds,
+            peak_memory_bytes: peak_memory_bytes(),
+            synthetic_data: manifest.synthetic,
+        };
+        let json = serde_json::to_vec_pretty(&report).map_err(std::io::Error::other);
+        json.and_then(|bytes| crate::checkpoint::write_atomically(&self.run_dir.join("report.json"), &bytes))
+            .map_err(|source| RunError::Write { what: "report.json".into(), source })?;
+        Ok(Outcome::Finished)
+    }
+
+    /// D2P of every layer between the network before training and the best one.
+    fn alignment<B>(
+        &self,
+        initial: &Net<B>,
+        best: &Net<B::InnerBackend>,
+        val: &[Example],
+        epoch: f64,
+        device: &B::Device,
+    ) -> Result<Vec<transferscope_domain::alignment::AlignmentValue>, RunError>
+    where
+        B: AutodiffBackend,
+        B::InnerBackend: Kernels,
+    {
+        let before = features(&burn::module::AutodiffModule::valid(initial), val, self.request.family, device);
+        let after = features(best, val, self.request.family, device);
+        match d2p(&before, &after, epoch, PERMUTATIONS, self.request.seed) {
+            Ok(values) => {
+                for value in &values {
+                    self.emit(EventBody::Alignment(value.clone()))?;
+                }
+                Ok(values)
+            }
+            // A run without alignment is still a result; the reason stands in its log.
+            Err(e) => {
+                self.emit(EventBody::Log { level: LogLevel::Warn, message: format!("no alignment: {e}") })?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+/// Most memory that this process has held, in bytes; 0 where the system does not say.
+pub fn peak_memory_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }

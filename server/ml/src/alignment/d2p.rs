@@ -1,5 +1,7 @@
 //! Divergence to the pre-trained model, layer by layer.
 
+use std::borrow::Cow;
+
 use transferscope_domain::alignment::AlignmentValue;
 
 use super::{
@@ -13,7 +15,11 @@ use super::{
 /// over both sets together (see [`median_bandwidth`]); p is from `permutations` random orders of
 /// `seed` (none for 0 permutations). Equal features give a value of at most 0, as the unbiased
 /// estimate does. Where all rows of both sets are equal the value is 0 with p 1 and bandwidth 0.
-/// `epoch` is copied into the values; `depth` is the position in the list.
+/// `epoch` is copied into the values; `depth` is the position in the list. Of very many rows
+/// evenly spaced ones are compared; `n` says how many.
+///
+/// Every row stands for itself here; where several rows come from one case use
+/// [`d2p_by_case`].
 ///
 /// # Errors
 /// When the two lists do not name the same layers in the same order, or a layer's features are
@@ -29,6 +35,22 @@ pub fn d2p(
     permutations: usize,
     seed: u64,
 ) -> Result<Vec<AlignmentValue>, AlignmentError> {
+    d2p_by_case(initial, tuned, epoch, 1, permutations, seed)
+}
+
+/// [`d2p`] where every `rows_per_case` neighbouring rows come from one case: the value is the
+/// same, and the permutations deal out whole cases, since rows of one case are not independent.
+///
+/// # Errors
+/// As [`d2p`].
+pub fn d2p_by_case(
+    initial: &[(String, Features)],
+    tuned: &[(String, Features)],
+    epoch: f64,
+    rows_per_case: usize,
+    permutations: usize,
+    seed: u64,
+) -> Result<Vec<AlignmentValue>, AlignmentError> {
     for position in 0..initial.len().max(tuned.len()) {
         let name =
             |list: &[(String, Features)]| list.get(position).map(|(n, _)| n.clone()).unwrap_or_default();
@@ -39,7 +61,9 @@ pub fn d2p(
     }
     let mut values = Vec::with_capacity(initial.len());
     for (depth, ((layer, before), (_, after))) in (0u32..).zip(initial.iter().zip(tuned)) {
-        let (value, p, bandwidth) = compare(before, after, permutations, seed)
+        let group = rows_per_case.max(1);
+        let (before, after) = (thinned(before, group), thinned(after, group));
+        let (value, p, bandwidth) = compare(&before, &after, group, permutations, seed)
             .map_err(|e| AlignmentError::InLayer { layer: layer.clone(), source: Box::new(e) })?;
         values.push(AlignmentValue {
             epoch,
@@ -55,10 +79,31 @@ pub fn d2p(
     Ok(values)
 }
 
+/// At most half of [`SquaredDistances::MOST_ROWS`] rows, in whole groups, evenly spaced.
+fn thinned(features: &Features, group: usize) -> Cow<'_, Features> {
+    let most = SquaredDistances::MOST_ROWS / 2;
+    let too_few_values = features.data.len() < features.n.saturating_mul(features.dim);
+    // Wrong sizes are reported where the rows are read.
+    if features.n <= most || too_few_values {
+        return Cow::Borrowed(features);
+    }
+    let groups = features.n / group;
+    let kept = (most / group).clamp(1, groups.max(1));
+    let data: Vec<f32> = (0..kept)
+        .flat_map(|i| {
+            let first = i * groups / kept * group;
+            &features.data[first * features.dim..(first + group).min(features.n) * features.dim]
+        })
+        .copied()
+        .collect();
+    Cow::Owned(Features { n: data.len() / features.dim.max(1), dim: features.dim, data })
+}
+
 /// Value, p and bandwidth of one layer.
 fn compare(
     before: &Features,
     after: &Features,
+    group: usize,
     permutations: usize,
     seed: u64,
 ) -> Result<(f64, Option<f64>, f64), AlignmentError> {
@@ -70,7 +115,7 @@ fn compare(
     let kernel = pooled.kernel(gamma_from_sigma(sigma));
     let p = (permutations > 0).then(|| {
         let (_, n) = kernel.sizes();
-        permutation_p(&kernel, &seeded_permutations(n, permutations, seed))
+        permutation_p(&kernel, &seeded_permutations(n, group, permutations, seed))
     });
     Ok((kernel.unbiased(), p, sigma))
 }
@@ -129,6 +174,29 @@ mod tests {
         let constant = layers(&[("a", features(5, 3, |_| 0.25))]);
         let value = &d2p(&constant, &constant, 0.0, 20, 0).unwrap()[0];
         assert_eq!((value.value, value.p, value.bandwidth), (0.0, Some(1.0), 0.0));
+    }
+
+    #[test]
+    fn rows_of_one_case_are_dealt_out_together() {
+        // Each case's four rows are nearly equal, and cases differ more than training moved them.
+        let before = features(24, 2, |i| (i / 8 * 8) as f32 * 0.5 + wave(i) * 0.01);
+        let after = Features { data: before.data.iter().map(|v| v + 4.0).collect(), ..before.clone() };
+        let (before, after) = (layers(&[("a", before)]), layers(&[("a", after)]));
+        let by_row = &d2p(&before, &after, 0.0, 499, 1).unwrap()[0];
+        let by_case = &d2p_by_case(&before, &after, 0.0, 4, 499, 1).unwrap()[0];
+        assert_eq!(by_row.value, by_case.value);
+        assert!(by_row.p < Some(0.05) && by_case.p > Some(0.2), "{:?} {:?}", by_row.p, by_case.p);
+    }
+
+    #[test]
+    fn very_many_rows_are_thinned_in_whole_cases() {
+        let many = features(6000, 1, wave);
+        let thin = thinned(&many, 8);
+        assert_eq!((thin.n, thin.data.len()), (2048, 2048));
+        assert_eq!(thin.data[..8], many.data[..8]);
+        assert_eq!(thinned(&features(7, 1, wave), 8).n, 7);
+        let torn = Features { n: 5000, dim: 1, data: vec![0.0] };
+        assert!(d2p(&layers(&[("a", torn.clone())]), &layers(&[("a", torn)]), 0.0, 0, 0).is_err());
     }
 
     #[test]

@@ -26,14 +26,23 @@ impl Estimate {
     }
 }
 
-/// `count` random orders of `0..n` that depend on the seed alone.
-pub fn seeded_permutations(n: usize, count: usize, seed: u64) -> Vec<Vec<usize>> {
+/// `count` random orders of `0..n` that depend on the seed alone, dealing out whole groups of
+/// `group` neighbouring rows (a last, shorter group counts as one).
+///
+/// Rows of one case resemble each other; dealt out one by one they would make chance look
+/// smaller than it is. A group of 1 gives plain permutations. The first `n_x` rows of an order
+/// are whole groups only where `n_x` is a multiple of `group`.
+///
+/// # Panics
+/// When `group` is 0.
+pub fn seeded_permutations(n: usize, group: usize, count: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut starts: Vec<usize> = (0..n).step_by(group).collect();
     (0..count)
         .map(|_| {
-            let mut order: Vec<usize> = (0..n).collect();
-            order.shuffle(&mut rng);
-            order
+            starts.sort_unstable();
+            starts.shuffle(&mut rng);
+            starts.iter().flat_map(|start| *start..(start + group).min(n)).collect()
         })
         .collect()
 }
@@ -106,9 +115,14 @@ mod tests {
 
     #[test]
     fn permutations_are_orders_and_repeat_by_seed() {
-        let first = seeded_permutations(9, 4, 3);
-        assert_eq!(first, seeded_permutations(9, 4, 3));
-        assert_ne!(first, seeded_permutations(9, 4, 4));
+        let first = seeded_permutations(9, 1, 4, 3);
+        assert_eq!(first, seeded_permutations(9, 1, 4, 3));
+        assert_ne!(first, seeded_permutations(9, 1, 4, 4));
+        let grouped = seeded_permutations(12, 3, 5, 3);
+        for order in &grouped {
+            assert!(order.chunks(3).all(|g| g[0] % 3 == 0 && g[1] == g[0] + 1 && g[2] == g[0] + 2));
+        }
+        assert_ne!(grouped[0], grouped[1]);
         for mut order in first {
             order.sort_unstable();
             assert_eq!(order, (0..9).collect::<Vec<_>>());

@@ -160,8 +160,9 @@ mod tests {
                 let full = onto(&moving, shape, &grid, how, -1.0).unwrap();
                 let got: Vec<f32> = (0..96 * 96).map(|i| full.at(9, i / 96 * 4, i % 96 * 4)).collect();
                 let expected = &arrays[&format!("prostatex-0000.{channel}_on_t2w.{name}")].1;
-                // ITK keeps the element type, so its values are rounded to whole numbers.
-                assert!(expected.iter().all(|v| v.fract() == 0.0));
+                let mut dd: Vec<(f32,usize)> = got.iter().zip(expected).enumerate().map(|(i,(a,b))| ((a-b).abs(),i)).collect(); dd.sort_by(|a,b| b.0.total_cmp(&a.0));
+                for (d,i) in &dd[..12] { eprintln!("{channel} {name} row {} col {} got {} expected {} diff {d}", i/96, i%96, got[*i], expected[*i]); }
+                eprintln!("median diff {} n>1e-2 {}", dd[dd.len()/2].0, dd.iter().filter(|d| d.0>1e-2).count());
                 let off = got.iter().zip(expected).filter(|(a, b)| (*a - *b).abs() > 0.5 + 1e-3).count();
                 assert_eq!(off, 0, "{channel} {name}");
             }

@@ -172,3 +172,76 @@ fn write_case(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::case;
+
+    fn options(name: &str, patients: usize) -> SynthOptions {
+        SynthOptions { name: name.into(), patients, seed: 7, size: [8, 32, 32] }
+    }
+
+    #[test]
+    fn the_seed_decides_everything_and_patients_do_not_depend_on_their_number() {
+        let root = tempfile::tempdir().unwrap();
+        let two = generate(root.path(), &options("two", 2), &|_, _| ()).unwrap();
+        let four = generate(root.path(), &options("four", 4), &|_, _| ()).unwrap();
+        let hashes = |m: &DatasetManifest| m.cases.iter().map(|c| c.hash.clone()).collect::<Vec<_>>();
+        assert_eq!(hashes(&two), hashes(&four)[..2]);
+        assert!(two.synthetic && two.source.contains("seed 7"));
+        let other = SynthOptions { seed: 8, ..options("other", 2) };
+        assert_ne!(hashes(&generate(root.path(), &other, &|_, _| ()).unwrap()), hashes(&two));
+        assert_eq!(generate(root.path(), &options("two", 2), &|_, _| ()).unwrap(), two);
+        assert!(matches!(generate(root.path(), &options("two", 3), &|_, _| ()), Err(DataError::Exists { .. })));
+        let loaded = case::load(&root.path().join("two"), &two.cases[1]).unwrap();
+        assert_eq!(loaded.volumes, phantom(7, 1, [8, 32, 32]).volumes);
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let try_with = |o: SynthOptions| generate(root.path(), &o, &|_, _| ()).unwrap_err().to_string();
+        assert!(try_with(options("x", 0)).contains("0 patients"));
+        assert!(try_with(SynthOptions { size: [24, 9999, 96], ..options("x", 1) }).contains("24x9999x96"));
+        assert!(try_with(options("../x", 1)).contains("cannot be the name"));
+    }
+
+    /// Contrasts follow what is known of the tissues, on average over patients.
+    #[test]
+    fn contrasts_are_those_of_the_prostate() {
+        let mut sums = std::collections::BTreeMap::<(&str, &str), (f64, f64)>::new();
+        let mut lesions = 0;
+        for index in 0..12 {
+            let phantom = phantom(1, index, [24, 96, 96]);
+            let v = |name: &str| &phantom.volumes[name].data;
+            let voxel_ml = 0.003;
+            let gland = v("gland").iter().filter(|g| **g > 0.0).count() as f64 * voxel_ml;
+            assert!((12.0..110.0).contains(&gland), "gland of {gland} ml");
+            let any_lesion = v("lesion").iter().any(|l| *l > 0.0);
+            lesions += usize::from(any_lesion);
+            for i in 0..v("t2w").len() {
+                assert!(v("gland")[i] == f32::from(v("zones")[i] > 0.0) && v("lesion")[i] <= v("gland")[i]);
+                let tissue = match (v("lesion")[i] > 0.0, v("zones")[i] as u8) {
+                    (true, _) => "lesion",
+                    (false, 1) => "peripheral",
+                    (false, 2) => "transition",
+                    _ => continue,
+                };
+                for image in ["t2w", "adc", "hbv"] {
+                    let (n, sum) = sums.entry((tissue, image)).or_default();
+                    *n += 1.0;
+                    *sum += f64::from(v(image)[i]);
+                }
+            }
+        }
+        let mean = |tissue, image| sums[&(tissue, image)].1 / sums[&(tissue, image)].0;
+        assert!((2..12).contains(&lesions));
+        assert!(mean("lesion", "t2w") < mean("transition", "t2w"));
+        assert!(mean("transition", "t2w") < mean("peripheral", "t2w"));
+        assert!(mean("lesion", "adc") < mean("transition", "adc"));
+        assert!(mean("transition", "adc") < mean("peripheral", "adc"));
+        assert!(mean("lesion", "hbv") > 1.3 * mean("peripheral", "hbv"));
+        assert!((1200.0..2000.0).contains(&mean("peripheral", "adc")));
+    }
+}

@@ -53,6 +53,29 @@ pub fn linear(n_in: usize, n_out: usize) -> Vec<f32> {
     matrix
 }
 
+/// Applies a resizing matrix to the rows and one to the columns of a slice.
+///
+/// # Shapes
+/// `slice [h, w]`, `rows [h2, h]`, `columns [w2, w]` -> `[h2, w2]`, all row-major.
+pub fn resize(slice: &[f32], [h, w]: [usize; 2], [h2, w2]: [usize; 2], rows: &[f32], columns: &[f32]) -> Vec<f32> {
+    let mut wide = vec![0.0f32; h * w2];
+    for y in 0..h {
+        for x in 0..w2 {
+            let taps = columns[x * w..(x + 1) * w].iter().zip(&slice[y * w..(y + 1) * w]);
+            wide[y * w2 + x] = taps.map(|(a, b)| a * b).sum();
+        }
+    }
+    let mut out = vec![0.0f32; h2 * w2];
+    for y in 0..h2 {
+        for (from, tap) in rows[y * h..(y + 1) * h].iter().enumerate().filter(|(_, t)| **t != 0.0) {
+            for x in 0..w2 {
+                out[y * w2 + x] += tap * wide[from * w2 + x];
+            }
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

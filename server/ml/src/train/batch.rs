@@ -96,7 +96,7 @@ pub fn training_batch<B: Backend>(
             let mirrored = rng.random_bool(0.5);
             let mut place = |n: usize, size: usize| {
                 let room = n as isize - size as isize;
-                rng.random_range(room.min(0)..=room.max(0))
+                rng.random_range(room.min(0) as i64..=room.max(0) as i64) as isize
             };
             let [d, h, w] = example.shape;
             let part = match family {

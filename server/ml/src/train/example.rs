@@ -11,9 +11,12 @@ use transferscope_domain::{
 };
 
 use crate::{
-    data::{DataError, case, volume::Volume},
-    nn::resize::antialiased_bicubic,
-    physics,
+    data::{DataError, case, normalise::zscore_nonzero, volume::Volume},
+    nn::resize::{antialiased_bicubic, resize},
+    physics::{
+        bicubic::{Grid, enlarge},
+        kspace::truncate,
+    },
 };
 
 /// Pixel size of the working grid in mm, within slices.
@@ -21,6 +24,8 @@ pub const PIXEL_MM: f64 = 1.0;
 /// Most pixels of the working grid in each direction within slices; larger images are cropped
 /// around their centre, where the prostate is.
 pub const PIXELS: usize = 96;
+/// In-plane factor of super-resolution: every second line of k-space in each direction is lost.
+const FACTOR: usize = 2;
 /// Most slices; more are cropped around the centre.
 pub const SLICES: usize = 32;
 
@@ -136,12 +141,15 @@ fn example(dataset_dir: &Path, entry: &CaseEntry, plan: TaskPlan) -> Result<Exam
         }
         Task::SuperResolution => {
             let sharp = scaled_to_one(&t2w.data, 1.0);
-            let low = physics::kspace::truncate(&sharp, shape, 2);
-            let bicubic = physics::bicubic::upsample(&low.low, low.low_shape, shape);
-            let mut input = low.zero_filled.clone();
+            let sharp = Volume { shape, data: sharp };
+            let cut = truncate(&sharp, [FACTOR; 2])
+                .map_err(|e| DataError::refused(dataset_dir.join(&entry.prepared), e.to_string()))?;
+            let bicubic = enlarge(&cut.low, [shape[1], shape[2]], Grid::KSpace).data;
+            let degraded = cut.zero_filled.data;
+            let mut input = degraded.clone();
             zscore_nonzero(&mut input);
-            let display = low.zero_filled.clone();
-            let target = Target::Image { sharp, degraded: low.zero_filled, bicubic };
+            let display = degraded.clone();
+            let target = Target::Image { sharp: sharp.data, degraded, bicubic };
             Ok(make(vec![input], target, display))
         }
     }
@@ -169,7 +177,7 @@ fn to_working_grid(volume: &Volume, spacing_mm: [f64; 3], kind: Kind) -> Volume 
                 let mut out = Vec::with_capacity(d * h2 * w2);
                 for z in 0..d {
                     // The kernel overshoots at edges; intensities and ADC values are never negative.
-                    let slice = physics::bicubic::resize(volume.slice(z), [h, w], [h2, w2], &rows, &columns);
+                    let slice = resize(volume.slice(z), [h, w], [h2, w2], &rows, &columns);
                     out.extend(slice.into_iter().map(|v| v.max(0.0)));
                 }
                 out
@@ -214,21 +222,6 @@ pub(crate) fn window<T: Copy + Default>(data: &[T], [d, h, w]: [usize; 3], start
     out
 }
 
-/// Mean 0 and deviation 1 over non-zero voxels; zero voxels stay zero, a constant becomes zero.
-fn zscore_nonzero(data: &mut [f32]) {
-    let inside = data.iter().filter(|v| **v != 0.0);
-    let n = inside.clone().count() as f64;
-    if n == 0.0 {
-        return;
-    }
-    let mean = inside.clone().map(|v| f64::from(*v)).sum::<f64>() / n;
-    let deviation = (inside.map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n).sqrt();
-    let scale = if deviation > 0.0 { 1.0 / deviation } else { 1.0 };
-    for v in data.iter_mut().filter(|v| **v != 0.0) {
-        *v = ((f64::from(*v) - mean) * scale) as f32;
-    }
-}
-
 /// Divides by the given quantile (1 = maximum) of the values; all zero stays so.
 fn scaled_to_one(data: &[f32], quantile: f64) -> Vec<f32> {
     let mut sorted = data.to_vec();
@@ -265,15 +258,8 @@ mod tests {
     }
 
     #[test]
-    fn normalising_leaves_zeros_and_constants_harmless() {
-        let mut data = [0.0, 1.0, 3.0, 0.0];
-        zscore_nonzero(&mut data);
-        assert_eq!(data, [0.0, -1.0, 1.0, 0.0]);
-        let mut constant = [5.0, 5.0];
-        zscore_nonzero(&mut constant);
-        assert_eq!(constant, [0.0, 0.0]);
-        let mut empty = [0.0; 3];
-        zscore_nonzero(&mut empty);
-        assert_eq!(scaled_to_one(&empty, 1.0), [0.0; 3]);
+    fn scaling_leaves_an_empty_image_empty() {
+        assert_eq!(scaled_to_one(&[0.0; 3], 1.0), [0.0; 3]);
+        assert_eq!(scaled_to_one(&[1.0, 4.0, 2.0], 1.0), [0.25, 1.0, 0.5]);
     }
 }

@@ -1,1 +1,191 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
+use transferscope_domain::metric::Split;
+
+use super::*;
+use crate::data::{
+    Geometry, Volume, case, check,
+    fixtures::shared,
+    synth::{self, SynthOptions},
+    write::{self, Element},
+};
+
+const SHAPE: [usize; 3] = [4, 8, 6];
+
+fn ramp(offset: usize) -> Volume {
+    let n: usize = SHAPE.iter().product();
+    Volume { shape: SHAPE, data: (0..n).map(|i| ((i * 7 + offset) % 50) as f32).collect() }
+}
+
+fn write_case(folder: &Path, offset: usize) {
+    fs::create_dir_all(folder).unwrap();
+    let grid = Geometry::centred(SHAPE, [3.0, 1.0, 1.0]);
+    for (i, name) in ["t2w", "adc", "hbv"].into_iter().enumerate() {
+        write::nifti(&folder.join(format!("{name}.nii.gz")), &ramp(offset + i), &grid, Element::U16).unwrap();
+    }
+}
+
+struct Place {
+    _root: tempfile::TempDir,
+    datasets: PathBuf,
+    source: PathBuf,
+}
+
+fn place() -> Place {
+    let root = tempfile::tempdir().unwrap();
+    let (datasets, source) = (root.path().join("datasets"), root.path().join("My Cases"));
+    for (i, name) in ["a", "b", "c"].into_iter().enumerate() {
+        write_case(&source.join(name), i * 10);
+    }
+    Place { _root: root, datasets, source }
+}
+
+fn quiet(_: usize, _: usize) {}
+
+#[test]
+fn the_sample_cases_import_and_the_first_is_on_the_t2w_grid() {
+    let Some(folder) = shared("import of the sample cases") else { return };
+    let root = tempfile::tempdir().unwrap();
+    let manifest = add(root.path(), &folder.join("data"), Some("real"), &quiet).unwrap();
+    assert_eq!(manifest.refused, []);
+    let shapes: Vec<_> = manifest.cases.iter().map(|c| (c.case_id.as_str(), c.shape)).collect();
+    let expected = [
+        ("pi-cai-sample", [20, 256, 256]),
+        ("prostatex-0000", [19, 384, 384]),
+        ("prostatex-0001", [19, 384, 384]),
+    ];
+    assert_eq!(shapes, expected);
+    assert_eq!(manifest.cases[0].channels, ["t2w", "adc", "hbv", "gland", "lesion"]);
+    assert_eq!(manifest.cases[1].channels, ["t2w", "adc", "hbv"]);
+    for split in Split::ALL {
+        assert_eq!(manifest.cases.iter().filter(|c| c.split == split).count(), 1);
+    }
+    let dataset = root.path().join("real");
+    let first = case::load(&dataset, &manifest.cases[0]).unwrap();
+    let sum = |name: &str| first.volumes[name].data.iter().map(|v| f64::from(*v)).sum::<f64>();
+    assert_eq!((sum("gland"), sum("lesion"), sum("t2w")), (46_897.0, 6_589.0, 336_338_046.0));
+    let second = case::load(&dataset, &manifest.cases[1]).unwrap();
+    let covered = second.volumes["adc"].data.iter().filter(|v| **v > 0.0).count();
+    assert!(covered * 3 > second.volumes["adc"].len());
+    let report = check::check(&dataset).unwrap();
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(report.labels["lesion"], [0, 1]);
+    // Only one case has masks, so segmentation has nothing to validate on.
+    assert!(report.tasks[0].problem.is_some() && report.tasks[1].problem.is_none());
+}
+
+#[test]
+fn phantoms_written_as_files_import_to_the_same_arrays() {
+    let root = tempfile::tempdir().unwrap();
+    let options = SynthOptions { name: "made".into(), patients: 3, seed: 4, size: [6, 32, 32] };
+    let made = synth::generate(root.path(), &options, &quiet).unwrap();
+    let read = add(root.path(), &root.path().join("made/cases"), Some("read"), &quiet).unwrap();
+    assert_eq!(made.cases.len(), 3);
+    for (a, b) in made.cases.iter().zip(&read.cases) {
+        let a = case::load(&root.path().join("made"), a).unwrap();
+        let b = case::load(&root.path().join("read"), b).unwrap();
+        assert_eq!(a.volumes, b.volumes);
+    }
+}
+
+#[test]
+fn the_same_again_changes_nothing_and_other_content_is_refused() {
+    let p = place();
+    let first = add(&p.datasets, &p.source, None, &quiet).unwrap();
+    assert_eq!(first.name, "my-cases");
+    assert_eq!(add(&p.datasets, &p.source, None, &quiet).unwrap(), first);
+    write_case(&p.source.join("d"), 33);
+    let error = add(&p.datasets, &p.source, None, &quiet).unwrap_err().to_string();
+    assert!(error.contains("\"my-cases\" exists already and holds other content"), "{error}");
+    let left: Vec<_> = fs::read_dir(&p.datasets).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["my-cases"], "nothing half-written stays");
+    assert!(matches!(add(&p.datasets, &p.source, Some("../x"), &quiet), Err(DataError::BadName(_))));
+}
+
+#[test]
+fn bad_cases_are_left_out_with_a_reason_that_names_the_file() {
+    let p = place();
+    write_case(&p.source.join("torn"), 1);
+    let torn = p.source.join("torn/hbv.nii.gz");
+    let bytes = fs::read(&torn).unwrap();
+    fs::write(&torn, &bytes[..bytes.len() / 2]).unwrap();
+    write_case(&p.source.join("twice"), 2);
+    fs::create_dir(p.source.join("twice/adc")).unwrap();
+    fs::create_dir(p.source.join("empty")).unwrap();
+    write_case(&p.source.join("far"), 3);
+    let mut away = Geometry::centred(SHAPE, [3.0, 1.0, 1.0]);
+    away.world_from_voxel[0][3] += 500.0;
+    write::nifti(&p.source.join("far/adc.nii.gz"), &ramp(0), &away, Element::U16).unwrap();
+    write_case(&p.source.join("zones"), 4);
+    let grid = Geometry::centred(SHAPE, [3.0, 1.0, 1.0]);
+    write::nifti(&p.source.join("zones/zones.nii.gz"), &Volume::filled(SHAPE, 3.0), &grid, Element::U8).unwrap();
+    fs::write(p.source.join("README.md"), "not a case").unwrap();
+
+    let manifest = add(&p.datasets, &p.source, None, &quiet).unwrap();
+    assert_eq!(manifest.cases.len(), 3);
+    let reason = |id: &str| &manifest.refused.iter().find(|r| r.case_id == id).unwrap().reason;
+    assert_eq!(manifest.refused.len(), 5);
+    assert!(reason("torn").starts_with("torn/hbv.nii.gz: "), "{}", reason("torn"));
+    assert!(reason("twice").contains("adc is there more than once: adc.nii.gz and adc"));
+    assert!(reason("empty").contains("no t2w image"));
+    assert!(reason("far").contains("covers 0 % of the t2w grid"));
+    assert!(reason("zones").contains("a mask with the value 3"));
+}
+
+#[test]
+fn a_folder_without_a_usable_case_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let source = root.path().join("in");
+    fs::create_dir_all(source.join("x")).unwrap();
+    let datasets = root.path().join("datasets");
+    let error = add(&datasets, &source, None, &quiet).unwrap_err();
+    assert!(matches!(&error, DataError::NoUsableCase { refused, .. } if refused.len() == 1), "{error}");
+    assert_eq!(fs::read_dir(&datasets).unwrap().count(), 0);
+    assert!(matches!(add(&datasets, &root.path().join("none"), None, &quiet), Err(DataError::Io { .. })));
+}
+
+#[test]
+fn patients_of_the_table_stay_together_and_bad_tables_are_refused() {
+    let p = place();
+    write_case(&p.source.join("d"), 30);
+    let table = p.source.join("cases.csv");
+    fs::write(&table, "case_id,patient_id,cspca\na,p1,0\nb,p1,1\nc,p2,0\nd,p3,\n").unwrap();
+    let manifest = add(&p.datasets, &p.source, Some("with-table"), &quiet).unwrap();
+    assert_eq!(manifest.patients(), 3);
+    assert_eq!(manifest.cases[0].split, manifest.cases[1].split);
+    for (text, reason) in [
+        ("case_id,name\na,x\n", "no column patient_id"),
+        ("case_id,patient_id\na,p\na,q\n", "line 3: case \"a\" stands there twice"),
+        ("case_id,patient_id\na,\n", "line 2: case_id or patient_id is empty"),
+    ] {
+        fs::write(&table, text).unwrap();
+        let error = add(&p.datasets, &p.source, Some("other"), &quiet).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn changed_arrays_are_noticed_on_loading_and_by_the_check() {
+    let p = place();
+    // A copy of a case under another patient's name.
+    write_case(&p.source.join("copy"), 0);
+    let manifest = add(&p.datasets, &p.source, Some("x"), &quiet).unwrap();
+    let dataset = p.datasets.join("x");
+    let report = check::check(&dataset).unwrap();
+    assert!(report.findings.iter().any(|f| f.message.contains("the same t2w image as case a")), "{report}");
+    let path = dataset.join(&manifest.cases[1].prepared);
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert!(case::load(&dataset, &manifest.cases[1]).unwrap_err().to_string().contains("has changed"));
+    assert!(!check::check(&dataset).unwrap().is_sound());
+    let text = fs::read_to_string(dataset.join("dataset.json")).unwrap();
+    let mut edited: DatasetManifest = serde_json::from_str(&text).unwrap();
+    edited.cases[0].patient_id = edited.cases.iter().find(|c| c.split != edited.cases[0].split).unwrap().patient_id.clone();
+    fs::write(dataset.join("dataset.json"), serde_json::to_vec(&edited).unwrap()).unwrap();
+    let text = check::check(&dataset).unwrap().to_string();
+    assert!(text.contains("is in ") && text.contains("edited by hand"), "{text}");
+}

@@ -1,0 +1,62 @@
+//! Pictures of a run: input, target, prediction and error of fixed cases.
+
+use std::path::Path;
+
+use transferscope_domain::event::EventBody;
+
+use super::RunError;
+use crate::{
+    observer::Observer,
+    preview::{restoration_strip, segmentation_strip},
+    train::{evaluate::Prediction, example::{Example, Target}},
+};
+
+/// Writes `previews/CASE-epoch-E.png` of the slice that shows most, and says so.
+///
+/// # Errors
+/// When the picture or the event cannot be written.
+pub fn write(
+    run_dir: &Path,
+    example: &Example,
+    prediction: &Prediction,
+    step: u64,
+    epoch: f64,
+    observer: &dyn Observer,
+) -> Result<(), RunError> {
+    let [d, h, w] = example.shape;
+    let z = telling_slice(example);
+    let part = z * h * w..(z + 1) * h * w;
+    let shown = &example.display[part.clone()];
+    let (picture, caption) = match (&example.target, prediction) {
+        (Target::Labels(truth), Prediction::Labels(labels)) => {
+            let strip = segmentation_strip([h, w], shown, [0.0, 1.0], &truth[part.clone()], &labels[part]);
+            (strip, "input, target, prediction")
+        }
+        (Target::Image { sharp, .. }, Prediction::Image(image)) => {
+            let strip = restoration_strip([h, w], shown, &sharp[part.clone()], &image[part], [0.0, 1.0]);
+            (strip, "input, target, prediction, absolute error")
+        }
+        _ => unreachable!("a prediction is of its target's kind"),
+    };
+    let failed = |e: crate::preview::PreviewError| RunError::Write {
+        what: "a preview".into(),
+        source: std::io::Error::other(e),
+    };
+    let file = format!("{}-epoch-{:04}.png", example.case_id, epoch.round());
+    picture.map_err(failed)?.write(&run_dir.join("previews").join(&file)).map_err(failed)?;
+    let caption = format!("{}, slice {} of {d}: {caption}", example.case_id, z + 1);
+    let event = EventBody::Preview { step, epoch, case_id: example.case_id.clone(), file, caption };
+    observer.event(event).map_err(|source| RunError::Write { what: "the event log".into(), source })
+}
+
+/// The slice with most foreground, or the middle one.
+fn telling_slice(example: &Example) -> usize {
+    let [d, h, w] = example.shape;
+    match &example.target {
+        Target::Labels(labels) => {
+            let area = |z: &usize| labels[z * h * w..(z + 1) * h * w].iter().filter(|l| **l > 0).count();
+            (0..d).max_by_key(area).unwrap_or(d / 2)
+        }
+        Target::Image { .. } => d / 2,
+    }
+}
