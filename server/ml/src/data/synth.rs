@@ -193,7 +193,10 @@ mod tests {
         let other = SynthOptions { seed: 8, ..options("other", 2) };
         assert_ne!(hashes(&generate(root.path(), &other, &|_, _| ()).unwrap()), hashes(&two));
         assert_eq!(generate(root.path(), &options("two", 2), &|_, _| ()).unwrap(), two);
-        assert!(matches!(generate(root.path(), &options("two", 3), &|_, _| ()), Err(DataError::Exists { .. })));
+        assert!(matches!(
+            generate(root.path(), &options("two", 3), &|_, _| ()),
+            Err(DataError::Exists { .. })
+        ));
         let loaded = case::load(&root.path().join("two"), &two.cases[1]).unwrap();
         assert_eq!(loaded.volumes, phantom(7, 1, [8, 32, 32]).volumes);
     }

@@ -121,7 +121,8 @@ fn bad_cases_are_left_out_with_a_reason_that_names_the_file() {
     write::nifti(&p.source.join("far/adc.nii.gz"), &ramp(0), &away, Element::U16).unwrap();
     write_case(&p.source.join("zones"), 4);
     let grid = Geometry::centred(SHAPE, [3.0, 1.0, 1.0]);
-    write::nifti(&p.source.join("zones/zones.nii.gz"), &Volume::filled(SHAPE, 3.0), &grid, Element::U8).unwrap();
+    write::nifti(&p.source.join("zones/zones.nii.gz"), &Volume::filled(SHAPE, 3.0), &grid, Element::U8)
+        .unwrap();
     fs::write(p.source.join("README.md"), "not a case").unwrap();
 
     let manifest = add(&p.datasets, &p.source, None, &quiet).unwrap();
@@ -184,7 +185,8 @@ fn changed_arrays_are_noticed_on_loading_and_by_the_check() {
     assert!(!check::check(&dataset).unwrap().is_sound());
     let text = fs::read_to_string(dataset.join("dataset.json")).unwrap();
     let mut edited: DatasetManifest = serde_json::from_str(&text).unwrap();
-    edited.cases[0].patient_id = edited.cases.iter().find(|c| c.split != edited.cases[0].split).unwrap().patient_id.clone();
+    edited.cases[0].patient_id =
+        edited.cases.iter().find(|c| c.split != edited.cases[0].split).unwrap().patient_id.clone();
     fs::write(dataset.join("dataset.json"), serde_json::to_vec(&edited).unwrap()).unwrap();
     let text = check::check(&dataset).unwrap().to_string();
     assert!(text.contains("is in ") && text.contains("edited by hand"), "{text}");
