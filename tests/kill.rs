@@ -42,7 +42,7 @@ async fn a_killed_run_ends_with_the_undisturbed_numbers() {
     let start = Instant::now();
     loop {
         let (status, text) =
-            server.get_raw(&format!("/api/v1/runs/{run}/metrics?name=train/loss&max_points=100000")).await;
+            server.get_raw(&format!("/api/v1/runs/{run}/metrics?name=train/loss&max_points=20000")).await;
         let points = match status {
             200 => serde_json::from_str::<MetricSeries>(&text).expect("a series").points,
             // No such curve yet.

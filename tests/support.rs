@@ -286,7 +286,7 @@ impl TestServer {
 
     /// A curve of a run, every point of it.
     pub async fn series(&self, id: &RunId, name: &str) -> MetricSeries {
-        self.get(&format!("/api/v1/runs/{id}/metrics?name={}&max_points=100000", name.replace('@', "%40")))
+        self.get(&format!("/api/v1/runs/{id}/metrics?name={}&max_points=20000", name.replace('@', "%40")))
             .await
     }
 

@@ -1,3 +1,10 @@
-//! The `transferscope` program.
+//! The `transferscope` program: reads the command line, runs one command, and turns errors into
+//! one line and an exit code.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

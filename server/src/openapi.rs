@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use crate::routes::docs::{events, experiments, export, leaderboard, runs, shares, system};
+use crate::routes::{events, experiments, export, leaderboard, runs, shares, system};
 
 /// The whole API. Paths of later issues are absent until they exist.
 #[derive(OpenApi)]

@@ -4,27 +4,22 @@
 //! error is a problem document ([`crate::error`]). Start reading at [`build_router`].
 
 mod charts;
-mod events;
-mod experiments;
-mod export;
+pub(crate) mod events;
+pub(crate) mod experiments;
+pub(crate) mod export;
 mod extract;
 mod files;
 mod forms;
 mod guard;
-mod leaderboard;
+pub(crate) mod leaderboard;
 mod pages;
-mod runs;
-mod shares;
+pub(crate) mod runs;
+pub(crate) mod shares;
 mod site;
-mod system;
+pub(crate) mod system;
 
 #[cfg(test)]
 mod tests;
-
-pub(crate) mod docs {
-    //! The handlers that the OpenAPI document describes.
-    pub(crate) use super::{events, experiments, export, leaderboard, runs, shares, system};
-}
 
 use axum::{
     Router,

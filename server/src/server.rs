@@ -18,6 +18,7 @@ use crate::{
     config::ServerConfig,
     data_dir::{DataDir, DataDirError, ServerInfo, ServerLock},
     dispatcher::Dispatcher,
+    events_hub::EventsHub,
     executor::LocalExecutor,
     recorder::{OnChange, Recorder},
     state::AppState,
@@ -59,6 +60,7 @@ pub struct Server {
     data: DataDir,
     store: Store,
     new_token: Option<String>,
+    events: EventsHub,
     shutdown: watch::Sender<bool>,
     serving: JoinHandle<io::Result<()>>,
     background: Vec<JoinHandle<()>>,
@@ -105,6 +107,7 @@ impl Server {
             jobs: config.jobs,
             timing: config.timing,
         };
+        let events = state.events.clone();
         let mut stop_serving = stopping.clone();
         let router = build_router(state);
         let serving = tokio::spawn(async move {
@@ -126,7 +129,7 @@ impl Server {
             making.start_if_empty(&data);
         }
         tracing::info!(url = info.url, %device, jobs = config.jobs, data = %data.root().display(), "server started");
-        Ok(Self { info, data, store, new_token, shutdown, serving, background, _lock: lock })
+        Ok(Self { info, data, store, new_token, events, shutdown, serving, background, _lock: lock })
     }
 
     /// Where it listens.
@@ -157,6 +160,8 @@ impl Server {
     /// Stops; workers go on.
     pub async fn stop(mut self) {
         self.shutdown.send_replace(true);
+        // Streams would go on as long as their readers do.
+        self.events.close();
         if !self.serving.is_finished() && tokio::time::timeout(STOP_PATIENCE, &mut self.serving).await.is_err() {
             self.serving.abort();
         }

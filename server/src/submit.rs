@@ -150,7 +150,7 @@ fn request_of(
         (found.family, found.checkpoint_hash)
     };
     let (checkpoint, checkpoint_hash) = if planned.arm == Arm::Pretrained {
-        (Some(backbone::checkpoint_reference(&planned.backbone)), hash)
+        (backbone::checkpoint_reference(data.root(), &data.run(&id), &planned.backbone), hash)
     } else {
         (None, None)
     };

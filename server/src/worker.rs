@@ -55,10 +55,14 @@ const FINAL_EVENT_PATIENCE: Duration = Duration::from_secs(20);
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
 
 /// How a worker ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Ended {
     Finished,
-    Cancelled,
+    /// As asked, after this step.
+    Cancelled {
+        step: u64,
+        epoch: f64,
+    },
     Failed(Failure),
     /// The run had ended before this worker came.
     Already,
@@ -114,9 +118,7 @@ pub fn work(run_dir: &Path, attempt: Option<u32>) -> Result<Ended, WorkerError> 
             seconds: seconds_of(run_dir).unwrap_or_else(|| listener.start.elapsed().as_secs_f64()),
             peak_memory_bytes: peak_memory_bytes(),
         },
-        Ended::Cancelled => {
-            EventBody::Cancelled { step: listener.latest().step, epoch: *lock(&listener.epoch) }
-        }
+        Ended::Cancelled { step, epoch } => EventBody::Cancelled { step: *step, epoch: *epoch },
         Ended::Failed(failure) => EventBody::Failed { failure: failure.clone() },
         Ended::Already => return Ok(ended),
         Ended::Interrupted => {
@@ -149,7 +151,7 @@ fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) 
             }
         });
         let result = if listener.should_stop() {
-            Ok(Ok(Outcome::Cancelled))
+            Ok(Ok(Outcome::Cancelled { step: 0, epoch: 0.0 }))
         } else {
             panic::catch_unwind(AssertUnwindSafe(|| execute(request, run_dir, attempt, listener)))
         };
@@ -158,8 +160,8 @@ fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) 
     });
     match result {
         Ok(Ok(Outcome::Finished)) => Ended::Finished,
-        Ok(Ok(Outcome::Cancelled)) if listener.cancel_asked() => Ended::Cancelled,
-        Ok(Ok(Outcome::Cancelled)) => Ended::Interrupted,
+        Ok(Ok(Outcome::Cancelled { step, epoch })) if listener.cancel_asked() => Ended::Cancelled { step, epoch },
+        Ok(Ok(Outcome::Cancelled { .. })) => Ended::Interrupted,
         Ok(Err(error)) => Ended::Failed(sharpen(error.failure(), request)),
         Err(_) => {
             let message =
@@ -321,7 +323,6 @@ struct Listener<'a> {
     interrupted: Arc<AtomicBool>,
     start: Instant,
     progress: Mutex<Progress>,
-    epoch: Mutex<f64>,
     /// When the cancel file was last looked for, and whether it was there.
     cancel: Mutex<(Option<Instant>, bool)>,
 }
@@ -334,7 +335,6 @@ impl<'a> Listener<'a> {
             interrupted,
             start: Instant::now(),
             progress: Mutex::new(Progress { step: 0, progress: 0.0, phase: Phase::Preparing, eta_s: None }),
-            epoch: Mutex::new(0.0),
             cancel: Mutex::new((None, false)),
         }
     }
@@ -365,7 +365,6 @@ impl<'a> Listener<'a> {
 impl Observer for Listener<'_> {
     fn event(&self, body: EventBody) -> io::Result<()> {
         match &body {
-            EventBody::Step { epoch, .. } | EventBody::Epoch { epoch, .. } => *lock(&self.epoch) = *epoch,
             EventBody::Log { level: LogLevel::Info, message } => tracing::info!("{message}"),
             EventBody::Log { level: LogLevel::Warn, message } => tracing::warn!("{message}"),
             EventBody::Log { level: LogLevel::Error, message } => tracing::error!("{message}"),

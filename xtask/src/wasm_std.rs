@@ -42,16 +42,22 @@ pub fn build_and_install(workspace: &Workspace, compiler: &Compiler) -> Result<(
     if !old.is_empty() {
         tools::run(tools::privileged("rm").arg("-f").args(&old))?;
     }
-    tools::run(tools::privileged("mkdir").arg("-p").arg(&dir))?;
-    tools::run(tools::privileged("cp").args(&rlibs).arg(&dir))?;
-    let marker = workspace.wasm_target().join(MARKER);
+    let marker = folder(workspace).join(MARKER);
     fs::write(&marker, &compiler.version).with_context(|| format!("cannot write {}", marker.display()))?;
-    tools::run(tools::privileged("cp").arg(&marker).arg(&dir))
+    tools::run(tools::privileged("mkdir").arg("-p").arg(&dir))?;
+    // The marker first: a copy that is cut off leaves libraries that the next call knows for its own.
+    tools::run(tools::privileged("cp").arg(&marker).arg(&dir))?;
+    tools::run(tools::privileged("cp").args(&rlibs).arg(&dir))
+}
+
+/// The folder that the library is built in.
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("wasm-std")
 }
 
 /// Builds in a folder of its own and returns the libraries made.
 fn build(workspace: &Workspace, compiler: &Compiler) -> Result<Vec<PathBuf>> {
-    let dir = workspace.target.join("wasm-std");
+    let dir = folder(workspace);
     // Objects of an earlier release would be found beside the new ones.
     if dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;

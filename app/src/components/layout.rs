@@ -13,6 +13,16 @@ pub fn Layout(children: Children) -> impl IntoView {
         <header class="site-header">
             <div class="site-header__inner">
                 <A href="/" attr:class="site-header__brand" exact=true>
+                    <svg class="site-header__mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
+                        <rect width="32" height="32" rx="7" fill="#0f4c5c"></rect>
+                        <path
+                            d="M5 23c5 0 6-14 11-14s5 9 11 9"
+                            fill="none"
+                            stroke="#fff"
+                            stroke-width="3"
+                            stroke-linecap="round"
+                        ></path>
+                    </svg>
                     "Transferscope"
                 </A>
                 <nav class="site-nav" aria-label="Main">

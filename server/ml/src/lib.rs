@@ -22,3 +22,4 @@ pub mod reference;
 pub mod physics;
 pub mod train;
 pub mod backbone;
+pub mod pretrain;

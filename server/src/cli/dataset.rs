@@ -1,11 +1,12 @@
 //! `transferscope dataset add | synth | list | check`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, anyhow};
 use transferscope_domain::{Task, dataset::DatasetManifest, metric::Split};
 use transferscope_ml::data::{
-    check, import, manifest,
+    check::{self, CheckReport, Finding, Severity, TaskUse},
+    import, manifest,
     synth::{self, SynthOptions},
 };
 
@@ -150,9 +151,53 @@ fn check_one(context: &Context, datasets: &std::path::Path, name: &str) -> Resul
     if context.json {
         output::json(&report)?;
     } else {
-        output::print(&report.to_string())?;
+        output::print(&in_words(&report))?;
     }
-    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn in_words(report: &CheckReport) -> String {
+    let [train, val, test] = report.split_patients;
+    let kind = if report.synthetic { "synthetic" } else { "real" };
+    let mut lines = vec![
+        format!("data set {} ({kind}; {})", report.name, report.source),
+        format!(
+            "{} cases of {} patients (patients: train {train}, val {val}, test {test})",
+            report.cases, report.patients
+        ),
+    ];
+    let counted = |what: &str, counts: &BTreeMap<String, usize>| {
+        let parts: Vec<_> = counts.iter().map(|(value, n)| format!("{value} ({n})")).collect();
+        format!("{what}: {}", parts.join(", "))
+    };
+    lines.push(counted("channels", &report.channels));
+    lines.push(counted("shapes", &report.shapes));
+    lines.push(counted("voxel sizes in mm", &report.spacings_mm));
+    for (mask, values) in &report.labels {
+        let values: Vec<_> = values.iter().map(u32::to_string).collect();
+        lines.push(format!("values of {mask}: {}", values.join(", ")));
+    }
+    for TaskUse { task, train, val, test, problem, left_out } in &report.tasks {
+        lines.push(match problem {
+            None => format!("{task}: {train} train, {val} val, {test} test cases; {} left out", left_out.len()),
+            Some(problem) => format!("{task}: cannot run: {problem}"),
+        });
+    }
+    for refused in &report.refused {
+        lines.push(format!("refused when added: {}: {}", refused.case_id, refused.reason));
+    }
+    for Finding { severity, case_id, message } in &report.findings {
+        let word = match severity {
+            Severity::Error => "ERROR",
+            Severity::Warning => "note",
+        };
+        let place = case_id.as_deref().map(|id| format!("{id}: ")).unwrap_or_default();
+        lines.push(format!("{word}: {place}{message}"));
+    }
+    if report.findings.is_empty() {
+        lines.push("nothing wrong was found".into());
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> ExitCode {
             eprintln!("this run has ended already; nothing to do");
             ExitCode::SUCCESS
         }
-        Ok(Ended::Cancelled) => {
+        Ok(Ended::Cancelled { .. }) => {
             eprintln!("stopped as asked");
             ExitCode::SUCCESS
         }

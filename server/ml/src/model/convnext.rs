@@ -79,7 +79,8 @@ pub(crate) fn layer_norm<B: Backend>(channels: usize, device: &B::Device) -> Lay
 }
 
 impl<B: Backend> Block<B> {
-    fn new(dim: usize, device: &B::Device) -> Self {
+    /// A block of zeros for `dim` channels.
+    pub fn new(dim: usize, device: &B::Device) -> Self {
         Self {
             dwconv: DepthwiseConv3d::new(dim, 7, device),
             norm: layer_norm(dim, device),
@@ -93,7 +94,7 @@ impl<B: Backend> Block<B> {
 impl<B: Kernels> Block<B> {
     /// # Shapes
     /// `x [B, C, D, H, W]` -> the same; `visible [B, 1, D, H, W]` of 0 and 1 for masked pre-training.
-    fn forward(&self, x: Tensor<B, 5>, visible: Option<&Tensor<B, 5>>) -> Tensor<B, 5> {
+    pub fn forward(&self, x: Tensor<B, 5>, visible: Option<&Tensor<B, 5>>) -> Tensor<B, 5> {
         let mut y = self.dwconv.forward(x.clone());
         if let Some(visible) = visible {
             y = y * visible.clone();

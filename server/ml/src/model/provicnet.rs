@@ -62,7 +62,7 @@ impl<B: Backend> Head2d<B> {
     }
 
     /// `[S, features, h, w]`, `[S, sequences, 8h, 8w]` -> `[S, out, 8h, 8w]`.
-    fn forward(&self, map: Tensor<B, 4>, slices: Tensor<B, 4>) -> Tensor<B, 4> {
+    pub fn forward(&self, map: Tensor<B, 4>, slices: Tensor<B, 4>) -> Tensor<B, 4> {
         let x = relu(self.norm1.forward(self.conv1.forward(double(map))));
         let x = relu(self.norm2.forward(self.conv2.forward(double(x))));
         let x = Tensor::cat(vec![double(x), slices], 1);

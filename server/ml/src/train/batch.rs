@@ -6,6 +6,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use rand::{RngExt, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
 use transferscope_domain::Family;
 
 use super::example::{Example, Target, window};
@@ -94,10 +95,7 @@ pub fn training_batch<B: Backend>(
             let example = &examples[item.example];
             let mut rng = stream(seed, &format!("sample/{epoch}/{}/{}", example.case_id, item.draw));
             let mirrored = rng.random_bool(0.5);
-            let mut place = |n: usize, size: usize| {
-                let room = n as isize - size as isize;
-                rng.random_range(room.min(0) as i64..=room.max(0) as i64) as isize
-            };
+            let mut place = |n: usize, size: usize| place(&mut rng, n, size);
             let [d, h, w] = example.shape;
             let part = match family {
                 // A slice with a neighbour on either side where there are three.
@@ -114,6 +112,38 @@ pub fn training_batch<B: Backend>(
         })
         .collect();
     batch(&parts, family, device)
+}
+
+/// Boxes of `size` at random places, mirrored at random, for 3-D pre-training.
+///
+/// # Panics
+/// As [`training_batch`].
+pub fn boxes<B: Backend>(
+    examples: &[Example],
+    items: &[Item],
+    size: [usize; 3],
+    family: Family,
+    seed: u64,
+    epoch: u64,
+    device: &B::Device,
+) -> Batch<B> {
+    let parts: Vec<(&Example, Part)> = items
+        .iter()
+        .map(|item| {
+            let example = &examples[item.example];
+            let mut rng = stream(seed, &format!("box/{epoch}/{}/{}", example.case_id, item.draw));
+            let mirrored = rng.random_bool(0.5);
+            let start = std::array::from_fn(|axis| place(&mut rng, example.shape[axis], size[axis]));
+            (example, Part { start, size, mirrored })
+        })
+        .collect();
+    batch(&parts, family, device)
+}
+
+/// A random start of `size` voxels among `n`; the larger of the two contains the other.
+fn place(rng: &mut ChaCha8Rng, n: usize, size: usize) -> isize {
+    let room = n as i64 - size as i64;
+    rng.random_range(room.min(0)..=room.max(0)) as isize
 }
 
 /// Batches that cover a whole example without augmentation: one padded volume for the 3-D families,

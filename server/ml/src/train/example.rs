@@ -109,6 +109,48 @@ pub fn load(dataset_dir: &Path, manifest: &DatasetManifest, plan: TaskPlan, spli
     manifest.usable(plan.task, split).into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()
 }
 
+/// Loads the cases of a split for pre-training: all three image types, and as labels 0 background,
+/// 1 gland without lesions, 2 lesion. Cases that lack an image type or a mask are left out.
+///
+/// # Errors
+/// When a case cannot be read.
+pub fn load_for_pretraining(
+    dataset_dir: &Path,
+    manifest: &DatasetManifest,
+    split: Split,
+) -> Result<Vec<Example>, DataError> {
+    const NEEDED: [&str; 5] = ["t2w", "hbv", "adc", "gland", "lesion"];
+    let cases: Vec<&CaseEntry> =
+        manifest.cases.iter().filter(|c| c.split == split && NEEDED.iter().all(|n| c.has(n))).collect();
+    cases
+        .into_par_iter()
+        .map(|entry| {
+            let case = case::load(dataset_dir, entry)?;
+            let working = |name: &str, kind: Kind| -> Result<Volume, DataError> {
+                Ok(to_working_grid(case.volume(name)?, entry.spacing_mm, kind))
+            };
+            let mut inputs = Vec::new();
+            for name in ["t2w", "hbv", "adc"] {
+                let mut volume = working(name, Kind::Image)?.data;
+                zscore_nonzero(&mut volume);
+                inputs.push(volume);
+            }
+            let gland = working("gland", Kind::Labels)?;
+            let lesion = working("lesion", Kind::Labels)?;
+            let labels = gland.data.iter().zip(&lesion.data);
+            let labels = labels.map(|(g, l)| if *l > 0.0 { 2 } else { u8::from(*g > 0.0) }).collect();
+            Ok(Example {
+                case_id: entry.case_id.clone(),
+                patient_id: entry.patient_id.clone(),
+                shape: gland.shape,
+                inputs,
+                target: Target::Labels(labels),
+                display: Vec::new(),
+            })
+        })
+        .collect()
+}
+
 fn example(dataset_dir: &Path, entry: &CaseEntry, plan: TaskPlan) -> Result<Example, DataError> {
     let case = case::load(dataset_dir, entry)?;
     let working = |name: &str, kind: Kind| -> Result<Volume, DataError> {

@@ -1,0 +1,224 @@
+//! Supervised segmentation with patch contrast for the 2.5-D vision transformer.
+//!
+//! # Source
+//! ProViCNet's training: weighted Dice + cross-entropy over background, gland and cancer, mixed with a
+//! hinge on cosines of patch tokens: a patch of cancer and its cancerous neighbours are pulled together,
+//! a patch of cancer and the healthy patches two steps away are pushed below 0.5.
+//!
+//! Differences, all for the small size: one backbone for the three image types; one lesion class;
+//! a patch counts as cancer from half of its pixels on, since lesions of the built-in data seldom
+//! cover a patch; pairs stop at the border of the grid where upstream's indices wrap round; the
+//! projection is trained with the rest.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Int, Tensor, TensorData, activation::gelu, backend::{AutodiffBackend, Backend}};
+use rand::seq::SliceRandom;
+use transferscope_domain::Family;
+
+use super::{Pretrain, Validation};
+use crate::{
+    init::stream,
+    loss::{DiceCe, dice_ce},
+    metrics,
+    model::{convnext::linear, net::Input, provicnet::{CELL, Head2d, Provicnet}, vit::{Vit, VitConfig}},
+    nn::kernels::Kernels,
+    train::{
+        batch::{Item, TargetBatch, training_batch, whole},
+        evaluate::values,
+        example::{Example, Target},
+    },
+};
+
+/// Image types, and classes of the segmentation: background, gland, lesion.
+const SEQUENCES: usize = 3;
+const CLASSES: usize = 3;
+const CLASS_WEIGHTS: [f32; CLASSES] = [0.02, 0.04, 0.5];
+/// Share of the contrast in the loss.
+const MIX: f64 = 0.05;
+/// Pixels of lesion from which on a cell is an anchor, and up to which it is healthy, of 64.
+const ANCHOR_PIXELS: usize = 32;
+const HEALTHY_PIXELS: usize = 2;
+/// Most pairs of each kind in a batch.
+const PAIRS: usize = 30;
+/// Cosine above which a negative pair costs.
+const MARGIN: f64 = 0.5;
+
+/// Backbone, segmentation head and projection.
+#[derive(Module, Debug)]
+pub struct Contrast<B: Backend> {
+    pub encoder: Vit<B>,
+    pub head: Head2d<B>,
+    pub project1: Linear<B>,
+    pub project2: Linear<B>,
+}
+
+/// Two patches of a batch, by index in the flattened tokens, and whether they belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    pub anchor: usize,
+    pub other: usize,
+    pub positive: bool,
+}
+
+/// All pairs of one slice; `lesion` counts its pixels in each cell of a `rows x columns` grid.
+pub fn pairs(lesion: &[usize], rows: usize, columns: usize) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    let cell = |y: isize, x: isize| {
+        let inside = (0..rows as isize).contains(&y) && (0..columns as isize).contains(&x);
+        inside.then(|| y as usize * columns + x as usize)
+    };
+    for y in 0..rows as isize {
+        for x in 0..columns as isize {
+            let anchor = y as usize * columns + x as usize;
+            if lesion[anchor] < ANCHOR_PIXELS {
+                continue;
+            }
+            for (dy, dx) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))).filter(|d| *d != (0, 0)) {
+                let Some(near) = cell(y + dy, x + dx) else { continue };
+                if lesion[near] >= ANCHOR_PIXELS {
+                    pairs.push(Pair { anchor, other: near, positive: true });
+                } else if lesion[near] <= HEALTHY_PIXELS
+                    && let Some(far) = cell(y + 2 * dy, x + 2 * dx)
+                    && lesion[far] <= HEALTHY_PIXELS
+                {
+                    pairs.push(Pair { anchor, other: far, positive: false });
+                }
+            }
+        }
+    }
+    pairs
+}
+
+impl<B: Backend> Contrast<B> {
+    pub fn new(device: &B::Device) -> Self {
+        let config = VitConfig::mini();
+        let net = Provicnet::new(&config, SEQUENCES, CLASSES, device);
+        Self {
+            encoder: net.encoder,
+            head: net.head,
+            project1: linear(config.dim, 128, device),
+            project2: linear(128, 64, device),
+        }
+    }
+
+    fn network(&self) -> Provicnet<B> {
+        Provicnet { encoder: self.encoder.clone(), head: self.head.clone() }
+    }
+
+    /// Mean hinge over the chosen pairs of patch tokens `[P, E]`.
+    fn contrast(&self, tokens: Tensor<B, 2>, chosen: &[Pair]) -> Tensor<B, 1> {
+        let device = tokens.device();
+        let z = self.project2.forward(gelu(self.project1.forward(tokens)));
+        let unit = z.clone() / (z.square().sum_dim(1) + 1e-16).sqrt();
+        let pick = |index: &dyn Fn(&Pair) -> usize| {
+            let data: Vec<i32> = chosen.iter().map(|p| index(p) as i32).collect();
+            let index = Tensor::<B, 1, Int>::from_data(TensorData::new(data, [chosen.len()]), &device);
+            unit.clone().select(0, index)
+        };
+        let cosine = (pick(&|p| p.anchor) * pick(&|p| p.other)).sum_dim(1);
+        let positive: Vec<f32> = chosen.iter().map(|p| f32::from(u8::from(p.positive))).collect();
+        let positive = Tensor::<B, 2>::from_data(TensorData::new(positive, [chosen.len(), 1]), &device);
+        let together = (cosine.clone().neg() + 1.0) * positive.clone();
+        let apart = (cosine - MARGIN).clamp_min(0.0) * (positive.neg() + 1.0);
+        (together + apart).mean()
+    }
+}
+
+impl<B: AutodiffBackend + Kernels> Pretrain<B> for Contrast<B>
+where
+    B::InnerBackend: Kernels,
+{
+    fn loss(&self, examples: &[Example], items: &[Item], seed: u64, epoch: u64, device: &B::Device) -> Option<Tensor<B, 1>> {
+        let batch = training_batch::<B>(examples, items, Family::Provicnet, seed, epoch, device);
+        let (Input::Slabs { slabs, axis }, TargetBatch::Labels(labels)) = (batch.input, batch.target) else {
+            unreachable!("the 2.5-D family's batches of labelled cases")
+        };
+        let net = self.network();
+        let [s, _, _, h, w] = slabs.dims();
+        let (rows, columns) = (h / CELL, w / CELL);
+        let centre = slabs.clone().slice([0..s, 0..SEQUENCES, 1..2, 0..h, 0..w]).reshape([s, SEQUENCES, h, w]);
+        let output = net.encode(slabs, axis);
+        let [_, e, ..] = output.map.dims();
+        let logits = net.head.forward(output.map.clone().reshape([s, SEQUENCES * e, rows, columns]), centre);
+        let segmentation = dice_ce(logits, labels.clone(), &DiceCe::Weighted(CLASS_WEIGHTS.to_vec()));
+        let chosen = choose(&labels.into_data().convert::<i32>().into_vec::<i32>().ok()?, s, [h, w], seed, epoch, items);
+        if chosen.is_empty() {
+            return Some(segmentation * (1.0 - MIX));
+        }
+        let cells = rows * columns;
+        let tokens = output.map.reshape([s * SEQUENCES, e, cells]).swap_dims(1, 2).reshape([s * SEQUENCES * cells, e]);
+        Some(segmentation * (1.0 - MIX) + self.contrast(tokens, &chosen) * MIX)
+    }
+}
+
+/// Pairs of the whole batch, as many of one kind as of the other, the same for every image type.
+fn choose(labels: &[i32], slices: usize, [h, w]: [usize; 2], seed: u64, epoch: u64, items: &[Item]) -> Vec<Pair> {
+    let (rows, columns) = (h / CELL, w / CELL);
+    let cells = rows * columns;
+    let (mut positive, mut negative) = (Vec::new(), Vec::new());
+    for s in 0..slices {
+        let mut lesion = vec![0usize; cells];
+        for y in 0..h {
+            for x in 0..w {
+                lesion[y / CELL * columns + x / CELL] += usize::from(labels[(s * h + y) * w + x] == 2);
+            }
+        }
+        for pair in pairs(&lesion, rows, columns) {
+            let list = if pair.positive { &mut positive } else { &mut negative };
+            for sequence in 0..SEQUENCES {
+                let at = (s * SEQUENCES + sequence) * cells;
+                list.push(Pair { anchor: at + pair.anchor, other: at + pair.other, ..pair });
+            }
+        }
+    }
+    let label = format!("pairs/{epoch}/{}/{}", items[0].example, items[0].draw);
+    let mut rng = stream(seed, &label);
+    positive.shuffle(&mut rng);
+    negative.shuffle(&mut rng);
+    let n = positive.len().min(negative.len()).min(PAIRS);
+    positive.truncate(n);
+    negative.truncate(n);
+    positive.extend(negative);
+    positive
+}
+
+/// Dice of gland and lesion on the validation cases.
+pub fn validate<B: Kernels>(net: &Contrast<B>, examples: &[Example], device: &B::Device) -> Validation {
+    let net = net.network();
+    let mut by_case = Vec::new();
+    for example in examples {
+        let mut labels = Vec::new();
+        for batch in whole::<B>(example, Family::Provicnet, device) {
+            let Input::Slabs { slabs, axis } = batch.input else { unreachable!("the 2.5-D family's batches") };
+            let best = net.forward(slabs, axis).argmax(1);
+            labels.extend(values(best.float()).into_iter().map(|v| v as u8));
+        }
+        if let Target::Labels(truth) = &example.target {
+            by_case.push(metrics::dice_by_class(&labels, truth, (CLASSES - 1) as u8));
+        }
+    }
+    let names = ["dice.gland", "dice.lesion"];
+    let means = metrics::mean_by_class(&by_case);
+    names.iter().zip(means).filter_map(|(name, value)| Some(((*name).to_owned(), value?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_near_cancer_and_distant_health() {
+        // Two neighbouring anchors in the middle of a 5 x 6 grid.
+        let mut lesion = vec![0; 30];
+        lesion[2 * 6 + 2] = 64;
+        lesion[2 * 6 + 3] = 40;
+        let all = pairs(&lesion, 5, 6);
+        let positive: Vec<_> = all.iter().filter(|p| p.positive).map(|p| (p.anchor, p.other)).collect();
+        assert_eq!(positive, [(14, 15), (15, 14)]);
+        // From (2, 2) two steps to the left is (2, 0); two to the right passes the other anchor.
+        assert!(all.contains(&Pair { anchor: 14, other: 12, positive: false }));
+        assert!(all.iter().all(|p| p.positive || lesion[p.other] == 0));
+        assert!(pairs(&[64; 1], 1, 1).is_empty());
+    }
+}
