@@ -13,7 +13,7 @@ use transferscope_domain::{
 };
 
 use crate::{
-    alignment::d2p,
+    alignment::d2p_by_case,
     backbone,
     checkpoint::{CheckpointError, load_encoder},
     data::manifest,
@@ -28,7 +28,7 @@ use crate::{
         example::{Example, TaskPlan, load},
         fit::{Fit, Fitted, fit},
         optimiser::Optimiser,
-        probe::features,
+        probe::{PER_CASE, features},
         state,
     },
 };
@@ -292,7 +292,7 @@ impl Job<'_> {
     {
         let before = features(&burn::module::AutodiffModule::valid(initial), val, self.request.family, device);
         let after = features(best, val, self.request.family, device);
-        match d2p(&before, &after, epoch, PERMUTATIONS, self.request.seed) {
+        match d2p_by_case(&before, &after, epoch, PER_CASE, PERMUTATIONS, self.request.seed) {
             Ok(values) => {
                 for value in &values {
                     self.emit(EventBody::Alignment(value.clone()))?;
