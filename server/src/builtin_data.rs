@@ -62,7 +62,11 @@ impl Making {
             };
             match make(&data, &progress) {
                 Ok(made) => {
-                    tracing::info!(dataset.id = made.name, cases = made.cases.len(), "the built-in data set is ready");
+                    tracing::info!(
+                        dataset.id = made.name,
+                        cases = made.cases.len(),
+                        "the built-in data set is ready"
+                    );
                 }
                 Err(error) => tracing::error!(%error, "the built-in data set cannot be made"),
             }

@@ -27,7 +27,13 @@ mod worker;
 #[command(name = "transferscope", version)]
 struct Cli {
     /// The folder that holds runs, data sets and the database.
-    #[arg(long, global = true, env = "TRANSFERSCOPE_DATA_DIR", default_value = "./data", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        env = "TRANSFERSCOPE_DATA_DIR",
+        default_value = "./data",
+        value_name = "FOLDER"
+    )]
     data_dir: PathBuf,
     /// Print results as JSON on stdout.
     #[arg(long, global = true)]

@@ -15,13 +15,28 @@ use crate::routes::{events, experiments, export, leaderboard, runs, shares, syst
                        Errors are problem documents (RFC 9457) with a stable `kind`."
     ),
     paths(
-        system::health, system::tasks, system::backbones, system::datasets,
-        experiments::create, experiments::list, experiments::one,
-        runs::list, runs::one, runs::metrics, runs::alignment, runs::cases, runs::cancel, runs::repeat,
-        events::of_run, events::of_queue,
+        system::health,
+        system::tasks,
+        system::backbones,
+        system::datasets,
+        experiments::create,
+        experiments::list,
+        experiments::one,
+        runs::list,
+        runs::one,
+        runs::metrics,
+        runs::alignment,
+        runs::cases,
+        runs::cancel,
+        runs::repeat,
+        events::of_run,
+        events::of_queue,
         leaderboard::rows,
-        shares::create, shares::one, shares::revoke,
-        export::metrics_csv, export::leaderboard_csv,
+        shares::create,
+        shares::one,
+        shares::revoke,
+        export::metrics_csv,
+        export::leaderboard_csv,
     )
 )]
 struct Document;
@@ -38,7 +53,15 @@ mod tests {
     #[test]
     fn the_document_knows_the_types() {
         let json = serde_json::to_value(Document::openapi()).unwrap();
-        for schema in ["RunView", "RunDetail", "ExperimentSpec", "Problem", "RunEvent", "LeaderboardView", "RunsChanged"] {
+        for schema in [
+            "RunView",
+            "RunDetail",
+            "ExperimentSpec",
+            "Problem",
+            "RunEvent",
+            "LeaderboardView",
+            "RunsChanged",
+        ] {
             assert!(json["components"]["schemas"][schema].is_object(), "{schema}");
         }
         assert!(json["paths"]["/api/v1/runs/{id}/cancel"]["post"].is_object());

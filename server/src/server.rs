@@ -1,11 +1,6 @@
 //! A running server: lock, database, recorder, dispatcher and HTTP, put together and taken apart.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use transferscope_domain::{api::ExperimentCreated, experiment::ExperimentSpec};
@@ -78,7 +73,9 @@ impl Server {
         let lock = data.lock_server()?;
         let device = device::resolve(config.device)?;
         let listener = listen(&config.addr).await?;
-        let addr = listener.local_addr().map_err(|source| ServerError::Listen { addr: config.addr.clone(), source })?;
+        let addr = listener
+            .local_addr()
+            .map_err(|source| ServerError::Listen { addr: config.addr.clone(), source })?;
         let store = Store::open(data.database()).await?;
         let executor = Arc::new(LocalExecutor::of_this_program().map_err(ServerError::Program)?);
         let (token, new_token) = token(&data, addr)?;
@@ -162,7 +159,9 @@ impl Server {
         self.shutdown.send_replace(true);
         // Streams would go on as long as their readers do.
         self.events.close();
-        if !self.serving.is_finished() && tokio::time::timeout(STOP_PATIENCE, &mut self.serving).await.is_err() {
+        if !self.serving.is_finished()
+            && tokio::time::timeout(STOP_PATIENCE, &mut self.serving).await.is_err()
+        {
             self.serving.abort();
         }
         for task in self.background {

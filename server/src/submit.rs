@@ -52,7 +52,10 @@ fn in_words(errors: &FieldErrors) -> String {
 ///
 /// # Errors
 /// `Invalid` with messages by field; the others when disk or database fail.
-pub async fn submit_experiment(state: &AppState, spec: ExperimentSpec) -> Result<ExperimentCreated, SubmitError> {
+pub async fn submit_experiment(
+    state: &AppState,
+    spec: ExperimentSpec,
+) -> Result<ExperimentCreated, SubmitError> {
     let created = enqueue_experiment(&state.store, &state.data, state.device, spec).await?;
     for run in &created.runs {
         state.events.run_changed(&run.id);

@@ -160,7 +160,9 @@ fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) 
     });
     match result {
         Ok(Ok(Outcome::Finished)) => Ended::Finished,
-        Ok(Ok(Outcome::Cancelled { step, epoch })) if listener.cancel_asked() => Ended::Cancelled { step, epoch },
+        Ok(Ok(Outcome::Cancelled { step, epoch })) if listener.cancel_asked() => {
+            Ended::Cancelled { step, epoch }
+        }
         Ok(Ok(Outcome::Cancelled { .. })) => Ended::Interrupted,
         Ok(Err(error)) => Ended::Failed(sharpen(error.failure(), request)),
         Err(_) => {

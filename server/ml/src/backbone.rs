@@ -1,6 +1,9 @@
 //! Backbones: the ones that ship inside the program, and the ones in `DATA/backbones`.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{Backbone, Family, backbone::is_name};
@@ -83,8 +86,12 @@ pub fn registry(data_dir: &Path) -> Vec<Backbone> {
     for folder in folders {
         match added(&folder) {
             Ok(backbone) if all.iter().all(|b| b.name != backbone.name) => all.push(backbone),
-            Ok(backbone) => tracing::warn!(name = backbone.name, "a second backbone of this name is left out"),
-            Err(reason) => tracing::warn!(folder = %folder.display(), reason, "a backbone folder is left out"),
+            Ok(backbone) => {
+                tracing::warn!(name = backbone.name, "a second backbone of this name is left out")
+            }
+            Err(reason) => {
+                tracing::warn!(folder = %folder.display(), reason, "a backbone folder is left out")
+            }
         }
     }
     all
@@ -120,7 +127,11 @@ pub fn checkpoint_reference(data_dir: &Path, run_dir: &Path, name: &str) -> Opti
 ///
 /// # Errors
 /// When it is not there, damaged, or another one than `hash` says.
-pub fn read(run_dir: &Path, reference: &str, hash: Option<&str>) -> Result<Vec<NamedTensor>, CheckpointError> {
+pub fn read(
+    run_dir: &Path,
+    reference: &str,
+    hash: Option<&str>,
+) -> Result<Vec<NamedTensor>, CheckpointError> {
     let missing = |reason: &str| CheckpointError::Damaged { path: reference.into(), reason: reason.into() };
     let bytes = match reference.strip_prefix(BUILT_IN) {
         Some(name) => {
@@ -129,7 +140,8 @@ pub fn read(run_dir: &Path, reference: &str, hash: Option<&str>) -> Result<Vec<N
         }
         None => {
             let path = run_dir.join(reference);
-            fs::read(&path).map_err(|source| CheckpointError::Read { path: path.display().to_string(), source })?
+            fs::read(&path)
+                .map_err(|source| CheckpointError::Read { path: path.display().to_string(), source })?
         }
     };
     if hash.is_some_and(|h| h != blake3::hash(&bytes).to_hex().as_str()) {

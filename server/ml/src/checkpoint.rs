@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fs, io::Write, path::Path};
 
-use burn::{module::Module, tensor::{backend::Backend, f16}};
+use burn::{
+    module::Module,
+    tensor::{backend::Backend, f16},
+};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use transferscope_domain::report::LoadReport;
 
@@ -91,8 +94,14 @@ pub fn read(path: &Path) -> Result<(Vec<NamedTensor>, HashMap<String, String>), 
 ///
 /// # Errors
 /// As [`read`].
-pub fn parse(path: &str, bytes: &[u8]) -> Result<(Vec<NamedTensor>, HashMap<String, String>), CheckpointError> {
-    let damaged = |e: safetensors::SafeTensorError| CheckpointError::Damaged { path: path.into(), reason: e.to_string() };
+pub fn parse(
+    path: &str,
+    bytes: &[u8],
+) -> Result<(Vec<NamedTensor>, HashMap<String, String>), CheckpointError> {
+    let damaged = |e: safetensors::SafeTensorError| CheckpointError::Damaged {
+        path: path.into(),
+        reason: e.to_string(),
+    };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
@@ -100,7 +109,9 @@ pub fn parse(path: &str, bytes: &[u8]) -> Result<(Vec<NamedTensor>, HashMap<Stri
     for (name, view) in file.iter() {
         let bytes = view.data();
         let data: Vec<f32> = match view.dtype() {
-            Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            Dtype::F32 => {
+                bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+            }
             Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
             other => {
                 let found = format!("{other:?}");
@@ -154,17 +165,24 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
         return Err(error);
     }
     if let Some(first) = report.missing.first() {
-        return Err(CheckpointError::Missing { path: path.into(), count: report.missing.len(), first: first.clone() });
+        return Err(CheckpointError::Missing {
+            path: path.into(),
+            count: report.missing.len(),
+            first: first.clone(),
+        });
     }
-    report.unused =
-        tensors.iter().map(|t| t.name.clone()).filter(|n| !report.applied.contains(n)).collect();
+    report.unused = tensors.iter().map(|t| t.name.clone()).filter(|n| !report.applied.contains(n)).collect();
     Ok((module, report))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{init, model::net::{Net, Ports}, params::collect};
+    use crate::{
+        init,
+        model::net::{Net, Ports},
+        params::collect,
+    };
     use burn_flex::Flex;
     use proptest::prelude::*;
     use transferscope_domain::Family;
@@ -192,7 +210,8 @@ mod tests {
 
     #[test]
     fn names_and_layouts_are_the_published_ones() {
-        let names: Vec<_> = collect(&net(Family::ProfoundConv, 0)).into_iter().map(|t| (t.name, t.shape)).collect();
+        let names: Vec<_> =
+            collect(&net(Family::ProfoundConv, 0)).into_iter().map(|t| (t.name, t.shape)).collect();
         for (name, shape) in [
             ("encoder.downsample_layers.0.0.weight", vec![24, 3, 4, 4, 4]),
             ("encoder.downsample_layers.1.0.weight", vec![24]),
@@ -205,7 +224,12 @@ mod tests {
             assert!(names.contains(&(name.into(), shape.clone())), "{name} {shape:?}");
         }
         let names: Vec<_> = collect(&net(Family::Provicnet, 0)).into_iter().map(|t| t.name).collect();
-        for name in ["encoder.blocks.3.attn.qkv.weight", "encoder.blocks.0.ls1.gamma", "encoder.patch_embed.proj.weight", "encoder.axis_pos.weight"] {
+        for name in [
+            "encoder.blocks.3.attn.qkv.weight",
+            "encoder.blocks.0.ls1.gamma",
+            "encoder.patch_embed.proj.weight",
+            "encoder.axis_pos.weight",
+        ] {
             assert!(names.iter().any(|n| n == name), "{name}");
         }
     }

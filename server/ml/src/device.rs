@@ -55,7 +55,10 @@ pub fn probe() -> Probe {
 
     let none = |problem: String| Probe { cards: Vec::new(), problem: Some(problem) };
     // SAFETY: only tries to load the driver's library by name and drops it again.
-    #[expect(unsafe_code, reason = "loading a shared library is unsafe; the driver's is the one that training would load")]
+    #[expect(
+        unsafe_code,
+        reason = "loading a shared library is unsafe; the driver's is the one that training would load"
+    )]
     let present = unsafe { sys::is_culib_present() };
     if !present {
         return none("the NVIDIA driver (libcuda) is not installed".into());

@@ -25,7 +25,8 @@ pub fn stream(seed: u64, label: &str) -> ChaCha8Rng {
 /// elsewhere; biases, normalisations, GRN and layer scales keep the constants they were built with.
 pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
     fill(module, |name, shape| {
-        let table = ["cls_token", "register_tokens", "pos_embed", "mask_token"].iter().any(|t| name.ends_with(t));
+        let table =
+            ["cls_token", "register_tokens", "pos_embed", "mask_token"].iter().any(|t| name.ends_with(t));
         let weight = name.ends_with(".weight") && shape.len() >= 2;
         if !(table || weight) {
             return Fill::Keep;

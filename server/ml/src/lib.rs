@@ -17,9 +17,9 @@ pub mod params;
 pub mod preview;
 pub mod run;
 
+pub mod backbone;
+pub mod physics;
+pub mod pretrain;
 #[cfg(test)]
 pub mod reference;
-pub mod physics;
 pub mod train;
-pub mod backbone;
-pub mod pretrain;

@@ -76,10 +76,14 @@ impl Walk {
 /// Replaces the parts of a name that our modules spell differently from upstream, which numbers
 /// the members of its sequences.
 fn published(name: &str) -> String {
-    let mut name = name.replace("stem.conv.", "downsample_layers.0.0.").replace("stem.norm.", "downsample_layers.0.1.");
+    let mut name =
+        name.replace("stem.conv.", "downsample_layers.0.0.").replace("stem.norm.", "downsample_layers.0.1.");
     for i in 0..3 {
         for (ours, theirs) in [("norm", 0), ("conv", 1)] {
-            name = name.replace(&format!("downsample.{i}.{ours}."), &format!("downsample_layers.{}.{theirs}.", i + 1));
+            name = name.replace(
+                &format!("downsample.{i}.{ours}."),
+                &format!("downsample_layers.{}.{theirs}.", i + 1),
+            );
         }
     }
     name

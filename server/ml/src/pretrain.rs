@@ -2,7 +2,12 @@
 //!
 //! Start reading at [`pretrain`]; the objectives are in [`mae`] and [`contrast`].
 
-use std::{collections::BTreeMap, fs, path::{Path, PathBuf}, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use burn::{
     module::AutodiffModule,
@@ -94,7 +99,14 @@ pub struct PretrainOptions {
 
 /// What an objective must do; the loop is the same for all.
 trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
-    fn loss(&self, examples: &[Example], items: &[Item], seed: u64, epoch: u64, device: &B::Device) -> Option<Tensor<B, 1>>;
+    fn loss(
+        &self,
+        examples: &[Example],
+        items: &[Item],
+        seed: u64,
+        epoch: u64,
+        device: &B::Device,
+    ) -> Option<Tensor<B, 1>>;
 }
 
 /// Pre-trains and writes checkpoint and card.
@@ -103,7 +115,9 @@ trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
 /// When the data cannot serve, the loss is not finite, or something cannot be written.
 pub fn pretrain(options: &PretrainOptions, observer: &dyn Observer) -> Result<Card, RunError> {
     match resolve(options.device)? {
-        Device::Cpu => run::<burn::backend::Autodiff<burn_flex::Flex>>(options, "CPU", observer, &Default::default()),
+        Device::Cpu => {
+            run::<burn::backend::Autodiff<burn_flex::Flex>>(options, "CPU", observer, &Default::default())
+        }
         #[cfg(feature = "cuda")]
         Device::Cuda { index, name } => run::<burn::backend::Autodiff<burn::backend::Cuda>>(
             options,
@@ -116,14 +130,20 @@ pub fn pretrain(options: &PretrainOptions, observer: &dyn Observer) -> Result<Ca
     }
 }
 
-fn run<B>(options: &PretrainOptions, device_name: &str, observer: &dyn Observer, device: &B::Device) -> Result<Card, RunError>
+fn run<B>(
+    options: &PretrainOptions,
+    device_name: &str,
+    observer: &dyn Observer,
+    device: &B::Device,
+) -> Result<Card, RunError>
 where
     B: AutodiffBackend + Kernels,
     B::InnerBackend: Kernels,
 {
     let manifest = manifest::load(&options.dataset_dir).map_err(|e| RunError::Data(e.to_string()))?;
     let load = |split| {
-        load_for_pretraining(&options.dataset_dir, &manifest, split).map_err(|e| RunError::Data(e.to_string()))
+        load_for_pretraining(&options.dataset_dir, &manifest, split)
+            .map_err(|e| RunError::Data(e.to_string()))
     };
     // Every patient of a pre-training set may be learnt from, but for those that tell how well it went.
     let mut train = load(Split::Train)?;
@@ -153,7 +173,12 @@ where
         }
     };
     for (name, value) in &validation {
-        let event = EventBody::Metric { name: format!("val/{name}"), step: steps, epoch: f64::from(options.epochs), value: *value };
+        let event = EventBody::Metric {
+            name: format!("val/{name}"),
+            step: steps,
+            epoch: f64::from(options.epochs),
+            value: *value,
+        };
         observer.event(event).map_err(|source| RunError::Write { what: "the log".into(), source })?;
     }
     // Names begin with `encoder.` for the encoder; heads are dropped.
@@ -220,7 +245,12 @@ fn train_loop<B: AutodiffBackend, M: Pretrain<B>>(
         let items = epoch_items(train.len(), samples_per_case, options.seed, epoch);
         for items in items.chunks(batch) {
             let fraction = step as f64 / per_epoch as f64;
-            let lr = warmup_cosine(fraction, options.lr, f64::from(options.epochs) * 0.05, f64::from(options.epochs));
+            let lr = warmup_cosine(
+                fraction,
+                options.lr,
+                f64::from(options.epochs) * 0.05,
+                f64::from(options.epochs),
+            );
             let started = Instant::now();
             step += 1;
             let Some(loss) = net.loss(train, items, options.seed, epoch, device) else { continue };
@@ -237,7 +267,14 @@ fn train_loop<B: AutodiffBackend, M: Pretrain<B>>(
                 window = (0.0, 0);
             }
             let ms = started.elapsed().as_secs_f64() * 1e3;
-            let event = EventBody::Step { step, epoch: step as f64 / per_epoch as f64, loss: value, lr, grad_norm, ms };
+            let event = EventBody::Step {
+                step,
+                epoch: step as f64 / per_epoch as f64,
+                loss: value,
+                lr,
+                grad_norm,
+                ms,
+            };
             observer.event(event).map_err(|source| RunError::Write { what: "the log".into(), source })?;
             let progress = step as f64 / total as f64;
             let eta_s = Some(start.elapsed().as_secs_f64() * (1.0 - progress) / progress);

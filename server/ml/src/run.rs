@@ -76,12 +76,14 @@ impl RunError {
                 ("bad-checkpoint", "Check the backbone's checkpoint, or use the scratch arm.")
             }
             RunError::Device(_) => ("device", "Choose the device cpu or auto, or install the NVIDIA driver."),
-            RunError::NonFiniteLoss { .. } => {
-                ("non-finite-loss", "Repeat the run with a smaller learning rate (lr) or a smaller clip_norm.")
-            }
-            RunError::Write { .. } => {
-                ("disk", "Make room on the disk that holds the data folder, or check its permissions, and repeat the run.")
-            }
+            RunError::NonFiniteLoss { .. } => (
+                "non-finite-loss",
+                "Repeat the run with a smaller learning rate (lr) or a smaller clip_norm.",
+            ),
+            RunError::Write { .. } => (
+                "disk",
+                "Make room on the disk that holds the data folder, or check its permissions, and repeat the run.",
+            ),
         };
         Failure { kind: kind.into(), message: self.to_string(), hint: hint.into() }
     }
@@ -110,9 +112,9 @@ pub fn execute(
     match device {
         Device::Cpu => job.run::<burn::backend::Autodiff<burn_flex::Flex>>(&Default::default()),
         #[cfg(feature = "cuda")]
-        Device::Cuda { index, .. } => {
-            job.run::<burn::backend::Autodiff<burn::backend::Cuda>>(&burn::backend::cuda::CudaDevice::new(index))
-        }
+        Device::Cuda { index, .. } => job.run::<burn::backend::Autodiff<burn::backend::Cuda>>(
+            &burn::backend::cuda::CudaDevice::new(index),
+        ),
         #[cfg(not(feature = "cuda"))]
         Device::Cuda { .. } => unreachable!("resolve finds no card in a build without CUDA"),
     }
@@ -154,7 +156,11 @@ impl Job<'_> {
     }
 
     /// The network as it is before training: the same for every attempt.
-    fn initial<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<(Net<B>, Option<LoadReport>), RunError> {
+    fn initial<B: AutodiffBackend>(
+        &self,
+        plan: TaskPlan,
+        device: &B::Device,
+    ) -> Result<(Net<B>, Option<LoadReport>), RunError> {
         let ports = Ports { sequences: plan.sequences().len(), out: plan.out() };
         let net = init::random(Net::<B>::mini(self.request.family, ports, device), self.request.seed);
         let net = init::quiet_output(net, plan.task.output());
@@ -164,7 +170,8 @@ impl Job<'_> {
                 Err(RunError::Checkpoint(format!("{} has no pre-trained checkpoint", self.request.backbone)))
             }
             (Arm::Pretrained, Some(reference)) => {
-                let tensors = backbone::read(self.run_dir, reference, self.request.checkpoint_hash.as_deref())?;
+                let tensors =
+                    backbone::read(self.run_dir, reference, self.request.checkpoint_hash.as_deref())?;
                 let (net, report) = load_encoder(net, reference, &tensors)?;
                 Ok((net, Some(report)))
             }
@@ -191,7 +198,9 @@ impl Job<'_> {
         let left_out: Vec<LeftOut> = manifest
             .cases
             .iter()
-            .filter_map(|c| Some(LeftOut { case_id: c.case_id.clone(), reason: manifest.unusable(c, request.task)? }))
+            .filter_map(|c| {
+                Some(LeftOut { case_id: c.case_id.clone(), reason: manifest.unusable(c, request.task)? })
+            })
             .collect();
 
         let (net, load_report) = self.initial::<B>(plan, device)?;
@@ -290,7 +299,8 @@ impl Job<'_> {
         B: AutodiffBackend,
         B::InnerBackend: Kernels,
     {
-        let before = features(&burn::module::AutodiffModule::valid(initial), val, self.request.family, device);
+        let before =
+            features(&burn::module::AutodiffModule::valid(initial), val, self.request.family, device);
         let after = features(best, val, self.request.family, device);
         match d2p_by_case(&before, &after, epoch, PER_CASE, PERMUTATIONS, self.request.seed) {
             Ok(values) => {

@@ -102,6 +102,7 @@ pub fn in_words(problem: &Problem) -> String {
     if problem.errors.is_empty() {
         return if problem.detail.is_empty() { problem.title.clone() } else { problem.detail.clone() };
     }
-    let fields: Vec<_> = problem.errors.iter().map(|(field, message)| format!("{field}: {message}")).collect();
+    let fields: Vec<_> =
+        problem.errors.iter().map(|(field, message)| format!("{field}: {message}")).collect();
     fields.join("; ")
 }

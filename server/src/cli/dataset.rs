@@ -120,7 +120,9 @@ fn list(context: &Context, sets: &[DatasetManifest]) -> Result<()> {
         return output::json(&sets);
     }
     if sets.is_empty() {
-        eprintln!("no data set yet: make one with `transferscope dataset synth` or `transferscope dataset add FOLDER`");
+        eprintln!(
+            "no data set yet: make one with `transferscope dataset synth` or `transferscope dataset add FOLDER`"
+        );
     }
     let rows: Vec<Vec<String>> = sets
         .iter()
@@ -179,7 +181,9 @@ fn in_words(report: &CheckReport) -> String {
     }
     for TaskUse { task, train, val, test, problem, left_out } in &report.tasks {
         lines.push(match problem {
-            None => format!("{task}: {train} train, {val} val, {test} test cases; {} left out", left_out.len()),
+            None => {
+                format!("{task}: {train} train, {val} val, {test} test cases; {} left out", left_out.len())
+            }
             Some(problem) => format!("{task}: cannot run: {problem}"),
         });
     }

@@ -58,7 +58,8 @@ fn check(name: &'static str, status: Status, found: impl Into<String>, action: i
 /// # Errors
 /// When stdout is closed.
 pub fn run(context: &Context, args: &Args) -> Result<ExitCode> {
-    let mut checks = vec![check("program", Status::Ok, format!("transferscope {}", env!("CARGO_PKG_VERSION")), "")];
+    let mut checks =
+        vec![check("program", Status::Ok, format!("transferscope {}", env!("CARGO_PKG_VERSION")), "")];
     checks.extend(graphics(&device::probe()));
     checks.push(memory());
     match DataDir::open(&context.data_dir) {
@@ -132,8 +133,12 @@ fn memory() -> Check {
             format!("{} free, {cores} cores", output::bytes(bytes)),
             "A default run takes up to 2 GB: close other programs, or use a smaller batch_size.",
         ),
-        Some(bytes) => check("memory", Status::Ok, format!("{} free, {cores} cores", output::bytes(bytes)), ""),
-        None => check("memory", Status::Ok, format!("free memory not known on this system, {cores} cores"), ""),
+        Some(bytes) => {
+            check("memory", Status::Ok, format!("{} free, {cores} cores", output::bytes(bytes)), "")
+        }
+        None => {
+            check("memory", Status::Ok, format!("free memory not known on this system, {cores} cores"), "")
+        }
     }
 }
 
@@ -158,7 +163,12 @@ fn room(data: &DataDir) -> Check {
 
 fn lock(data: &DataDir) -> Check {
     match data.running_server() {
-        Ok(None) => check("server", Status::Ok, "none runs on this data folder", "Start one with: transferscope serve"),
+        Ok(None) => check(
+            "server",
+            Status::Ok,
+            "none runs on this data folder",
+            "Start one with: transferscope serve",
+        ),
         Ok(Some(info)) => check("server", Status::Ok, format!("pid {} serves {}", info.pid, info.url), ""),
         Err(error @ DataDirError::Locked { .. }) => check(
             "server",
@@ -166,7 +176,12 @@ fn lock(data: &DataDir) -> Check {
             error.to_string(),
             "A process holds the folder and does not say where it listens: wait a moment, or end it.",
         ),
-        Err(error) => check("server", Status::Fail, error.to_string(), "Check the folder's file system and permissions."),
+        Err(error) => check(
+            "server",
+            Status::Fail,
+            error.to_string(),
+            "Check the folder's file system and permissions.",
+        ),
     }
 }
 
@@ -179,10 +194,13 @@ fn contents(data: &DataDir) -> Vec<Check> {
             "The first `transferscope serve` makes the built-in phantoms; or: transferscope dataset add FOLDER",
         ),
         Ok(sets) => {
-            let names: Vec<_> = sets.iter().map(|s| format!("{} ({} cases)", s.name, s.cases.len())).collect();
+            let names: Vec<_> =
+                sets.iter().map(|s| format!("{} ({} cases)", s.name, s.cases.len())).collect();
             check("data sets", Status::Ok, names.join(", "), "")
         }
-        Err(error) => check("data sets", Status::Fail, error.to_string(), "Check the permissions of the data folder."),
+        Err(error) => {
+            check("data sets", Status::Fail, error.to_string(), "Check the permissions of the data folder.")
+        }
     };
     let backbones: Vec<_> =
         registry(data.root()).into_iter().filter(|b| b.pretrained).map(|b| b.name).collect();
@@ -200,9 +218,8 @@ fn contents(data: &DataDir) -> Vec<Check> {
 }
 
 fn bundle(site: &std::path::Path) -> Check {
-    let found = std::fs::read_dir(site.join("pkg")).is_ok_and(|entries| {
-        entries.flatten().any(|e| e.path().extension().is_some_and(|x| x == "wasm"))
-    });
+    let found = std::fs::read_dir(site.join("pkg"))
+        .is_ok_and(|entries| entries.flatten().any(|e| e.path().extension().is_some_and(|x| x == "wasm")));
     if found {
         check("browser bundle", Status::Ok, site.display().to_string(), "")
     } else {

@@ -24,8 +24,9 @@ impl Progress {
         let what = what.into();
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg} ({elapsed}, {eta} left)")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style =
+                ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg} ({elapsed}, {eta} left)")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(style.progress_chars("=> "));
             bar.set_prefix(what.clone());
             bar.enable_steady_tick(Duration::from_millis(250));
@@ -106,9 +107,11 @@ pub fn table(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
         let text: Vec<String> = cells
             .zip(&widths)
             .enumerate()
-            .map(|(i, (cell, &width))| {
-                if right.contains(&i) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-            })
+            .map(
+                |(i, (cell, &width))| {
+                    if right.contains(&i) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                },
+            )
             .collect();
         text.join("  ").trim_end().to_owned()
     };
@@ -146,8 +149,14 @@ mod tests {
     #[test]
     fn columns_line_up_and_durations_read_well() {
         let rows = vec![vec!["a".into(), "10.5".into()], vec!["long name".into(), "7".into()]];
-        assert_eq!(table(&["name", "value"], &rows, &[1]), "name       value\na           10.5\nlong name      7");
-        assert_eq!((duration(8.24), duration(190.0), duration(7500.0)), ("8.2 s".into(), "3 min 10 s".into(), "2 h 5 min".into()));
+        assert_eq!(
+            table(&["name", "value"], &rows, &[1]),
+            "name       value\na           10.5\nlong name      7"
+        );
+        assert_eq!(
+            (duration(8.24), duration(190.0), duration(7500.0)),
+            ("8.2 s".into(), "3 min 10 s".into(), "2 h 5 min".into())
+        );
         assert_eq!(bytes(1_500_000), "1.5 MB");
     }
 }

@@ -87,7 +87,10 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
         let mut server = Server::start(config).await?;
         if let Some(token) = server.new_token() {
-            output::print(&format!("write token (also in {}): {token}", server.data().token_file().display()))?;
+            output::print(&format!(
+                "write token (also in {}): {token}",
+                server.data().token_file().display()
+            ))?;
         }
         output::print(&format!("listening on {}", server.info().url))?;
         let died = tokio::select! {

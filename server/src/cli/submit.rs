@@ -162,18 +162,18 @@ async fn follow(
     wait: bool,
 ) -> Result<ExitCode> {
     if !wait {
-        return announce(context, created, &format!("watch them at {}/runs?experiment={}", client.url, created.id));
+        return announce(
+            context,
+            created,
+            &format!("watch them at {}/runs?experiment={}", client.url, created.id),
+        );
     }
     if !context.json {
         eprintln!("watch at {}/runs?experiment={}", client.url, created.id);
     }
     let runs = wait_for_runs(client, created).await?;
-    let results: Vec<RunResult> = created
-        .runs
-        .iter()
-        .filter_map(|c| runs.iter().find(|r| r.id == c.id))
-        .map(RunResult::of)
-        .collect();
+    let results: Vec<RunResult> =
+        created.runs.iter().filter_map(|c| runs.iter().find(|r| r.id == c.id)).map(RunResult::of).collect();
     if context.json {
         output::json(&Report { experiment: created.id.to_string(), runs: &results })?;
     } else {
@@ -196,7 +196,11 @@ fn announce(context: &Context, created: &ExperimentCreated, next: &str) -> Resul
             output::print(&format!("{id}  {backbone} {task} {arm} seed {seed}"))?;
         }
         let count = created.runs.len();
-        eprintln!("experiment {}: {count} run{} queued; {next}", created.id, if count == 1 { "" } else { "s" });
+        eprintln!(
+            "experiment {}: {count} run{} queued; {next}",
+            created.id,
+            if count == 1 { "" } else { "s" }
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -241,7 +245,10 @@ async fn wait_for_runs(client: &Client, created: &ExperimentCreated) -> Result<V
 }
 
 fn state_line(run: &RunView) -> String {
-    let what = format!("run {} ({} {} {} seed {}): {}", run.id, run.backbone, run.task, run.arm, run.seed, run.state);
+    let what = format!(
+        "run {} ({} {} {} seed {}): {}",
+        run.id, run.backbone, run.task, run.arm, run.seed, run.state
+    );
     match (&run.failure, &run.primary) {
         (Some(failure), _) => format!("{what}: {}", failure.message),
         (None, Some(primary)) => format!("{what}, {} {:.4}", primary.name, primary.value),

@@ -80,6 +80,7 @@ fn name_of(file: &str) -> Result<&str, ApiError> {
 }
 
 fn picture(svg: String) -> Response {
-    let headers = [(header::CONTENT_TYPE, "image/svg+xml; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
+    let headers =
+        [(header::CONTENT_TYPE, "image/svg+xml; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     (headers, svg).into_response()
 }

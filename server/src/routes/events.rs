@@ -125,7 +125,10 @@ pub struct RunsChanged {
 }
 
 fn place(state: &AppState) -> Result<OwnedSemaphorePermit, ApiError> {
-    state.events.stream_place().ok_or_else(|| ApiError::Busy("Too many streams are open; try again later.".into()))
+    state
+        .events
+        .stream_place()
+        .ok_or_else(|| ApiError::Busy("Too many streams are open; try again later.".into()))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Option<u64> {

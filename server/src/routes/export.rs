@@ -37,7 +37,13 @@ pub async fn metrics_csv(
     let mut csv = Csv::new(&["name", "step", "epoch", "t_ms", "value"]);
     for curve in &series {
         for (step, epoch, t_ms, value) in &curve.points {
-            csv.row([curve.name.clone(), step.to_string(), epoch.to_string(), t_ms.to_string(), value.to_string()]);
+            csv.row([
+                curve.name.clone(),
+                step.to_string(),
+                epoch.to_string(),
+                t_ms.to_string(),
+                value.to_string(),
+            ]);
         }
     }
     Ok(csv.answer(&format!("{id}-metrics.csv")))
@@ -54,8 +60,22 @@ pub async fn metrics_csv(
 pub async fn leaderboard_csv(State(state): State<AppState>, query: QueryPairs) -> Result<Response, ApiError> {
     let board = state.store.leaderboard(&question(query)?).await?;
     let mut csv = Csv::new(&[
-        "rank", "backbone", "task", "arm", "dataset", "metric", "direction", "mean", "ci95_low", "ci95_high", "n",
-        "baseline", "baseline_value", "epochs", "differs", "runs",
+        "rank",
+        "backbone",
+        "task",
+        "arm",
+        "dataset",
+        "metric",
+        "direction",
+        "mean",
+        "ci95_low",
+        "ci95_high",
+        "n",
+        "baseline",
+        "baseline_value",
+        "epochs",
+        "differs",
+        "runs",
     ]);
     let number = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
     for row in &board.rows {

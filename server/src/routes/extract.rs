@@ -21,7 +21,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         if !has_type(request.headers(), "application/json") {
-            return Err(ApiError::UnsupportedMediaType("Send JSON, with Content-Type: application/json.".into()));
+            return Err(ApiError::UnsupportedMediaType(
+                "Send JSON, with Content-Type: application/json.".into(),
+            ));
         }
         let bytes = body(request, state).await?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);

@@ -22,7 +22,10 @@ use crate::{
 
 /// Starts the experiment of the form. A form with something wrong in it goes back to its page,
 /// which parses its own query in the same way and shows the messages.
-pub async fn new_experiment(State(state): State<AppState>, FormPairs(pairs): FormPairs) -> Result<Response, ApiError> {
+pub async fn new_experiment(
+    State(state): State<AppState>,
+    FormPairs(pairs): FormPairs,
+) -> Result<Response, ApiError> {
     let form = ExperimentForm::from_pairs(pairs);
     let spec = match form.parse() {
         Ok(spec) => spec,

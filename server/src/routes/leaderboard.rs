@@ -20,7 +20,10 @@ use crate::{error::ApiError, state::AppState};
     (status = 200, body = LeaderboardView),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn rows(State(state): State<AppState>, query: QueryPairs) -> Result<Json<LeaderboardView>, ApiError> {
+pub async fn rows(
+    State(state): State<AppState>,
+    query: QueryPairs,
+) -> Result<Json<LeaderboardView>, ApiError> {
     Ok(Json(state.store.leaderboard(&question(query)?).await?))
 }
 

@@ -14,18 +14,16 @@ use crate::{error::ApiError, state::AppState};
 /// Adds the pages and the functions through which they fetch.
 pub fn add(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let lent = state.clone();
-    router.leptos_routes_with_context(
-        state,
-        generate_route_list(App),
-        move || lent.provide_to_page(),
-        shell,
-    )
+    router.leptos_routes_with_context(state, generate_route_list(App), move || lent.provide_to_page(), shell)
 }
 
 /// Addresses that lead nowhere: a problem document for programs, a page for people.
 pub async fn not_found(State(state): State<AppState>, request: Request) -> Response {
     let path = request.uri().path();
-    let is_page = matches!(*request.method(), Method::GET | Method::HEAD) && !path.starts_with("/api/") && !path.starts_with("/fn/") && path != "/api";
+    let is_page = matches!(*request.method(), Method::GET | Method::HEAD)
+        && !path.starts_with("/api/")
+        && !path.starts_with("/fn/")
+        && path != "/api";
     if !is_page {
         return ApiError::NotFound(format!("There is nothing at {path}.")).into_response();
     }

@@ -51,7 +51,10 @@ pub async fn list(State(state): State<AppState>, mut query: QueryPairs) -> Resul
     (status = 200, body = RunDetail),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn one(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Result<Json<RunDetail>, ApiError> {
+pub async fn one(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<RunId>,
+) -> Result<Json<RunDetail>, ApiError> {
     Ok(Json(state.store.run(&id).await?))
 }
 
@@ -99,7 +102,10 @@ pub async fn alignment(
     (status = 200, body = CaseScores),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn cases(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Result<Json<CaseScores>, ApiError> {
+pub async fn cases(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<RunId>,
+) -> Result<Json<CaseScores>, ApiError> {
     Ok(Json(state.store.cases(&id).await?))
 }
 
@@ -110,7 +116,10 @@ pub async fn cases(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> 
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 409, body = Problem, content_type = "application/problem+json", description = "It has ended already"),
 ))]
-pub async fn cancel(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Result<Json<RunView>, ApiError> {
+pub async fn cancel(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<RunId>,
+) -> Result<Json<RunView>, ApiError> {
     state.store.request_stop(&id, now_ms()).await?;
     state.run_changed(&id);
     Ok(Json(state.store.run(&id).await?.run))

@@ -46,7 +46,8 @@ async fn cache(request: Request, next: Next) -> Response {
 /// Whether a name is `stem.<16 hex digits>.extension`.
 fn is_hashed(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
-    parts.len() >= 3 && parts[1..parts.len() - 1].iter().any(|p| p.len() == 16 && p.bytes().all(|b| b.is_ascii_hexdigit()))
+    parts.len() >= 3
+        && parts[1..parts.len() - 1].iter().any(|p| p.len() == 16 && p.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

@@ -58,7 +58,10 @@ impl Answer {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         assert_eq!(self.header(header::CONTENT_TYPE), "application/problem+json");
         let problem = self.json();
-        assert_eq!((problem["status"].as_u64(), problem["kind"].as_str()), (Some(u64::from(status)), Some(kind)));
+        assert_eq!(
+            (problem["status"].as_u64(), problem["kind"].as_str()),
+            (Some(u64::from(status)), Some(kind))
+        );
         assert!(problem["title"].is_string() && problem["type"].is_string());
         assert!(problem["detail"].as_str().is_some_and(|d| !d.is_empty()));
         problem

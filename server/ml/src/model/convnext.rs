@@ -133,23 +133,25 @@ impl<B: Backend> Visible<B> {
 /// Repeats every voxel `k` times in each direction.
 pub(crate) fn repeat<B: Backend>(x: Tensor<B, 5>, k: usize) -> Tensor<B, 5> {
     let [b, c, d, h, w] = x.dims();
-    x.reshape([b, c, d, 1, h, 1, w, 1])
-        .expand([b, c, d, k, h, k, w, k])
-        .reshape([b, c, d * k, h * k, w * k])
+    x.reshape([b, c, d, 1, h, 1, w, 1]).expand([b, c, d, k, h, k, w, k]).reshape([b, c, d * k, h * k, w * k])
 }
 
 impl<B: Backend> ConvNext<B> {
     /// An encoder of zeros, to be filled by [`crate::init`] or a checkpoint.
     pub fn new(config: &ConvNextConfig, device: &B::Device) -> Self {
         let d = config.dims;
-        let stem = Stem { conv: PatchConv3d::new(config.in_channels, d[0], [4; 3], device), norm: layer_norm(d[0], device) };
+        let stem = Stem {
+            conv: PatchConv3d::new(config.in_channels, d[0], [4; 3], device),
+            norm: layer_norm(d[0], device),
+        };
         let downsample = (0..3)
             .map(|i| Downsample {
                 norm: layer_norm(d[i], device),
                 conv: PatchConv3d::new(d[i], d[i + 1], [if i < 2 { 2 } else { 1 }; 3], device),
             })
             .collect();
-        let stages = (0..4).map(|i| (0..config.depths[i]).map(|_| Block::new(d[i], device)).collect()).collect();
+        let stages =
+            (0..4).map(|i| (0..config.depths[i]).map(|_| Block::new(d[i], device)).collect()).collect();
         Self { stem, downsample, stages, norm: layer_norm(d[3], device) }
     }
 }

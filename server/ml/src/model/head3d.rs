@@ -6,11 +6,17 @@
 //! lateral connections with top-down addition, and a path from the raw image at full resolution.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, PaddingConfig3d, conv::{Conv3d, Conv3dConfig}, Initializer};
+use burn::nn::{
+    Initializer, LayerNorm, PaddingConfig3d,
+    conv::{Conv3d, Conv3dConfig},
+};
 use burn::tensor::{Tensor, activation::gelu, backend::Backend};
 
 use super::convnext::{layer_norm, repeat};
-use crate::nn::{layer_norm::channels_first, patch::{PatchConv3d, PatchUp3d}};
+use crate::nn::{
+    layer_norm::channels_first,
+    patch::{PatchConv3d, PatchUp3d},
+};
 
 /// Channels of the pyramid.
 const PYRAMID: usize = 48;

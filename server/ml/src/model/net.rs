@@ -61,7 +61,9 @@ impl<B: Backend> Net<B> {
                     head: DenseHead3d::new(config.dims, config.in_channels, ports.out, device),
                 })
             }
-            Family::Provicnet => Net::Provicnet(Provicnet::new(&VitConfig::mini(), ports.sequences, ports.out, device)),
+            Family::Provicnet => {
+                Net::Provicnet(Provicnet::new(&VitConfig::mini(), ports.sequences, ports.out, device))
+            }
             Family::Unet => Net::Unet(Unet::new(ports.sequences, ports.out, device)),
         }
     }
@@ -101,8 +103,11 @@ impl<B: Kernels> Net<B> {
             (Net::ProfoundConv(net), Input::Volume(x)) => {
                 let maps = net.encoder.stages(x, None);
                 let last = maps.last().cloned();
-                let mut features: Vec<_> =
-                    maps.into_iter().enumerate().map(|(i, m)| (format!("stage{i}"), global_average(m))).collect();
+                let mut features: Vec<_> = maps
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, m)| (format!("stage{i}"), global_average(m)))
+                    .collect();
                 features.extend(last.map(|m| ("pooled".to_owned(), net.encoder.pooled(m))));
                 features
             }
@@ -113,8 +118,12 @@ impl<B: Kernels> Net<B> {
                     let [_, n, e] = tokens.dims();
                     tokens.reshape([s, m * n, e]).mean_dim(1).reshape([s, e])
                 };
-                let mut features: Vec<_> =
-                    output.blocks.into_iter().enumerate().map(|(i, t)| (format!("block{i}"), pool(t))).collect();
+                let mut features: Vec<_> = output
+                    .blocks
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, t)| (format!("block{i}"), pool(t)))
+                    .collect();
                 features.push(("norm".to_owned(), pool(output.tokens)));
                 features
             }

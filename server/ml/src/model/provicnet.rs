@@ -9,7 +9,10 @@
 //! running statistics and does not mind small batches.
 
 use burn::module::Module;
-use burn::nn::{GroupNorm, GroupNormConfig, Initializer, PaddingConfig2d, conv::{Conv2d, Conv2dConfig}};
+use burn::nn::{
+    GroupNorm, GroupNormConfig, Initializer, PaddingConfig2d,
+    conv::{Conv2d, Conv2dConfig},
+};
 use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend};
 
 use super::vit::{SLICES, Vit, VitConfig, VitOutput};
@@ -101,10 +104,11 @@ impl<B: Backend> Provicnet<B> {
         let (rows, columns) = (h / CELL * patch, w / CELL * patch);
         // Width by one product on the right, height by one on the left.
         let wide = slabs.reshape([s * m * SLICES * h, w]).matmul(matrix(w).transpose());
-        let tall = matrix(h)
-            .unsqueeze::<3>()
-            .expand([s * m * SLICES, rows, h])
-            .matmul(wide.reshape([s * m * SLICES, h, columns]));
+        let tall = matrix(h).unsqueeze::<3>().expand([s * m * SLICES, rows, h]).matmul(wide.reshape([
+            s * m * SLICES,
+            h,
+            columns,
+        ]));
         let axis = axis.reshape([s, 1, 2]).expand([s, m, 2]).reshape([s * m, 2]);
         self.encoder.forward(tall.reshape([s * m, SLICES, rows, columns]), axis)
     }

@@ -58,7 +58,12 @@ fn act<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 5> {
 
 impl<B: Backend> Residual<B> {
     fn new(c: usize, device: &B::Device) -> Self {
-        Self { conv1: conv3(c, c, device), norm1: norm(c, device), conv2: conv3(c, c, device), norm2: norm(c, device) }
+        Self {
+            conv1: conv3(c, c, device),
+            norm1: norm(c, device),
+            conv2: conv3(c, c, device),
+            norm2: norm(c, device),
+        }
     }
 
     fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5> {

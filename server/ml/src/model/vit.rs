@@ -6,7 +6,11 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
-use burn::tensor::{Tensor, TensorData, activation::{gelu, softmax}, backend::Backend};
+use burn::tensor::{
+    Tensor, TensorData,
+    activation::{gelu, softmax},
+    backend::Backend,
+};
 
 use super::convnext::{layer_norm, linear};
 use crate::nn::resize::antialiased_bicubic;
@@ -125,7 +129,9 @@ impl<B: Backend> Attention<B> {
         let [b, n, e] = x.dims();
         let size = e / heads;
         let qkv = self.qkv.forward(x).reshape([b, n, 3, heads, size]).permute([2, 0, 3, 1, 4]);
-        let part = |i: usize| qkv.clone().slice([i..i + 1, 0..b, 0..heads, 0..n, 0..size]).reshape([b, heads, n, size]);
+        let part = |i: usize| {
+            qkv.clone().slice([i..i + 1, 0..b, 0..heads, 0..n, 0..size]).reshape([b, heads, n, size])
+        };
         let scores = (part(0) * (size as f64).powf(-0.5)).matmul(part(1).swap_dims(2, 3));
         let mixed = softmax(scores, 3).matmul(part(2));
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, e]))
@@ -179,7 +185,9 @@ impl<B: Backend> Vit<B> {
             return table;
         }
         let device = table.device();
-        let matrix = |to: usize| Tensor::<B, 2>::from_data(TensorData::new(antialiased_bicubic(g, to), [to, g]), &device);
+        let matrix = |to: usize| {
+            Tensor::<B, 2>::from_data(TensorData::new(antialiased_bicubic(g, to), [to, g]), &device)
+        };
         // Columns first, then rows, as upstream does.
         let by_row = table.reshape([g, g, e]);
         let wide = matrix(columns).unsqueeze::<3>().expand([g, columns, g]).matmul(by_row);

@@ -219,10 +219,13 @@ mod tests {
     /// Value and both gradients agree with burn's grouped convolution on odd sizes.
     #[test]
     fn agrees_with_the_grouped_convolution() {
-        for (shape, k) in [([2, 3, 5, 6, 13], 7), ([1, 2, 3, 4, 8], 5), ([1, 1, 1, 1, 1], 3), ([1, 2, 4, 9, 5], 9)] {
+        for (shape, k) in
+            [([2, 3, 5, 6, 13], 7), ([1, 2, 3, 4, 8], 5), ([1, 1, 1, 1, 1], 3), ([1, 2, 4, 9, 5], 9)]
+        {
             let device = Default::default();
             let x = Tensor::<A, 5>::random(shape, Distribution::Default, &device).require_grad();
-            let weight = Tensor::<A, 5>::random([shape[1], 1, k, k, k], Distribution::Default, &device).require_grad();
+            let weight =
+                Tensor::<A, 5>::random([shape[1], 1, k, k, k], Distribution::Default, &device).require_grad();
             let up = Tensor::<A, 5>::random(shape, Distribution::Default, &device);
             let ours = Tensor::<A, 5>::from_primitive(TensorPrimitive::Float(A::depthwise(
                 x.clone().into_primitive().tensor(),

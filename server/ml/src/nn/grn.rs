@@ -22,7 +22,10 @@ const TINY: f64 = 1e-24;
 
 impl<B: Backend> Grn<B> {
     pub fn new(channels: usize, device: &B::Device) -> Self {
-        Self { gamma: Initializer::Zeros.init([channels], device), beta: Initializer::Zeros.init([channels], device) }
+        Self {
+            gamma: Initializer::Zeros.init([channels], device),
+            beta: Initializer::Zeros.init([channels], device),
+        }
     }
 
     /// Statistics over the positions of each sample.

@@ -6,10 +6,10 @@
 
 use burn::backend::Autodiff;
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn_autodiff::NodeId;
 use burn_autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
-use burn_autodiff::NodeId;
 use burn_backend::ops::ConvOptions;
 use burn_backend::tensor::FloatTensor;
 use burn_flex::Flex;
@@ -20,9 +20,19 @@ pub trait Kernels: Backend {
     /// `x [B, C, D, H, W]`, `weight [C, 1, k, k, k]` -> `[B, C, D, H, W]`.
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, k: usize) -> FloatTensor<Self>;
     /// Gradient with respect to `x`.
-    fn depthwise_grad_x(x: FloatTensor<Self>, weight: FloatTensor<Self>, grad: FloatTensor<Self>, k: usize) -> FloatTensor<Self>;
+    fn depthwise_grad_x(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        k: usize,
+    ) -> FloatTensor<Self>;
     /// Gradient with respect to `weight`.
-    fn depthwise_grad_weight(x: FloatTensor<Self>, weight: FloatTensor<Self>, grad: FloatTensor<Self>, k: usize) -> FloatTensor<Self>;
+    fn depthwise_grad_weight(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        k: usize,
+    ) -> FloatTensor<Self>;
 }
 
 fn options(channels: usize, k: usize) -> ConvOptions<3> {
@@ -36,15 +46,30 @@ impl Kernels for burn::backend::Cuda {
         let channels = x.shape()[1];
         <Self as burn_backend::ops::ModuleOps<Self>>::conv3d(x, weight, None, options(channels, k))
     }
-    fn depthwise_grad_x(x: FloatTensor<Self>, weight: FloatTensor<Self>, grad: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
+    fn depthwise_grad_x(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        k: usize,
+    ) -> FloatTensor<Self> {
         use burn_backend::TensorMetadata;
         let channels = x.shape()[1];
         <Self as burn_backend::ops::ModuleOps<Self>>::conv3d_x_backward(x, weight, grad, options(channels, k))
     }
-    fn depthwise_grad_weight(x: FloatTensor<Self>, weight: FloatTensor<Self>, grad: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
+    fn depthwise_grad_weight(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        k: usize,
+    ) -> FloatTensor<Self> {
         use burn_backend::TensorMetadata;
         let channels = x.shape()[1];
-        <Self as burn_backend::ops::ModuleOps<Self>>::conv3d_weight_backward(x, weight, grad, options(channels, k))
+        <Self as burn_backend::ops::ModuleOps<Self>>::conv3d_weight_backward(
+            x,
+            weight,
+            grad,
+            options(channels, k),
+        )
     }
 }
 
@@ -52,10 +77,20 @@ impl Kernels for Flex {
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
         super::depthwise::forward(x, weight, k, false)
     }
-    fn depthwise_grad_x(_x: FloatTensor<Self>, weight: FloatTensor<Self>, grad: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
+    fn depthwise_grad_x(
+        _x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        k: usize,
+    ) -> FloatTensor<Self> {
         super::depthwise::forward(grad, weight, k, true)
     }
-    fn depthwise_grad_weight(x: FloatTensor<Self>, _weight: FloatTensor<Self>, grad: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
+    fn depthwise_grad_weight(
+        x: FloatTensor<Self>,
+        _weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        k: usize,
+    ) -> FloatTensor<Self> {
         super::depthwise::grad_weight(x, grad, k)
     }
 }
@@ -93,10 +128,30 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         }
     }
     // Second derivatives are not needed: the gradients are not tracked further.
-    fn depthwise_grad_x(x: FloatTensor<Self>, weight: FloatTensor<Self>, grad: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
-        <Self as AutodiffBackend>::from_inner(B::depthwise_grad_x(x.primitive, weight.primitive, grad.primitive, k))
+    fn depthwise_grad_x(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        k: usize,
+    ) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(B::depthwise_grad_x(
+            x.primitive,
+            weight.primitive,
+            grad.primitive,
+            k,
+        ))
     }
-    fn depthwise_grad_weight(x: FloatTensor<Self>, weight: FloatTensor<Self>, grad: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
-        <Self as AutodiffBackend>::from_inner(B::depthwise_grad_weight(x.primitive, weight.primitive, grad.primitive, k))
+    fn depthwise_grad_weight(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        k: usize,
+    ) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(B::depthwise_grad_weight(
+            x.primitive,
+            weight.primitive,
+            grad.primitive,
+            k,
+        ))
     }
 }

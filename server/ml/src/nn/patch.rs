@@ -63,17 +63,24 @@ impl<B: Backend> PatchUp3d<B> {
         let [b, _, d, h, w] = x.dims();
         let rows = x.reshape([b, c_in, d * h * w]).swap_dims(1, 2).reshape([b * d * h * w, c_in]);
         let y = rows.matmul(self.weight.val().reshape([c_in, c_out * kd * kh * kw]));
-        y.reshape([b, d, h, w, c_out, kd, kh, kw])
-            .permute([0, 4, 1, 5, 2, 6, 3, 7])
-            .reshape([b, c_out, d * kd, h * kh, w * kw])
-            + self.bias.val().reshape([1, c_out, 1, 1, 1])
+        y.reshape([b, d, h, w, c_out, kd, kh, kw]).permute([0, 4, 1, 5, 2, 6, 3, 7]).reshape([
+            b,
+            c_out,
+            d * kd,
+            h * kh,
+            w * kw,
+        ]) + self.bias.val().reshape([1, c_out, 1, 1, 1])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Distribution, module::{conv3d, conv_transpose3d}, ops::{ConvOptions, ConvTransposeOptions}};
+    use burn::tensor::{
+        Distribution,
+        module::{conv_transpose3d, conv3d},
+        ops::{ConvOptions, ConvTransposeOptions},
+    };
     use burn_flex::Flex;
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<Flex, D> {
@@ -91,7 +98,8 @@ mod tests {
         let mut down = PatchConv3d::<Flex>::new(3, 5, [2, 3, 4], &device);
         down.weight = Param::from_tensor(random([5, 3, 2, 3, 4]));
         let x = random([2, 3, 5, 6, 9]);
-        let theirs = conv3d(x.clone(), down.weight.val(), None, ConvOptions::new([2, 3, 4], [0; 3], [1; 3], 1));
+        let theirs =
+            conv3d(x.clone(), down.weight.val(), None, ConvOptions::new([2, 3, 4], [0; 3], [1; 3], 1));
         close(down.forward(x), theirs);
 
         let mut up = PatchUp3d::<Flex>::new(3, 5, [2, 3, 4], &device);

@@ -57,7 +57,13 @@ pub fn linear(n_in: usize, n_out: usize) -> Vec<f32> {
 ///
 /// # Shapes
 /// `slice [h, w]`, `rows [h2, h]`, `columns [w2, w]` -> `[h2, w2]`, all row-major.
-pub fn resize(slice: &[f32], [h, w]: [usize; 2], [h2, w2]: [usize; 2], rows: &[f32], columns: &[f32]) -> Vec<f32> {
+pub fn resize(
+    slice: &[f32],
+    [h, w]: [usize; 2],
+    [h2, w2]: [usize; 2],
+    rows: &[f32],
+    columns: &[f32],
+) -> Vec<f32> {
     let mut wide = vec![0.0f32; h * w2];
     for y in 0..h {
         for x in 0..w2 {

@@ -12,7 +12,11 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Int, Tensor, TensorData, activation::gelu, backend::{AutodiffBackend, Backend}};
+use burn::tensor::{
+    Int, Tensor, TensorData,
+    activation::gelu,
+    backend::{AutodiffBackend, Backend},
+};
 use rand::seq::SliceRandom;
 use transferscope_domain::Family;
 
@@ -21,7 +25,12 @@ use crate::{
     init::stream,
     loss::{DiceCe, dice_ce},
     metrics,
-    model::{convnext::linear, net::Input, provicnet::{CELL, Head2d, Provicnet}, vit::{Vit, VitConfig}},
+    model::{
+        convnext::linear,
+        net::Input,
+        provicnet::{CELL, Head2d, Provicnet},
+        vit::{Vit, VitConfig},
+    },
     nn::kernels::Kernels,
     train::{
         batch::{Item, TargetBatch, training_batch, whole},
@@ -74,7 +83,8 @@ pub fn pairs(lesion: &[usize], rows: usize, columns: usize) -> Vec<Pair> {
             if lesion[anchor] < ANCHOR_PIXELS {
                 continue;
             }
-            for (dy, dx) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))).filter(|d| *d != (0, 0)) {
+            for (dy, dx) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))).filter(|d| *d != (0, 0))
+            {
                 let Some(near) = cell(y + dy, x + dx) else { continue };
                 if lesion[near] >= ANCHOR_PIXELS {
                     pairs.push(Pair { anchor, other: near, positive: true });
@@ -129,7 +139,14 @@ impl<B: AutodiffBackend + Kernels> Pretrain<B> for Contrast<B>
 where
     B::InnerBackend: Kernels,
 {
-    fn loss(&self, examples: &[Example], items: &[Item], seed: u64, epoch: u64, device: &B::Device) -> Option<Tensor<B, 1>> {
+    fn loss(
+        &self,
+        examples: &[Example],
+        items: &[Item],
+        seed: u64,
+        epoch: u64,
+        device: &B::Device,
+    ) -> Option<Tensor<B, 1>> {
         let batch = training_batch::<B>(examples, items, Family::Provicnet, seed, epoch, device);
         let (Input::Slabs { slabs, axis }, TargetBatch::Labels(labels)) = (batch.input, batch.target) else {
             unreachable!("the 2.5-D family's batches of labelled cases")
@@ -137,23 +154,39 @@ where
         let net = self.network();
         let [s, _, _, h, w] = slabs.dims();
         let (rows, columns) = (h / CELL, w / CELL);
-        let centre = slabs.clone().slice([0..s, 0..SEQUENCES, 1..2, 0..h, 0..w]).reshape([s, SEQUENCES, h, w]);
+        let centre =
+            slabs.clone().slice([0..s, 0..SEQUENCES, 1..2, 0..h, 0..w]).reshape([s, SEQUENCES, h, w]);
         let output = net.encode(slabs, axis);
         let [_, e, ..] = output.map.dims();
         let logits = net.head.forward(output.map.clone().reshape([s, SEQUENCES * e, rows, columns]), centre);
         let segmentation = dice_ce(logits, labels.clone(), &DiceCe::Weighted(CLASS_WEIGHTS.to_vec()));
-        let chosen = choose(&labels.into_data().convert::<i32>().into_vec::<i32>().ok()?, s, [h, w], seed, epoch, items);
+        let chosen = choose(
+            &labels.into_data().convert::<i32>().into_vec::<i32>().ok()?,
+            s,
+            [h, w],
+            seed,
+            epoch,
+            items,
+        );
         if chosen.is_empty() {
             return Some(segmentation * (1.0 - MIX));
         }
         let cells = rows * columns;
-        let tokens = output.map.reshape([s * SEQUENCES, e, cells]).swap_dims(1, 2).reshape([s * SEQUENCES * cells, e]);
+        let tokens =
+            output.map.reshape([s * SEQUENCES, e, cells]).swap_dims(1, 2).reshape([s * SEQUENCES * cells, e]);
         Some(segmentation * (1.0 - MIX) + self.contrast(tokens, &chosen) * MIX)
     }
 }
 
 /// Pairs of the whole batch, as many of one kind as of the other, the same for every image type.
-fn choose(labels: &[i32], slices: usize, [h, w]: [usize; 2], seed: u64, epoch: u64, items: &[Item]) -> Vec<Pair> {
+fn choose(
+    labels: &[i32],
+    slices: usize,
+    [h, w]: [usize; 2],
+    seed: u64,
+    epoch: u64,
+    items: &[Item],
+) -> Vec<Pair> {
     let (rows, columns) = (h / CELL, w / CELL);
     let cells = rows * columns;
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
@@ -190,7 +223,9 @@ pub fn validate<B: Kernels>(net: &Contrast<B>, examples: &[Example], device: &B:
     for example in examples {
         let mut labels = Vec::new();
         for batch in whole::<B>(example, Family::Provicnet, device) {
-            let Input::Slabs { slabs, axis } = batch.input else { unreachable!("the 2.5-D family's batches") };
+            let Input::Slabs { slabs, axis } = batch.input else {
+                unreachable!("the 2.5-D family's batches")
+            };
             let best = net.forward(slabs, axis).argmax(1);
             labels.extend(values(best.float()).into_iter().map(|v| v as u8));
         }

@@ -7,7 +7,10 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Tensor, TensorData, backend::{AutodiffBackend, Backend}};
+use burn::tensor::{
+    Tensor, TensorData,
+    backend::{AutodiffBackend, Backend},
+};
 use rand::seq::SliceRandom;
 use transferscope_domain::Family;
 
@@ -118,7 +121,14 @@ impl<B: AutodiffBackend + Kernels> Pretrain<B> for Fcmae<B>
 where
     B::InnerBackend: Kernels,
 {
-    fn loss(&self, examples: &[Example], items: &[Item], seed: u64, epoch: u64, device: &B::Device) -> Option<Tensor<B, 1>> {
+    fn loss(
+        &self,
+        examples: &[Example],
+        items: &[Item],
+        seed: u64,
+        epoch: u64,
+        device: &B::Device,
+    ) -> Option<Tensor<B, 1>> {
         let x = volume(boxes::<B>(examples, items, BOX, Family::ProfoundConv, seed, epoch, device));
         let hidden = mask(&labels(examples, items, epoch), BOX, seed, device);
         Some(self.objective(x, hidden))
@@ -126,7 +136,12 @@ where
 }
 
 /// Error on hidden cells of the validation cases, beside that of predicting each cell's mean.
-pub fn validate<B: Kernels>(net: &Fcmae<B>, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
+pub fn validate<B: Kernels>(
+    net: &Fcmae<B>,
+    examples: &[Example],
+    seed: u64,
+    device: &B::Device,
+) -> Validation {
     let (mut error, mut baseline) = (0.0, 0.0);
     for i in 0..examples.len() {
         let items = [Item { example: i, draw: 0 }];
@@ -156,7 +171,9 @@ mod tests {
         let x = Tensor::<Flex, 5>::random([1, 3, 16, 32, 32], Distribution::Default, &device);
         let hidden = Tensor::<Flex, 5>::from_data([[[[[1.0, 0.0], [0.0, 0.0]]]]], &device);
         // Another content of the hidden cell, at the first 16 rows and columns.
-        let other = x.clone().slice_assign([0..1, 0..3, 0..16, 0..16, 0..16], Tensor::ones([1, 3, 16, 16, 16], &device));
+        let other = x
+            .clone()
+            .slice_assign([0..1, 0..3, 0..16, 0..16, 0..16], Tensor::ones([1, 3, 16, 16, 16], &device));
         let a = net.predict(x, hidden.clone());
         let b = net.predict(other, hidden);
         assert!((a - b).abs().max().into_scalar() < 1e-5);
@@ -172,7 +189,7 @@ mod tests {
         // Values 0 and 1 of a cell are the two image types of its first voxel.
         let first = |c: usize| x.clone().slice([0..1, c..c + 1, 0..1, 0..1, 0..1]).into_scalar();
         let value = |i: usize| t.clone().slice([0..1, 0..1, i..i + 1]).into_scalar();
-        let cell = x.slice([0..1, 0..2, 0..16, 0..16, 0..16]);
+        let cell = x.clone().slice([0..1, 0..2, 0..16, 0..16, 0..16]);
         let sd = cell.clone().reshape([1, 8192]).var(1).sqrt().into_scalar();
         let mean = cell.mean().into_scalar();
         for c in 0..2 {

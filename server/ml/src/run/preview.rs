@@ -8,7 +8,10 @@ use super::RunError;
 use crate::{
     observer::Observer,
     preview::{restoration_strip, segmentation_strip},
-    train::{evaluate::Prediction, example::{Example, Target}},
+    train::{
+        evaluate::Prediction,
+        example::{Example, Target},
+    },
 };
 
 /// Writes `previews/CASE-epoch-E.png` of the slice that shows most, and says so.

@@ -10,7 +10,14 @@ use rand_chacha::ChaCha8Rng;
 use transferscope_domain::Family;
 
 use super::example::{Example, Target, window};
-use crate::{init::stream, loss::{DiceCe, dice_ce, l1_ssim}, model::{net::{Input, PROFOUND_CHANNELS, multiple}, vit::SLICES}};
+use crate::{
+    init::stream,
+    loss::{DiceCe, dice_ce, l1_ssim},
+    model::{
+        net::{Input, PROFOUND_CHANNELS, multiple},
+        vit::SLICES,
+    },
+};
 
 /// Crop of a volume that a 3-D network trains on, `[D, H, W]`.
 pub const CROP: [usize; 3] = [16, 64, 64];
@@ -26,8 +33,9 @@ pub struct Item {
 
 /// The samples of an epoch in order.
 pub fn epoch_items(examples: usize, samples_per_case: u32, seed: u64, epoch: u64) -> Vec<Item> {
-    let mut items: Vec<Item> =
-        (0..samples_per_case).flat_map(|draw| (0..examples).map(move |example| Item { example, draw })).collect();
+    let mut items: Vec<Item> = (0..samples_per_case)
+        .flat_map(|draw| (0..examples).map(move |example| Item { example, draw }))
+        .collect();
     items.shuffle(&mut stream(seed, &format!("order/{epoch}")));
     items
 }
@@ -168,7 +176,12 @@ pub fn whole<B: Backend>(example: &Example, family: Family, device: &B::Device) 
 }
 
 /// Samples of a fixed set for features: `per_case` evenly spaced slices or boxes of each example.
-pub fn probes<B: Backend>(example: &Example, per_case: usize, family: Family, device: &B::Device) -> Batch<B> {
+pub fn probes<B: Backend>(
+    example: &Example,
+    per_case: usize,
+    family: Family,
+    device: &B::Device,
+) -> Batch<B> {
     let [d, h, w] = example.shape;
     let parts: Vec<(&Example, Part)> = (0..per_case)
         .map(|i| {

@@ -57,7 +57,8 @@ pub fn evaluate_case<B: Kernels>(
             let values = values(output);
             let labels: Vec<u8> = (0..voxels)
                 .map(|i| {
-                    let best = (0..out).max_by(|a, b| values[a * voxels + i].total_cmp(&values[b * voxels + i]));
+                    let best =
+                        (0..out).max_by(|a, b| values[a * voxels + i].total_cmp(&values[b * voxels + i]));
                     best.unwrap_or(0) as u8
                 })
                 .collect();

@@ -105,7 +105,12 @@ impl TaskPlan {
 ///
 /// # Errors
 /// When a case cannot be read.
-pub fn load(dataset_dir: &Path, manifest: &DatasetManifest, plan: TaskPlan, split: Split) -> Result<Vec<Example>, DataError> {
+pub fn load(
+    dataset_dir: &Path,
+    manifest: &DatasetManifest,
+    plan: TaskPlan,
+    split: Split,
+) -> Result<Vec<Example>, DataError> {
     manifest.usable(plan.task, split).into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()
 }
 
@@ -177,7 +182,8 @@ fn example(dataset_dir: &Path, entry: &CaseEntry, plan: TaskPlan) -> Result<Exam
             let labels = working(plan.segmentation.channel(), Kind::Labels)?;
             let classes = plan.segmentation.classes().len() as u8;
             // A gland mask is any non-zero value; zones keep theirs.
-            let labels = labels.data.iter().map(|v| (v.round().clamp(0.0, 255.0) as u8).min(classes)).collect();
+            let labels =
+                labels.data.iter().map(|v| (v.round().clamp(0.0, 255.0) as u8).min(classes)).collect();
             let display = scaled_to_one(&t2w.data, 0.995);
             Ok(make(inputs, Target::Labels(labels), display))
         }
@@ -225,7 +231,9 @@ fn to_working_grid(volume: &Volume, spacing_mm: [f64; 3], kind: Kind) -> Volume 
                 out
             }
             Kind::Labels => {
-                let nearest = |i: usize, n: usize, n2: usize| (((i as f64 + 0.5) * n as f64 / n2 as f64) as usize).min(n - 1);
+                let nearest = |i: usize, n: usize, n2: usize| {
+                    (((i as f64 + 0.5) * n as f64 / n2 as f64) as usize).min(n - 1)
+                };
                 let mut out = Vec::with_capacity(d * h2 * w2);
                 for z in 0..d {
                     for y in 0..h2 {
@@ -240,12 +248,18 @@ fn to_working_grid(volume: &Volume, spacing_mm: [f64; 3], kind: Kind) -> Volume 
     };
     let crop = [d.min(SLICES), h2.min(PIXELS).next_multiple_of(16), w2.min(PIXELS).next_multiple_of(16)];
     let start = |n: usize, to: usize| (n as isize - to as isize).div_euclid(2);
-    let data = window(&resized, [d, h2, w2], [start(d, crop[0]), start(h2, crop[1]), start(w2, crop[2])], crop);
+    let data =
+        window(&resized, [d, h2, w2], [start(d, crop[0]), start(h2, crop[1]), start(w2, crop[2])], crop);
     Volume { shape: crop, data }
 }
 
 /// The window of `size` that begins at `start`, zero outside of the volume.
-pub(crate) fn window<T: Copy + Default>(data: &[T], [d, h, w]: [usize; 3], start: [isize; 3], size: [usize; 3]) -> Vec<T> {
+pub(crate) fn window<T: Copy + Default>(
+    data: &[T],
+    [d, h, w]: [usize; 3],
+    start: [isize; 3],
+    size: [usize; 3],
+) -> Vec<T> {
     let mut out = vec![T::default(); size.iter().product()];
     let overlap = |start: isize, n: usize, size: usize| {
         let from = (-start).max(0) as usize;

@@ -1,6 +1,9 @@
 //! The training loop: steps, validation after every epoch, best and last checkpoint.
 
-use std::{path::Path, time::{Duration, Instant}};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use burn::{module::AutodiffModule, optim::GradientsParams, tensor::backend::AutodiffBackend};
 use transferscope_domain::{
@@ -17,7 +20,12 @@ use super::{
     schedule::warmup_cosine,
     state::{self, Position},
 };
-use crate::{model::net::Net, nn::kernels::Kernels, observer::{Observer, Progress}, run::RunError};
+use crate::{
+    model::net::Net,
+    nn::kernels::Kernels,
+    observer::{Observer, Progress},
+    run::RunError,
+};
 
 /// What does not change during a training.
 pub struct Fit<'a> {
@@ -96,7 +104,10 @@ where
     while position.step < total {
         if fit.observer.should_stop() {
             save_last(fit, &net, &optimiser, &mut position, &clock)?;
-            return Ok(Fitted::Cancelled { step: position.step, epoch: position.step as f64 / per_epoch as f64 });
+            return Ok(Fitted::Cancelled {
+                step: position.step,
+                epoch: position.step as f64 / per_epoch as f64,
+            });
         }
         let started = Instant::now();
         let epoch = position.step / per_epoch;
@@ -138,7 +149,8 @@ where
             saved = Instant::now();
         }
     }
-    let (_, best_epoch) = position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
+    let (_, best_epoch) =
+        position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
     Ok(Fitted::Complete(Completed { best_epoch, seconds: clock.seconds() }))
 }
 
@@ -193,7 +205,13 @@ fn save_last<B: AutodiffBackend>(
 }
 
 /// Scores the validation cases, says so, and keeps the network if it is the best so far.
-fn validate<B>(fit: &Fit<'_>, net: &Net<B>, position: &mut Position, clock: &Clock, device: &B::Device) -> Result<(), RunError>
+fn validate<B>(
+    fit: &Fit<'_>,
+    net: &Net<B>,
+    position: &mut Position,
+    clock: &Clock,
+    device: &B::Device,
+) -> Result<(), RunError>
 where
     B: AutodiffBackend,
     B::InnerBackend: Kernels,
@@ -214,7 +232,14 @@ where
         fit.emit(EventBody::Metric { name, step: position.step, epoch, value: *value })?;
     }
     if let (Some(example), Some(result)) = (fit.val.first(), results.first()) {
-        crate::run::preview::write(fit.run_dir, example, &result.prediction, position.step, epoch, fit.observer)?;
+        crate::run::preview::write(
+            fit.run_dir,
+            example,
+            &result.prediction,
+            position.step,
+            epoch,
+            fit.observer,
+        )?;
     }
     let kind = fit.plan.task.primary_metric();
     let direction: Direction = kind.direction();
@@ -222,7 +247,8 @@ where
         && position.best.is_none_or(|(best, _)| direction.better(value, best))
     {
         position.best = Some((value, epoch));
-        state::save_best(fit.run_dir, net).map_err(|source| RunError::Write { what: "the checkpoint".into(), source })?;
+        state::save_best(fit.run_dir, net)
+            .map_err(|source| RunError::Write { what: "the checkpoint".into(), source })?;
         fit.emit(EventBody::Checkpoint {
             step: position.step,
             epoch,

@@ -21,15 +21,20 @@ pub struct Optimiser<B: AutodiffBackend> {
 
 impl<B: AutodiffBackend> Optimiser<B> {
     pub fn new(weight_decay: f64) -> Self {
-        let build = |decay: f64| {
-            AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay as f32).build()
-        };
+        let build =
+            |decay: f64| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay as f32).build();
         Self { decayed: build(weight_decay), plain: build(0.0), moments: BTreeMap::new() }
     }
 
     /// One update; gradients are scaled down so that their common norm is at most `clip_norm`.
     /// Returns the module and the norm before clipping.
-    pub fn step<M: AutodiffModule<B>>(&mut self, module: M, mut grads: GradientsParams, lr: f64, clip_norm: f64) -> (M, f64) {
+    pub fn step<M: AutodiffModule<B>>(
+        &mut self,
+        module: M,
+        mut grads: GradientsParams,
+        lr: f64,
+        clip_norm: f64,
+    ) -> (M, f64) {
         let norm = gradient_norm::<B, M>(&module, &grads);
         let scale = if norm.is_finite() { (clip_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };
         let mut update = Update { walk: Walk::default(), optimiser: self, grads: &mut grads, lr, scale };
@@ -44,7 +49,11 @@ impl<B: AutodiffBackend> Optimiser<B> {
             time = time.max(state.momentum.time as u64);
             for (kind, moment) in [("m", &state.momentum.moment_1), ("v", &state.momentum.moment_2)] {
                 let data = moment.to_data().convert::<f32>().into_vec().expect("converted to f32 just now");
-                tensors.push(NamedTensor { name: format!("{kind}/{name}"), shape: moment.dims().to_vec(), data });
+                tensors.push(NamedTensor {
+                    name: format!("{kind}/{name}"),
+                    shape: moment.dims().to_vec(),
+                    data,
+                });
             }
         }
         (tensors, time)
@@ -121,5 +130,7 @@ fn gradient_norm<B: AutodiffBackend, M: Module<B>>(module: &M, grads: &Gradients
     }
     let mut sum = Sum::<B>(grads, None);
     module.visit(&mut sum);
-    sum.1.map_or(0.0, |s| f64::from(s.into_data().convert::<f32>().as_slice::<f32>().map_or(f32::NAN, |v| v[0])).sqrt())
+    sum.1.map_or(0.0, |s| {
+        f64::from(s.into_data().convert::<f32>().as_slice::<f32>().map_or(f32::NAN, |v| v[0])).sqrt()
+    })
 }

@@ -12,7 +12,12 @@ pub const PER_CASE: usize = 8;
 
 /// Pooled features of every layer for the validation cases, without augmentation; rows are in the
 /// order of `examples`, [`PER_CASE`] each.
-pub fn features<B: Kernels>(net: &Net<B>, examples: &[Example], family: Family, device: &B::Device) -> Vec<(String, Features)> {
+pub fn features<B: Kernels>(
+    net: &Net<B>,
+    examples: &[Example],
+    family: Family,
+    device: &B::Device,
+) -> Vec<(String, Features)> {
     let mut layers: Vec<(String, Features)> = Vec::new();
     for example in examples {
         let batch = probes::<B>(example, PER_CASE, family, device);

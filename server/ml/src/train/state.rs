@@ -1,6 +1,9 @@
 //! What a training needs to go on: `checkpoints/last.safetensors` and `best.safetensors`.
 
-use std::{collections::HashMap, path::{Path, PathBuf}};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 
@@ -66,7 +69,10 @@ pub fn save_last<B: AutodiffBackend>(
         metadata.insert("best_value".into(), value.to_string());
         metadata.insert("best_epoch".into(), epoch.to_string());
     }
-    checkpoint::write_atomically(&last_path(run_dir), &checkpoint::to_bytes(&tensors, Precision::Single, metadata))
+    checkpoint::write_atomically(
+        &last_path(run_dir),
+        &checkpoint::to_bytes(&tensors, Precision::Single, metadata),
+    )
 }
 
 /// Reads `last`, if there is one, into `net` and `optimiser`.
@@ -85,7 +91,10 @@ pub fn load_last<B: AutodiffBackend>(
     }
     let (mut tensors, metadata) = checkpoint::read(&path)?;
     let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<f64>().ok());
-    let damaged = || CheckpointError::Damaged { path: path.display().to_string(), reason: "its position is missing".into() };
+    let damaged = || CheckpointError::Damaged {
+        path: path.display().to_string(),
+        reason: "its position is missing".into(),
+    };
     let step = number("step").ok_or_else(damaged)? as u64;
     let time = number("time").ok_or_else(damaged)? as u64;
     let position = Position {
@@ -131,7 +140,11 @@ fn fill_all<B: AutodiffBackend>(
                     found: t.shape.clone(),
                     expected: shape.to_vec(),
                 },
-                None => CheckpointError::Missing { path: path.display().to_string(), count: 1, first: name.into() },
+                None => CheckpointError::Missing {
+                    path: path.display().to_string(),
+                    count: 1,
+                    first: name.into(),
+                },
             });
             Fill::Keep
         }

@@ -31,7 +31,10 @@ async fn an_experiment_becomes_rows_and_directories() {
     assert_eq!(shown["runs"][0]["state"], "queued");
     assert_eq!(shown["runs"][0]["synthetic"], true);
     let list = app.get("/api/v1/experiments").await.json();
-    assert_eq!((list["experiments"][0]["id"].as_str(), list["experiments"][0]["runs"].as_u64()), (Some(id), Some(2)));
+    assert_eq!(
+        (list["experiments"][0]["id"].as_str(), list["experiments"][0]["runs"].as_u64()),
+        (Some(id), Some(2))
+    );
 }
 
 #[tokio::test]
@@ -99,7 +102,10 @@ async fn a_run_shows_its_values() {
     let curve = app.get(&format!("/api/v1/runs/{run}/metrics?name=val/dice&max_points=500")).await.json();
     assert_eq!(curve["name"], "val/dice");
     let points = curve["points"].as_array().unwrap();
-    assert_eq!((points.len(), &points[1][0], &points[1][1], &points[1][3]), (2, &json!(4), &json!(2.0), &json!(0.7)));
+    assert_eq!(
+        (points.len(), &points[1][0], &points[1][1], &points[1][3]),
+        (2, &json!(4), &json!(2.0), &json!(0.7))
+    );
     app.get(&format!("/api/v1/runs/{run}/metrics")).await.problem(422, "invalid");
     app.get(&format!("/api/v1/runs/{run}/metrics?name=val/dice&max_points=1")).await.problem(422, "invalid");
     let alignment = app.get(&format!("/api/v1/runs/{run}/alignment")).await.json();
@@ -113,10 +119,16 @@ async fn a_run_shows_its_values() {
     let all = app.get(&format!("/api/v1/runs/{run}/metrics.csv")).await.text();
     assert_eq!(all.lines().count(), 1 + 4 * 4 + 3);
 
-    let board = app.get("/api/v1/leaderboard?task=segmentation&group=run&sort=-mean&metric=dice").await.json();
+    let board =
+        app.get("/api/v1/leaderboard?task=segmentation&group=run&sort=-mean&metric=dice").await.json();
     assert_eq!(board["rows"][0]["seeds"][0]["run"], run.as_str());
     let csv = app.get("/api/v1/leaderboard.csv").await.text();
-    assert!(csv.lines().nth(1).unwrap().starts_with("1,unet,segmentation,specialist,tiny,test/dice,higher,0.65,,,1,"));
+    assert!(
+        csv.lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("1,unet,segmentation,specialist,tiny,test/dice,higher,0.65,,,1,")
+    );
     app.get("/api/v1/leaderboard?group=herd").await.problem(422, "invalid");
     app.get("/api/v1/leaderboard?sort=colour").await.problem(422, "invalid");
     app.get("/api/v1/leaderboard?metric=beauty").await.problem(422, "invalid");
@@ -157,7 +169,9 @@ async fn links_are_made_read_and_ended() {
     assert_eq!(app.send(gone).await.status, StatusCode::NO_CONTENT);
     app.get(&format!("/api/v1/shares/{slug}")).await.problem(404, "not-found");
     app.post_json("/api/v1/shares", json!({"runs": []}).to_string()).await.problem(422, "invalid");
-    app.post_json("/api/v1/shares", json!({"runs": ["no-such-run"]}).to_string()).await.problem(404, "not-found");
+    app.post_json("/api/v1/shares", json!({"runs": ["no-such-run"]}).to_string())
+        .await
+        .problem(404, "not-found");
     app.post_json("/api/v1/shares", json!({"runs": ["../x"]}).to_string()).await.problem(422, "invalid");
 }
 
@@ -170,7 +184,8 @@ async fn what_is_there_is_listed() {
     let tasks = app.get("/api/v1/tasks").await.json();
     assert_eq!(tasks["tasks"][1]["primary"], "test/psnr_db");
     let backbones = app.get("/api/v1/backbones").await.json();
-    let names: Vec<_> = backbones["backbones"].as_array().unwrap().iter().map(|b| b["name"].as_str()).collect();
+    let names: Vec<_> =
+        backbones["backbones"].as_array().unwrap().iter().map(|b| b["name"].as_str()).collect();
     assert!(names.contains(&Some("provicnet-mini")), "{names:?}");
     assert_eq!(app.get("/api/v1/datasets").await.json()["datasets"][0]["name"], "tiny");
     let openapi = app.get("/api/v1/openapi.json").await.json();
@@ -187,7 +202,11 @@ async fn what_is_there_is_listed() {
         let answer = app.get(&concrete).await;
         if path.contains('{') {
             let needs_name = path.ends_with("/metrics");
-            if needs_name { answer.problem(422, "invalid") } else { answer.problem(404, "not-found") };
+            if needs_name {
+                answer.problem(422, "invalid")
+            } else {
+                answer.problem(404, "not-found")
+            };
         } else {
             assert_eq!(answer.status, StatusCode::OK, "{path}");
         }

@@ -66,7 +66,8 @@ async fn other_sites_cannot_write() {
     app.send(post("origin", "null")).await.problem(403, "cross-site");
     assert_eq!(app.send(post("sec-fetch-site", "same-origin")).await.status, StatusCode::SEE_OTHER);
     // Reading is open to all.
-    let read = Request::get("/api/v1/runs").header("sec-fetch-site", "cross-site").body(Body::empty()).unwrap();
+    let read =
+        Request::get("/api/v1/runs").header("sec-fetch-site", "cross-site").body(Body::empty()).unwrap();
     assert_eq!(app.send(read).await.status, StatusCode::OK);
 }
 

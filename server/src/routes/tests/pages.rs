@@ -6,14 +6,19 @@ use super::*;
 async fn pages_come_whole_with_safe_headers() {
     let app = TestApp::new().await;
     let run = app.finished().await;
-    let slug = app
-        .post_json("/api/v1/shares", serde_json::json!({"runs": [run]}).to_string())
-        .await
-        .json()["slug"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let paths = ["/".to_owned(), "/new".into(), "/runs".into(), format!("/runs/{run}"), format!("/compare?runs={run}"), format!("/s/{slug}")];
+    let slug =
+        app.post_json("/api/v1/shares", serde_json::json!({"runs": [run]}).to_string()).await.json()["slug"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+    let paths = [
+        "/".to_owned(),
+        "/new".into(),
+        "/runs".into(),
+        format!("/runs/{run}"),
+        format!("/compare?runs={run}"),
+        format!("/s/{slug}"),
+    ];
     for path in paths {
         let page = app.get(&path).await;
         assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text());
@@ -53,10 +58,16 @@ async fn files_of_a_run_and_nothing_else() {
     assert_eq!(app.get(&format!("/runs/{run}/log")).await.text(), "");
     std::fs::write(dir.join("worker.log"), "one\ntwo\n").unwrap();
     let log = app.get(&format!("/runs/{run}/log")).await;
-    assert_eq!((log.text().as_str(), log.header(header::CONTENT_TYPE)), ("one\ntwo\n", "text/plain; charset=utf-8"));
+    assert_eq!(
+        (log.text().as_str(), log.header(header::CONTENT_TYPE)),
+        ("one\ntwo\n", "text/plain; charset=utf-8")
+    );
     app.get(&format!("/runs/{run}/report.json")).await.problem(404, "not-found");
     std::fs::write(dir.join("report.json"), "{}").unwrap();
-    assert_eq!(app.get(&format!("/runs/{run}/report.json")).await.header(header::CONTENT_TYPE), "application/json");
+    assert_eq!(
+        app.get(&format!("/runs/{run}/report.json")).await.header(header::CONTENT_TYPE),
+        "application/json"
+    );
     app.get("/runs/no-such-run/log").await.problem(404, "not-found");
 }
 

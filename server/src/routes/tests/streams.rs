@@ -36,14 +36,20 @@ impl Messages {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
                 self.text = rest;
                 let field = |name: &str| {
-                    block.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(": ")).unwrap_or("").to_owned()
+                    block
+                        .lines()
+                        .find_map(|l| l.strip_prefix(name)?.strip_prefix(": "))
+                        .unwrap_or("")
+                        .to_owned()
                 };
                 if block.starts_with(':') {
                     continue;
                 }
                 return Some(Message { id: field("id"), event: field("event"), data: field("data") });
             }
-            let piece = tokio::time::timeout(Duration::from_secs(10), self.body.next()).await.expect("a message in time");
+            let piece = tokio::time::timeout(Duration::from_secs(10), self.body.next())
+                .await
+                .expect("a message in time");
             self.text.push_str(std::str::from_utf8(&piece?.unwrap()).unwrap());
         }
     }
