@@ -164,7 +164,7 @@ impl Convergence {
                 None => ["–".to_owned(), "–".to_owned()],
             };
             let mut row = vec![curve.label.clone()];
-            row.extend(cell(real().last()));
+            row.extend(cell(real().next_back()));
             row.extend(cell(best));
             rows.push(row);
         }

@@ -43,7 +43,7 @@ fn clip_segment(a: Px, b: Px, rect: Rect) -> Option<(Px, Px)> {
             to = to.min(q / p);
         }
     }
-    (from <= to).then(|| ((a.0 + from * dx, a.1 + from * dy), (a.0 + to * dx, a.1 + to * dy)))
+    (from <= to).then_some(((a.0 + from * dx, a.1 + from * dy), (a.0 + to * dx, a.1 + to * dy)))
 }
 
 /// The parts of a line within a rectangle, in order.

@@ -27,7 +27,7 @@ use transferscope_ml::{
         unet::Unet,
         vit::{Vit, VitConfig},
     },
-    nn::{depthwise::DepthwiseConv3d, patch::PatchConv3d},
+    nn::depthwise::DepthwiseConv3d,
     params::collect,
     train::{batch::CROP, optimiser::Optimiser},
 };
@@ -217,7 +217,7 @@ fn provicnet_parts() -> Vec<Part> {
         let (heads, size) = (config.heads, e / config.heads);
         let qkv = block.attn.qkv.forward(block.norm1.forward(x));
         let qkv = qkv.reshape([b, n, 3, heads, size]).permute([2, 0, 3, 1, 4]);
-        let of = |i: usize| qkv.clone().slice([i..i + 1]).reshape([b, heads, n, size]);
+        let of = |i: usize| qkv.clone().narrow(0, i, 1).reshape([b, heads, n, size]);
         let scores = (of(0) * (size as f64).powf(-0.5)).matmul(of(1).swap_dims(2, 3));
         let mixed = activation::softmax(scores, 3).matmul(of(2));
         block.attn.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, e]))

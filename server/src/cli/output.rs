@@ -42,7 +42,7 @@ impl Progress {
             bar.set_position(done);
             return;
         }
-        let percent = if total == 0 { 100 } else { done.saturating_mul(100) / total };
+        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
         let decile = percent / 10 * 10;
         let mut printed = self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if printed.is_none_or(|p| decile > p) {

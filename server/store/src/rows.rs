@@ -93,7 +93,7 @@ impl RunRow {
                 .transpose()?,
             progress: self.progress,
             eta_s: self.eta_s,
-            phase: self.phase.as_deref().map(|text| phase_from_name(text)).transpose()?,
+            phase: self.phase.as_deref().map(phase_from_name).transpose()?,
             device: self.device.clone().unwrap_or_else(|| request.device.to_string()),
             metrics,
             primary,

@@ -185,7 +185,8 @@ mod tests {
         let by_row = &d2p(&before, &after, 0.0, 499, 1).unwrap()[0];
         let by_case = &d2p_by_case(&before, &after, 0.0, 4, 499, 1).unwrap()[0];
         assert_eq!(by_row.value, by_case.value);
-        assert!(by_row.p < Some(0.05) && by_case.p > Some(0.2), "{:?} {:?}", by_row.p, by_case.p);
+        // Rows that count as independent make chance look smaller than it is.
+        assert!(by_row.p.unwrap() + 0.2 < by_case.p.unwrap(), "{:?} {:?}", by_row.p, by_case.p);
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn ssim<B: Backend>(x: Tensor<B, 3>, y: Tensor<B, 3>) -> Tensor<B, 1> {
     let fields = fields.reshape([5 * n * h, w]).matmul(along_w).reshape([5 * n, h, out_w]);
     let fields = fields.swap_dims(1, 2).reshape([5 * n * out_w, h]).matmul(along_h);
     let fields = fields.reshape([5 * n, out_w, out_h]);
-    let field = |i: usize| fields.clone().slice([i * n..(i + 1) * n]);
+    let field = |i: usize| fields.clone().narrow(0, i * n, n);
 
     let (mx, my) = (field(0), field(1));
     let covariance = field(4) - mx.clone() * my.clone();

@@ -101,7 +101,7 @@ impl Plane {
     }
 
     /// fftshift(FFT(ifftshift(v))), without any factor.
-    fn centred(&self, values: &mut Vec<Complex<f64>>) {
+    fn centred(&self, values: &mut [Complex<f64>]) {
         let (h, w) = (self.rows, self.columns);
         // ifftshift: the middle sample, index floor(n / 2), comes first.
         self.roll(values, h - h / 2, w - w / 2);

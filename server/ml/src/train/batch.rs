@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(first.as_slice::<f32>().unwrap(), [0.0, 0.0, 1024.0]);
         let middle = slabs.clone().slice([2..3, 0..1, 0..3, 0..1, 0..1]).into_data();
         assert_eq!(middle.as_slice::<f32>().unwrap(), [1024.0, 2048.0, 3072.0]);
-        assert_eq!(axis.clone().slice([2..3]).into_data().as_slice::<f32>().unwrap(), [2.0, 5.0]);
+        assert_eq!(axis.clone().narrow(0, 2, 1).into_data().as_slice::<f32>().unwrap(), [2.0, 5.0]);
     }
 
     #[test]

@@ -139,12 +139,12 @@ where
             ms: started.elapsed().as_secs_f64() * 1e3,
         })?;
         fit.progress(&clock, position.step, Phase::Training);
-        if position.step % per_epoch == 0 {
+        if position.step.is_multiple_of(per_epoch) {
             validate(fit, &net, &mut position, &clock, device)?;
             let seconds = epoch_start.elapsed().as_secs_f64();
             fit.emit(EventBody::Epoch { step: position.step, epoch: epoch_now, seconds })?;
         }
-        if position.step % per_epoch == 0 || saved.elapsed() > CHECKPOINT_EVERY {
+        if position.step.is_multiple_of(per_epoch) || saved.elapsed() > CHECKPOINT_EVERY {
             save_last(fit, &net, &optimiser, &mut position, &clock)?;
             saved = Instant::now();
         }

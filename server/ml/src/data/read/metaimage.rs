@@ -134,8 +134,11 @@ fn from_reader(mut source: impl BufRead, size: u64) -> Result<Image, String> {
     Ok(Image { volume: Volume { shape: [z, y, x], data }, geometry: geometry(&header)? })
 }
 
+/// From bytes (and whether the most significant comes first) to values.
+type Decode = fn(&[u8], bool) -> Vec<f64>;
+
 /// Bytes of an element and how to read a run of them.
-fn decoder(element: &str) -> Option<(usize, fn(&[u8], bool) -> Vec<f64>)> {
+fn decoder(element: &str) -> Option<(usize, Decode)> {
     Some(match element {
         "MET_UCHAR" => (1, |raw, big| numbers(raw, big, |b: [u8; 1]| f64::from(b[0]))),
         "MET_CHAR" => (1, |raw, big| numbers(raw, big, |b| f64::from(i8::from_le_bytes(b)))),

@@ -139,7 +139,7 @@ fn qform(header: &NiftiHeader) -> Result<[[f64; 4]; 3], String> {
     let [b, c, d] = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
     let rest = 1.0 - (b * b + c * c + d * d);
     // Values are stored in single precision, so a little below 0 is 0. A NaN fails the comparison.
-    if !(rest >= -1e-5) {
+    if rest.is_nan() || rest < -1e-5 {
         return Err(format!("the orientation quaternion ({b}, {c}, {d}) is longer than 1"));
     }
     let a = rest.max(0.0).sqrt();
