@@ -79,9 +79,7 @@ impl Compiler {
         let mut command = workspace.cargo();
         command.env("RUSTC", &self.rustc).env("CARGO_TARGET_DIR", workspace.wasm_target());
         // Flags meant for the native build, such as a processor's name, do not fit here.
-        command.env_remove("CARGO_ENCODED_RUSTFLAGS");
-        // leptos then shares one type between views instead of making one of each: a smaller program.
-        command.env("RUSTFLAGS", "--cfg erase_components");
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         if let Some(linker) = &self.linker {
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
