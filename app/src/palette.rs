@@ -1,5 +1,7 @@
 //! The colours, markers and dashes that tell runs apart.
 
+use transferscope_domain::{Arm, api::RunView};
+
 /// How a run is drawn, on every page: hue, marker and line pattern repeat one distinction, so
 /// that no reader depends on colour alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,36 +83,61 @@ pub fn css(rgb: [u8; 3]) -> String {
     format!("#{:02x}{:02x}{:02x}", rgb[0], rgb[1], rgb[2])
 }
 
-/// The style of one run by its id alone.
-pub fn style_of(id: &str) -> Style {
-    let h = hash(id);
-    let index = (h % LIGHT.len() as u64) as usize;
-    Style {
-        index,
-        marker: MARKERS[((h >> 16) % MARKERS.len() as u64) as usize],
-        dash: DASHES[((h >> 32) % DASHES.len() as u64) as usize],
+/// Hues of an arm, so that a comparison of arms reads the same on every page: pre-trained blue and violet, from
+/// scratch orange and red, the specialist green.
+fn hues(arm: Arm) -> &'static [usize] {
+    match arm {
+        Arm::Pretrained => &[0, 6, 5],
+        Arm::Scratch => &[1, 3, 4],
+        Arm::Specialist => &[2, 7],
     }
 }
 
-/// Styles of runs that are shown together: each keeps its own colour where it can; one whose
-/// colour is already taken by a run before it (in order of ids) gets the next marker and dash that the
-/// colour has not had, so that no two look alike.
-pub fn styles_of(ids: &[&str]) -> Vec<Style> {
-    let mut order: Vec<usize> = (0..ids.len()).collect();
-    order.sort_by_key(|i| ids[*i]);
-    let mut styles: Vec<Style> = ids.iter().map(|id| style_of(id)).collect();
+fn style(arm: Arm, backbone: &str, id: &str) -> Style {
+    let hues = hues(arm);
+    let pick = |text: &str, of: usize| ((hash(text) >> 16) % of as u64) as usize;
+    Style {
+        index: hues[pick(backbone, hues.len())],
+        marker: MARKERS[pick(id, MARKERS.len())],
+        dash: Dash::Solid,
+    }
+}
+
+/// The style of a run: its hue says arm and backbone, its marker is its own.
+pub fn style_of(run: &RunView) -> Style {
+    style(run.arm, &run.backbone, run.id.as_str())
+}
+
+/// Styles of runs that are shown together: each keeps its hue, and its marker where it can; no two share both
+/// marker and line pattern as long as there are enough of them, so that none depends on hue alone.
+pub fn styles_of(runs: &[RunView]) -> Vec<Style> {
+    let own: Vec<(&str, Style)> = runs.iter().map(|r| (r.id.as_str(), style_of(r))).collect();
+    apart(&own)
+}
+
+fn apart(own: &[(&str, Style)]) -> Vec<Style> {
+    let mut order: Vec<usize> = (0..own.len()).collect();
+    order.sort_by_key(|i| own[*i].0);
+    let mut styles: Vec<Style> = own.iter().map(|(_, style)| *style).collect();
     let mut taken: Vec<Style> = Vec::new();
     for i in order {
-        let mut style = styles[i];
-        for attempt in 1..(MARKERS.len() * DASHES.len()) {
-            if !taken.contains(&style) {
-                break;
-            }
-            style.marker = MARKERS[(position(style.marker) + 1) % MARKERS.len()];
-            style.dash = DASHES[attempt % DASHES.len()];
-        }
-        styles[i] = style;
-        taken.push(style);
+        let first = styles[i];
+        // Another marker before another line pattern: solid lines are read best.
+        let looks = (0..DASHES.len()).flat_map(|d| (0..MARKERS.len()).map(move |m| (d, m))).map(|(d, m)| {
+            Style { marker: MARKERS[(position(first.marker) + m) % MARKERS.len()], dash: DASHES[d], ..first }
+        });
+        let alike = |a: &Style, b: &Style| a.marker == b.marker && a.dash == b.dash;
+        let free = looks.clone().find(|s| !taken.iter().any(|t| alike(s, t)));
+        let other = || {
+            (0..LIGHT.len())
+                .flat_map(|k| {
+                    let index = (first.index + k) % LIGHT.len();
+                    looks.clone().map(move |s| Style { index, ..s })
+                })
+                .find(|s| !taken.contains(s))
+        };
+        styles[i] = free.or_else(other).unwrap_or(first);
+        taken.push(styles[i]);
     }
     styles
 }
@@ -120,30 +147,64 @@ fn position(marker: Marker) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
+    /// Some style for charts that have no run.
+    pub(crate) fn plain(id: &str) -> Style {
+        style(Arm::Pretrained, id, id)
+    }
+
     #[test]
-    fn a_style_depends_on_the_id_alone() {
-        assert_eq!(style_of("k3x9-abc"), style_of("k3x9-abc"));
+    fn a_style_depends_on_the_run_alone() {
+        let same = || style(Arm::Scratch, "provicnet-mini", "k3x9-abc");
+        assert_eq!(same(), same());
         assert_eq!(hash(""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(hash("a"), 0xaf63_dc4c_8601_ec8c);
     }
 
     #[test]
+    fn arms_and_shipped_backbones_have_hues_of_their_own() {
+        let mut hues: Vec<usize> = [
+            (Arm::Pretrained, "provicnet-mini"),
+            (Arm::Pretrained, "profound-conv-mini"),
+            (Arm::Scratch, "provicnet-mini"),
+            (Arm::Scratch, "profound-conv-mini"),
+            (Arm::Specialist, "unet"),
+        ]
+        .map(|(arm, backbone)| style(arm, backbone, "x").index)
+        .to_vec();
+        hues.sort_unstable();
+        hues.dedup();
+        assert_eq!(hues.len(), 5);
+    }
+
+    #[test]
     fn runs_shown_together_never_look_alike() {
-        let ids: Vec<String> = (0..40).map(|i| format!("run-{i}")).collect();
-        let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let styles = styles_of(&refs);
+        let ids: Vec<String> = (0..100).map(|i| format!("run-{i}")).collect();
+        let own: Vec<(&str, Style)> =
+            ids.iter().map(|id| (id.as_str(), style(Arm::Pretrained, "a", id))).collect();
+        let styles = apart(&own);
         for (i, a) in styles.iter().enumerate() {
             assert!(!styles[..i].contains(a), "{i}");
-            assert_eq!(a.index, style_of(&ids[i]).index);
         }
-        let mut backwards = refs.clone();
+        let mut backwards = own.clone();
         backwards.reverse();
-        let mut again = styles_of(&backwards);
+        let mut again = apart(&backwards);
         again.reverse();
         assert_eq!(again, styles);
+    }
+
+    #[test]
+    fn up_to_24_runs_are_told_apart_without_hue() {
+        let ids: Vec<String> = (0..24).map(|i| format!("run-{i}")).collect();
+        let own: Vec<(&str, Style)> =
+            ids.iter().map(|id| (id.as_str(), style(Arm::Scratch, id, id))).collect();
+        let styles = apart(&own);
+        for (i, a) in styles.iter().enumerate() {
+            assert!(styles[..i].iter().all(|b| a.marker != b.marker || a.dash != b.dash), "{i}");
+            assert_eq!(a.index, own[i].1.index);
+        }
     }
 
     #[test]

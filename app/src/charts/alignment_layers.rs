@@ -109,7 +109,7 @@ impl AlignmentLayers {
             return Err((probe, "No finite values"));
         };
         let ticks_of = |plot: Rect| {
-            Scale::new(false, domain, (plot.bottom, plot.top)).ticks(frame::tick_count(plot.height(), 44.0))
+            Scale::new(false, domain, (plot.bottom, plot.top)).ticks(frame::tick_count(plot.height(), 36.0))
         };
         let plot = frame::plot_rect(options, &legend, margins(frame::left_margin(&ticks_of(probe))));
         let each = plot.width() / self.layers.len().max(1) as f64;
@@ -223,7 +223,7 @@ impl Layout<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::palette::style_of;
+    use crate::palette::tests::plain as style_of;
 
     fn chart() -> AlignmentLayers {
         let point = |value, p| Some(AlignmentPoint { value, p: Some(p) });

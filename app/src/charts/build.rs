@@ -105,7 +105,7 @@ pub fn labels(runs: &[RunView]) -> Vec<String> {
 }
 
 fn styles(runs: &[RunView]) -> Vec<Style> {
-    styles_of(&runs.iter().map(|r| r.id.as_str()).collect::<Vec<_>>())
+    styles_of(runs)
 }
 
 /// When a run's clock starts: at its first value.
@@ -127,7 +127,7 @@ fn samples(series: &[MetricSeries], name: &str) -> Vec<Sample> {
 /// Training and validation loss of one run.
 pub fn loss(run: &RunView, series: &[MetricSeries]) -> Convergence {
     let (train, val) = (MetricKind::Loss.name(Split::Train), MetricKind::Loss.name(Split::Val));
-    let own = style_of(run.id.as_str());
+    let own = style_of(run);
     // Every step of training is many noisy values: grey keeps the run's colour for what is judged.
     let neutral = if own.index == 7 { 0 } else { 7 };
     let training = Style { index: neutral, marker: Marker::Plus, dash: Dash::Solid };
@@ -160,7 +160,7 @@ pub fn primary(run: &RunView, series: &[MetricSeries]) -> Convergence {
     let curve = Curve {
         key: run.id.to_string(),
         label: "validation".into(),
-        style: Style { dash: Dash::Solid, ..style_of(run.id.as_str()) },
+        style: Style { dash: Dash::Solid, ..style_of(run) },
         samples: samples(series, &name),
     };
     Convergence { title: metric_words(&name), metric: name, curves: vec![curve], references }
@@ -190,7 +190,7 @@ pub fn alignment(run: &RunView, view: Option<&AlignmentView>) -> AlignmentLayers
     let series = view.map(|v| AlignmentSeries {
         key: run.id.to_string(),
         label: "after fine-tuning".into(),
-        style: Style { dash: Dash::Solid, ..style_of(run.id.as_str()) },
+        style: Style { dash: Dash::Solid, ..style_of(run) },
         values: last_points(v, &layers),
     });
     AlignmentLayers {

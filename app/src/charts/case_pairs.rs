@@ -103,7 +103,7 @@ impl CasePairs {
             return Err((probe, "No test cases that both runs have scored"));
         };
         let scale = |from, to| Scale::new(false, domain, (from, to));
-        let y_ticks = scale(probe.bottom, probe.top).ticks(frame::tick_count(probe.height(), 44.0));
+        let y_ticks = scale(probe.bottom, probe.top).ticks(frame::tick_count(probe.height(), 36.0));
         let plot = frame::plot_rect(options, &[], margins(frame::left_margin(&y_ticks)));
         let (x, y) = (scale(plot.left, plot.right), scale(plot.bottom, plot.top));
         let places = self.usable().filter_map(|(i, p)| Some((i, (x.px(p.a)?, y.px(p.b)?)))).collect();
@@ -190,7 +190,7 @@ impl CasePairs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::palette::style_of;
+    use crate::palette::tests::plain as style_of;
 
     fn chart(pairs: &[(f64, f64)]) -> CasePairs {
         CasePairs {

@@ -29,7 +29,7 @@ pub struct Margins {
 pub fn head_height(options: &ChartOptions, entries: &[Entry]) -> f64 {
     let y_name = 24.0;
     if options.standalone {
-        y_name + 26.0 + LEGEND_ROW * legend_rows(options, entries) as f64
+        y_name + 30.0 + LEGEND_ROW * legend_rows(options, entries) as f64
     } else {
         y_name
     }
@@ -144,7 +144,9 @@ pub fn draw_axes<DB: DrawingBackend>(
         }
     }
     surface.text(names.x, ((plot.left + plot.right) / 2.0, base + 32.0), Anchor::Middle, small)?;
-    surface.text(names.y, (2.0_f64.max(plot.left - 8.0 - 34.0), plot.top - 13.0), Anchor::Left, small)
+    // In line with the title of a file; inside a page the figure has its own edge.
+    let start = if plot.top > 40.0 { 12.0 } else { 1.0 };
+    surface.text(names.y, (start, plot.top - 13.0), Anchor::Left, small)
 }
 
 /// The middle of the nearest pixel, where a line of one pixel is sharp.

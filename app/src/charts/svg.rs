@@ -110,7 +110,7 @@ mod tests {
     use super::{super::build::tests as samples, *};
     use crate::{
         charts::convergence::{Curve, Reference, Sample},
-        palette::style_of,
+        palette::tests::plain as style_of,
     };
 
     #[test]

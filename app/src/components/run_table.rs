@@ -72,7 +72,7 @@ fn Row(id: RunId, runs: Signal<Vec<RunView>>, now: Signal<i64>) -> impl IntoView
             </td>
             <th scope="row">
                 <a class="run-name" href=format!("/runs/{id}")>
-                    <RunMark style=style_of(id.as_str()) />
+                    <RunMark style=style_of(&first) />
                     <span>
                         <span class="run-name__main">{first.backbone.clone()}</span>
                         " "

@@ -114,7 +114,7 @@ fn Chosen(data: CompareData, search: String) -> impl IntoView {
 }
 
 fn run_styles(data: &CompareData) -> Vec<Style> {
-    styles_of(&data.runs.iter().map(|r| r.id.as_str()).collect::<Vec<_>>())
+    styles_of(&data.runs)
 }
 
 /// Everything that is compared; also what a shared link shows.

@@ -187,7 +187,7 @@ fn RunHead(
         <div class="page__head run-head">
             <div>
                 <h1 class="run-head__title">
-                    <RunMark style=style_of(run.id.as_str()) />
+                    <RunMark style=style_of(&run) />
                     {run.backbone.clone()}
                     <span class="run-head__task">{format!("{} · seed {}", run.task.label(), run.seed)}</span>
                 </h1>

@@ -221,6 +221,10 @@ fn nan_is_refused_with_its_place() {
 
 /// One slice of the smallest DICOM series that is accepted, explicit little endian.
 fn dicom_bytes(instance: u8, z: f64, series: &str) -> Vec<u8> {
+    dicom_file(instance, z, series, false)
+}
+
+fn dicom_file(instance: u8, z: f64, series: &str, implicit: bool) -> Vec<u8> {
     let mut body = Vec::new();
     let mut add = |group: u16, element: u16, vr: &[u8; 2], value: &[u8]| {
         let mut value = value.to_vec();
@@ -229,16 +233,20 @@ fn dicom_bytes(instance: u8, z: f64, series: &str) -> Vec<u8> {
         }
         body.extend(group.to_le_bytes());
         body.extend(element.to_le_bytes());
-        body.extend(vr);
-        if vr == b"OW" {
+        if implicit {
+            body.extend((value.len() as u32).to_le_bytes());
+        } else if vr == b"OW" || vr == b"OB" {
+            body.extend(vr);
             body.extend([0, 0]);
             body.extend((value.len() as u32).to_le_bytes());
         } else {
+            body.extend(vr);
             body.extend((value.len() as u16).to_le_bytes());
         }
         body.extend(value);
     };
     add(0x0008, 0x0018, b"UI", format!("1.2.3.{instance}").as_bytes());
+    add(0x0019, 0x100C, b"OB", b"800 ");
     add(0x0020, 0x000E, b"UI", series.as_bytes());
     add(0x0020, 0x0032, b"DS", format!("-1\\-1.05\\{z}").as_bytes());
     add(0x0020, 0x0037, b"DS", b"1\\0\\0\\0\\1\\0");
@@ -256,8 +264,9 @@ fn dicom_bytes(instance: u8, z: f64, series: &str) -> Vec<u8> {
     let pixels: Vec<u8> = (0..20u16).flat_map(|v| (v + 100 * u16::from(instance)).to_le_bytes()).collect();
     add(0x7FE0, 0x0010, b"OW", &pixels);
     let mut meta = Vec::new();
+    let syntax = if implicit { "1.2.840.10008.1.2\0" } else { "1.2.840.10008.1.2.1\0" };
     for (element, value) in
-        [(0x0002u16, "1.2.840.10008.5.1.4.1.1.4\0"), (0x0003, "1.2.3.4\0"), (0x0010, "1.2.840.10008.1.2.1\0")]
+        [(0x0002u16, "1.2.840.10008.5.1.4.1.1.4\0"), (0x0003, "1.2.3.4\0"), (0x0010, syntax)]
     {
         meta.extend(2u16.to_le_bytes());
         meta.extend(element.to_le_bytes());
@@ -292,6 +301,18 @@ fn a_series_is_sorted_by_position_and_rescaled() {
     assert_eq!(got.volume.at(2, 3, 4), 0.5 * 219.0 - 10.0);
     assert_eq!(got.geometry.spacing_mm(), [3.0, 0.7, 0.5]);
     assert_eq!(got.geometry.origin(), [-1.0, -1.05, 0.0]);
+    let implicit = [0u8, 1, 2].map(|i| dicom_file(i, 3.0 * f64::from(i), "1.9", true));
+    assert_eq!(read_series(&implicit).unwrap(), got);
+}
+
+/// The parser would lose its place here and take a length from the middle of a value.
+#[test]
+fn a_length_that_is_no_whole_number_of_values_is_refused() {
+    let mut bytes = dicom_bytes(1, 3.0, "1.9");
+    let private = bytes.windows(4).position(|w| w == [0x19, 0x00, 0x0C, 0x10]).unwrap();
+    bytes[private + 5] = b'V';
+    let error = read_series(&[dicom_bytes(0, 0.0, "1.9"), bytes]).unwrap_err().to_string();
+    assert!(error.contains("damaged: 4 bytes of values of 8 bytes"), "{error}");
 }
 
 #[test]
@@ -353,8 +374,9 @@ proptest! {
     }
 
     #[test]
-    fn damaged_dicom_never_panics((flips, keep) in damage()) {
-        let slices = [dicom_bytes(0, 0.0, "1.9"), damaged(dicom_bytes(1, 3.0, "1.9"), &flips, &keep)];
+    fn damaged_dicom_never_panics((flips, keep) in damage(), implicit in any::<bool>()) {
+        let slice = damaged(dicom_file(1, 3.0, "1.9", implicit), &flips, &keep);
+        let slices = [dicom_bytes(0, 0.0, "1.9"), slice];
         stays_bounded(read_series(&slices));
     }
 }

@@ -1,8 +1,15 @@
 //! Checks the lengths in a DICOM file against the bytes at hand.
 //!
 //! The parser takes memory for an element's value before it reads it, as much as the element's header
-//! claims. So every header is looked at first: no element may claim more than there is, nesting is
-//! bounded, and only uncompressed data sets (and RLE) go on.
+//! claims, and it loses its place where a length is no whole number of values. So every header is looked at
+//! first: no element may claim more than there is or a part of a value, nesting is bounded, and only
+//! uncompressed data sets (and RLE) go on.
+
+use dicom_core::{
+    Tag, VR,
+    dictionary::{DataDictionary, DataDictionaryEntry},
+};
+use dicom_object::StandardDataDictionary;
 
 const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
 const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
@@ -24,6 +31,16 @@ const SHORT: [&[u8; 2]; 21] = [
     b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL",
     b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
 ];
+
+/// Bytes of one value of a representation.
+fn width(vr: &[u8; 2]) -> u32 {
+    match vr {
+        b"FD" | b"OD" | b"OV" | b"SV" | b"UV" => 8,
+        b"AT" | b"FL" | b"OF" | b"OL" | b"SL" | b"UL" => 4,
+        b"OW" | b"SS" | b"US" => 2,
+        _ => 1,
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Encoding {
@@ -114,26 +131,41 @@ impl<'a> Walker<'a> {
             return Ok(Element { tag, sequence: false, length: self.u32(encoding)?, inner: encoding });
         }
         if encoding.implicit {
+            // The same look-up as the parser's.
+            let overlay = tag.0 >> 8 == 0x60 && tag.1 == 0x3000;
+            let known = StandardDataDictionary.by_tag(Tag(tag.0, tag.1)).map(|entry| entry.vr().relaxed());
+            let vr = if tag == PIXELS || overlay { VR::OW } else { known.unwrap_or(VR::UN) };
             let length = self.u32(encoding)?;
-            // The dictionary knows what is a sequence; here its first item gives it away.
-            let sequence =
-                length == UNDEFINED || self.bytes[self.at..].starts_with(&[0xFE, 0xFF, 0x00, 0xE0]);
-            return Ok(Element { tag, sequence: sequence && tag != PIXELS, length, inner: encoding });
+            return self.valued(at, tag, &vr.to_bytes(), length, encoding);
         }
-        let vr = self.take(2)?;
-        if LONG.iter().any(|v| v.as_slice() == vr) {
+        let vr: [u8; 2] = self.take(2)?.try_into().map_err(|_| "truncated")?;
+        let length = if LONG.contains(&&vr) {
             self.take(2)?;
-            let length = self.u32(encoding)?;
-            let sequence = vr == b"SQ" || (length == UNDEFINED && tag != PIXELS);
-            // An unknown element of undefined length is a sequence in implicit encoding.
-            let inner = if vr == b"UN" { Encoding { implicit: true, big: false } } else { encoding };
-            Ok(Element { tag, sequence, length, inner })
-        } else if SHORT.iter().any(|v| v.as_slice() == vr) {
-            let length = u32::from(self.u16(encoding)?);
-            Ok(Element { tag, sequence: false, length, inner: encoding })
+            self.u32(encoding)?
+        } else if SHORT.contains(&&vr) {
+            u32::from(self.u16(encoding)?)
         } else {
-            Err(format!("damaged: unknown value representation at byte {at}"))
+            return Err(format!("damaged: unknown value representation at byte {at}"));
+        };
+        self.valued(at, tag, &vr, length, encoding)
+    }
+
+    /// The header of an element that is no item, its length held against its representation.
+    fn valued(
+        &self,
+        at: usize,
+        tag: (u16, u16),
+        vr: &[u8; 2],
+        length: u32,
+        encoding: Encoding,
+    ) -> Result<Element, String> {
+        if length != UNDEFINED && !length.is_multiple_of(width(vr)) {
+            return Err(format!("damaged: {length} bytes of values of {} bytes at byte {at}", width(vr)));
         }
+        let sequence = vr == b"SQ" || (length == UNDEFINED && tag != PIXELS);
+        // An unknown element of undefined length is a sequence in implicit encoding.
+        let inner = if vr == b"UN" { Encoding { implicit: true, big: false } } else { encoding };
+        Ok(Element { tag, sequence, length, inner })
     }
 
     /// Passes over one element with everything in it.
