@@ -27,7 +27,7 @@ use transferscope_ml::{
         unet::Unet,
         vit::{Vit, VitConfig},
     },
-    nn::depthwise::DepthwiseConv3d,
+    nn::{depthwise::DepthwiseConv3d, gelu::gelu},
     params::collect,
     train::{batch::CROP, optimiser::Optimiser},
 };
@@ -143,7 +143,7 @@ fn filled<M: Module<A>>(module: M) -> M {
 }
 
 fn mlp(block: &Block<A>, x: Tensor<A, 3>) -> Tensor<A, 3> {
-    let y = activation::gelu(block.pwconv1.forward(block.norm.forward(x)));
+    let y = gelu(block.pwconv1.forward(block.norm.forward(x)));
     block.pwconv2.forward(block.grn.forward(y))
 }
 
@@ -160,12 +160,10 @@ fn profound_parts() -> Vec<Part> {
     let dims = config.dims;
     let mut parts = vec![
         part("stem 4x4x4", 1, [2, 3, d, h, w], |x| encoder.stem.conv.forward(x)),
-        part("pyramid convolution 3x3x3, 48 to 48", 1, map(48, grid(4)), |x| {
-            activation::gelu(head.smooth.forward(x))
-        }),
+        part("pyramid convolution 3x3x3, 48 to 48", 1, map(48, grid(4)), |x| gelu(head.smooth.forward(x))),
         part("enlargement 4x4x4, 48 to 8", 1, map(48, grid(4)), |x| head.up.forward(x)),
         part("full-resolution convolution 3x3x3, 11 to 8", 1, map(11, CROP), |x| head.fine.forward(x)),
-        part("full-resolution GELU, 8 channels", 1, map(8, CROP), activation::gelu),
+        part("full-resolution GELU, 8 channels", 1, map(8, CROP), gelu),
         part("full-resolution output 1x1x1, 8 to 3", 1, map(8, CROP), |x| head.out.forward(x)),
     ];
     let names = [
@@ -212,21 +210,12 @@ fn provicnet_parts() -> Vec<Part> {
         let weight = vit.patch_embed.proj.weight.val().reshape([e, c * patch * patch]).transpose();
         x.reshape([s * rows * columns, c * patch * patch]).matmul(weight)
     };
-    let attention = |x: Tensor<A, 3>| {
-        let [b, n, e] = x.dims();
-        let (heads, size) = (config.heads, e / config.heads);
-        let qkv = block.attn.qkv.forward(block.norm1.forward(x));
-        let qkv = qkv.reshape([b, n, 3, heads, size]).permute([2, 0, 3, 1, 4]);
-        let of = |i: usize| qkv.clone().narrow(0, i, 1).reshape([b, heads, n, size]);
-        let scores = (of(0) * (size as f64).powf(-0.5)).matmul(of(1).swap_dims(2, 3));
-        let mixed = activation::softmax(scores, 3).matmul(of(2));
-        block.attn.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, e]))
-    };
+    let attention = |x: Tensor<A, 3>| block.attn.forward(block.norm1.forward(x), config.heads);
     vec![
         part("patch embedding 14x14", 1, [12, 3, side * patch, side * patch], embed),
         part("attention", config.depth, tokens, attention),
         part("transformer MLP", config.depth, tokens, |x| {
-            block.mlp.fc2.forward(activation::gelu(block.mlp.fc1.forward(block.norm2.forward(x))))
+            block.mlp.fc2.forward(gelu(block.mlp.fc1.forward(block.norm2.forward(x))))
         }),
         part("head convolution 3x3, 288 to 48 at 24x24", 1, [4, 288, side, side], |x| {
             head.conv1.forward(double(x))

@@ -1,6 +1,9 @@
 //! Layers that burn does not have, or has too slowly on the CPU.
 
+pub mod conv;
 pub mod depthwise;
+mod direct;
+pub mod gelu;
 pub mod grn;
 pub mod kernels;
 pub mod layer_norm;

@@ -6,10 +6,11 @@
 
 use burn::module::Module;
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Tensor, activation::gelu, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
 use crate::nn::{
     depthwise::DepthwiseConv3d,
+    gelu::gelu,
     grn::Grn,
     kernels::Kernels,
     layer_norm::{channels_first, from_channels_last, to_channels_last},

@@ -6,14 +6,14 @@
 //! lateral connections with top-down addition, and a path from the raw image at full resolution.
 
 use burn::module::Module;
-use burn::nn::{
-    Initializer, LayerNorm, PaddingConfig3d,
-    conv::{Conv3d, Conv3dConfig},
-};
-use burn::tensor::{Tensor, activation::gelu, backend::Backend};
+use burn::nn::LayerNorm;
+use burn::tensor::{Tensor, backend::Backend};
 
 use super::convnext::{layer_norm, repeat};
 use crate::nn::{
+    conv::SameConv3d,
+    gelu::gelu,
+    kernels::Kernels,
     layer_norm::channels_first,
     patch::{PatchConv3d, PatchUp3d},
 };
@@ -28,18 +28,10 @@ const FINE: usize = 8;
 pub struct DenseHead3d<B: Backend> {
     pub norms: Vec<LayerNorm<B>>,
     pub laterals: Vec<PatchConv3d<B>>,
-    pub smooth: Conv3d<B>,
+    pub smooth: SameConv3d<B>,
     pub up: PatchUp3d<B>,
-    pub fine: Conv3d<B>,
-    pub out: PatchConv3d<B>,
-}
-
-/// A 3x3x3 convolution with zero padding.
-pub(crate) fn conv3<B: Backend>(from: usize, to: usize, device: &B::Device) -> Conv3d<B> {
-    Conv3dConfig::new([from, to], [3; 3])
-        .with_padding(PaddingConfig3d::Explicit(1, 1, 1))
-        .with_initializer(Initializer::Zeros)
-        .init(device)
+    pub fine: SameConv3d<B>,
+    pub out: SameConv3d<B>,
 }
 
 impl<B: Backend> DenseHead3d<B> {
@@ -47,16 +39,19 @@ impl<B: Backend> DenseHead3d<B> {
         Self {
             norms: dims.iter().map(|d| layer_norm(*d, device)).collect(),
             laterals: dims.iter().map(|d| PatchConv3d::new(*d, PYRAMID, [1; 3], device)).collect(),
-            smooth: conv3(PYRAMID, PYRAMID, device),
+            smooth: SameConv3d::new(PYRAMID, PYRAMID, 3, device),
             up: PatchUp3d::new(PYRAMID, FINE, [4; 3], device),
-            fine: conv3(FINE + in_channels, FINE, device),
-            out: PatchConv3d::new(FINE, out, [1; 3], device),
+            fine: SameConv3d::new(FINE + in_channels, FINE, 3, device),
+            out: SameConv3d::new(FINE, out, 1, device),
         }
     }
 
     /// # Shapes
     /// `maps` as the encoder gives them, `input [B, C, D, H, W]` -> `[B, out, D, H, W]`.
-    pub fn forward(&self, maps: Vec<Tensor<B, 5>>, input: Tensor<B, 5>) -> Tensor<B, 5> {
+    pub fn forward(&self, maps: Vec<Tensor<B, 5>>, input: Tensor<B, 5>) -> Tensor<B, 5>
+    where
+        B: Kernels,
+    {
         let mut lateral: Vec<Tensor<B, 5>> = maps
             .into_iter()
             .zip(self.norms.iter().zip(&self.laterals))

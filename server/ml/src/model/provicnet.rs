@@ -9,14 +9,11 @@
 //! running statistics and does not mind small batches.
 
 use burn::module::Module;
-use burn::nn::{
-    GroupNorm, GroupNormConfig, Initializer, PaddingConfig2d,
-    conv::{Conv2d, Conv2dConfig},
-};
+use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend};
 
 use super::vit::{SLICES, Vit, VitConfig, VitOutput};
-use crate::nn::resize::linear as linear_resize;
+use crate::nn::{conv::SameConv2d, kernels::Kernels, resize::linear as linear_resize};
 
 /// Pixels of a slice that one patch covers.
 pub const CELL: usize = 8;
@@ -34,38 +31,34 @@ pub struct Provicnet<B: Backend> {
 /// Three times: enlarge by two, 3x3 convolution; the last one also sees the input slices.
 #[derive(Module, Debug)]
 pub struct Head2d<B: Backend> {
-    pub conv1: Conv2d<B>,
+    pub conv1: SameConv2d<B>,
     pub norm1: GroupNorm<B>,
-    pub conv2: Conv2d<B>,
+    pub conv2: SameConv2d<B>,
     pub norm2: GroupNorm<B>,
-    pub conv3: Conv2d<B>,
+    pub conv3: SameConv2d<B>,
     pub norm3: GroupNorm<B>,
-    pub out: Conv2d<B>,
-}
-
-fn conv<B: Backend>(from: usize, to: usize, k: usize, device: &B::Device) -> Conv2d<B> {
-    Conv2dConfig::new([from, to], [k, k])
-        .with_padding(PaddingConfig2d::Explicit(k / 2, k / 2, k / 2, k / 2))
-        .with_initializer(Initializer::Zeros)
-        .init(device)
+    pub out: SameConv2d<B>,
 }
 
 impl<B: Backend> Head2d<B> {
     fn new(features: usize, sequences: usize, out: usize, device: &B::Device) -> Self {
         let norm = |c: usize| GroupNormConfig::new(8, c).init(device);
         Self {
-            conv1: conv(features, WIDE, 3, device),
+            conv1: SameConv2d::new(features, WIDE, 3, device),
             norm1: norm(WIDE),
-            conv2: conv(WIDE, FINE, 3, device),
+            conv2: SameConv2d::new(WIDE, FINE, 3, device),
             norm2: norm(FINE),
-            conv3: conv(FINE + sequences, FINE, 3, device),
+            conv3: SameConv2d::new(FINE + sequences, FINE, 3, device),
             norm3: norm(FINE),
-            out: conv(FINE, out, 1, device),
+            out: SameConv2d::new(FINE, out, 1, device),
         }
     }
 
     /// `[S, features, h, w]`, `[S, sequences, 8h, 8w]` -> `[S, out, 8h, 8w]`.
-    pub fn forward(&self, map: Tensor<B, 4>, slices: Tensor<B, 4>) -> Tensor<B, 4> {
+    pub fn forward(&self, map: Tensor<B, 4>, slices: Tensor<B, 4>) -> Tensor<B, 4>
+    where
+        B: Kernels,
+    {
         let x = relu(self.norm1.forward(self.conv1.forward(double(map))));
         let x = relu(self.norm2.forward(self.conv2.forward(double(x))));
         let x = Tensor::cat(vec![double(x), slices], 1);
@@ -93,7 +86,10 @@ impl<B: Backend> Provicnet<B> {
     /// # Shapes
     /// `slabs [S, M, 3, H, W]` (H and W divisible by 8), `axis [S, 2]` -> tokens of `S * M` slices,
     /// sequences fastest.
-    pub fn encode(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> VitOutput<B> {
+    pub fn encode(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> VitOutput<B>
+    where
+        B: Kernels,
+    {
         let [s, m, _, h, w] = slabs.dims();
         let device = slabs.device();
         let patch = self.encoder.patch_embed.proj.weight.dims()[2];
@@ -115,7 +111,10 @@ impl<B: Backend> Provicnet<B> {
 
     /// # Shapes
     /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` -> `[S, out, 1, H, W]`.
-    pub fn forward(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> Tensor<B, 5> {
+    pub fn forward(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> Tensor<B, 5>
+    where
+        B: Kernels,
+    {
         let [s, m, _, h, w] = slabs.dims();
         let map = self.encode(slabs.clone(), axis).map;
         let [_, e, rows, columns] = map.dims();

@@ -1,11 +1,14 @@
 //! The specialist: a residual 3-D U-Net, trained from random weights for one task.
 
 use burn::module::Module;
-use burn::nn::{GroupNorm, GroupNormConfig, conv::Conv3d};
+use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Tensor, activation::leaky_relu, backend::Backend};
 
-use super::head3d::conv3;
-use crate::nn::patch::{PatchConv3d, PatchUp3d};
+use crate::nn::{
+    conv::SameConv3d,
+    kernels::Kernels,
+    patch::{PatchConv3d, PatchUp3d},
+};
 
 /// Channels by level; strides between levels are 2 in each direction but the first, which keeps
 /// the slices apart (voxels are three times as thick as wide).
@@ -18,10 +21,10 @@ pub const MULTIPLE: [usize; 3] = [4, 8, 8];
 /// Encoder with residual blocks, decoder with skip connections.
 #[derive(Module, Debug)]
 pub struct Unet<B: Backend> {
-    pub stem: Conv3d<B>,
+    pub stem: SameConv3d<B>,
     pub encoder: Vec<Level<B>>,
     pub decoder: Vec<UpLevel<B>>,
-    pub out: PatchConv3d<B>,
+    pub out: SameConv3d<B>,
 }
 
 /// Strided convolution to the next level, then a residual block.
@@ -35,16 +38,16 @@ pub struct Level<B: Backend> {
 #[derive(Module, Debug)]
 pub struct UpLevel<B: Backend> {
     pub up: PatchUp3d<B>,
-    pub conv: Conv3d<B>,
+    pub conv: SameConv3d<B>,
     pub norm: GroupNorm<B>,
 }
 
 /// `act(x + norm(conv(act(norm(conv x)))))`.
 #[derive(Module, Debug)]
 pub struct Residual<B: Backend> {
-    pub conv1: Conv3d<B>,
+    pub conv1: SameConv3d<B>,
     pub norm1: GroupNorm<B>,
-    pub conv2: Conv3d<B>,
+    pub conv2: SameConv3d<B>,
     pub norm2: GroupNorm<B>,
 }
 
@@ -59,14 +62,17 @@ fn act<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 5> {
 impl<B: Backend> Residual<B> {
     fn new(c: usize, device: &B::Device) -> Self {
         Self {
-            conv1: conv3(c, c, device),
+            conv1: SameConv3d::new(c, c, 3, device),
             norm1: norm(c, device),
-            conv2: conv3(c, c, device),
+            conv2: SameConv3d::new(c, c, 3, device),
             norm2: norm(c, device),
         }
     }
 
-    fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5> {
+    fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5>
+    where
+        B: Kernels,
+    {
         let y = act(self.norm1.forward(self.conv1.forward(x.clone())));
         act(x + self.norm2.forward(self.conv2.forward(y)))
     }
@@ -76,7 +82,7 @@ impl<B: Backend> Unet<B> {
     /// A network of zeros, to be filled by [`crate::init`].
     pub fn new(in_channels: usize, out: usize, device: &B::Device) -> Self {
         Self {
-            stem: conv3(in_channels, CHANNELS[0], device),
+            stem: SameConv3d::new(in_channels, CHANNELS[0], 3, device),
             encoder: (0..3)
                 .map(|i| Level {
                     down: PatchConv3d::new(CHANNELS[i], CHANNELS[i + 1], STRIDES[i], device),
@@ -86,16 +92,19 @@ impl<B: Backend> Unet<B> {
             decoder: (0..3)
                 .map(|i| UpLevel {
                     up: PatchUp3d::new(CHANNELS[i + 1], CHANNELS[i], STRIDES[i], device),
-                    conv: conv3(CHANNELS[i], CHANNELS[i], device),
+                    conv: SameConv3d::new(CHANNELS[i], CHANNELS[i], 3, device),
                     norm: norm(CHANNELS[i], device),
                 })
                 .collect(),
-            out: PatchConv3d::new(CHANNELS[0], out, [1; 3], device),
+            out: SameConv3d::new(CHANNELS[0], out, 1, device),
         }
     }
 
     /// The maps of the four levels, finest first.
-    pub fn levels(&self, x: Tensor<B, 5>) -> Vec<Tensor<B, 5>> {
+    pub fn levels(&self, x: Tensor<B, 5>) -> Vec<Tensor<B, 5>>
+    where
+        B: Kernels,
+    {
         let mut maps = vec![act(self.stem.forward(x))];
         for level in &self.encoder {
             let down = level.down.forward(maps[maps.len() - 1].clone());
@@ -106,7 +115,10 @@ impl<B: Backend> Unet<B> {
 
     /// # Shapes
     /// `[B, C, D, H, W]`, sizes multiples of [`MULTIPLE`] -> `[B, out, D, H, W]`.
-    pub fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5> {
+    pub fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5>
+    where
+        B: Kernels,
+    {
         let mut maps = self.levels(x);
         let mut y = maps.remove(3);
         for (skip, level) in maps.into_iter().zip(&self.decoder).rev() {

@@ -6,14 +6,11 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
-use burn::tensor::{
-    Tensor, TensorData,
-    activation::{gelu, softmax},
-    backend::Backend,
-};
+use burn::tensor::{Tensor, TensorData, activation::softmax, backend::Backend};
 
 use super::convnext::{layer_norm, linear};
 use crate::nn::resize::antialiased_bicubic;
+use crate::nn::{gelu::gelu, kernels::Kernels};
 
 /// Size of a backbone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +112,10 @@ impl<B: Backend> Block<B> {
         }
     }
 
-    fn forward(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3> {
+    fn forward(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3>
+    where
+        B: Kernels,
+    {
         let e = x.dims()[2];
         let scale = |s: &LayerScale<B>| s.gamma.val().reshape([1, 1, e]);
         let x = x.clone() + self.attn.forward(self.norm1.forward(x), heads) * scale(&self.ls1);
@@ -125,12 +125,21 @@ impl<B: Backend> Block<B> {
 }
 
 impl<B: Backend> Attention<B> {
-    fn forward(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3> {
+    /// # Shapes
+    /// `[S, N, E]` -> the same.
+    pub fn forward(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3> {
         let [b, n, e] = x.dims();
         let size = e / heads;
-        let qkv = self.qkv.forward(x).reshape([b, n, 3, heads, size]).permute([2, 0, 3, 1, 4]);
+        // Three products with parts of the matrix: cheaper than cutting the large result apart.
+        let rows = x.reshape([b * n, e]);
         let part = |i: usize| {
-            qkv.clone().slice([i..i + 1, 0..b, 0..heads, 0..n, 0..size]).reshape([b, heads, n, size])
+            let weight = self.qkv.weight.val().slice([0..e, i * e..(i + 1) * e]);
+            let y = rows.clone().matmul(weight);
+            let y = match &self.qkv.bias {
+                Some(bias) => y + bias.val().slice([i * e..(i + 1) * e]).reshape([1, e]),
+                None => y,
+            };
+            y.reshape([b, n, heads, size]).swap_dims(1, 2)
         };
         let scores = (part(0) * (size as f64).powf(-0.5)).matmul(part(1).swap_dims(2, 3));
         let mixed = softmax(scores, 3).matmul(part(2));
@@ -197,7 +206,10 @@ impl<B: Backend> Vit<B> {
 
     /// # Shapes
     /// `x [S, 3, rows * p, columns * p]`, `axis [S, 2]` (slice index, slice count).
-    pub fn forward(&self, x: Tensor<B, 4>, axis: Tensor<B, 2>) -> VitOutput<B> {
+    pub fn forward(&self, x: Tensor<B, 4>, axis: Tensor<B, 2>) -> VitOutput<B>
+    where
+        B: Kernels,
+    {
         let [e, c, p, _] = self.patch_embed.proj.weight.dims();
         let [s, _, height, width] = x.dims();
         let (rows, columns) = (height / p, width / p);

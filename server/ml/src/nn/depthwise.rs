@@ -3,11 +3,13 @@
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Tensor, TensorPrimitive, backend::Backend};
-use burn_backend::{DType, Shape, TensorMetadata};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::kernels::Kernels;
+use super::{
+    direct::{contiguous, dims, tensor},
+    kernels::Kernels,
+};
 
 /// Depth-wise convolution with odd kernel `k`, stride 1 and zero padding `k / 2`.
 #[derive(Module, Debug)]
@@ -43,21 +45,6 @@ impl<B: Backend> DepthwiseConv3d<B> {
         );
         Tensor::from_primitive(TensorPrimitive::Float(out)) + self.bias.val().reshape([1, channels, 1, 1, 1])
     }
-}
-
-/// Sizes of a call: batch, channels, depth, height, width.
-fn sizes(t: &FlexTensor) -> [usize; 5] {
-    let shape = t.shape();
-    [shape[0], shape[1], shape[2], shape[3], shape[4]]
-}
-
-fn values(t: &FlexTensor) -> FlexTensor {
-    assert_eq!(t.dtype(), DType::F32, "depth-wise convolution on the CPU is written for f32");
-    if t.is_contiguous() && t.layout().start_offset() == 0 { t.clone() } else { t.to_contiguous() }
-}
-
-fn tensor(data: Vec<f32>, shape: [usize; 5]) -> FlexTensor {
-    FlexTensor::from_data(burn::tensor::TensorData::new(data, Shape::from(shape)))
 }
 
 /// One volume with a zero border of `pad` voxels on every side, rows padded at the end so that
@@ -96,9 +83,9 @@ impl Padded {
 /// Cross-correlation of every channel with its kernel; with `flipped` kernels it is the gradient
 /// with respect to the input. The result does not depend on the number of threads.
 pub(super) fn forward(x: FlexTensor, weight: FlexTensor, k: usize, flipped: bool) -> FlexTensor {
-    let shape = sizes(&x);
+    let shape = dims(&x);
     let [_, c, d, h, w] = shape;
-    let (x, weight) = (values(&x), values(&weight));
+    let (x, weight) = (contiguous(&x), contiguous(&weight));
     let (xs, ws) = (x.storage::<f32>(), weight.storage::<f32>());
     let voxels = d * h * w;
     let mut out = vec![0.0f32; xs.len()];
@@ -165,8 +152,8 @@ fn correlate_any(padded: &Padded, taps: &[f32], out: &mut [f32], [d, h, w]: [usi
 /// Gradient with respect to the kernels: `grad[c, kz, ky, kx] = sum over b, z, y, x of
 /// g[b, c, z, y, x] * x_padded[b, c, z + kz, y + ky, x + kx]`, summed over the batch in order.
 pub(super) fn grad_weight(x: FlexTensor, grad: FlexTensor, k: usize) -> FlexTensor {
-    let [b, c, d, h, w] = sizes(&x);
-    let (x, grad) = (values(&x), values(&grad));
+    let [b, c, d, h, w] = dims(&x);
+    let (x, grad) = (contiguous(&x), contiguous(&grad));
     let (xs, gs) = (x.storage::<f32>(), grad.storage::<f32>());
     let voxels = d * h * w;
     let wide = w.next_multiple_of(LANES);

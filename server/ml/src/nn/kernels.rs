@@ -1,8 +1,8 @@
-//! The one operation that we compute ourselves on the CPU: depth-wise 3-D convolution.
+//! The operations that we compute ourselves on the CPU: convolutions that keep the size.
 //!
-//! burn-flex runs it as a grouped convolution, an order of magnitude slower than a direct loop;
-//! every ConvNeXt block has one, so it decides how long a run takes. On other backends burn's own
-//! operation is used. [`Autodiff`] gets its backward pass from the inner backend's two gradients.
+//! burn-flex unrolls the input for a matrix product, and runs a depth-wise convolution as a grouped
+//! one; with our few channels on large grids direct loops are several times faster, and convolutions
+//! decide how long a run takes. On other backends burn's own operations are used. [`Autodiff`] gets its backward pass from the inner backend's two gradients.
 
 use burn::backend::Autodiff;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -10,13 +10,33 @@ use burn_autodiff::NodeId;
 use burn_autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
+#[cfg(feature = "cuda")]
 use burn_backend::ops::ConvOptions;
 use burn_backend::tensor::FloatTensor;
 use burn_flex::Flex;
 
-/// A backend with depth-wise 3-D convolution: kernel `[C, 1, k, k, k]` with odd `k`, stride 1,
-/// zero padding `k / 2`, no bias.
+/// A backend with convolutions of odd kernel `k`, stride 1 and zero padding `k / 2`, dense and
+/// depth-wise (kernel `[C, 1, k, k, k]`, no bias), and the exact GELU.
 pub trait Kernels: Backend {
+    /// The exact GELU of every value.
+    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Gradient of [`Kernels::exact_gelu`] with respect to `x`.
+    fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `x [B, C_in, D, H, W]`, `weight [C_out, C_in, kD, kH, kW]`, `bias [1, C_out, 1, 1, 1]` ->
+    /// `[B, C_out, D, H, W]`.
+    fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Gradient of [`Kernels::conv`] with respect to `x`.
+    fn conv_grad_x(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    /// Gradient of [`Kernels::conv`] with respect to `weight`.
+    fn conv_grad_weight(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
     /// `x [B, C, D, H, W]`, `weight [C, 1, k, k, k]` -> `[B, C, D, H, W]`.
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, k: usize) -> FloatTensor<Self>;
     /// Gradient with respect to `x`.
@@ -35,12 +55,56 @@ pub trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 }
 
+#[cfg(feature = "cuda")]
 fn options(channels: usize, k: usize) -> ConvOptions<3> {
     ConvOptions::new([1; 3], [k / 2; 3], [1; 3], channels)
 }
 
+/// A dense convolution that keeps the size, by the shape of its kernel.
+#[cfg(feature = "cuda")]
+fn same(weight: &burn_backend::Shape) -> ConvOptions<3> {
+    ConvOptions::new([1; 3], [weight[2] / 2, weight[3] / 2, weight[4] / 2], [1; 3], 1)
+}
+
 #[cfg(feature = "cuda")]
 impl Kernels for burn::backend::Cuda {
+    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as burn_backend::ops::ActivationOps<Self>>::gelu(x)
+    }
+    // burn's own gradient is that of the tanh approximation.
+    fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        use burn_backend::ops::FloatTensorOps;
+        let erf = Self::float_erf(Self::float_mul_scalar(x.clone(), std::f64::consts::FRAC_1_SQRT_2.into()));
+        let below = Self::float_mul_scalar(Self::float_add_scalar(erf, 1.0.into()), 0.5.into());
+        let square = Self::float_mul(x.clone(), x.clone());
+        let bell = Self::float_exp(Self::float_mul_scalar(square, (-0.5).into()));
+        let density = Self::float_mul_scalar(bell, (0.5 / std::f64::consts::PI).sqrt().into());
+        Self::float_mul(grad, Self::float_add(below, Self::float_mul(x, density)))
+    }
+    fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        use burn_backend::{TensorMetadata, ops::FloatTensorOps};
+        let bias = Self::float_reshape(bias.clone(), [bias.shape()[1]].into());
+        let options = same(&weight.shape());
+        <Self as burn_backend::ops::ModuleOps<Self>>::conv3d(x, weight, Some(bias), options)
+    }
+    fn conv_grad_x(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        use burn_backend::TensorMetadata;
+        let options = same(&weight.shape());
+        <Self as burn_backend::ops::ModuleOps<Self>>::conv3d_x_backward(x, weight, grad, options)
+    }
+    fn conv_grad_weight(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        use burn_backend::TensorMetadata;
+        let options = same(&weight.shape());
+        <Self as burn_backend::ops::ModuleOps<Self>>::conv3d_weight_backward(x, weight, grad, options)
+    }
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
         use burn_backend::TensorMetadata;
         let channels = x.shape()[1];
@@ -74,6 +138,30 @@ impl Kernels for burn::backend::Cuda {
 }
 
 impl Kernels for Flex {
+    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::gelu::forward(&x)
+    }
+    fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::gelu::gradient(&x, &grad)
+    }
+    fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::direct::forward(&x, &weight, &bias)
+    }
+    fn conv_grad_x(
+        _x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        super::direct::grad_x(&weight, &grad)
+    }
+    fn conv_grad_weight(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let [_, _, kd, kh, kw] = super::direct::dims(&weight);
+        super::direct::grad_weight(&x, &grad, [kd, kh, kw])
+    }
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
         super::depthwise::forward(x, weight, k, false)
     }
@@ -92,6 +180,49 @@ impl Kernels for Flex {
         k: usize,
     ) -> FloatTensor<Self> {
         super::depthwise::grad_weight(x, grad, k)
+    }
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl<B: Kernels> Backward<B, 1> for Gelu {
+    type State = NodeId;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let [node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let x: B::FloatTensorPrimitive = checkpointer.retrieve_node_output(ops.state);
+        if let Some(node) = node {
+            grads.register::<B>(node.id, B::gelu_grad(x, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Conv;
+
+impl<B: Kernels> Backward<B, 3> for Conv {
+    type State = (NodeId, NodeId);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, weight) = ops.state;
+        let x: B::FloatTensorPrimitive = checkpointer.retrieve_node_output(x);
+        let weight: B::FloatTensorPrimitive = checkpointer.retrieve_node_output(weight);
+        if let Some(node) = bias_node {
+            let by_row = B::float_sum_dim(grad.clone(), 4);
+            let by_channel = [3, 2, 0].into_iter().fold(by_row, |sum, dim| B::float_sum_dim(sum, dim));
+            grads.register::<B>(node.id, by_channel);
+        }
+        if let Some(node) = x_node {
+            let g = B::conv_grad_x(x.clone(), weight.clone(), grad.clone());
+            grads.register::<B>(node.id, g);
+        }
+        if let Some(node) = weight_node {
+            grads.register::<B>(node.id, B::conv_grad_weight(x, weight, grad));
+        }
     }
 }
 
@@ -118,6 +249,46 @@ impl<B: Kernels> Backward<B, 2> for Depthwise {
 }
 
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
+    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match Gelu.prepare::<C>([x.node.clone()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = prep.checkpoint(&x);
+                prep.finish(state, B::exact_gelu(x.primitive))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::exact_gelu(x.primitive)),
+        }
+    }
+    fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(B::gelu_grad(x.primitive, grad.primitive))
+    }
+    fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [x.node.clone(), weight.node.clone(), bias.node.clone()];
+        match Conv.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&x), prep.checkpoint(&weight));
+                prep.finish(state, B::conv(x.primitive, weight.primitive, bias.primitive))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::conv(x.primitive, weight.primitive, bias.primitive)),
+        }
+    }
+    fn conv_grad_x(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(B::conv_grad_x(x.primitive, weight.primitive, grad.primitive))
+    }
+    fn conv_grad_weight(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(B::conv_grad_weight(
+            x.primitive,
+            weight.primitive,
+            grad.primitive,
+        ))
+    }
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
         match Depthwise.prepare::<C>([x.node.clone(), weight.node.clone()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {

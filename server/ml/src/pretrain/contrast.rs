@@ -14,13 +14,13 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{
     Int, Tensor, TensorData,
-    activation::gelu,
     backend::{AutodiffBackend, Backend},
 };
 use rand::seq::SliceRandom;
 use transferscope_domain::Family;
 
 use super::{Pretrain, Validation};
+use crate::nn::gelu::gelu;
 use crate::{
     init::stream,
     loss::{DiceCe, dice_ce},
@@ -117,7 +117,10 @@ impl<B: Backend> Contrast<B> {
     }
 
     /// Mean hinge over the chosen pairs of patch tokens `[P, E]`.
-    fn contrast(&self, tokens: Tensor<B, 2>, chosen: &[Pair]) -> Tensor<B, 1> {
+    fn contrast(&self, tokens: Tensor<B, 2>, chosen: &[Pair]) -> Tensor<B, 1>
+    where
+        B: Kernels,
+    {
         let device = tokens.device();
         let z = self.project2.forward(gelu(self.project1.forward(tokens)));
         let unit = z.clone() / (z.square().sum_dim(1) + 1e-16).sqrt();
