@@ -11,7 +11,7 @@ use burn::{
     module::Module,
     nn::{GroupNorm, GroupNormConfig},
     optim::GradientsParams,
-    tensor::{Distribution, Int, Tensor, TensorData, activation},
+    tensor::{Distribution, Int, Tensor, TensorData},
 };
 use burn_flex::Flex;
 use serde_json::json;
@@ -27,7 +27,7 @@ use transferscope_ml::{
         unet::Unet,
         vit::{Vit, VitConfig},
     },
-    nn::{depthwise::DepthwiseConv3d, gelu::gelu},
+    nn::{depthwise::DepthwiseConv3d, gelu::gelu, rows::group_norm},
     params::collect,
     train::{batch::CROP, optimiser::Optimiser},
 };
@@ -224,9 +224,9 @@ fn provicnet_parts() -> Vec<Part> {
             head.conv2.forward(double(x))
         }),
         part("head convolution 3x3, 19 to 16 at 96x96", 1, [4, 19, 96, 96], |x| head.conv3.forward(x)),
-        part("group norm + ReLU, 48 at 24x24", 1, [4, 48, 24, 24], |x| activation::relu(wide.forward(x))),
-        part("group norm + ReLU, 16 at 48x48", 1, [4, 16, 48, 48], |x| activation::relu(fine.forward(x))),
-        part("group norm + ReLU, 16 at 96x96", 1, [4, 16, 96, 96], |x| activation::relu(fine.forward(x))),
+        part("group norm + ReLU, 48 at 24x24", 1, [4, 48, 24, 24], |x| group_norm(&wide, x, 0.0)),
+        part("group norm + ReLU, 16 at 48x48", 1, [4, 16, 48, 48], |x| group_norm(&fine, x, 0.0)),
+        part("group norm + ReLU, 16 at 96x96", 1, [4, 16, 96, 96], |x| group_norm(&fine, x, 0.0)),
         part("output 1x1, 16 to 3 at 96x96", 1, [4, 16, 96, 96], |x| head.out.forward(x)),
         loss_part([4, 3, 1, 96, 96], Family::Provicnet),
     ]
@@ -236,7 +236,6 @@ fn unet_parts() -> Vec<Part> {
     let device = Default::default();
     let net = filled(Unet::<A>::new(PORTS.sequences, PORTS.out, &device));
     let [d, h, w] = CROP;
-    let act = |x: Tensor<A, 5>| activation::leaky_relu(x, 0.01);
     let gn8: GroupNorm<A> = GroupNormConfig::new(8, 8).init(&device);
     let conv = |i: usize, x: Tensor<A, 5>| net.encoder[i].block.conv1.forward(x);
     vec![
@@ -245,7 +244,7 @@ fn unet_parts() -> Vec<Part> {
         part("3x3x3, 16 to 16, level 1", 3, [2, 16, d, h / 2, w / 2], |x| conv(0, x)),
         part("3x3x3, 32 to 32, level 2", 3, [2, 32, d / 2, h / 4, w / 4], |x| conv(1, x)),
         part("3x3x3, 64 to 64, level 3", 2, [2, 64, d / 4, h / 8, w / 8], |x| conv(2, x)),
-        part("group norm + leaky ReLU, full resolution", 1, [2, 8, d, h, w], |x| act(gn8.forward(x))),
+        part("group norm + leaky ReLU, full resolution", 1, [2, 8, d, h, w], |x| group_norm(&gn8, x, 0.01)),
         part("down to level 1", 1, [2, 8, d, h, w], |x| net.encoder[0].down.forward(x)),
         part("up from level 1", 1, [2, 16, d, h / 2, w / 2], |x| net.decoder[0].up.forward(x)),
         part("output 1x1x1, 8 to 3", 1, [2, 8, d, h, w], |x| net.out.forward(x)),

@@ -9,3 +9,4 @@ pub mod kernels;
 pub mod layer_norm;
 pub mod patch;
 pub mod resize;
+pub mod rows;

@@ -10,10 +10,10 @@
 
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::vit::{SLICES, Vit, VitConfig, VitOutput};
-use crate::nn::{conv::SameConv2d, kernels::Kernels, resize::linear as linear_resize};
+use crate::nn::{conv::SameConv2d, kernels::Kernels, resize::linear as linear_resize, rows::group_norm};
 
 /// Pixels of a slice that one patch covers.
 pub const CELL: usize = 8;
@@ -59,10 +59,10 @@ impl<B: Backend> Head2d<B> {
     where
         B: Kernels,
     {
-        let x = relu(self.norm1.forward(self.conv1.forward(double(map))));
-        let x = relu(self.norm2.forward(self.conv2.forward(double(x))));
+        let x = group_norm(&self.norm1, self.conv1.forward(double(map)), 0.0);
+        let x = group_norm(&self.norm2, self.conv2.forward(double(x)), 0.0);
         let x = Tensor::cat(vec![double(x), slices], 1);
-        self.out.forward(relu(self.norm3.forward(self.conv3.forward(x))))
+        self.out.forward(group_norm(&self.norm3, self.conv3.forward(x), 0.0))
     }
 }
 

@@ -8,12 +8,16 @@ use crate::nn::{
     conv::SameConv3d,
     kernels::Kernels,
     patch::{PatchConv3d, PatchUp3d},
+    rows::group_norm,
 };
 
 /// Channels by level; strides between levels are 2 in each direction but the first, which keeps
 /// the slices apart (voxels are three times as thick as wide).
 const CHANNELS: [usize; 4] = [8, 16, 32, 64];
 const STRIDES: [[usize; 3]; 3] = [[1, 2, 2], [2, 2, 2], [2, 2, 2]];
+
+/// Slope of the rectifier below zero.
+const SLOPE: f32 = 0.01;
 
 /// Voxels, by axis, that an input must be a multiple of.
 pub const MULTIPLE: [usize; 3] = [4, 8, 8];
@@ -56,7 +60,7 @@ fn norm<B: Backend>(channels: usize, device: &B::Device) -> GroupNorm<B> {
 }
 
 fn act<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 5> {
-    leaky_relu(x, 0.01)
+    leaky_relu(x, f64::from(SLOPE))
 }
 
 impl<B: Backend> Residual<B> {
@@ -73,8 +77,8 @@ impl<B: Backend> Residual<B> {
     where
         B: Kernels,
     {
-        let y = act(self.norm1.forward(self.conv1.forward(x.clone())));
-        act(x + self.norm2.forward(self.conv2.forward(y)))
+        let y = group_norm(&self.norm1, self.conv1.forward(x.clone()), SLOPE);
+        act(x + group_norm(&self.norm2, self.conv2.forward(y), 1.0))
     }
 }
 
@@ -123,7 +127,7 @@ impl<B: Backend> Unet<B> {
         let mut y = maps.remove(3);
         for (skip, level) in maps.into_iter().zip(&self.decoder).rev() {
             let joined = level.up.forward(y) + skip;
-            y = act(level.norm.forward(level.conv.forward(joined)));
+            y = group_norm(&level.norm, level.conv.forward(joined), SLOPE);
         }
         self.out.forward(y)
     }

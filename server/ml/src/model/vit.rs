@@ -6,11 +6,11 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
-use burn::tensor::{Tensor, TensorData, activation::softmax, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::convnext::{layer_norm, linear};
 use crate::nn::resize::antialiased_bicubic;
-use crate::nn::{gelu::gelu, kernels::Kernels};
+use crate::nn::{gelu::gelu, kernels::Kernels, rows::softmax};
 
 /// Size of a backbone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl<B: Backend> Block<B> {
     }
 }
 
-impl<B: Backend> Attention<B> {
+impl<B: Kernels> Attention<B> {
     /// # Shapes
     /// `[S, N, E]` -> the same.
     pub fn forward(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3> {
@@ -142,7 +142,7 @@ impl<B: Backend> Attention<B> {
             y.reshape([b, n, heads, size]).swap_dims(1, 2)
         };
         let scores = (part(0) * (size as f64).powf(-0.5)).matmul(part(1).swap_dims(2, 3));
-        let mixed = softmax(scores, 3).matmul(part(2));
+        let mixed = softmax(scores).matmul(part(2));
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, e]))
     }
 }

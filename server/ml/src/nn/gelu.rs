@@ -93,7 +93,7 @@ fn density(x: f32) -> f32 {
 /// `e^x` for x in -87..=0, relative error below 2e-7: a power of two times a polynomial on half a unit
 /// around zero.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let shifted = x * std::f32::consts::LOG2_E + ROUND;

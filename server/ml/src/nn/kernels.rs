@@ -15,8 +15,28 @@ use burn_backend::ops::ConvOptions;
 use burn_backend::tensor::FloatTensor;
 use burn_flex::Flex;
 
+/// A group normalisation: sizes of `[B, C, V]`, and the slope of the rectifier after it below zero.
+#[derive(Debug, Clone, Copy)]
+pub struct Groups {
+    pub batch: usize,
+    pub channels: usize,
+    pub voxels: usize,
+    pub groups: usize,
+    pub epsilon: f64,
+    pub slope: f32,
+}
+
+/// Gradients of a group normalisation.
+#[derive(Debug)]
+pub struct GroupNormGrads<B: Backend> {
+    pub x: FloatTensor<B>,
+    pub gamma: FloatTensor<B>,
+    pub beta: FloatTensor<B>,
+}
+
 /// A backend with convolutions of odd kernel `k`, stride 1 and zero padding `k / 2`, dense and
-/// depth-wise (kernel `[C, 1, k, k, k]`, no bias), and the exact GELU.
+/// depth-wise (kernel `[C, 1, k, k, k]`, no bias), the exact GELU,
+/// and normalisations over rows.
 pub trait Kernels: Backend {
     /// The exact GELU of every value.
     fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -25,6 +45,35 @@ pub trait Kernels: Backend {
     /// `x [B, C_in, D, H, W]`, `weight [C_out, C_in, kD, kH, kW]`, `bias [1, C_out, 1, 1, 1]` ->
     /// `[B, C_out, D, H, W]`.
     fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Soft-max over the last dimension.
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        use burn_backend::TensorMetadata;
+        let last = x.shape().num_dims() - 1;
+        Self::softmax(x, last)
+    }
+    /// Gradient of [`Kernels::softmax_rows`], by its result.
+    fn softmax_rows_grad(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::rows::softmax_gradient::<Self>(y, grad)
+    }
+    /// `x [B, C, V]`, `gamma [C]`, `beta [C]` -> rectified `[B, C, V]`.
+    fn group_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: Groups,
+    ) -> FloatTensor<Self> {
+        super::rows::composed::<Self>(x, gamma, beta, groups)
+    }
+    /// Gradients of [`Kernels::group_norm`].
+    fn group_norm_grads(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        groups: Groups,
+    ) -> GroupNormGrads<Self> {
+        super::rows::composed_grads::<Self>(x, gamma, beta, grad, groups)
+    }
     /// Gradient of [`Kernels::conv`] with respect to `x`.
     fn conv_grad_x(
         x: FloatTensor<Self>,
@@ -138,6 +187,30 @@ impl Kernels for burn::backend::Cuda {
 }
 
 impl Kernels for Flex {
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::rows::softmax_rows(&x)
+    }
+    fn softmax_rows_grad(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::rows::softmax_rows_grad(&y, &grad)
+    }
+    fn group_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: Groups,
+    ) -> FloatTensor<Self> {
+        super::rows::group_norm_direct(&x, &gamma, &beta, groups)
+    }
+    fn group_norm_grads(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        groups: Groups,
+    ) -> GroupNormGrads<Self> {
+        let (x, gamma, beta) = super::rows::group_norm_direct_grads(&x, &gamma, &beta, &grad, groups);
+        GroupNormGrads { x, gamma, beta }
+    }
     fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         super::gelu::forward(&x)
     }
@@ -200,6 +273,43 @@ impl<B: Kernels> Backward<B, 1> for Gelu {
 }
 
 #[derive(Debug)]
+struct Softmax;
+
+impl<B: Kernels> Backward<B, 1> for Softmax {
+    type State = B::FloatTensorPrimitive;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(node) = node {
+            grads.register::<B>(node.id, B::softmax_rows_grad(ops.state, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct GroupNorm;
+
+impl<B: Kernels> Backward<B, 3> for GroupNorm {
+    type State = (NodeId, NodeId, NodeId, Groups);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let [x_node, gamma_node, beta_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, gamma, beta, groups) = ops.state;
+        let x: B::FloatTensorPrimitive = checkpointer.retrieve_node_output(x);
+        let gamma: B::FloatTensorPrimitive = checkpointer.retrieve_node_output(gamma);
+        let beta: B::FloatTensorPrimitive = checkpointer.retrieve_node_output(beta);
+        let all = B::group_norm_grads(x, gamma, beta, grad, groups);
+        for (node, grad) in [(x_node, all.x), (gamma_node, all.gamma), (beta_node, all.beta)] {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, grad);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Conv;
 
 impl<B: Kernels> Backward<B, 3> for Conv {
@@ -249,6 +359,30 @@ impl<B: Kernels> Backward<B, 2> for Depthwise {
 }
 
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let prep = Softmax.prepare::<C>([x.node.clone()]).compute_bound().stateful();
+        let y = B::softmax_rows(x.primitive);
+        match prep {
+            OpsKind::Tracked(prep) => prep.finish(y.clone(), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+    fn group_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: Groups,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node.clone(), gamma.node.clone(), beta.node.clone()];
+        let compute = |x, gamma, beta| B::group_norm(x, gamma, beta, groups);
+        match GroupNorm.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&x), prep.checkpoint(&gamma), prep.checkpoint(&beta), groups);
+                prep.finish(state, compute(x.primitive, gamma.primitive, beta.primitive))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(compute(x.primitive, gamma.primitive, beta.primitive)),
+        }
+    }
     fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         match Gelu.prepare::<C>([x.node.clone()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
