@@ -136,7 +136,7 @@ impl<B: Kernels> Attention<B> {
             let weight = self.qkv.weight.val().slice([0..e, i * e..(i + 1) * e]);
             let y = rows.clone().matmul(weight);
             let y = match &self.qkv.bias {
-                Some(bias) => y + bias.val().slice([i * e..(i + 1) * e]).reshape([1, e]),
+                Some(bias) => y + bias.val().slice(i * e..(i + 1) * e).reshape([1, e]),
                 None => y,
             };
             y.reshape([b, n, heads, size]).swap_dims(1, 2)
