@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{backbone::Family, task::Task};
+use crate::{
+    backbone::Family,
+    task::{Output, Task},
+};
 
 /// Everything that decides a training, after defaults and overrides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,11 +30,16 @@ pub struct TrainingSpec {
 
 impl TrainingSpec {
     /// The defaults of a family on a task.
-    pub fn default_for(family: Family, _task: Task) -> Self {
+    pub fn default_for(family: Family, task: Task) -> Self {
         let (batch_size, samples_per_case, lr) = match family {
             Family::ProfoundConv => (2, 1, 1e-3),
-            Family::Provicnet => (4, 4, 5e-4),
+            Family::Provicnet => (4, 2, 1e-3),
             Family::Unet => (2, 1, 2e-3),
+        };
+        // The image head is new whatever the arm, and small: it wants longer steps.
+        let lr = match task.output() {
+            Output::Classes => lr,
+            Output::Image => 2.0 * lr,
         };
         Self {
             epochs: Self::DEFAULT_EPOCHS,

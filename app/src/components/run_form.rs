@@ -426,22 +426,29 @@ fn Advanced(initial: ExperimentForm, state: FormState, choices: StoredValue<Choi
     let given: BTreeMap<&str, String> = initial.to_pairs().into_iter().collect();
     let open = Overrides::KEYS.iter().any(|k| given.contains_key(k));
     let defaults = |key: &str| {
-        let mut values: Vec<String> = choices.with_value(|c| {
+        let mut values: Vec<f64> = choices.with_value(|c| {
             c.backbones
                 .iter()
-                .map(|b| setting_of(&TrainingSpec::default_for(b.backbone.family, Task::Segmentation), key))
-                .map(format::significant)
+                .flat_map(|b| {
+                    Task::ALL.iter().map(|task| TrainingSpec::default_for(b.backbone.family, *task))
+                })
+                .map(|spec| setting_of(&spec, key))
                 .collect()
         });
+        values.sort_by(f64::total_cmp);
         values.dedup();
-        values.join(" or ")
+        values.into_iter().map(format::significant).collect::<Vec<_>>().join(" or ")
     };
     let fields = Overrides::KEYS
         .into_iter()
         .map(|key| {
             let (label, help) = setting_help(key);
             let default = defaults(key);
-            let varies = if default.contains(" or ") { " The default depends on the backbone." } else { "" };
+            let varies = if default.contains(" or ") {
+                " The default depends on the backbone and the task."
+            } else {
+                ""
+            };
             view! {
                 <TextField
                     name=key

@@ -15,7 +15,7 @@ use burn::{
 };
 use burn_flex::Flex;
 use serde_json::json;
-use transferscope_domain::Family;
+use transferscope_domain::{Family, task::Output};
 use transferscope_ml::{
     init,
     loss::{DiceCe, dice_ce},
@@ -35,7 +35,7 @@ use transferscope_ml::{
 type A = Autodiff<Flex>;
 
 /// Segmentation of zones: t2w, hbv, adc in, background and two zones out.
-const PORTS: Ports = Ports { sequences: 3, out: 3 };
+const PORTS: Ports = Ports { sequences: 3, out: 3, output: Output::Classes };
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<A, D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Default::default())

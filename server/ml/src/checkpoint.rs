@@ -185,10 +185,13 @@ mod tests {
     };
     use burn_flex::Flex;
     use proptest::prelude::*;
-    use transferscope_domain::Family;
+    use transferscope_domain::{Family, task::Output};
 
     fn net(family: Family, seed: u64) -> Net<Flex> {
-        init::random(Net::mini(family, Ports { sequences: 3, out: 3 }, &Default::default()), seed)
+        init::random(
+            Net::mini(family, Ports { sequences: 3, out: 3, output: Output::Classes }, &Default::default()),
+            seed,
+        )
     }
 
     #[test]

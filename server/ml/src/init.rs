@@ -59,7 +59,7 @@ pub fn quiet_output<B: Backend, M: Module<B>>(module: M, output: Output) -> M {
     match output {
         Output::Classes => module,
         Output::Image => fill(module, |name, shape| {
-            if name == "out.weight" || name == "head.out.weight" {
+            if name == "out.weight" || name == "refine.out.weight" {
                 Fill::Values(vec![0.0; shape.iter().product()])
             } else {
                 Fill::Keep

@@ -4,5 +4,6 @@ pub mod convnext;
 pub mod head3d;
 pub mod net;
 pub mod provicnet;
+pub mod refine;
 pub mod unet;
 pub mod vit;

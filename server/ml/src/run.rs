@@ -161,7 +161,7 @@ impl Job<'_> {
         plan: TaskPlan,
         device: &B::Device,
     ) -> Result<(Net<B>, Option<LoadReport>), RunError> {
-        let ports = Ports { sequences: plan.sequences().len(), out: plan.out() };
+        let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output: plan.task.output() };
         let net = init::random(Net::<B>::mini(self.request.family, ports, device), self.request.seed);
         let net = init::quiet_output(net, plan.task.output());
         match (self.request.arm, &self.request.checkpoint) {

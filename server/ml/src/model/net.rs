@@ -2,12 +2,13 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
-use transferscope_domain::Family;
+use transferscope_domain::{Family, task::Output};
 
 use super::{
     convnext::{ConvNext, ConvNextConfig, STRIDE, global_average},
     head3d::DenseHead3d,
     provicnet::{CELL, Provicnet},
+    refine::{self, ImageHead},
     unet::{MULTIPLE, Unet},
     vit::VitConfig,
 };
@@ -18,6 +19,8 @@ use crate::nn::kernels::Kernels;
 pub struct ProfoundConv<B: Backend> {
     pub encoder: ConvNext<B>,
     pub head: DenseHead3d<B>,
+    /// Restoration only.
+    pub refine: Option<ImageHead<B>>,
 }
 
 /// A network for one task.
@@ -43,8 +46,27 @@ pub enum Input<B: Backend> {
 pub struct Ports {
     /// Image types that the task gives.
     pub sequences: usize,
-    /// Classes, or 1 for an image.
+    /// Classes, or the image's channels.
     pub out: usize,
+    pub output: Output,
+}
+
+impl Ports {
+    /// Channels of a foundation family's dense head.
+    pub fn maps(self) -> usize {
+        match self.output {
+            Output::Classes => self.out,
+            Output::Image => refine::MAPS,
+        }
+    }
+
+    /// The head that follows the dense one when the output is an image.
+    pub fn refine<B: Backend>(self, channels: usize, device: &B::Device) -> Option<ImageHead<B>> {
+        match self.output {
+            Output::Classes => None,
+            Output::Image => Some(ImageHead::new(channels, self.out, device)),
+        }
+    }
 }
 
 /// Input channels of the ProFound encoder (t2w, hbv, adc); missing ones are zero.
@@ -58,12 +80,11 @@ impl<B: Backend> Net<B> {
                 let config = ConvNextConfig::mini();
                 Net::ProfoundConv(ProfoundConv {
                     encoder: ConvNext::new(&config, device),
-                    head: DenseHead3d::new(config.dims, config.in_channels, ports.out, device),
+                    head: DenseHead3d::new(config.dims, config.in_channels, ports.maps(), device),
+                    refine: ports.refine(config.in_channels, device),
                 })
             }
-            Family::Provicnet => {
-                Net::Provicnet(Provicnet::new(&VitConfig::mini(), ports.sequences, ports.out, device))
-            }
+            Family::Provicnet => Net::Provicnet(Provicnet::new(&VitConfig::mini(), ports, device)),
             Family::Unet => Net::Unet(Unet::new(ports.sequences, ports.out, device)),
         }
     }
@@ -88,7 +109,11 @@ impl<B: Kernels> Net<B> {
         match (self, input) {
             (Net::ProfoundConv(net), Input::Volume(x)) => {
                 let maps = net.encoder.stages(x.clone(), None);
-                net.head.forward(maps, x)
+                let out = net.head.forward(maps, x.clone());
+                match &net.refine {
+                    Some(refine) => refine.forward(out, x),
+                    None => out,
+                }
             }
             (Net::Provicnet(net), Input::Slabs { slabs, axis }) => net.forward(slabs, axis),
             (Net::Unet(net), Input::Volume(x)) => net.forward(x),

@@ -12,7 +12,11 @@ use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-use super::vit::{SLICES, Vit, VitConfig, VitOutput};
+use super::{
+    net::Ports,
+    refine::ImageHead,
+    vit::{SLICES, Vit, VitConfig, VitOutput},
+};
 use crate::nn::{conv::SameConv2d, kernels::Kernels, resize::linear as linear_resize, rows::group_norm};
 
 /// Pixels of a slice that one patch covers.
@@ -26,6 +30,8 @@ const FINE: usize = 16;
 pub struct Provicnet<B: Backend> {
     pub encoder: Vit<B>,
     pub head: Head2d<B>,
+    /// Restoration only.
+    pub refine: Option<ImageHead<B>>,
 }
 
 /// Three times: enlarge by two, 3x3 convolution; the last one also sees the input slices.
@@ -73,11 +79,12 @@ fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
 }
 
 impl<B: Backend> Provicnet<B> {
-    /// A network of zeros for `sequences` image types in and `out` channels out.
-    pub fn new(config: &VitConfig, sequences: usize, out: usize, device: &B::Device) -> Self {
+    /// A network of zeros.
+    pub fn new(config: &VitConfig, ports: Ports, device: &B::Device) -> Self {
         Self {
             encoder: Vit::new(config, device),
-            head: Head2d::new(config.dim * sequences, sequences, out, device),
+            head: Head2d::new(config.dim * ports.sequences, ports.sequences, ports.maps(), device),
+            refine: ports.refine(ports.sequences, device),
         }
     }
 
@@ -120,8 +127,12 @@ impl<B: Backend> Provicnet<B> {
         let [_, e, rows, columns] = map.dims();
         let map = map.reshape([s, m * e, rows, columns]);
         let centre = slabs.slice([0..s, 0..m, 1..2, 0..h, 0..w]).reshape([s, m, h, w]);
-        let out = self.head.forward(map, centre);
+        let out = self.head.forward(map, centre.clone());
         let channels = out.dims()[1];
-        out.reshape([s, channels, 1, h, w])
+        let out = out.reshape([s, channels, 1, h, w]);
+        match &self.refine {
+            Some(refine) => refine.forward(out, centre.reshape([s, m, 1, h, w])),
+            None => out,
+        }
     }
 }

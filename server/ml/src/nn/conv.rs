@@ -67,9 +67,20 @@ impl<B: Backend> SameConv2d<B> {
     where
         B: Kernels,
     {
-        let ([b, from, h, w], [to, _, kh, kw]) = (x.dims(), self.weight.dims());
-        let weight = self.weight.val().reshape([to, from, 1, kh, kw]);
-        conv(x.reshape([b, from, 1, h, w]), weight, self.bias.val()).reshape([b, to, h, w])
+        let ([b, from, h, w], to) = (x.dims(), self.weight.dims()[0]);
+        self.forward_slices(x.reshape([b, from, 1, h, w])).reshape([b, to, h, w])
+    }
+
+    /// The same kernel in every slice of a volume.
+    ///
+    /// # Shapes
+    /// `[B, C_in, D, H, W]` -> `[B, C_out, D, H, W]`.
+    pub fn forward_slices(&self, x: Tensor<B, 5>) -> Tensor<B, 5>
+    where
+        B: Kernels,
+    {
+        let [to, from, kh, kw] = self.weight.dims();
+        conv(x, self.weight.val().reshape([to, from, 1, kh, kw]), self.bias.val())
     }
 }
 

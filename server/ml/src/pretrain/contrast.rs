@@ -17,7 +17,7 @@ use burn::tensor::{
     backend::{AutodiffBackend, Backend},
 };
 use rand::seq::SliceRandom;
-use transferscope_domain::Family;
+use transferscope_domain::{Family, task::Output};
 
 use super::{Pretrain, Validation};
 use crate::nn::gelu::gelu;
@@ -27,7 +27,7 @@ use crate::{
     metrics,
     model::{
         convnext::linear,
-        net::Input,
+        net::{Input, Ports},
         provicnet::{CELL, Head2d, Provicnet},
         vit::{Vit, VitConfig},
     },
@@ -100,10 +100,12 @@ pub fn pairs(lesion: &[usize], rows: usize, columns: usize) -> Vec<Pair> {
     pairs
 }
 
+const PORTS: Ports = Ports { sequences: SEQUENCES, out: CLASSES, output: Output::Classes };
+
 impl<B: Backend> Contrast<B> {
     pub fn new(device: &B::Device) -> Self {
         let config = VitConfig::mini();
-        let net = Provicnet::new(&config, SEQUENCES, CLASSES, device);
+        let net = Provicnet::new(&config, PORTS, device);
         Self {
             encoder: net.encoder,
             head: net.head,
@@ -113,7 +115,7 @@ impl<B: Backend> Contrast<B> {
     }
 
     fn network(&self) -> Provicnet<B> {
-        Provicnet { encoder: self.encoder.clone(), head: self.head.clone() }
+        Provicnet { encoder: self.encoder.clone(), head: self.head.clone(), refine: None }
     }
 
     /// Mean hinge over the chosen pairs of patch tokens `[P, E]`.
