@@ -191,7 +191,7 @@ fn provicnet_parts() -> Vec<Part> {
     let device = Default::default();
     let config = VitConfig::mini();
     let vit = filled(Vit::<A>::new(&config, &device));
-    let net = filled(Provicnet::<A>::new(&config, PORTS.sequences, PORTS.out, &device));
+    let net = filled(Provicnet::<A>::new(&config, PORTS, &device));
     let (e, patch) = (config.dim, config.patch);
     let side = 96 / 8;
     let tokens = [12, 1 + config.registers + 2 + side * side, e];

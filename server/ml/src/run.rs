@@ -24,7 +24,7 @@ use crate::{
     observer::{Observer, Progress},
     params::collect,
     train::{
-        evaluate::{baseline_scores, evaluate_case, means},
+        evaluate::{baseline_scores, evaluate_cases, means},
         example::{Example, TaskPlan, load},
         fit::{Fit, Fitted, fit},
         optimiser::Optimiser,
@@ -243,8 +243,8 @@ impl Job<'_> {
         let best = burn::module::AutodiffModule::valid(&state::load_best(self.run_dir, initial.clone())?);
         let mut cases = Vec::new();
         for (split, examples) in [(Split::Val, &val), (Split::Test, &test)] {
-            for (i, example) in examples.iter().enumerate() {
-                let mut result = evaluate_case(&best, example, plan, request.family, split.as_str(), device);
+            let results = evaluate_cases(&best, examples, plan, request.family, split.as_str(), device);
+            for (i, (example, mut result)) in examples.iter().zip(results).enumerate() {
                 result.score.scores.extend(baseline_scores(example));
                 if split == Split::Test && i < TEST_PREVIEWS {
                     preview::write(self.run_dir, example, &result.prediction, step, epoch, self.observer)?;

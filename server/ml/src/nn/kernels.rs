@@ -38,6 +38,9 @@ pub struct GroupNormGrads<B: Backend> {
 /// depth-wise (kernel `[C, 1, k, k, k]`, no bias), the exact GELU,
 /// and normalisations over rows.
 pub trait Kernels: Backend {
+    /// Whole cases that an evaluation puts through a network at once.
+    const CASES_AT_ONCE: usize;
+
     /// The exact GELU of every value.
     fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// Gradient of [`Kernels::exact_gelu`] with respect to `x`.
@@ -117,6 +120,8 @@ fn same(weight: &burn_backend::Shape) -> ConvOptions<3> {
 
 #[cfg(feature = "cuda")]
 impl Kernels for burn::backend::Cuda {
+    const CASES_AT_ONCE: usize = 1;
+
     fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         <Self as burn_backend::ops::ActivationOps<Self>>::gelu(x)
     }
@@ -187,6 +192,8 @@ impl Kernels for burn::backend::Cuda {
 }
 
 impl Kernels for Flex {
+    const CASES_AT_ONCE: usize = 4;
+
     fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
         super::rows::softmax_rows(&x)
     }
@@ -359,6 +366,8 @@ impl<B: Kernels> Backward<B, 2> for Depthwise {
 }
 
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
+    const CASES_AT_ONCE: usize = B::CASES_AT_ONCE;
+
     fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let prep = Softmax.prepare::<C>([x.node.clone()]).compute_bound().stateful();
         let y = B::softmax_rows(x.primitive);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, backend::Backend};
+use rayon::iter::{IntoParallelIterator, ParallelExtend, ParallelIterator};
 use transferscope_domain::{Family, metric::MetricKind, report::CaseScore};
 
 use super::{
@@ -24,6 +25,27 @@ pub struct CaseResult {
     pub score: CaseScore,
     pub loss: f64,
     pub prediction: Prediction,
+}
+
+/// [`evaluate_case`] of each example, in their order; on the CPU a few at once, since small networks
+/// leave cores idle between their operations.
+pub fn evaluate_cases<B: Kernels>(
+    net: &Net<B>,
+    examples: &[Example],
+    plan: TaskPlan,
+    family: Family,
+    split: &str,
+    device: &B::Device,
+) -> Vec<CaseResult> {
+    let mut results = Vec::with_capacity(examples.len());
+    for some in examples.chunks(B::CASES_AT_ONCE) {
+        let jobs: Vec<(Net<B>, &Example)> = some.iter().map(|example| (net.clone(), example)).collect();
+        results.par_extend(
+            jobs.into_par_iter()
+                .map(|(net, example)| evaluate_case(&net, example, plan, family, split, device)),
+        );
+    }
+    results
 }
 
 /// Runs the network on a whole case and scores it. Scores that are undefined (a class that the

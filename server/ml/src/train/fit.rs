@@ -14,7 +14,7 @@ use transferscope_domain::{
 
 use super::{
     batch::{Item, epoch_items, loss, training_batch},
-    evaluate::{CaseResult, evaluate_case, means, scalar},
+    evaluate::{evaluate_cases, means, scalar},
     example::{Example, TaskPlan},
     optimiser::Optimiser,
     schedule::warmup_cosine,
@@ -219,11 +219,7 @@ where
     fit.progress(clock, position.step, Phase::Validating);
     let epoch = position.step as f64 / fit.steps_per_epoch() as f64;
     let valid = net.valid();
-    let results: Vec<CaseResult> = fit
-        .val
-        .iter()
-        .map(|example| evaluate_case(&valid, example, fit.plan, fit.family, Split::Val.as_str(), device))
-        .collect();
+    let results = evaluate_cases(&valid, fit.val, fit.plan, fit.family, Split::Val.as_str(), device);
     let mut values = means(results.iter().map(|r| &r.score));
     let loss = results.iter().map(|r| r.loss).sum::<f64>() / results.len().max(1) as f64;
     values.insert(MetricKind::Loss.to_string(), loss);
