@@ -78,9 +78,8 @@ impl Compiler {
     pub fn cargo(&self, workspace: &Workspace) -> Command {
         let mut command = workspace.cargo();
         command.env("RUSTC", &self.rustc).env("CARGO_TARGET_DIR", workspace.wasm_target());
-        // Flags meant for the native build, such as a processor's name, do not fit here. Erased view
-        // types take a third off the program's size; the server's pages are the same either way.
-        command.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", "--cfg erase_components");
+        // Flags meant for the native build, such as a processor's name, do not fit here.
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         if let Some(linker) = &self.linker {
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
