@@ -36,7 +36,7 @@ impl TrainingSpec {
             Family::Provicnet => (4, 2, 1e-3),
             Family::Unet => (2, 1, 2e-3),
         };
-        // The image head is new whatever the arm, and small: it wants longer steps.
+        // What restores an image is new in every arm and small: it wants longer steps.
         let lr = match task.output() {
             Output::Classes => lr,
             Output::Image => 2.0 * lr,

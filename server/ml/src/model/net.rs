@@ -110,10 +110,7 @@ impl<B: Kernels> Net<B> {
             (Net::ProfoundConv(net), Input::Volume(x)) => {
                 let maps = net.encoder.stages(x.clone(), None);
                 let out = net.head.forward(maps, x.clone());
-                match &net.refine {
-                    Some(refine) => refine.forward(out, x),
-                    None => out,
-                }
+                ImageHead::finish(&net.refine, out, x)
             }
             (Net::Provicnet(net), Input::Slabs { slabs, axis }) => net.forward(slabs, axis),
             (Net::Unet(net), Input::Volume(x)) => net.forward(x),

@@ -130,9 +130,6 @@ impl<B: Backend> Provicnet<B> {
         let out = self.head.forward(map, centre.clone());
         let channels = out.dims()[1];
         let out = out.reshape([s, channels, 1, h, w]);
-        match &self.refine {
-            Some(refine) => refine.forward(out, centre.reshape([s, m, 1, h, w])),
-            None => out,
-        }
+        ImageHead::finish(&self.refine, out, centre.reshape([s, m, 1, h, w]))
     }
 }

@@ -40,6 +40,20 @@ impl<B: Backend> ImageHead<B> {
         }
     }
 
+    /// What is to be added to the degraded image; without an image head, the maps as they are.
+    ///
+    /// # Shapes
+    /// As [`Self::forward`].
+    pub fn finish(head: &Option<Self>, maps: Tensor<B, 5>, input: Tensor<B, 5>) -> Tensor<B, 5>
+    where
+        B: Kernels,
+    {
+        match head {
+            Some(head) => head.forward(maps, input),
+            None => maps,
+        }
+    }
+
     /// What is to be added to the degraded image.
     ///
     /// # Shapes

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, backend::Backend};
-use rayon::iter::{IntoParallelIterator, ParallelExtend, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use transferscope_domain::{Family, metric::MetricKind, report::CaseScore};
 
 use super::{
@@ -28,7 +28,7 @@ pub struct CaseResult {
 }
 
 /// [`evaluate_case`] of each example, in their order; on the CPU a few at once, since small networks
-/// leave cores idle between their operations.
+/// leave cores idle between their operations. Lazy: only those few predictions are in memory.
 pub fn evaluate_cases<B: Kernels>(
     net: &Net<B>,
     examples: &[Example],
@@ -36,16 +36,17 @@ pub fn evaluate_cases<B: Kernels>(
     family: Family,
     split: &str,
     device: &B::Device,
-) -> Vec<CaseResult> {
-    let mut results = Vec::with_capacity(examples.len());
-    for some in examples.chunks(B::CASES_AT_ONCE) {
+) -> impl Iterator<Item = CaseResult> {
+    examples.chunks(B::CASES_AT_ONCE).flat_map(move |some| {
+        if let [example] = some {
+            // On this thread: a CUDA stream belongs to the thread that uses it.
+            return vec![evaluate_case(net, example, plan, family, split, device)];
+        }
         let jobs: Vec<(Net<B>, &Example)> = some.iter().map(|example| (net.clone(), example)).collect();
-        results.par_extend(
-            jobs.into_par_iter()
-                .map(|(net, example)| evaluate_case(&net, example, plan, family, split, device)),
-        );
-    }
-    results
+        jobs.into_par_iter()
+            .map(|(net, example)| evaluate_case(&net, example, plan, family, split, device))
+            .collect()
+    })
 }
 
 /// Runs the network on a whole case and scores it. Scores that are undefined (a class that the
@@ -150,4 +151,70 @@ pub(crate) fn scalar<B: Backend>(x: Tensor<B, 1>) -> f64 {
 
 pub(crate) fn values<B: Backend, const D: usize>(x: Tensor<B, D>) -> Vec<f32> {
     x.into_data().convert::<f32>().into_vec().expect("converted to f32 just now")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{init, model::net::Ports};
+    use burn_flex::Flex;
+    use transferscope_domain::{
+        dataset::SegmentationTarget,
+        task::{Output, Task},
+    };
+
+    const SHAPE: [usize; 3] = [8, 32, 32];
+
+    fn example(number: usize) -> Example {
+        let voxels = SHAPE.iter().product::<usize>();
+        let wave =
+            |scale: f32| -> Vec<f32> { (0..voxels).map(|i| (i as f32 * scale).sin() * 0.5 + 0.5).collect() };
+        let degraded = wave(0.013 * (number + 1) as f32);
+        Example {
+            case_id: format!("case{number}"),
+            patient_id: format!("patient{number}"),
+            shape: SHAPE,
+            inputs: vec![degraded.clone()],
+            target: Target::Image { sharp: wave(0.017), bicubic: degraded.clone(), degraded },
+            display: Vec::new(),
+        }
+    }
+
+    fn images(net: &Net<Flex>, examples: &[Example], family: Family) -> Vec<Vec<f32>> {
+        let plan = TaskPlan { task: Task::SuperResolution, segmentation: SegmentationTarget::Zones };
+        evaluate_cases(net, examples, plan, family, "val", &Default::default())
+            .zip(examples)
+            .map(|(result, example)| {
+                assert_eq!(result.score.case_id, example.case_id);
+                match result.prediction {
+                    Prediction::Image(image) => image,
+                    Prediction::Labels(_) => panic!("a restoration gives an image"),
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_restoration_starts_as_its_input_and_cases_at_once_agree_with_one_at_a_time() {
+        let examples: Vec<Example> = (0..5).map(example).collect();
+        for family in [Family::ProfoundConv, Family::Provicnet, Family::Unet] {
+            let ports = Ports { sequences: 1, out: 1, output: Output::Image };
+            let net = init::random(Net::<Flex>::mini(family, ports, &Default::default()), 1);
+            let together = images(&net, &examples, family);
+            for (example, image) in examples.iter().zip(&together) {
+                assert_eq!(
+                    images(&net, std::slice::from_ref(example), family),
+                    [image.clone()],
+                    "{family:?}"
+                );
+                let Target::Image { degraded, .. } = &example.target else { unreachable!("made so above") };
+                assert_ne!(image, degraded, "{family:?}: random weights change the image");
+            }
+            let quiet = images(&init::quiet_output(net, Output::Image), &examples, family);
+            for (example, image) in examples.iter().zip(&quiet) {
+                let Target::Image { degraded, .. } = &example.target else { unreachable!("made so above") };
+                assert_eq!(image, degraded, "{family:?}");
+            }
+        }
+    }
 }

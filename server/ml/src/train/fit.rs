@@ -219,7 +219,8 @@ where
     fit.progress(clock, position.step, Phase::Validating);
     let epoch = position.step as f64 / fit.steps_per_epoch() as f64;
     let valid = net.valid();
-    let results = evaluate_cases(&valid, fit.val, fit.plan, fit.family, Split::Val.as_str(), device);
+    let results: Vec<_> =
+        evaluate_cases(&valid, fit.val, fit.plan, fit.family, Split::Val.as_str(), device).collect();
     let mut values = means(results.iter().map(|r| &r.score));
     let loss = results.iter().map(|r| r.loss).sum::<f64>() / results.len().max(1) as f64;
     values.insert(MetricKind::Loss.to_string(), loss);
