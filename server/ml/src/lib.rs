@@ -23,3 +23,4 @@ pub mod pretrain;
 #[cfg(test)]
 pub mod reference;
 pub mod train;
+pub mod verify;

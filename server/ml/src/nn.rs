@@ -1,5 +1,6 @@
 //! Layers that burn does not have, or has too slowly on the CPU.
 
+pub mod batch_norm;
 pub mod conv;
 pub mod depthwise;
 mod direct;
@@ -10,3 +11,10 @@ pub mod layer_norm;
 pub mod patch;
 pub mod resize;
 pub mod rows;
+
+/// What a layer is run for, where training and evaluation differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Train,
+    Eval,
+}

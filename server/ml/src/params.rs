@@ -61,7 +61,7 @@ impl Walk {
             _ => Layout::Same,
         };
         if let Some(last) = names.last_mut()
-            && matches!(kind, "LayerNorm" | "GroupNorm")
+            && matches!(kind, "LayerNorm" | "GroupNorm" | "BatchNorm")
         {
             *last = match last.as_str() {
                 "gamma" => "weight".into(),
@@ -69,24 +69,44 @@ impl Walk {
                 other => other.into(),
             };
         }
-        (published(&names.join(".")), layout)
+        (rename(&names.join(".")), layout)
     }
 }
 
-/// Replaces the parts of a name that our modules spell differently from upstream, which numbers
-/// the members of its sequences.
-fn published(name: &str) -> String {
-    let mut name =
-        name.replace("stem.conv.", "downsample_layers.0.0.").replace("stem.norm.", "downsample_layers.0.1.");
-    for i in 0..3 {
-        for (ours, theirs) in [("norm", 0), ("conv", 1)] {
-            name = name.replace(
-                &format!("downsample.{i}.{ours}."),
-                &format!("downsample_layers.{}.{theirs}.", i + 1),
-            );
-        }
+/// Parts of a name that our modules spell differently from upstream, which numbers the members of
+/// its sequences; the longer one first where one contains the other.
+const RENAMES: &[(&str, &str)] = &[
+    ("stem.conv", "downsample_layers.0.0"),
+    ("stem.norm", "downsample_layers.0.1"),
+    ("downsample.0.norm", "downsample_layers.1.0"),
+    ("downsample.0.conv", "downsample_layers.1.1"),
+    ("downsample.1.norm", "downsample_layers.2.0"),
+    ("downsample.1.conv", "downsample_layers.2.1"),
+    ("downsample.2.norm", "downsample_layers.3.0"),
+    ("downsample.2.conv", "downsample_layers.3.1"),
+];
+
+/// Replaces every part of [`RENAMES`] that stands between dots.
+fn rename(name: &str) -> String {
+    let mut name = format!(".{name}.");
+    for (ours, theirs) in RENAMES {
+        name = name.replace(&format!(".{ours}."), &format!(".{theirs}."));
     }
-    name
+    name.trim_matches('.').to_owned()
+}
+
+/// The parameter (or its gradient) that is being visited, in PyTorch's name and layout.
+pub(crate) fn published<B: Backend, const D: usize>(walk: &Walk, mut tensor: Tensor<B, D>) -> NamedTensor {
+    let (name, layout) = walk.named();
+    if layout == Layout::Transposed {
+        tensor = tensor.swap_dims(0, 1);
+    }
+    let mut shape = tensor.dims().to_vec();
+    if layout == Layout::FourLeadingOnes {
+        shape.splice(0..0, [1; 4]);
+    }
+    let data = tensor.into_data().convert::<f32>().into_vec().expect("converted to f32 just now");
+    NamedTensor { name, shape, data }
 }
 
 struct Collector {
@@ -102,17 +122,7 @@ impl<B: Backend> ModuleVisitor<B> for Collector {
         self.walk.leave();
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let (name, layout) = self.walk.named();
-        let mut tensor = param.val();
-        if layout == Layout::Transposed {
-            tensor = tensor.swap_dims(0, 1);
-        }
-        let mut shape = tensor.dims().to_vec();
-        if layout == Layout::FourLeadingOnes {
-            shape.splice(0..0, [1; 4]);
-        }
-        let data = tensor.into_data().convert::<f32>().into_vec().expect("converted to f32 just now");
-        self.tensors.push(NamedTensor { name, shape, data });
+        self.tensors.push(published(&self.walk, param.val()));
     }
 }
 
