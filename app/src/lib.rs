@@ -10,6 +10,11 @@
 // Views are deep nested types.
 #![recursion_limit = "512"]
 
+#[cfg(not(erase_components))]
+compile_error!(
+    "build with `--cfg erase_components`: .cargo/config.toml sets it, RUSTFLAGS from the environment must repeat it"
+);
+
 pub mod api;
 pub mod charts;
 pub mod components;

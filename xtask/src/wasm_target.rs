@@ -78,7 +78,8 @@ impl Compiler {
     pub fn cargo(&self, workspace: &Workspace) -> Command {
         let mut command = workspace.cargo();
         command.env("RUSTC", &self.rustc).env("CARGO_TARGET_DIR", workspace.wasm_target());
-        // Flags meant for the native build, such as a processor's name, do not fit here.
+        // Flags meant for the native build, such as a processor's name, do not fit here; those of
+        // .cargo/config.toml do.
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         if let Some(linker) = &self.linker {
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);

@@ -6,6 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+/// What `app` is built with on both sides, as in .cargo/config.toml.
+const VIEW_CFG: &str = "erase_components";
+
 /// The folders that the tasks read and write.
 pub struct Workspace {
     /// The folder with the workspace's `Cargo.toml`.
@@ -75,6 +78,12 @@ impl Workspace {
                 );
             if of_this_package {
                 command.env_remove(name);
+            }
+        }
+        // Flags from the environment replace those of .cargo/config.toml, one of which the pages need.
+        for (name, separator) in [("RUSTFLAGS", " "), ("CARGO_ENCODED_RUSTFLAGS", "\x1f")] {
+            if let Ok(flags) = env::var(name) {
+                command.env(name, format!("{flags}{separator}--cfg{separator}{VIEW_CFG}"));
             }
         }
         command
