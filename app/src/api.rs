@@ -1,6 +1,7 @@
 //! Server functions: what pages ask for. Each is a thin call to the store or the catalogue;
 //! answers carry the server's time, so that relative times are the same on both sides.
 
+pub mod backbones;
 pub mod compare;
 pub mod leaderboard;
 pub mod new_experiment;
@@ -42,6 +43,7 @@ impl SplitCounts {
 #[cfg(feature = "ssr")]
 mod server {
     use leptos::prelude::use_context;
+    use transferscope_domain::api::BackboneView;
     use transferscope_store::{Store, StoreError};
 
     use crate::{AppError, Catalogue};
@@ -56,6 +58,16 @@ mod server {
     pub fn catalogue() -> Result<Catalogue, AppError> {
         use_context::<Catalogue>()
             .ok_or_else(|| AppError::Internal("The server lent no catalogue to its pages.".into()))
+    }
+
+    /// All backbones with the number of their runs.
+    pub async fn counted_backbones() -> Result<Vec<BackboneView>, AppError> {
+        let counts = store()?.runs_by_backbone().await?;
+        let mut all = (catalogue()?.backbones)();
+        for view in &mut all {
+            view.runs = counts.get(&view.backbone.name).copied().unwrap_or(0);
+        }
+        Ok(all)
     }
 
     impl From<StoreError> for AppError {

@@ -40,8 +40,8 @@ pub use shell::shell;
 
 use components::layout::Layout;
 use pages::{
-    compare::ComparePage, leaderboard::LeaderboardPage, new_experiment::NewExperimentPage,
-    not_found::NotFound, run::RunPage, runs::RunsPage, shared::SharedPage,
+    backbone::BackbonePage, backbones::BackbonesPage, compare::ComparePage, leaderboard::LeaderboardPage,
+    new_experiment::NewExperimentPage, not_found::NotFound, run::RunPage, runs::RunsPage, shared::SharedPage,
 };
 
 /// The application: frame and route table. Every route waits for its data on the server, so
@@ -60,6 +60,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/new") view=NewExperimentPage ssr=SsrMode::Async />
                     <Route path=path!("/runs") view=RunsPage ssr=SsrMode::Async />
                     <Route path=path!("/runs/:id") view=RunPage ssr=SsrMode::Async />
+                    <Route path=path!("/backbones") view=BackbonesPage ssr=SsrMode::Async />
+                    <Route path=path!("/backbones/:name") view=BackbonePage ssr=SsrMode::Async />
                     <Route path=path!("/compare") view=ComparePage ssr=SsrMode::Async />
                     <Route path=path!("/s/:slug") view=SharedPage ssr=SsrMode::Async />
                 </Routes>

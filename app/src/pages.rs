@@ -1,5 +1,7 @@
 //! One module a page: read the URL, fetch, hand plain data down.
 
+pub mod backbone;
+pub mod backbones;
 pub mod compare;
 pub mod leaderboard;
 pub mod new_experiment;

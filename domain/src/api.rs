@@ -12,6 +12,7 @@ use crate::{
     event::{LeftOut, Phase},
     experiment::ExperimentSpec,
     leaderboard::Row,
+    pretraining::Pretraining,
     report::{CaseScore, LoadReport},
     run::Failure,
     training::TrainingSpec,
@@ -46,6 +47,9 @@ pub struct RunView {
     /// Why it failed or was lost; cleared when it succeeds.
     pub failure: Option<Failure>,
     pub training: TrainingSpec,
+    /// What a pre-training run makes; none for a downstream task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretraining: Option<Pretraining>,
     pub created_ms: i64,
     pub started_ms: Option<i64>,
     pub finished_ms: Option<i64>,
@@ -194,6 +198,9 @@ pub struct LeaderboardView {
 pub struct BackboneView {
     #[serde(flatten)]
     pub backbone: Backbone,
+    /// Runs that started from it or trained its architecture from scratch.
+    #[serde(default)]
+    pub runs: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

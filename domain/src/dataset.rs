@@ -61,6 +61,7 @@ impl DatasetManifest {
         let needs: &[&str] = match task {
             Task::Segmentation => &["t2w", "hbv", "adc"],
             Task::SuperResolution => &["t2w"],
+            Task::Pretraining => &["t2w", "hbv", "adc"],
         };
         let missing: Vec<_> = needs.iter().filter(|n| !case.has(n)).copied().collect();
         if !missing.is_empty() {
@@ -71,7 +72,7 @@ impl DatasetManifest {
                 let target = self.segmentation_target();
                 (!case.has(target.channel())).then(|| format!("no {} mask to learn from", target.channel()))
             }
-            Task::SuperResolution => None,
+            Task::SuperResolution | Task::Pretraining => None,
         }
     }
 

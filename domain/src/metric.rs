@@ -91,6 +91,9 @@ pub enum MetricKind {
     Ssim,
     /// Normalised mean squared error: sum (y - x)^2 / sum x^2.
     Nmse,
+    /// Mean squared error of reconstruction on hidden patches, each standardised: 1 is what
+    /// predicting a patch's own mean costs.
+    MaskedError,
     /// Learning rate of the step.
     Lr,
     /// Norm of all gradients together before clipping.
@@ -100,12 +103,13 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
-    pub const ALL: [MetricKind; 8] = [
+    pub const ALL: [MetricKind; 9] = [
         MetricKind::Loss,
         MetricKind::Dice,
         MetricKind::PsnrDb,
         MetricKind::Ssim,
         MetricKind::Nmse,
+        MetricKind::MaskedError,
         MetricKind::Lr,
         MetricKind::GradNorm,
         MetricKind::StepMs,
@@ -119,6 +123,7 @@ impl MetricKind {
             MetricKind::PsnrDb => "psnr_db",
             MetricKind::Ssim => "ssim",
             MetricKind::Nmse => "nmse",
+            MetricKind::MaskedError => "masked_error",
             MetricKind::Lr => "lr",
             MetricKind::GradNorm => "grad_norm",
             MetricKind::StepMs => "step_ms",
@@ -133,6 +138,7 @@ impl MetricKind {
             MetricKind::PsnrDb => "PSNR",
             MetricKind::Ssim => "SSIM",
             MetricKind::Nmse => "NMSE",
+            MetricKind::MaskedError => "Masked error",
             MetricKind::Lr => "Learning rate",
             MetricKind::GradNorm => "Gradient norm",
             MetricKind::StepMs => "Step time",
@@ -148,6 +154,7 @@ impl MetricKind {
             | MetricKind::Dice
             | MetricKind::Ssim
             | MetricKind::Nmse
+            | MetricKind::MaskedError
             | MetricKind::Lr
             | MetricKind::GradNorm => "",
         }
@@ -159,6 +166,7 @@ impl MetricKind {
             MetricKind::Dice | MetricKind::PsnrDb | MetricKind::Ssim => Direction::Higher,
             MetricKind::Loss
             | MetricKind::Nmse
+            | MetricKind::MaskedError
             | MetricKind::Lr
             | MetricKind::GradNorm
             | MetricKind::StepMs => Direction::Lower,
@@ -175,6 +183,7 @@ impl MetricKind {
             | MetricKind::Dice
             | MetricKind::Ssim
             | MetricKind::Nmse
+            | MetricKind::MaskedError
             | MetricKind::GradNorm => 4,
         }
     }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arm, ExperimentId, Family, RunId, Task, TrainingSpec};
+use crate::{Arm, ExperimentId, Family, RunId, Task, TrainingSpec, pretraining::Pretraining};
 
 /// `request.json` of a run directory: everything that is needed to repeat the run.
 /// Paths are relative to the run directory, so that a data folder can move.
@@ -35,6 +35,9 @@ pub struct RunRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_hash: Option<String>,
     pub training: TrainingSpec,
+    /// What a pre-training run makes; none for a downstream task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretraining: Option<Pretraining>,
     /// `auto`, `cpu`, `cuda` or `cuda:N`.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub device: DeviceChoice,

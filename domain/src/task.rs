@@ -1,12 +1,13 @@
-//! The downstream tasks.
+//! What a run is trained for: the downstream tasks, and pre-training.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::metric::MetricKind;
+use crate::metric::{MetricKind, Split};
 
-/// A downstream task. Later tasks are added as variants; nothing matches on it with a wildcard.
+/// What a run is trained for. Later tasks are added as variants; nothing matches on it with a
+/// wildcard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -15,6 +16,9 @@ pub enum Task {
     Segmentation,
     /// t2w with its in-plane k-space truncated by 2 -> full resolution.
     SuperResolution,
+    /// No downstream task: the run makes a backbone ([`crate::pretraining`]). Not in [`Task::ALL`],
+    /// never ranked, and no experiment's axis.
+    Pretraining,
 }
 
 /// What kind of output a task's head gives.
@@ -27,7 +31,7 @@ pub enum Output {
 }
 
 impl Task {
-    /// All tasks, in the order in which pages list them.
+    /// All downstream tasks, in the order in which pages list them.
     pub const ALL: [Task; 2] = [Task::Segmentation, Task::SuperResolution];
 
     /// The name in JSON, URLs and on the command line.
@@ -35,6 +39,7 @@ impl Task {
         match self {
             Task::Segmentation => "segmentation",
             Task::SuperResolution => "super-resolution",
+            Task::Pretraining => "pretraining",
         }
     }
 
@@ -43,6 +48,7 @@ impl Task {
         match self {
             Task::Segmentation => "Gland segmentation",
             Task::SuperResolution => "Super-resolution",
+            Task::Pretraining => "Pre-training",
         }
     }
 
@@ -55,6 +61,9 @@ impl Task {
             Task::SuperResolution => {
                 "T2-weighted image with half of its in-plane k-space in; full resolution out. Scored by PSNR."
             }
+            Task::Pretraining => {
+                "All images in; general features out, learnt by an objective of its own. Scored by its validation loss."
+            }
         }
     }
 
@@ -63,6 +72,7 @@ impl Task {
         match self {
             Task::Segmentation => MetricKind::Dice,
             Task::SuperResolution => MetricKind::PsnrDb,
+            Task::Pretraining => MetricKind::Loss,
         }
     }
 
@@ -71,6 +81,7 @@ impl Task {
         match self {
             Task::Segmentation => &[MetricKind::Dice],
             Task::SuperResolution => &[MetricKind::PsnrDb, MetricKind::Ssim, MetricKind::Nmse],
+            Task::Pretraining => &[MetricKind::Loss, MetricKind::MaskedError, MetricKind::Dice],
         }
     }
 
@@ -80,14 +91,25 @@ impl Task {
         match self {
             Task::Segmentation => &[],
             Task::SuperResolution => &["zero-filled", "bicubic"],
+            Task::Pretraining => &["visible-mean", "random-weights"],
         }
     }
 
-    /// What the task's head gives.
-    pub fn output(self) -> Output {
+    /// The split that a run's result is of: patients that were never looked at, and for pre-training,
+    /// which has none to spare, those that validated it.
+    pub fn result_split(self) -> Split {
         match self {
-            Task::Segmentation => Output::Classes,
-            Task::SuperResolution => Output::Image,
+            Task::Segmentation | Task::SuperResolution => Split::Test,
+            Task::Pretraining => Split::Val,
+        }
+    }
+
+    /// What the task's head gives; none for pre-training, whose head is thrown away.
+    pub fn output(self) -> Option<Output> {
+        match self {
+            Task::Segmentation => Some(Output::Classes),
+            Task::SuperResolution => Some(Output::Image),
+            Task::Pretraining => None,
         }
     }
 }
@@ -101,7 +123,8 @@ impl fmt::Display for Task {
 impl FromStr for Task {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Task::ALL.into_iter().find(|t| t.as_str() == text).ok_or_else(|| {
+        let mut all = Task::ALL.into_iter().chain([Task::Pretraining]);
+        all.find(|t| t.as_str() == text).ok_or_else(|| {
             let known: Vec<_> = Task::ALL.iter().map(|t| t.as_str()).collect();
             format!("unknown task {text:?}: use one of {}", known.join(", "))
         })

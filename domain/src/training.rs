@@ -38,8 +38,8 @@ impl TrainingSpec {
         };
         // What restores an image is new in every arm and small: it wants longer steps.
         let lr = match task.output() {
-            Output::Classes => lr,
-            Output::Image => 2.0 * lr,
+            Some(Output::Image) => 2.0 * lr,
+            Some(Output::Classes) | None => lr,
         };
         Self {
             epochs: Self::DEFAULT_EPOCHS,
@@ -50,6 +50,11 @@ impl TrainingSpec {
             warmup_epochs: 1.0,
             clip_norm: 1.0,
         }
+    }
+
+    /// What every pre-training starts from.
+    pub fn pretraining() -> Self {
+        Self::default_for(Family::ProfoundConv, Task::Pretraining)
     }
 
     pub const DEFAULT_EPOCHS: u32 = 10;

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use crate::routes::{events, experiments, export, leaderboard, runs, shares, system};
+use crate::routes::{events, experiments, export, leaderboard, pretrainings, runs, shares, system};
 
 /// The whole API. Paths of later issues are absent until they exist.
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use crate::routes::{events, experiments, export, leaderboard, runs, shares, syst
         experiments::create,
         experiments::list,
         experiments::one,
+        pretrainings::create,
         runs::list,
         runs::one,
         runs::metrics,

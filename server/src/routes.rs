@@ -13,6 +13,7 @@ mod forms;
 mod guard;
 pub(crate) mod leaderboard;
 mod pages;
+pub(crate) mod pretrainings;
 pub(crate) mod runs;
 pub(crate) mod shares;
 mod site;
@@ -45,11 +46,13 @@ pub fn build_router(state: AppState) -> Router {
     // Writing: guarded by token and origin.
     let writing = Router::new()
         .route("/api/v1/experiments", post(experiments::create))
+        .route("/api/v1/pretrainings", post(pretrainings::create))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{id}/repeat", post(runs::repeat))
         .route("/api/v1/shares", post(shares::create))
         .route("/api/v1/shares/{slug}", axum::routing::delete(shares::revoke))
         .route("/new", post(forms::new_experiment))
+        .route("/backbones/pretrain", post(forms::pretrain))
         .route("/runs/{id}/cancel", post(forms::cancel))
         .route("/runs/{id}/repeat", post(forms::repeat))
         .route("/compare/share", post(forms::share))

@@ -102,9 +102,10 @@ pub fn datasets(data: &DataDir) -> Vec<DatasetManifest> {
     })
 }
 
-/// The backbones that ship with the program and those that were added to a data folder.
+/// The backbones that ship with the program and those that were added to a data folder; their runs
+/// are not counted.
 pub fn backbones(data: &DataDir) -> Vec<BackboneView> {
-    backbone::registry(data.root()).into_iter().map(|backbone| BackboneView { backbone }).collect()
+    backbone::registry(data.root()).into_iter().map(|backbone| BackboneView { backbone, runs: 0 }).collect()
 }
 
 /// `pkg/manifest.json`, written with the bundle.

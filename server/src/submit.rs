@@ -10,12 +10,13 @@ use std::{
 };
 
 use transferscope_domain::{
-    Arm, Family, RunId, RunRequest, TrainingSpec,
+    Arm, Family, RunId, RunRequest, Task, TrainingSpec,
     api::{CreatedRun, ExperimentCreated},
     backbone::SPECIALIST,
     dataset::DatasetManifest,
     experiment::{ExperimentSpec, PlannedRun},
     form::{FieldErrors, check_against},
+    pretraining::{PretrainSpec, Pretraining, check_pretraining, trainable},
     run::{DeviceChoice, REQUEST_SCHEMA},
 };
 use transferscope_ml::{backbone, data::DataError, data::manifest};
@@ -91,6 +92,25 @@ pub async fn enqueue_experiment(
     Ok(created?)
 }
 
+/// Starts the pre-training of a backbone and wakes the dispatcher.
+///
+/// # Errors
+/// As [`submit_experiment`].
+pub async fn submit_pretraining(state: &AppState, spec: PretrainSpec) -> Result<CreatedRun, SubmitError> {
+    let (data, device) = (state.data.clone(), state.device);
+    let run = tokio::task::spawn_blocking(move || prepare_pretraining(&data, device, &spec))
+        .await
+        .map_err(|_| SubmitError::Task)??;
+    state.store.enqueue_run(&run).await?;
+    state.run_changed(&run.request.id);
+    Ok(created(run.request))
+}
+
+fn created(request: RunRequest) -> CreatedRun {
+    let RunRequest { id, backbone, task, arm, seed, .. } = request;
+    CreatedRun { id, backbone, task, arm, seed }
+}
+
 /// Starts a run again as it was asked for, with a new id and directory.
 ///
 /// # Errors
@@ -105,8 +125,7 @@ pub async fn repeat_run(state: &AppState, id: &RunId) -> Result<CreatedRun, Subm
         .map_err(|_| SubmitError::Task)??;
     state.store.enqueue_run(&run).await?;
     state.run_changed(&run.request.id);
-    let RunRequest { id, backbone, task, arm, seed, .. } = run.request;
-    Ok(CreatedRun { id, backbone, task, arm, seed })
+    Ok(created(run.request))
 }
 
 fn prepare_experiment(
@@ -134,6 +153,50 @@ fn prepare_experiment(
         runs.push(NewRun { request, synthetic: dataset.synthetic });
     }
     Ok(runs)
+}
+
+/// The run that pre-trains as `spec` says, with its directory.
+fn prepare_pretraining(
+    data: &DataDir,
+    device: DeviceChoice,
+    spec: &PretrainSpec,
+) -> Result<NewRun, SubmitError> {
+    let datasets = manifest::list(&data.datasets())?;
+    let errors = check_pretraining(spec, &backbones(data), &datasets);
+    let found = datasets.iter().find(|d| d.name == spec.dataset).zip(trainable(&spec.architecture));
+    let (true, Some((dataset, architecture))) = (errors.is_empty(), found) else {
+        return Err(SubmitError::Invalid(errors));
+    };
+    let id = ids::new_run_id();
+    let from = spec.from.as_deref().and_then(|name| backbone::find(data.root(), name));
+    let checkpoint =
+        from.as_ref().and_then(|b| backbone::checkpoint_reference(data.root(), &data.run(&id), &b.name));
+    let request = RunRequest {
+        schema: REQUEST_SCHEMA,
+        id,
+        experiment: None,
+        backbone: architecture.name.into(),
+        family: architecture.family,
+        task: Task::Pretraining,
+        arm: if checkpoint.is_some() { Arm::Pretrained } else { Arm::Scratch },
+        seed: spec.seed,
+        dataset: dataset.name.clone(),
+        dataset_dir: format!("../../datasets/{}", dataset.name),
+        dataset_hash: dataset.hash.clone(),
+        checkpoint_hash: from.filter(|_| checkpoint.is_some()).and_then(|b| b.checkpoint_hash),
+        checkpoint,
+        training: spec.training(),
+        pretraining: Some(Pretraining {
+            objective: spec.objective,
+            name: spec.name.clone(),
+            accumulate: spec.accumulate.unwrap_or(1),
+            publish: Some("../../backbones".into()),
+        }),
+        device,
+        code_version: VERSION.into(),
+    };
+    write_run_dir(data, &request)?;
+    Ok(NewRun { request, synthetic: dataset.synthetic })
 }
 
 /// The request of one run of a plan, or what is wrong with its backbone.
@@ -173,6 +236,7 @@ fn request_of(
         checkpoint,
         checkpoint_hash,
         training: TrainingSpec::default_for(family, planned.task).with(spec.epochs, &spec.overrides),
+        pretraining: None,
         device,
         code_version: VERSION.into(),
     })

@@ -19,6 +19,7 @@ pub struct RunsState {
     pub state: String,
     pub task: String,
     pub dataset: String,
+    pub backbone: String,
     pub cursor: String,
 }
 
@@ -95,6 +96,7 @@ pub async fn runs(state: RunsState) -> Result<RunsPageData, AppError> {
         task: optional(&state.task)?,
         dataset: Some(state.dataset).filter(|d| !d.is_empty()),
         experiment: experiment.clone(),
+        backbone: Some(state.backbone).filter(|b| !b.is_empty()),
         cursor: Some(state.cursor).filter(|c| !c.is_empty()),
         limit: None,
     };

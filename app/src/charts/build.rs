@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use transferscope_domain::{
-    MetricKind, Task,
+    MetricKind, Objective, Task,
     api::{AlignmentView, CompareData, MetricSeries, RunView},
     metric::Split,
 };
@@ -22,11 +22,23 @@ const D2P: &str = "d2p";
 
 /// Names of the series that the charts of one run need.
 pub fn run_series(task: Task) -> Vec<String> {
-    vec![
-        MetricKind::Loss.name(Split::Train),
-        MetricKind::Loss.name(Split::Val),
-        task.primary_metric().name(Split::Val),
-    ]
+    let judged = match task {
+        Task::Pretraining => vec![MetricKind::MaskedError, MetricKind::Dice],
+        downstream => vec![downstream.primary_metric()],
+    };
+    let mut names = vec![MetricKind::Loss.name(Split::Train), MetricKind::Loss.name(Split::Val)];
+    names.extend(judged.into_iter().map(|m| m.name(Split::Val)));
+    names
+}
+
+/// The validation metric that tells how well a run goes, besides its loss; none where there is none.
+pub fn judged(run: &RunView) -> Option<MetricKind> {
+    match run.pretraining.as_ref().map(|p| p.objective) {
+        None => Some(run.task.primary_metric()),
+        Some(Objective::Mae) => Some(MetricKind::MaskedError),
+        Some(Objective::PatchContrast) => Some(MetricKind::Dice),
+        Some(Objective::SelfDistillation) => None,
+    }
 }
 
 /// Names of the series that a comparison can choose from: those that the data holds, validation first.
@@ -145,15 +157,16 @@ pub fn loss(run: &RunView, series: &[MetricSeries]) -> Convergence {
     Convergence { title: "Loss".into(), metric: train, curves, references: Vec::new() }
 }
 
-/// The validation metric of one run that its task is ranked by.
+/// The validation metric of one run by which it is [`judged`].
 pub fn primary(run: &RunView, series: &[MetricSeries]) -> Convergence {
-    let name = run.task.primary_metric().name(Split::Val);
+    let metric = judged(run).unwrap_or(run.task.primary_metric());
+    let name = metric.name(Split::Val);
     let references = run
         .task
         .baselines()
         .iter()
         .filter_map(|b| {
-            let value = run.metrics.get(&run.task.primary_metric().baseline_name(Split::Val, b))?;
+            let value = run.metrics.get(&metric.baseline_name(Split::Val, b))?;
             Some(Reference { label: (*b).to_owned(), value: *value })
         })
         .collect();
@@ -167,7 +180,7 @@ pub fn primary(run: &RunView, series: &[MetricSeries]) -> Convergence {
 }
 
 fn note(view: &AlignmentView) -> String {
-    format!("{} kernel, {} estimator, {} cases", view.kernel.to_uppercase(), view.estimator, view.n)
+    format!("{} kernel, {} estimator, {} samples", view.kernel.to_uppercase(), view.estimator, view.n)
 }
 
 /// The last measured value of each layer.
@@ -331,6 +344,7 @@ pub(crate) mod tests {
             primary: None,
             failure: None,
             training: TrainingSpec::default_for(Family::Provicnet, Task::Segmentation),
+            pretraining: None,
             created_ms: 0,
             started_ms: None,
             finished_ms: None,

@@ -26,6 +26,9 @@ pub fn RunCharts(
     let state = ViewState::new(BTreeMap::new());
     let options = state.options();
     let id = detail.run.id.to_string();
+    let judged = build::judged(&detail.run).is_some();
+    // A backbone in the making has no features from before to be compared with.
+    let aligns = detail.run.pretraining.is_none();
     let run = StoredValue::new(detail.run);
     let series = StoredValue::new(series);
     let alignment = StoredValue::new(alignment);
@@ -54,8 +57,12 @@ pub fn RunCharts(
             <Controls state=state metrics=Vec::new() />
             <div class="charts__grid">
                 <ChartFigure name="loss" chart=loss options=options file=loss_file />
-                <ChartFigure name="primary" chart=primary options=options file=primary_file />
-                <ChartFigure name="alignment" chart=layers options=plain file=layers_file />
+                {judged.then(|| view! {
+                    <ChartFigure name="primary" chart=primary options=options file=primary_file />
+                })}
+                {aligns.then(|| view! {
+                    <ChartFigure name="alignment" chart=layers options=plain file=layers_file />
+                })}
                 {move || drifts.get().then(|| {
                     let chart = Memo::new(move |_| drift.get().map(Chart::LayerHeatmap));
                     let chart = Signal::derive(move || chart.get().unwrap_or_else(|| layers.get()));

@@ -31,6 +31,7 @@ pub fn Layout(children: Children) -> impl IntoView {
                     </A>
                     <A href="/new">"New experiment"</A>
                     <A href="/runs">"Runs"</A>
+                    <A href="/backbones">"Backbones"</A>
                 </nav>
                 <button type="button" class="theme-toggle" data-theme-toggle="" title="Switch between light and dark">
                     <span class="visually-hidden">"Switch between light and dark"</span>

@@ -19,7 +19,8 @@ pub fn settings(t: &TrainingSpec) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn fact(name: &'static str, value: impl IntoView) -> impl IntoView {
+/// A name with its value, for a list of facts.
+pub fn fact(name: &'static str, value: impl IntoView) -> impl IntoView {
     view! {
         <div class="facts__item">
             <dt>{name}</dt>
@@ -28,7 +29,8 @@ fn fact(name: &'static str, value: impl IntoView) -> impl IntoView {
     }
 }
 
-fn hash_view(hash: &str) -> impl IntoView + use<> {
+/// The first characters of a hash; the whole of it on hover.
+pub fn hash_view(hash: &str) -> impl IntoView + use<> {
     view! { <code class="hash" title=hash.to_owned()>{format::short_hash(hash).to_owned()}</code> }
 }
 

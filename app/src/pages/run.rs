@@ -7,6 +7,7 @@ use transferscope_domain::{
     RunState,
     alignment::AlignmentValue,
     api::{AlignmentView, PreviewView},
+    pretraining::Pretraining,
     run::Failure,
 };
 
@@ -74,11 +75,16 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
     view! {
         <Title text=title.clone() />
         <RunHead page_now_ms=now_ms run=run.clone() state=state live=live />
+        {run.pretraining.clone().map(|p| view! { <Makes pretraining=p state=state /> })}
         <RunCharts detail=detail.clone() series=series alignment=alignment.clone() live=live />
         <section class="section">
             <h2>"Metrics"</h2>
             <p class="section__lead">
-                "Latest values; those of the test split come from the checkpoint that was best on validation."
+                {if run.pretraining.is_some() {
+                    "Latest values on patients that were not learnt from; the linear probe reads frozen features, beside random ones."
+                } else {
+                    "Latest values; those of the test split come from the checkpoint that was best on validation."
+                }}
             </p>
             <MetricsTable task=run.task metrics=metrics />
         </section>
@@ -224,6 +230,29 @@ fn RunHead(
     }
 }
 
+/// The backbone that a pre-training run makes.
+#[component]
+fn Makes(pretraining: Pretraining, state: Memo<RunState>) -> impl IntoView {
+    let href = format!("/backbones/{}", pretraining.name);
+    let name = pretraining.name.clone();
+    view! {
+        <p class="notice">
+            {pretraining.objective.label()}
+            ". It makes the backbone "
+            {move || {
+                if state.get() == RunState::Succeeded {
+                    view! { <a href=href.clone()>{name.clone()}</a> }.into_any()
+                } else {
+                    view! { <strong>{name.clone()}</strong> }.into_any()
+                }
+            }}
+            {(pretraining.accumulate > 1)
+                .then(|| format!("; gradients of {} batches make a step", pretraining.accumulate))}
+            "."
+        </p>
+    }
+}
+
 /// Why a run did not succeed, and what to do.
 #[component]
 fn FailurePanel(failure: Failure) -> impl IntoView {
@@ -248,7 +277,7 @@ fn AlignmentTable(view: AlignmentView) -> impl IntoView {
             <p class="section__lead">
                 {format!(
                     "D2P: squared maximum mean discrepancy between the fine-tuned features and those before training, of the same {}; kernel {}, {} estimator (it can be slightly negative), after epoch {}.",
-                    format::plural(u64::from(view.n), "case"),
+                    format::plural(u64::from(view.n), "sample"),
                     view.kernel,
                     view.estimator,
                     format::significant(last),

@@ -26,6 +26,7 @@ fn state_of(query: &ParamsMap) -> RunsState {
         state: get("state"),
         task: get("task"),
         dataset: get("dataset"),
+        backbone: get("backbone"),
         cursor: get("cursor"),
     }
 }
@@ -51,6 +52,7 @@ fn href(state: &RunsState) -> String {
         ("state", &state.state),
         ("task", &state.task),
         ("dataset", &state.dataset),
+        ("backbone", &state.backbone),
         ("cursor", &state.cursor),
     ]
     .into_iter()
@@ -223,9 +225,19 @@ fn Filters(state: RunsState, experiments: Vec<(String, String)>) -> impl IntoVie
                 "Task"
                 <select name="task">
                     {option("", "All tasks", &state.task)}
-                    {Task::ALL.iter().map(|t| option(t.as_str(), t.label(), &state.task)).collect_view()}
+                    {Task::ALL.iter().chain(&[Task::Pretraining]).map(|t| option(t.as_str(), t.label(), &state.task)).collect_view()}
                 </select>
             </label>
+            {(!state.backbone.is_empty())
+                .then(|| view! {
+                    <label class="filters__field">
+                        "Backbone"
+                        <select name="backbone">
+                            {option("", "All backbones", &state.backbone)}
+                            {option(&state.backbone, &state.backbone, &state.backbone)}
+                        </select>
+                    </label>
+                })}
             <button type="submit" class="button">"Apply"</button>
         </Form>
     }

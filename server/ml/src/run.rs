@@ -23,6 +23,7 @@ use crate::{
     nn::kernels::Kernels,
     observer::{Observer, Progress},
     params::collect,
+    pretrain,
     train::{
         evaluate::{baseline_scores, evaluate_cases, means},
         example::{Example, TaskPlan, load},
@@ -90,7 +91,7 @@ impl RunError {
 }
 
 /// Version of `report.json` written now.
-const REPORT_SCHEMA: u32 = 1;
+pub(crate) const REPORT_SCHEMA: u32 = 1;
 /// Random orders behind each alignment p-value.
 const PERMUTATIONS: usize = 200;
 /// Test cases that get a picture.
@@ -120,6 +121,22 @@ pub fn execute(
     }
 }
 
+/// The manifest of the data set that a request names.
+///
+/// # Errors
+/// When it cannot be read or is of other content than when the run was asked for.
+pub(crate) fn load_manifest(request: &RunRequest, run_dir: &Path) -> Result<DatasetManifest, RunError> {
+    let dir = run_dir.join(&request.dataset_dir);
+    let manifest = manifest::load(&dir).map_err(|e| RunError::Data(e.to_string()))?;
+    if manifest.hash == request.dataset_hash {
+        return Ok(manifest);
+    }
+    Err(RunError::Data(format!(
+        "the data set {:?} has changed since the run was asked for (hash {} then, {} now)",
+        request.dataset, request.dataset_hash, manifest.hash
+    )))
+}
+
 struct Job<'a> {
     request: &'a RunRequest,
     run_dir: &'a Path,
@@ -138,17 +155,19 @@ impl Job<'_> {
     }
 
     fn manifest(&self) -> Result<DatasetManifest, RunError> {
-        let manifest = manifest::load(&self.dataset_dir()).map_err(|e| RunError::Data(e.to_string()))?;
-        if manifest.hash != self.request.dataset_hash {
-            return Err(RunError::Data(format!(
-                "the data set {:?} has changed since the run was asked for (hash {} then, {} now)",
-                self.request.dataset, self.request.dataset_hash, manifest.hash
-            )));
-        }
+        let manifest = load_manifest(self.request, self.run_dir)?;
         match manifest.task_problem(self.request.task) {
             Some(problem) => Err(RunError::Data(problem)),
             None => Ok(manifest),
         }
+    }
+
+    fn folders(&self) -> Result<(), RunError> {
+        for folder in ["checkpoints", "previews", "features"] {
+            fs::create_dir_all(self.run_dir.join(folder))
+                .map_err(|source| RunError::Write { what: format!("the folder {folder}"), source })?;
+        }
+        Ok(())
     }
 
     fn dataset_dir(&self) -> std::path::PathBuf {
@@ -161,9 +180,12 @@ impl Job<'_> {
         plan: TaskPlan,
         device: &B::Device,
     ) -> Result<(Net<B>, Option<LoadReport>), RunError> {
-        let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output: plan.task.output() };
+        let output = plan.task.output().ok_or_else(|| {
+            RunError::Data(format!("{} names no objective: it is no downstream task", plan.task))
+        })?;
+        let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output };
         let net = init::random(Net::<B>::mini(self.request.family, ports, device), self.request.seed);
-        let net = init::quiet_output(net, plan.task.output());
+        let net = init::quiet_output(net, output);
         match (self.request.arm, &self.request.checkpoint) {
             (Arm::Scratch | Arm::Specialist, _) => Ok((net, None)),
             (Arm::Pretrained, None) => {
@@ -185,9 +207,18 @@ impl Job<'_> {
     {
         let request = self.request;
         self.phase(Phase::Preparing, 0, 0.0);
-        for folder in ["checkpoints", "previews", "features"] {
-            fs::create_dir_all(self.run_dir.join(folder))
-                .map_err(|source| RunError::Write { what: format!("the folder {folder}"), source })?;
+        self.folders()?;
+        if let Some(pretraining) = &request.pretraining {
+            let Job { request, run_dir, attempt, observer, device: resolved } = self;
+            let job = pretrain::Job {
+                request,
+                pretraining,
+                run_dir,
+                attempt: *attempt,
+                observer: *observer,
+                device: resolved,
+            };
+            return pretrain::run::<B>(&job, device);
         }
         let manifest = self.manifest()?;
         let plan = TaskPlan::new(request.task, &manifest);

@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::de::DeserializeOwned;
 use transferscope_domain::{
-    ExperimentId,
-    api::{DatasetList, ExperimentCreated, Problem, RunList, RunView},
+    ExperimentId, RunId,
+    api::{CreatedRun, DatasetList, ExperimentCreated, Problem, RunDetail, RunList, RunView},
     experiment::ExperimentSpec,
+    pretraining::PretrainSpec,
 };
 use transferscope_server::data_dir::{DataDir, ServerInfo};
 
@@ -46,6 +47,27 @@ impl Client {
             request = request.bearer_auth(token);
         }
         self.answer(request).await
+    }
+
+    /// Starts a pre-training.
+    ///
+    /// # Errors
+    /// As [`Client::submit`].
+    pub async fn pretrain(&self, spec: &PretrainSpec) -> Result<CreatedRun> {
+        let mut request = self.http.post(format!("{}/api/v1/pretrainings", self.url)).json(spec);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        self.answer(request).await
+    }
+
+    /// One run, as it is now.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub async fn run(&self, id: &RunId) -> Result<RunView> {
+        let detail: RunDetail = self.answer(self.http.get(format!("{}/api/v1/runs/{id}", self.url))).await?;
+        Ok(detail.run)
     }
 
     /// All runs of an experiment, as they are now.

@@ -1,123 +1,149 @@
-//! `transferscope pretrain`
+//! `transferscope pretrain`: one run whose result is a backbone.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Result, anyhow, bail};
-use transferscope_domain::{backbone::is_name, event::EventBody, run::DeviceChoice};
-use transferscope_ml::{
-    observer::{self, Observer},
-    pretrain::{Objective, PretrainOptions, pretrain},
+use anyhow::{Context as _, Result, anyhow, bail};
+use transferscope_domain::{
+    Objective, RunId, RunState,
+    api::RunView,
+    pretraining::{PretrainSpec, trainable},
 };
 
 use super::{
     Context,
+    client::Client,
     output::{self, Progress},
+    submit,
 };
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// mae (3-D ConvNeXt-V2) or patch-contrast (2.5-D vision transformer).
+    /// mae, patch-contrast or self-distillation.
     #[arg(long)]
     objective: Objective,
-    /// Name of the new backbone.
+    /// The architecture: profound-conv-mini, profound-vit-mini or provicnet-mini.
     #[arg(long)]
     backbone: String,
     /// Data set to learn from; best one that no run is tested on.
     #[arg(long)]
     dataset: String,
-    /// Folder for card.json and weights.safetensors; by default backbones/NAME in the data
-    /// folder, where runs find it.
+    /// Name of the new backbone; by default the architecture with objective and seed.
+    #[arg(long)]
+    name: Option<String>,
+    /// Folder that gets card.json and weights.safetensors besides the data folder's backbones.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Backbone to go on from; random weights unless given.
+    #[arg(long)]
+    from: Option<String>,
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    epochs: u32,
-    /// Boxes (mae) or slices (patch-contrast) in a step.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long)]
+    epochs: Option<u32>,
+    /// Boxes (mae) or slices in a batch.
+    #[arg(long)]
     batch_size: Option<u32>,
-    #[arg(long, default_value_t = 1e-3)]
-    lr: f64,
-    #[arg(long, env = "TRANSFERSCOPE_DEVICE", default_value_t = DeviceChoice::Auto)]
-    device: DeviceChoice,
+    /// Batches whose gradients are added up for one optimiser step.
+    #[arg(long)]
+    accumulate: Option<u32>,
+    #[arg(long)]
+    lr: Option<f64>,
+    #[command(flatten)]
+    how: submit::How,
 }
 
-struct Terminal(Progress);
+/// Time between two looks at the run.
+const POLL: Duration = Duration::from_millis(500);
+/// How often a server that does not answer is asked again before waiting is given up.
+const POLL_FAILURES_MAX: u32 = 60;
 
-impl Observer for Terminal {
-    fn event(&self, body: EventBody) -> std::io::Result<()> {
-        match body {
-            EventBody::Step { step, loss, .. } => {
-                self.0.note(format!("loss {loss:.4}"));
-                if step % 50 == 0 {
-                    self.0.line(&format!("step {step}: loss {loss:.4}"));
-                }
-            }
-            EventBody::Metric { name, value, .. } => self.0.line(&format!("{name} = {value:.4}")),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn progress(&self, p: observer::Progress) {
-        let total = if p.progress > 0.0 { (p.step as f64 / p.progress).round() as u64 } else { 0 };
-        self.0.set(p.step, total);
-    }
-
-    fn should_stop(&self) -> bool {
-        false
-    }
-}
-
-/// Carries the command out.
+/// Carries the command out: waits for the run, which another `transferscope serve` takes up where this
+/// command is ended before it.
 ///
 /// # Errors
-/// When the data cannot serve, the loss is not finite, or the files cannot be written.
+/// When the pre-training is refused or fails, or the folder cannot be written.
 pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
-    if !is_name(&args.backbone) {
-        bail!("{:?} is not a backbone name: use letters, digits, '-', '_' and '.'", args.backbone);
+    if trainable(&args.backbone).is_none() {
+        bail!("--backbone {:?}: {}", args.backbone, known());
     }
-    if !(args.lr > 0.0 && args.lr <= 1.0) {
-        bail!("--lr {} is out of range: use a number above 0 and at most 1", args.lr);
-    }
-    let data = context.data()?;
-    let batch_size = args.batch_size.unwrap_or(match args.objective {
-        Objective::Mae => 2,
-        Objective::PatchContrast => 8,
-    });
-    let options = PretrainOptions {
+    let name = args.name.unwrap_or_else(|| format!("{}-{}-{}", args.backbone, args.objective, args.seed));
+    let spec = PretrainSpec {
+        name,
+        architecture: args.backbone,
         objective: args.objective,
-        dataset_dir: data.datasets().join(&args.dataset),
-        out: args.out.unwrap_or_else(|| data.root().join("backbones").join(&args.backbone)),
-        command: format!(
-            "transferscope pretrain --objective {} --backbone {} --dataset {} --seed {} --epochs {} --batch-size {batch_size} --lr {}",
-            args.objective.as_str(),
-            args.backbone,
-            args.dataset,
-            args.seed,
-            args.epochs,
-            args.lr
-        ),
-        backbone: args.backbone,
+        dataset: args.dataset,
         seed: args.seed,
+        from: args.from,
         epochs: args.epochs,
-        batch_size,
+        batch_size: args.batch_size,
+        accumulate: args.accumulate,
         lr: args.lr,
-        device: args.device,
     };
-    let terminal = Terminal(Progress::new("pre-training"));
-    let card = pretrain(&options, &terminal).map_err(|e| anyhow!("{e}"))?;
-    drop(terminal);
+    let errors = spec.errors();
+    if !errors.is_empty() {
+        let fields: Vec<_> = errors.iter().map(|(field, message)| format!("{field}: {message}")).collect();
+        return Err(anyhow!("{}", fields.join("; ")));
+    }
+    submit::with_server(context, &args.how, &spec.dataset, async |client| {
+        let created = client.pretrain(&spec).await?;
+        eprintln!("watch at {}/runs/{}", client.url, created.id);
+        let ended = wait(client, &created.id).await?;
+        report(context, &ended, args.out.as_deref())
+    })
+}
+
+fn known() -> String {
+    let names: Vec<_> = transferscope_domain::pretraining::TRAINABLE.iter().map(|t| t.name).collect();
+    format!("use one of {}", names.join(", "))
+}
+
+async fn wait(client: &Client, id: &RunId) -> Result<RunView> {
+    let progress = Progress::new("pre-training");
+    let mut failures = 0;
+    loop {
+        match client.run(id).await {
+            Ok(run) if run.state.is_final() => return Ok(run),
+            Ok(run) => {
+                failures = 0;
+                progress.set((run.progress * 1000.0) as u64, 1000);
+                if let Some(loss) = run.metrics.get("train/loss") {
+                    progress.note(format!("loss {loss:.4}"));
+                }
+            }
+            Err(error) if failures < POLL_FAILURES_MAX => {
+                failures += 1;
+                progress.note(format!("{error}; trying again"));
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn report(context: &Context, run: &RunView, out: Option<&std::path::Path>) -> Result<ExitCode> {
+    if let Some(failure) = &run.failure {
+        bail!("{} {}", failure.message, failure.hint);
+    }
+    if run.state != RunState::Succeeded {
+        bail!("the run {} ended as {}", run.id, run.state);
+    }
+    let made = context.data()?.run(&run.id).join("backbone");
+    if let Some(out) = out {
+        fs::create_dir_all(out).with_context(|| format!("the folder {} cannot be made", out.display()))?;
+        for file in ["weights.safetensors", "card.json"] {
+            fs::copy(made.join(file), out.join(file))
+                .with_context(|| format!("{file} cannot be written to {}", out.display()))?;
+        }
+    }
+    let card = fs::read(made.join("card.json")).context("the card cannot be read")?;
+    let card: serde_json::Value = serde_json::from_slice(&card).context("the card is damaged")?;
     if context.json {
         output::json(&card)?;
     } else {
-        output::print(&format!(
-            "backbone {}: {} steps in {:.0} s, written to {}",
-            card.name,
-            card.steps,
-            card.seconds,
-            options.out.display()
-        ))?;
+        for (name, value) in run.metrics.iter().filter(|(name, _)| name.starts_with("val/")) {
+            output::print(&format!("{name} {value:.4}"))?;
+        }
+        output::print(&format!("backbone {} is ready", card["name"].as_str().unwrap_or_default()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

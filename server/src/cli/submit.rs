@@ -88,42 +88,58 @@ pub fn submit(context: &Context, spec: &ExperimentSpec, how: &How) -> Result<Exi
         return Err(anyhow!("{}", fields.join("; ")));
     }
     let data = context.data()?;
+    if !how.wait && data.running_server()?.is_none() {
+        make_data(&data, &spec.dataset)?;
+        let created = super::runtime()?.block_on(enqueue(&server_config(context, how), spec.clone()))?;
+        return announce(context, &created, "the next `transferscope serve` carries them out");
+    }
+    with_server(context, how, &spec.dataset, async |client| {
+        let created = client.submit(spec).await?;
+        follow(context, client, &created, how.wait).await
+    })
+}
+
+fn server_config(context: &Context, how: &How) -> ServerConfig {
+    ServerConfig {
+        data_dir: context.data_dir.clone(),
+        addr: "127.0.0.1:0".into(),
+        device: how.device,
+        jobs: how.jobs,
+        site_dir: default_site_dir(),
+        builtin_data: false,
+        timing: Timing::default(),
+    }
+}
+
+/// Does `work` with the server that holds the data folder, or with one that runs for as long as the
+/// work takes; the built-in data set is made before, where `dataset` names it and it is missing.
+///
+/// # Errors
+/// Those of `work`, or when the server cannot be started or reached.
+pub fn with_server(
+    context: &Context,
+    how: &How,
+    dataset: &str,
+    work: impl AsyncFnOnce(&Client) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let data = context.data()?;
     super::runtime()?.block_on(async {
         if let Some(info) = data.running_server()? {
             let client = Client::new(&info, &data)?;
-            wait_for_data(&client, &spec.dataset).await?;
-            let created = client.submit(spec).await?;
-            return follow(context, &client, &created, how.wait).await;
+            wait_for_data(&client, dataset).await?;
+            return work(&client).await;
         }
-        make_data(&data, &spec.dataset)?;
-        let config = ServerConfig {
-            data_dir: context.data_dir.clone(),
-            addr: "127.0.0.1:0".into(),
-            device: how.device,
-            jobs: how.jobs,
-            site_dir: default_site_dir(),
-            builtin_data: false,
-            timing: Timing::default(),
-        };
-        if !how.wait {
-            let created = enqueue(&config, spec.clone()).await?;
-            return announce(context, &created, "the next `transferscope serve` carries them out");
-        }
-        let server = Server::start(config).await?;
+        make_data(&data, dataset)?;
+        let server = Server::start(server_config(context, how)).await?;
         let client = Client::new(server.info(), &data)?;
-        let created = client.submit(spec).await;
-        let code = match &created {
-            Ok(created) => tokio::select! {
-                code = follow(context, &client, created, true) => code,
-                _ = tokio::signal::ctrl_c() => {
-                    eprintln!("interrupted; running workers go on, and the next `transferscope serve` takes the rest up");
-                    Ok(ExitCode::from(130))
-                }
-            },
-            Err(_) => Ok(ExitCode::from(1)),
+        let code = tokio::select! {
+            code = work(&client) => code,
+            _ = tokio::signal::ctrl_c() => {
+                eprintln!("interrupted; running workers go on, and the next `transferscope serve` takes the rest up");
+                Ok(ExitCode::from(130))
+            }
         };
         server.stop().await;
-        created?;
         code
     })
 }

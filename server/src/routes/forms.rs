@@ -7,7 +7,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Redirect, Response},
 };
-use transferscope_domain::{RunId, api::ShareRequest, form::ExperimentForm};
+use transferscope_domain::{RunId, api::ShareRequest, form::ExperimentForm, pretraining::PretrainForm};
 use transferscope_store::{StoreError, now_ms};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::ApiError,
     state::AppState,
-    submit::{SubmitError, repeat_run, submit_experiment},
+    submit::{SubmitError, repeat_run, submit_experiment, submit_pretraining},
 };
 
 /// Starts the experiment of the form. A form with something wrong in it goes back to its page,
@@ -38,12 +38,32 @@ pub async fn new_experiment(
     }
 }
 
+/// Starts the pre-training of the form and shows its run; a form with something wrong in it goes back
+/// to its page.
+pub async fn pretrain(
+    State(state): State<AppState>,
+    FormPairs(pairs): FormPairs,
+) -> Result<Response, ApiError> {
+    let form = PretrainForm::from_pairs(pairs);
+    let back = || back_to("/backbones", form.to_pairs());
+    let Ok(spec) = form.parse() else { return back() };
+    match submit_pretraining(&state, spec).await {
+        Ok(created) => Ok(Redirect::to(&format!("/runs/{}", created.id)).into_response()),
+        Err(SubmitError::Invalid(_)) => back(),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn back_to_form(form: &ExperimentForm) -> Result<Response, ApiError> {
-    let mut pairs = form.to_pairs();
+    back_to("/new", form.to_pairs())
+}
+
+/// The page of a form with its fields in the query, where it says what is wrong with them.
+fn back_to(page: &str, mut pairs: Vec<(&'static str, String)>) -> Result<Response, ApiError> {
     pairs.push(("checked", "1".into()));
     let query = serde_urlencoded::to_string(pairs)
         .map_err(|e| ApiError::Internal(format!("a form cannot be put into an address: {e}")))?;
-    Ok(Redirect::to(&format!("/new?{query}")).into_response())
+    Ok(Redirect::to(&format!("{page}?{query}")).into_response())
 }
 
 /// Asks a run to stop and goes back to the page that asked.

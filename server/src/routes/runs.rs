@@ -24,6 +24,7 @@ const POINTS_MAX: usize = 20_000;
 #[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(
     ("state" = Option<String>, Query, description = "queued, preparing, running, stopping, stopped, succeeded, failed or lost"),
     ("task" = Option<String>, Query), ("dataset" = Option<String>, Query), ("experiment" = Option<String>, Query),
+    ("backbone" = Option<String>, Query),
     ("limit" = Option<u32>, Query, description = "1 to 500, 100 unless given"),
     ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
 ), responses(
@@ -36,6 +37,7 @@ pub async fn list(State(state): State<AppState>, mut query: QueryPairs) -> Resul
         task: query.take("task"),
         dataset: query.take("dataset"),
         experiment: query.take("experiment"),
+        backbone: query.take("backbone"),
         limit: query.take("limit"),
         cursor: query.take("cursor"),
     };

@@ -53,7 +53,11 @@ pub async fn tasks() -> Json<TaskList> {
 /// The backbones that runs can start from.
 #[utoipa::path(get, path = "/api/v1/backbones", tag = "server", responses((status = 200, body = BackboneList)))]
 pub async fn backbones(State(state): State<AppState>) -> Result<Json<BackboneList>, ApiError> {
-    let backbones = blocking(move || state::backbones(&state.data)).await?;
+    let counts = state.store.runs_by_backbone().await?;
+    let mut backbones = blocking(move || state::backbones(&state.data)).await?;
+    for view in &mut backbones {
+        view.runs = counts.get(&view.backbone.name).copied().unwrap_or(0);
+    }
     Ok(Json(BackboneList { backbones }))
 }
 

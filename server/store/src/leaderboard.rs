@@ -53,7 +53,8 @@ impl Store {
         let found: Vec<Found> = sqlx::query_as(
             "select id, state, case when state = 'succeeded' then request else '' end as request, finished_ms
             from runs
-            where (?1 is null or task = ?1)
+            where task <> 'pretraining'
+                and (?1 is null or task = ?1)
                 and (?2 is null or dataset = ?2)
                 and (?3 is null or experiment_id = ?3)
             order by number",

@@ -7,7 +7,6 @@ use transferscope_domain::{
     ExperimentId, RunId, RunRequest, RunState, Task,
     api::{Primary, RunView},
     event::{LeftOut, Phase},
-    metric::Split,
     report::LoadReport,
     run::Failure,
 };
@@ -111,6 +110,7 @@ impl RunRow {
             seed: request.seed,
             dataset: request.dataset,
             training: request.training,
+            pretraining: request.pretraining,
         })
     }
 }
@@ -118,7 +118,7 @@ impl RunRow {
 /// The value that ranks a run.
 fn primary(task: Task, metrics: &BTreeMap<String, f64>) -> Option<Primary> {
     let metric = task.primary_metric();
-    let name = metric.name(Split::Test);
+    let name = metric.name(task.result_split());
     let value = *metrics.get(&name)?;
     Some(Primary { name, value, direction: metric.direction() })
 }

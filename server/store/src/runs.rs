@@ -30,6 +30,7 @@ pub struct RunFilter {
     pub task: Option<Task>,
     pub dataset: Option<String>,
     pub experiment: Option<ExperimentId>,
+    pub backbone: Option<String>,
     /// Runs on a page; 100 unless given, 500 at most.
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
@@ -111,14 +112,16 @@ impl Store {
                 and (?3 is null or r.task = ?3)
                 and (?4 is null or r.dataset = ?4)
                 and (?5 is null or r.experiment_id = ?5)
+                and (?6 is null or r.backbone = ?6)
             order by r.number desc
-            limit ?6"
+            limit ?7"
         ))
         .bind(before)
         .bind(filter.state.map(RunState::as_str))
         .bind(filter.task.map(Task::as_str))
         .bind(filter.dataset.as_deref())
         .bind(filter.experiment.as_ref().map(ExperimentId::as_str))
+        .bind(filter.backbone.as_deref())
         // One more than asked for tells whether there is a next page.
         .bind(i64::from(limit) + 1)
         .fetch_all(&mut *tx)
@@ -163,6 +166,18 @@ impl Store {
                 .await?;
         let (request, synthetic) = found.ok_or_else(|| StoreError::not_found("run", id))?;
         Ok(NewRun { request: from_json("run request", &request)?, synthetic })
+    }
+
+    /// How many runs there are of each backbone; backbones without a run are absent.
+    ///
+    /// # Errors
+    /// `Database` only.
+    pub async fn runs_by_backbone(&self) -> Result<BTreeMap<String, u32>> {
+        let rows: Vec<(String, u32)> =
+            sqlx::query_as("select backbone, count(*) from runs group by backbone")
+                .fetch_all(self.read())
+                .await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// How many runs are in each state; states without a run are absent.
@@ -267,6 +282,8 @@ mod tests {
         assert_eq!(count(RunFilter { state: Some(RunState::Failed), ..RunFilter::default() }).await, 0);
         assert_eq!(count(RunFilter { task: Some(Task::SuperResolution), ..RunFilter::default() }).await, 0);
         assert_eq!(count(RunFilter { dataset: Some("phantom".into()), ..RunFilter::default() }).await, 2);
+        assert_eq!(count(RunFilter { backbone: Some("no-such".into()), ..RunFilter::default() }).await, 0);
+        assert_eq!(store.runs_by_backbone().await.unwrap().values().sum::<u32>(), 2);
         let bad = store.runs(&RunFilter { cursor: Some("x".into()), ..RunFilter::default() }).await;
         assert!(matches!(bad, Err(StoreError::Invalid { field: "cursor", .. })));
         let detail = store.run(&ids[1]).await.unwrap();

@@ -25,6 +25,7 @@ pub(crate) fn new_run() -> NewRun {
         checkpoint: Some("builtin:provicnet-mini".into()),
         checkpoint_hash: None,
         training: TrainingSpec::default_for(family, task),
+        pretraining: None,
         device: DeviceChoice::Cpu,
         code_version: "test".into(),
     };

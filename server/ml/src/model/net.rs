@@ -118,6 +118,22 @@ impl<B: Kernels> Net<B> {
         }
     }
 
+    /// Maps of the encoder's layers, finest first, each `[B, C, D, H, W]` on a grid that divides the
+    /// one before; sequences of a slab are joined as channels of a grid with one slice.
+    pub fn maps(&self, input: Input<B>) -> Vec<Tensor<B, 5>> {
+        match (self, input) {
+            (Net::ProfoundConv(net), Input::Volume(x)) => net.encoder.stages(x, None),
+            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => {
+                let [s, m, ..] = slabs.dims();
+                let map = net.encode(slabs, axis).map;
+                let [_, e, rows, columns] = map.dims();
+                vec![map.reshape([s, m * e, 1, rows, columns])]
+            }
+            (Net::Unet(net), Input::Volume(x)) => net.levels(x),
+            _ => unreachable!("a family's batches come from its own sampler"),
+        }
+    }
+
     /// Globally average-pooled features of the encoder's layers, first to last: name and
     /// `[samples, channels]`. Sequences of a slab are averaged.
     pub fn features(&self, input: Input<B>) -> Vec<(String, Tensor<B, 2>)> {

@@ -10,6 +10,8 @@
 //! cover a patch; pairs stop at the border of the grid where upstream's indices wrap round; the
 //! projection is trained with the rest.
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{
@@ -19,7 +21,7 @@ use burn::tensor::{
 use rand::seq::SliceRandom;
 use transferscope_domain::{Family, task::Output};
 
-use super::{Pretrain, Validation};
+use super::{Pretrain, Shown, Validation};
 use crate::nn::gelu::gelu;
 use crate::{
     init::stream,
@@ -32,9 +34,10 @@ use crate::{
         vit::{Vit, VitConfig},
     },
     nn::kernels::Kernels,
+    preview::segmentation_strip,
     train::{
         batch::{Item, TargetBatch, training_batch, whole},
-        evaluate::values,
+        evaluate::{scalar, values},
         example::{Example, Target},
     },
 };
@@ -151,7 +154,7 @@ where
         seed: u64,
         epoch: u64,
         device: &B::Device,
-    ) -> Option<Tensor<B, 1>> {
+    ) -> Tensor<B, 1> {
         let batch = training_batch::<B>(examples, items, Family::Provicnet, seed, epoch, device);
         let (Input::Slabs { slabs, axis }, TargetBatch::Labels(labels)) = (batch.input, batch.target) else {
             unreachable!("the 2.5-D family's batches of labelled cases")
@@ -166,7 +169,7 @@ where
         let logits = net.head.forward(output.map.clone().reshape([s, SEQUENCES * e, rows, columns]), centre);
         let segmentation = dice_ce(logits, labels.clone(), &DiceCe::Weighted(CLASS_WEIGHTS.to_vec()));
         let chosen = choose(
-            &labels.into_data().convert::<i32>().into_vec::<i32>().ok()?,
+            &labels.into_data().convert::<i32>().into_vec::<i32>().expect("converted to i32 just now"),
             s,
             [h, w],
             seed,
@@ -174,12 +177,16 @@ where
             items,
         );
         if chosen.is_empty() {
-            return Some(segmentation * (1.0 - MIX));
+            return segmentation * (1.0 - MIX);
         }
         let cells = rows * columns;
         let tokens =
             output.map.reshape([s * SEQUENCES, e, cells]).swap_dims(1, 2).reshape([s * SEQUENCES * cells, e]);
-        Some(segmentation * (1.0 - MIX) + self.contrast(tokens, &chosen) * MIX)
+        segmentation * (1.0 - MIX) + self.contrast(tokens, &chosen) * MIX
+    }
+
+    fn validate(net: &Self::InnerModule, examples: &[Example], _seed: u64, device: &B::Device) -> Validation {
+        validate(net, examples, device)
     }
 }
 
@@ -221,26 +228,55 @@ fn choose(
     positive
 }
 
-/// Dice of gland and lesion on the validation cases.
-pub fn validate<B: Kernels>(net: &Contrast<B>, examples: &[Example], device: &B::Device) -> Validation {
+/// Loss of the segmentation and Dice of gland and lesion on the validation cases, with pictures of
+/// the first cases.
+fn validate<B: Kernels>(net: &Contrast<B>, examples: &[Example], device: &B::Device) -> Validation {
     let net = net.network();
-    let mut by_case = Vec::new();
-    for example in examples {
+    let (mut by_case, mut pictures) = (Vec::new(), Vec::new());
+    let (mut loss, mut batches) = (0.0, 0u32);
+    for (i, example) in examples.iter().enumerate() {
         let mut labels = Vec::new();
         for batch in whole::<B>(example, Family::Provicnet, device) {
-            let Input::Slabs { slabs, axis } = batch.input else {
-                unreachable!("the 2.5-D family's batches")
+            let (Input::Slabs { slabs, axis }, TargetBatch::Labels(truth)) = (batch.input, batch.target)
+            else {
+                unreachable!("the 2.5-D family's batches of labelled cases")
             };
-            let best = net.forward(slabs, axis).argmax(1);
-            labels.extend(values(best.float()).into_iter().map(|v| v as u8));
+            let logits = net.forward(slabs, axis);
+            loss += scalar(dice_ce(logits.clone(), truth, &DiceCe::Weighted(CLASS_WEIGHTS.to_vec())));
+            batches += 1;
+            labels.extend(values(logits.argmax(1).float()).into_iter().map(|v| v as u8));
         }
-        if let Target::Labels(truth) = &example.target {
-            by_case.push(metrics::dice_by_class(&labels, truth, (CLASSES - 1) as u8));
+        let Target::Labels(truth) = &example.target else { continue };
+        by_case.push(metrics::dice_by_class(&labels, truth, (CLASSES - 1) as u8));
+        if i < PICTURES {
+            pictures.extend(picture(example, truth, &labels));
         }
     }
-    let names = ["dice.gland", "dice.lesion"];
+    let mut metrics = BTreeMap::from([("loss".to_owned(), loss / f64::from(batches.max(1)))]);
     let means = metrics::mean_by_class(&by_case);
-    names.iter().zip(means).filter_map(|(name, value)| Some(((*name).to_owned(), value?))).collect()
+    for (name, value) in ["dice.gland", "dice.lesion"].iter().zip(&means) {
+        metrics.extend(value.map(|value| ((*name).to_owned(), value)));
+    }
+    let known: Vec<f64> = means.into_iter().flatten().collect();
+    if !known.is_empty() {
+        metrics.insert("dice".into(), known.iter().sum::<f64>() / known.len() as f64);
+    }
+    Validation { metrics, pictures }
+}
+
+/// Validation cases that get a picture.
+const PICTURES: usize = 2;
+
+/// Image, truth and prediction of the slice with most lesion or gland.
+fn picture(example: &Example, truth: &[u8], labels: &[u8]) -> Option<Shown> {
+    let [d, h, w] = example.shape;
+    let slice = |z: usize| z * h * w..(z + 1) * h * w;
+    let weight = |z: &usize| truth[slice(*z)].iter().map(|l| usize::from(*l).pow(4)).sum::<usize>();
+    let z = (0..d).max_by_key(weight)?;
+    let shown = &example.display[slice(z)];
+    let picture = segmentation_strip([h, w], shown, [0.0, 1.0], &truth[slice(z)], &labels[slice(z)]).ok()?;
+    let caption = format!("{}, slice {} of {d}: input, target, prediction", example.case_id, z + 1);
+    Some(Shown { case_id: example.case_id.clone(), caption, picture })
 }
 
 #[cfg(test)]

@@ -14,14 +14,15 @@ use burn::tensor::{
 use rand::seq::SliceRandom;
 use transferscope_domain::Family;
 
-use super::{Pretrain, Validation, volume};
+use super::{Pretrain, Shown, Validation, volume};
 use crate::{
     init::stream,
-    model::convnext::{Block, ConvNext, ConvNextConfig, STRIDE, Visible},
+    model::convnext::{Block, ConvNext, ConvNextConfig, STRIDE, Visible, repeat},
     nn::{kernels::Kernels, patch::PatchConv3d},
+    preview::{Panel, strip},
     train::{
         batch::{Item, boxes},
-        evaluate::scalar,
+        evaluate::{scalar, values},
         example::Example,
     },
 };
@@ -58,18 +59,42 @@ impl<B: Backend> Fcmae<B> {
     }
 }
 
-/// `[B, C, D, H, W]` -> `[B, cells, 16^3 * C]`, image type fastest, each cell standardised by its mean
-/// and unbiased variance.
-pub fn target<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 3> {
+/// `[B, C, D, H, W]` -> `[B, cells, 16^3 * C]`, image type fastest.
+fn cells<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 3> {
     let [b, c, d, h, w] = x.dims();
     let (gd, gh, gw) = (d / STRIDE, h / STRIDE, w / STRIDE);
-    let cells = x
-        .reshape([b, c, gd, STRIDE, gh, STRIDE, gw, STRIDE])
-        .permute([0, 2, 4, 6, 3, 5, 7, 1])
-        .reshape([b, gd * gh * gw, STRIDE.pow(3) * c]);
+    x.reshape([b, c, gd, STRIDE, gh, STRIDE, gw, STRIDE]).permute([0, 2, 4, 6, 3, 5, 7, 1]).reshape([
+        b,
+        gd * gh * gw,
+        STRIDE.pow(3) * c,
+    ])
+}
+
+/// The way back from [`cells`].
+fn from_cells<B: Backend>(cells: Tensor<B, 3>, [c, d, h, w]: [usize; 4]) -> Tensor<B, 5> {
+    let b = cells.dims()[0];
+    let (gd, gh, gw) = (d / STRIDE, h / STRIDE, w / STRIDE);
+    cells
+        .reshape([b, gd, gh, gw, STRIDE, STRIDE, STRIDE, c])
+        .permute([0, 7, 1, 4, 2, 5, 3, 6])
+        .reshape([b, c, d, h, w])
+}
+
+/// Mean and (unbiased) deviation of every cell, `[B, cells, 1]` each.
+fn statistics<B: Backend>(cells: Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3>) {
     let mean = cells.clone().mean_dim(2);
-    let variance = cells.clone().var(2);
-    (cells - mean) / (variance + 1e-6).sqrt()
+    let deviation = (cells.var(2) + 1e-6).sqrt();
+    (mean, deviation)
+}
+
+/// The cells of an image, each standardised by its mean and unbiased variance.
+///
+/// # Shapes
+/// `[B, C, D, H, W]` -> `[B, cells, 16^3 * C]`, image type fastest.
+pub fn target<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 3> {
+    let cells = cells(x);
+    let (mean, deviation) = statistics(cells.clone());
+    (cells - mean) / deviation
 }
 
 impl<B: Kernels> Fcmae<B> {
@@ -128,34 +153,85 @@ where
         seed: u64,
         epoch: u64,
         device: &B::Device,
-    ) -> Option<Tensor<B, 1>> {
+    ) -> Tensor<B, 1> {
         let x = volume(boxes::<B>(examples, items, BOX, Family::ProfoundConv, seed, epoch, device));
         let hidden = mask(&labels(examples, items, epoch), BOX, seed, device);
-        Some(self.objective(x, hidden))
+        self.objective(x, hidden)
+    }
+
+    fn validate(net: &Self::InnerModule, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
+        validate(net, examples, seed, device)
     }
 }
 
-/// Error on hidden cells of the validation cases, beside that of predicting each cell's mean.
-pub fn validate<B: Kernels>(
-    net: &Fcmae<B>,
-    examples: &[Example],
-    seed: u64,
-    device: &B::Device,
-) -> Validation {
+/// Error on hidden cells of the validation cases, beside that of the mean of what is visible, and a
+/// picture of the first cases.
+fn validate<B: Kernels>(net: &Fcmae<B>, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
     let (mut error, mut baseline) = (0.0, 0.0);
-    for i in 0..examples.len() {
+    let mut pictures = Vec::new();
+    for (i, example) in examples.iter().enumerate() {
         let items = [Item { example: i, draw: 0 }];
         let x = volume(boxes::<B>(examples, &items, BOX, Family::ProfoundConv, seed, u64::MAX, device));
         let hidden = mask::<B>(&labels(examples, &items, u64::MAX), BOX, seed, device);
         let goal = target(x.clone());
-        baseline += scalar(masked_error(goal.zeros_like(), goal, hidden.clone()));
-        error += scalar(net.objective(x, hidden));
+        let trivial = visible_mean(x.clone(), hidden.clone());
+        baseline += scalar(masked_error(trivial, goal.clone(), hidden.clone()));
+        let pred = net.predict(x.clone(), hidden.clone());
+        error += scalar(masked_error(pred.clone(), goal, hidden.clone()));
+        if i < PICTURES {
+            pictures.extend(picture(&example.case_id, x, pred, hidden));
+        }
     }
     let n = examples.len() as f64;
-    Validation::from([
-        ("masked_error".to_owned(), error / n),
-        ("masked_error@cell-mean".to_owned(), baseline / n),
-    ])
+    let metrics =
+        [("loss", error / n), ("masked_error", error / n), ("masked_error@visible-mean", baseline / n)];
+    Validation { metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(), pictures }
+}
+
+/// Validation cases that get a picture.
+const PICTURES: usize = 2;
+
+/// The prediction that fills every cell with each image type's mean over what is visible, in the
+/// target's standardised units.
+fn visible_mean<B: Backend>(x: Tensor<B, 5>, hidden: Tensor<B, 5>) -> Tensor<B, 3> {
+    let [b, c, d, h, w] = x.dims();
+    let visible = repeat(hidden.neg() + 1.0, STRIDE);
+    let voxels = visible.clone().reshape([b, 1, d * h * w]).sum_dim(2);
+    let sum = (x.clone() * visible).reshape([b, c, d * h * w]).sum_dim(2);
+    let filled = (sum / voxels).reshape([b, c, 1, 1, 1]).expand([b, c, d, h, w]);
+    let (mean, deviation) = statistics(cells(x));
+    (cells(filled) - mean) / deviation
+}
+
+/// Input with hidden cells black, reconstruction with visible cells as they are, and the whole: the
+/// first image type of the middle slice.
+fn picture<B: Backend>(
+    case_id: &str,
+    x: Tensor<B, 5>,
+    pred: Tensor<B, 3>,
+    hidden: Tensor<B, 5>,
+) -> Option<Shown> {
+    let [_, c, d, h, w] = x.dims();
+    let (mean, deviation) = statistics(cells(x.clone()));
+    let rebuilt = from_cells(pred * deviation + mean, [c, d, h, w]);
+    let hidden = repeat(hidden, STRIDE);
+    let slice = |volume: Tensor<B, 5>| {
+        values(volume.slice([0..1, 0..1, d / 2..d / 2 + 1, 0..h, 0..w]).reshape([h * w]))
+    };
+    let (whole, rebuilt, hidden) = (slice(x), slice(rebuilt), slice(hidden));
+    let low = whole.iter().copied().fold(f32::MAX, f32::min);
+    let high = whole.iter().copied().fold(f32::MIN, f32::max);
+    let pick = |other: &dyn Fn(usize) -> f32| -> Vec<f32> {
+        (0..h * w).map(|i| if hidden[i] > 0.5 { other(i) } else { whole[i] }).collect()
+    };
+    let range = [low, high.max(low + f32::EPSILON)];
+    let (masked, joined) = (pick(&|_| low), pick(&|i| rebuilt[i]));
+    let panels = [&masked, &joined, &whole].map(|pixels| Panel::Grey { pixels, range });
+    Some(Shown {
+        case_id: case_id.to_owned(),
+        caption: format!("{case_id}, t2w: what is visible, reconstruction, original"),
+        picture: strip([h, w], &panels).ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -177,6 +253,18 @@ mod tests {
         let a = net.predict(x, hidden.clone());
         let b = net.predict(other, hidden);
         assert!((a - b).abs().max().into_scalar() < 1e-5);
+    }
+
+    #[test]
+    fn cells_go_back_and_the_visible_mean_costs_more_than_each_cells_own() {
+        let device = Default::default();
+        let x = Tensor::<Flex, 5>::random([2, 3, 16, 32, 32], Distribution::Default, &device);
+        let back = from_cells(cells(x.clone()), [3, 16, 32, 32]);
+        assert_eq!((back - x.clone()).abs().max().into_scalar(), 0.0);
+        let hidden =
+            Tensor::<Flex, 5>::from_data([[[[[1.0, 0.0], [0.0, 0.0]]]]], &device).expand([2, 1, 1, 2, 2]);
+        let error = masked_error(visible_mean(x.clone(), hidden.clone()), target(x), hidden);
+        assert!(error.into_scalar() > 1.0 - 1e-3);
     }
 
     #[test]

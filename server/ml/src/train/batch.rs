@@ -154,6 +154,18 @@ fn place(rng: &mut ChaCha8Rng, n: usize, size: usize) -> isize {
     rng.random_range(room.min(0)..=room.max(0)) as isize
 }
 
+/// The shape of [`whole`]'s batches joined: the example's, padded to what the family's network needs.
+pub fn padded(example: &Example, family: Family) -> [usize; 3] {
+    let [d, h, w] = example.shape;
+    match family {
+        Family::Provicnet => example.shape,
+        Family::ProfoundConv | Family::Unet => {
+            let m = multiple(family);
+            [d.next_multiple_of(m[0]), h.next_multiple_of(m[1]), w.next_multiple_of(m[2])]
+        }
+    }
+}
+
 /// Batches that cover a whole example without augmentation: one padded volume for the 3-D families,
 /// runs of slices for the 2.5-D one. Outputs, joined in order, are cut to `example.shape`.
 pub fn whole<B: Backend>(example: &Example, family: Family, device: &B::Device) -> Vec<Batch<B>> {
@@ -163,9 +175,7 @@ pub fn whole<B: Backend>(example: &Example, family: Family, device: &B::Device) 
             (0..d).map(|z| Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: false }).collect()
         }
         Family::ProfoundConv | Family::Unet => {
-            let m = multiple(family);
-            let size = [d.next_multiple_of(m[0]), h.next_multiple_of(m[1]), w.next_multiple_of(m[2])];
-            vec![Part { start: [0; 3], size, mirrored: false }]
+            vec![Part { start: [0; 3], size: padded(example, family), mirrored: false }]
         }
     };
     const SLICES_AT_ONCE: usize = 8;

@@ -87,7 +87,7 @@ impl TaskPlan {
     /// Names of the image types that go in.
     pub fn sequences(&self) -> &'static [&'static str] {
         match self.task {
-            Task::Segmentation => &["t2w", "hbv", "adc"],
+            Task::Segmentation | Task::Pretraining => &["t2w", "hbv", "adc"],
             Task::SuperResolution => &["t2w"],
         }
     }
@@ -97,9 +97,13 @@ impl TaskPlan {
         match self.task {
             Task::Segmentation => self.segmentation.classes().len() + 1,
             Task::SuperResolution => 1,
+            Task::Pretraining => PRETRAINING_CLASSES,
         }
     }
 }
+
+/// Labels of a case for pre-training: 0 background, 1 gland without lesions, 2 lesion.
+pub const PRETRAINING_CLASSES: usize = 3;
 
 /// Loads the usable cases of a split, in the manifest's order, in parallel.
 ///
@@ -114,46 +118,21 @@ pub fn load(
     manifest.usable(plan.task, split).into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()
 }
 
-/// Loads the cases of a split for pre-training: all three image types, and as labels 0 background,
-/// 1 gland without lesions, 2 lesion. Cases that lack an image type or a mask are left out.
+/// Loads the cases of a split that have all of `needs` for pre-training: the three image types, and
+/// the labels of [`PRETRAINING_CLASSES`], all background where a case has no mask.
 ///
 /// # Errors
 /// When a case cannot be read.
 pub fn load_for_pretraining(
     dataset_dir: &Path,
     manifest: &DatasetManifest,
+    needs: &[&str],
     split: Split,
 ) -> Result<Vec<Example>, DataError> {
-    const NEEDED: [&str; 5] = ["t2w", "hbv", "adc", "gland", "lesion"];
+    let plan = TaskPlan::new(Task::Pretraining, manifest);
     let cases: Vec<&CaseEntry> =
-        manifest.cases.iter().filter(|c| c.split == split && NEEDED.iter().all(|n| c.has(n))).collect();
-    cases
-        .into_par_iter()
-        .map(|entry| {
-            let case = case::load(dataset_dir, entry)?;
-            let working = |name: &str, kind: Kind| -> Result<Volume, DataError> {
-                Ok(to_working_grid(case.volume(name)?, entry.spacing_mm, kind))
-            };
-            let mut inputs = Vec::new();
-            for name in ["t2w", "hbv", "adc"] {
-                let mut volume = working(name, Kind::Image)?.data;
-                zscore_nonzero(&mut volume);
-                inputs.push(volume);
-            }
-            let gland = working("gland", Kind::Labels)?;
-            let lesion = working("lesion", Kind::Labels)?;
-            let labels = gland.data.iter().zip(&lesion.data);
-            let labels = labels.map(|(g, l)| if *l > 0.0 { 2 } else { u8::from(*g > 0.0) }).collect();
-            Ok(Example {
-                case_id: entry.case_id.clone(),
-                patient_id: entry.patient_id.clone(),
-                shape: gland.shape,
-                inputs,
-                target: Target::Labels(labels),
-                display: Vec::new(),
-            })
-        })
-        .collect()
+        manifest.cases.iter().filter(|c| c.split == split && needs.iter().all(|n| c.has(n))).collect();
+    cases.into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()
 }
 
 fn example(dataset_dir: &Path, entry: &CaseEntry, plan: TaskPlan) -> Result<Example, DataError> {
@@ -186,6 +165,24 @@ fn example(dataset_dir: &Path, entry: &CaseEntry, plan: TaskPlan) -> Result<Exam
                 labels.data.iter().map(|v| (v.round().clamp(0.0, 255.0) as u8).min(classes)).collect();
             let display = scaled_to_one(&t2w.data, 0.995);
             Ok(make(inputs, Target::Labels(labels), display))
+        }
+        Task::Pretraining => {
+            let mut inputs = Vec::new();
+            for name in plan.sequences() {
+                let mut volume = working(name, Kind::Image)?.data;
+                zscore_nonzero(&mut volume);
+                inputs.push(volume);
+            }
+            let mask = |name: &str| -> Result<Vec<f32>, DataError> {
+                if !entry.has(name) {
+                    return Ok(vec![0.0; shape.iter().product()]);
+                }
+                Ok(working(name, Kind::Labels)?.data)
+            };
+            let (gland, lesion) = (mask("gland")?, mask("lesion")?);
+            let labels = gland.iter().zip(&lesion);
+            let labels = labels.map(|(g, l)| if *l > 0.0 { 2 } else { u8::from(*g > 0.0) }).collect();
+            Ok(make(inputs, Target::Labels(labels), scaled_to_one(&t2w.data, 0.995)))
         }
         Task::SuperResolution => {
             let sharp = scaled_to_one(&t2w.data, 1.0);

@@ -92,7 +92,7 @@ where
     let per_epoch = fit.steps_per_epoch();
     let total = fit.total_steps();
     let fresh = from.is_none();
-    let mut position = from.unwrap_or(Position { step: 0, best: None, seconds: 0.0 });
+    let mut position = from.unwrap_or(Position::default());
     let clock = Clock { start: Instant::now(), before: position.seconds, first_step: position.step, total };
     if fresh {
         validate(fit, &net, &mut position, &clock, device)?;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Where a training is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Position {
     /// Optimiser steps done.
     pub step: u64,
@@ -23,6 +23,8 @@ pub struct Position {
     pub best: Option<(f64, f64)>,
     /// Seconds of training before this process.
     pub seconds: f64,
+    /// Points `(step, loss)` of a thinned loss curve, where the training keeps one.
+    pub curve: Vec<(u64, f64)>,
 }
 
 /// The file to go on from.
@@ -48,9 +50,9 @@ pub fn save_best<B: AutodiffBackend>(run_dir: &Path, net: &Net<B>) -> std::io::R
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn save_last<B: AutodiffBackend>(
+pub fn save_last<B: AutodiffBackend, M: AutodiffModule<B>>(
     run_dir: &Path,
-    net: &Net<B>,
+    net: &M,
     optimiser: &Optimiser<B>,
     position: &Position,
 ) -> std::io::Result<()> {
@@ -65,6 +67,9 @@ pub fn save_last<B: AutodiffBackend>(
         ("time".to_owned(), time.to_string()),
         ("seconds".to_owned(), position.seconds.to_string()),
     ]);
+    if !position.curve.is_empty() {
+        metadata.insert("curve".into(), serde_json::to_string(&position.curve)?);
+    }
     if let Some((value, epoch)) = position.best {
         metadata.insert("best_value".into(), value.to_string());
         metadata.insert("best_epoch".into(), epoch.to_string());
@@ -79,12 +84,12 @@ pub fn save_last<B: AutodiffBackend>(
 ///
 /// # Errors
 /// When the file is there but damaged or of another network.
-pub fn load_last<B: AutodiffBackend>(
+pub fn load_last<B: AutodiffBackend, M: AutodiffModule<B>>(
     run_dir: &Path,
-    net: Net<B>,
+    net: M,
     optimiser: &mut Optimiser<B>,
     device: &B::Device,
-) -> Result<(Net<B>, Option<Position>), CheckpointError> {
+) -> Result<(M, Option<Position>), CheckpointError> {
     let path = last_path(run_dir);
     if !path.exists() {
         return Ok((net, None));
@@ -101,6 +106,7 @@ pub fn load_last<B: AutodiffBackend>(
         step,
         best: number("best_value").zip(number("best_epoch")),
         seconds: number("seconds").unwrap_or(0.0),
+        curve: metadata.get("curve").and_then(|v| serde_json::from_str(v).ok()).unwrap_or_default(),
     };
     optimiser.restore(&tensors, time, device);
     tensors.retain_mut(|t| match t.name.strip_prefix("p/") {
@@ -123,11 +129,11 @@ pub fn load_best<B: AutodiffBackend>(run_dir: &Path, net: Net<B>) -> Result<Net<
     fill_all(net, &path, &tensors)
 }
 
-fn fill_all<B: AutodiffBackend>(
-    net: Net<B>,
+fn fill_all<B: AutodiffBackend, M: AutodiffModule<B>>(
+    net: M,
     path: &Path,
     tensors: &[crate::params::NamedTensor],
-) -> Result<Net<B>, CheckpointError> {
+) -> Result<M, CheckpointError> {
     let by_name: HashMap<&str, _> = tensors.iter().map(|t| (t.name.as_str(), t)).collect();
     let mut problem = None;
     let net = fill(net, |name, shape| match by_name.get(name) {
