@@ -68,9 +68,9 @@ async fn what_cannot_start_is_said_by_field() {
 #[tokio::test]
 async fn a_killed_pretraining_ends_with_the_undisturbed_backbone() {
     let server = TestServer::start_with(&["--requeue-after", "0.5"]).await;
-    let undisturbed = start(&server, &spec("calm", 30)).await;
+    let undisturbed = start(&server, &spec("calm", 12)).await;
     let calm = server.wait_state(&undisturbed, RunState::Succeeded, RUN_PATIENCE).await;
-    let run = start(&server, &spec("killed", 30)).await;
+    let run = start(&server, &spec("killed", 12)).await;
     server
         .wait_for(&run, RUN_PATIENCE, "well on its way", |r| r.run.progress > 0.4 || r.run.state.is_final())
         .await;
