@@ -6,6 +6,7 @@
 
 pub mod alignment;
 pub mod api;
+pub mod architecture;
 pub mod arm;
 pub mod backbone;
 pub mod dataset;
@@ -21,6 +22,7 @@ pub mod run;
 pub mod task;
 pub mod training;
 
+pub use architecture::Architecture;
 pub use arm::Arm;
 pub use backbone::{Backbone, Family};
 pub use ids::{ExperimentId, RunId, ShareSlug};

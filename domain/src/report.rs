@@ -18,6 +18,10 @@ pub struct LoadReport {
     pub unused: Vec<String>,
     /// Tensors that were resized to fit, e.g. position tables.
     pub reshaped: Vec<String>,
+    /// Model tensors that the file does not have and that started as in a new network, because
+    /// pre-training has no such layer.
+    #[serde(default)]
+    pub defaulted: Vec<String>,
 }
 
 /// Scores of one test case.

@@ -124,5 +124,10 @@ pub fn LoadReportView(report: LoadReport) -> impl IntoView {
         {list("Missing", "Model tensors that the file does not have; they started at random.", report.missing)}
         {list("Unused", "Tensors of the file that the model does not have.", report.unused)}
         {list("Reshaped", "Tensors that were resized to fit.", report.reshaped)}
+        {list(
+            "Defaulted",
+            "Model tensors that pre-training does not have; they started as in a new network.",
+            report.defaulted,
+        )}
     }
 }

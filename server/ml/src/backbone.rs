@@ -8,10 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{Backbone, Family, backbone::is_name};
 
-use crate::{
-    checkpoint::{self, CheckpointError},
-    params::NamedTensor,
-};
+use crate::checkpoint::{self, CheckpointError, EncoderWeights};
 
 /// What stands beside a checkpoint: how it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,11 +124,7 @@ pub fn checkpoint_reference(data_dir: &Path, run_dir: &Path, name: &str) -> Opti
 ///
 /// # Errors
 /// When it is not there, damaged, or another one than `hash` says.
-pub fn read(
-    run_dir: &Path,
-    reference: &str,
-    hash: Option<&str>,
-) -> Result<Vec<NamedTensor>, CheckpointError> {
+pub fn read(run_dir: &Path, reference: &str, hash: Option<&str>) -> Result<EncoderWeights, CheckpointError> {
     let missing = |reason: &str| CheckpointError::Damaged { path: reference.into(), reason: reason.into() };
     let bytes = match reference.strip_prefix(BUILT_IN) {
         Some(name) => {
@@ -147,5 +140,5 @@ pub fn read(
     if hash.is_some_and(|h| h != blake3::hash(&bytes).to_hex().as_str()) {
         return Err(missing("its content has changed since the run was asked for"));
     }
-    Ok(checkpoint::parse(reference, &bytes)?.0)
+    Ok(checkpoint::open_bytes(reference, bytes)?.weights()?.into())
 }

@@ -192,9 +192,9 @@ impl Job<'_> {
                 Err(RunError::Checkpoint(format!("{} has no pre-trained checkpoint", self.request.backbone)))
             }
             (Arm::Pretrained, Some(reference)) => {
-                let tensors =
+                let weights =
                     backbone::read(self.run_dir, reference, self.request.checkpoint_hash.as_deref())?;
-                let (net, report) = load_encoder(net, reference, &tensors)?;
+                let (net, report) = load_encoder(net, reference, &weights)?;
                 Ok((net, Some(report)))
             }
         }

@@ -1,0 +1,202 @@
+//! Architectures of encoders: everything that is needed to build one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::Family;
+
+/// An encoder and its size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Architecture {
+    /// 3-D ConvNeXt-V2 (ProFound).
+    ProfoundConv {
+        in_channels: usize,
+        /// Blocks of the four stages.
+        depths: [usize; 4],
+        /// Channels of the four stages.
+        dims: [usize; 4],
+    },
+    /// 3-D vision transformer of a masked autoencoder (ProFound).
+    ProfoundVit {
+        in_channels: usize,
+        /// Voxels of the image, D, H, W: the position table is for this size only.
+        image: [usize; 3],
+        /// Voxels of a patch, D, H, W.
+        patch: [usize; 3],
+        dim: usize,
+        depth: usize,
+        heads: usize,
+    },
+    /// 2.5-D DINOv2 vision transformer (ProViCNet).
+    Provicnet {
+        /// Neighbouring slices, the input channels.
+        slices: usize,
+        /// Pixels of a patch, in each direction.
+        patch: usize,
+        /// Patches of the stored position table, in each direction.
+        grid: usize,
+        dim: usize,
+        depth: usize,
+        heads: usize,
+        registers: usize,
+        /// Whether there are tokens for the slice's index and the number of slices.
+        axis_tokens: bool,
+        /// Image types among which a further token tells; 0 where there is none.
+        modalities: usize,
+    },
+}
+
+/// Sizes of ConvNeXt-V2 with a name; `mini` is ours, the others are published.
+const CONV_SIZES: [(&str, [usize; 4], [usize; 4]); 9] = [
+    ("mini", [1, 1, 2, 1], [24, 48, 96, 192]),
+    ("atto", [2, 2, 6, 2], [40, 80, 160, 320]),
+    ("femto", [2, 2, 6, 2], [48, 96, 192, 384]),
+    ("pico", [2, 2, 6, 2], [64, 128, 256, 512]),
+    ("nano", [2, 2, 8, 2], [80, 160, 320, 640]),
+    ("tiny", [3, 3, 9, 3], [96, 192, 384, 768]),
+    ("base", [3, 3, 27, 3], [128, 256, 512, 1024]),
+    ("large", [3, 3, 27, 3], [192, 384, 768, 1536]),
+    ("huge", [3, 3, 27, 3], [352, 704, 1408, 2816]),
+];
+
+/// Sizes of vision transformers with a name: width, depth and heads; `mini` is ours.
+const VIT_SIZES: [(&str, usize, usize, usize); 4] =
+    [("mini", 96, 4, 3), ("small", 384, 12, 6), ("base", 768, 12, 12), ("large", 1024, 24, 16)];
+
+/// Number of attention heads of the sizes with a name, by their width; weights do not tell it.
+pub fn known_heads(dim: usize) -> Option<usize> {
+    VIT_SIZES.iter().find(|(_, width, ..)| *width == dim).map(|(.., heads)| *heads)
+}
+
+impl Architecture {
+    /// Short name of the kind, as on the command line.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Architecture::ProfoundConv { .. } => "profound-conv",
+            Architecture::ProfoundVit { .. } => "profound-vit",
+            Architecture::Provicnet { .. } => "provicnet",
+        }
+    }
+
+    /// The family whose networks have such an encoder.
+    pub fn family(&self) -> Option<Family> {
+        match self {
+            Architecture::ProfoundConv { .. } => Some(Family::ProfoundConv),
+            Architecture::ProfoundVit { .. } => None,
+            Architecture::Provicnet { .. } => Some(Family::Provicnet),
+        }
+    }
+
+    /// Name with size, e.g. `profound-conv-tiny`; sizes without a name are spelled out.
+    pub fn name(&self) -> String {
+        let kind = self.kind();
+        match self {
+            Architecture::ProfoundConv { depths, dims, .. } => {
+                match CONV_SIZES.iter().find(|(_, d, w)| d == depths && w == dims) {
+                    Some((size, ..)) => format!("{kind}-{size}"),
+                    None => format!("{kind} (depths {}, dims {})", listed(depths), listed(dims)),
+                }
+            }
+            Architecture::ProfoundVit { dim, depth, heads, .. }
+            | Architecture::Provicnet { dim, depth, heads, .. } => {
+                match VIT_SIZES.iter().find(|(_, w, d, h)| (w, d, h) == (dim, depth, heads)) {
+                    Some((size, ..)) => format!("{kind}-{size}"),
+                    None => format!("{kind} (width {dim}, depth {depth}, {heads} heads)"),
+                }
+            }
+        }
+    }
+}
+
+/// `3, 3, 9, 3`
+fn listed(values: &[usize]) -> String {
+    values.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Every size, for people: `provicnet-small: 3 slices, patch 14, ...`.
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.name())?;
+        match self {
+            Architecture::ProfoundConv { in_channels, depths, dims } => {
+                write!(f, "{in_channels} input channels, depths {}, dims {}", listed(depths), listed(dims))
+            }
+            Architecture::ProfoundVit { in_channels, image, patch, dim, depth, heads } => write!(
+                f,
+                "{in_channels} input channels, image {}, patch {}, width {dim}, depth {depth}, {heads} heads",
+                listed(image),
+                listed(patch)
+            ),
+            Architecture::Provicnet {
+                slices,
+                patch,
+                grid,
+                dim,
+                depth,
+                heads,
+                registers,
+                axis_tokens,
+                modalities,
+            } => {
+                write!(
+                    f,
+                    "{slices} slices, patch {patch}, position grid {grid} x {grid}, width {dim}, depth {depth}, \
+                     {heads} heads, {registers} registers, {} axis tokens",
+                    if *axis_tokens { "with" } else { "without" }
+                )?;
+                match modalities {
+                    0 => Ok(()),
+                    n => write!(f, ", a token for {n} image types"),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_sizes_have_names_and_others_are_spelled_out() {
+        let conv = |depths, dims| Architecture::ProfoundConv { in_channels: 3, depths, dims };
+        assert_eq!(conv([3, 3, 9, 3], [96, 192, 384, 768]).name(), "profound-conv-tiny");
+        assert_eq!(
+            conv([1, 1, 2, 1], [8, 16, 32, 64]).name(),
+            "profound-conv (depths 1, 1, 2, 1, dims 8, 16, 32, 64)"
+        );
+        let dino = Architecture::Provicnet {
+            slices: 3,
+            patch: 14,
+            grid: 37,
+            dim: 384,
+            depth: 12,
+            heads: 6,
+            registers: 4,
+            axis_tokens: true,
+            modalities: 0,
+        };
+        assert_eq!(dino.name(), "provicnet-small");
+        assert_eq!(
+            dino.to_string(),
+            "provicnet-small: 3 slices, patch 14, position grid 37 x 37, width 384, depth 12, 6 heads, \
+             4 registers, with axis tokens"
+        );
+    }
+
+    #[test]
+    fn heads_are_known_for_widths_with_a_name_only() {
+        assert_eq!([384, 768, 1024, 96, 24].map(known_heads), [Some(6), Some(12), Some(16), Some(3), None]);
+    }
+
+    #[test]
+    fn it_goes_through_json() {
+        let conv = Architecture::ProfoundConv { in_channels: 3, depths: [1; 4], dims: [8; 4] };
+        let json = serde_json::to_string(&conv).unwrap();
+        assert!(json.starts_with(r#"{"kind":"profound-conv","in_channels":3"#), "{json}");
+        assert_eq!(serde_json::from_str::<Architecture>(&json).unwrap(), conv);
+    }
+}

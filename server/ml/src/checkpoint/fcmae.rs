@@ -1,0 +1,157 @@
+//! ProFound's raw pre-training files: sparse layers to dense names and layouts.
+//!
+//! The encoder is pre-trained on visible voxels only, with sparse layers that store a kernel as
+//! `[offsets, in, out]`. Fine-tuning has the same network with dense layers.
+//!
+//! # Source
+//! models.md A2.2, after `remap_checkpoint_keys` of pipiwang/ProFound (Apache-2.0) and the order of
+//! kernel offsets of NVIDIA/MinkowskiEngine `kernel_region.hpp` (MIT).
+
+use super::error::Fault;
+
+/// How the numbers of a sparse tensor become a dense one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Only the shape differs.
+    Shape,
+    /// `[side^3, in, out]` to `[out, in, side, side, side]`.
+    Kernel { side: usize },
+    /// `[side^3, channels]` to `[channels, 1, side, side, side]`.
+    Depthwise { side: usize },
+    /// `[in, out]` to `[out, in, 1, 1, 1]`.
+    Pointwise,
+}
+
+/// A tensor of the dense encoder, made of one of the sparse encoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Dense {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) change: Change,
+}
+
+/// Whether these are names of a sparse encoder.
+pub(super) fn is_sparse<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
+    names.any(|name| name.ends_with(".kernel"))
+}
+
+/// The dense counterpart of a sparse tensor; `name` without the encoder's prefix.
+pub(super) fn dense(name: &str, shape: &[usize]) -> Result<Dense, Fault> {
+    let unfit = || Fault::damaged(format!("tensor {name} of shape {shape:?} is none of a sparse encoder"));
+    let made = |name: String, shape: Vec<usize>, change| Ok(Dense { name, shape, change });
+    let parts: Vec<&str> = name.split('.').collect();
+    let (&last, layer) = parts.split_last().ok_or_else(unfit)?;
+    if last == "kernel" {
+        let name = format!("{}.weight", layer.join("."));
+        return match *shape {
+            [volume, from, to] => {
+                let side = cube_root(volume).ok_or_else(unfit)?;
+                made(name, vec![to, from, side, side, side], Change::Kernel { side })
+            }
+            [from, to] if layer.ends_with(&["downsample_layers", "3", "1"]) => {
+                made(name, vec![to, from, 1, 1, 1], Change::Pointwise)
+            }
+            [volume, channels] => {
+                let side = cube_root(volume).ok_or_else(unfit)?;
+                made(name, vec![channels, 1, side, side, side], Change::Depthwise { side })
+            }
+            _ => Err(unfit()),
+        };
+    }
+    // Sparse layers wrap a dense one, named `ln` or `linear`.
+    let layer = match layer.split_last() {
+        Some((&("ln" | "linear"), outer)) => outer,
+        _ => layer,
+    };
+    let count = shape.iter().product();
+    let shape = if layer.ends_with(&["grn"]) {
+        vec![1, 1, 1, 1, count]
+    } else if last == "bias" {
+        vec![count]
+    } else {
+        shape.to_vec()
+    };
+    let name = layer.iter().chain([&last]).copied().collect::<Vec<_>>().join(".");
+    made(name, shape, Change::Shape)
+}
+
+fn cube_root(volume: usize) -> Option<usize> {
+    // Kernels are of 2 or 7; the bound keeps the search short.
+    (1..=31).find(|side| side * side * side == volume)
+}
+
+impl Change {
+    /// The dense numbers of a sparse tensor of shape `from`.
+    pub(super) fn apply(self, data: Vec<f32>, from: &[usize]) -> Vec<f32> {
+        let dense = |side: usize, inputs: usize, outputs: usize| {
+            let mut dense = Vec::with_capacity(data.len());
+            for out in 0..outputs {
+                for input in 0..inputs {
+                    for (x, y, z) in cells(side) {
+                        // The first axis of space varies fastest.
+                        let offset = x + side * y + side * side * z;
+                        dense.push(data[(offset * inputs + input) * outputs + out]);
+                    }
+                }
+            }
+            dense
+        };
+        match (self, from) {
+            (Change::Kernel { side }, &[_, inputs, outputs]) => dense(side, inputs, outputs),
+            (Change::Pointwise, &[inputs, outputs]) => dense(1, inputs, outputs),
+            (Change::Depthwise { side }, &[_, channels]) => dense(side, 1, channels),
+            _ => data,
+        }
+    }
+}
+
+fn cells(side: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..side).flat_map(move |x| (0..side).flat_map(move |y| (0..side).map(move |z| (x, y, z))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_shapes_are_those_of_the_dense_encoder() {
+        for (name, shape, dense_name, dense_shape) in [
+            (
+                "downsample_layers.0.0.weight",
+                vec![8, 3, 4, 4, 4],
+                "downsample_layers.0.0.weight",
+                vec![8, 3, 4, 4, 4],
+            ),
+            ("downsample_layers.1.0.ln.bias", vec![8], "downsample_layers.1.0.bias", vec![8]),
+            (
+                "downsample_layers.1.1.kernel",
+                vec![8, 8, 16],
+                "downsample_layers.1.1.weight",
+                vec![16, 8, 2, 2, 2],
+            ),
+            (
+                "downsample_layers.3.1.kernel",
+                vec![32, 64],
+                "downsample_layers.3.1.weight",
+                vec![64, 32, 1, 1, 1],
+            ),
+            ("stages.0.0.dwconv.kernel", vec![343, 8], "stages.0.0.dwconv.weight", vec![8, 1, 7, 7, 7]),
+            ("stages.0.0.dwconv.bias", vec![1, 8], "stages.0.0.dwconv.bias", vec![8]),
+            ("stages.0.0.pwconv1.linear.weight", vec![32, 8], "stages.0.0.pwconv1.weight", vec![32, 8]),
+            ("stages.0.0.grn.beta", vec![1, 32], "stages.0.0.grn.beta", vec![1, 1, 1, 1, 32]),
+        ] {
+            let dense = dense(name, &shape).unwrap();
+            assert_eq!((dense.name.as_str(), dense.shape), (dense_name, dense_shape), "{name}");
+        }
+        assert!(dense("stages.0.0.dwconv.kernel", &[344, 8]).is_err());
+        assert!(dense("stages.0.0.dwconv.kernel", &[343]).is_err());
+    }
+
+    #[test]
+    fn the_first_axis_of_a_kernel_varies_fastest() {
+        let kernel: Vec<f32> = (0..8 * 2).map(|v| v as f32).collect();
+        let dense = Change::Depthwise { side: 2 }.apply(kernel, &[8, 2]);
+        assert_eq!(dense[..8], [0.0, 8.0, 4.0, 12.0, 2.0, 10.0, 6.0, 14.0]);
+        assert_eq!(dense[8], 1.0);
+    }
+}
