@@ -32,6 +32,7 @@ mod tests;
 pub use element::ElementType;
 pub use encoder::load_encoder;
 pub use error::CheckpointError;
+pub use fcmae::dense_from_sparse;
 pub use file::{CheckpointFile, Container, StoredTensor, open, open_bytes};
 pub use key_map::{EncoderWeights, KeyMap, Network};
 pub use weight_norm::merge_weight_norm;

@@ -10,6 +10,7 @@
 use std::path::Path;
 
 pub mod cases;
+mod checkpoints;
 pub mod folder;
 pub mod gradient;
 #[cfg(test)]
@@ -29,7 +30,25 @@ struct Entry {
 }
 
 /// Everything that is understood.
-const CHECKS: &[Entry] = &[];
+const CHECKS: &[Entry] = &[
+    Entry {
+        files: &["models/profound_convnext_dense.pth", "models/profound_convnext_dense.safetensors"],
+        check: checkpoints::convnext,
+    },
+    Entry {
+        files: &["models/profound_fcmae_raw.pth", "models/profound_fcmae_remapped.safetensors"],
+        check: checkpoints::fcmae,
+    },
+    Entry { files: &["models/profound_kernel_layout.safetensors"], check: checkpoints::kernel_layout },
+    Entry {
+        files: &["models/profound_mae_vit.pth", "models/profound_mae_vit.safetensors"],
+        check: checkpoints::mae_vit,
+    },
+    Entry {
+        files: &["models/provicnet_tiny.pth", "models/provicnet_tiny.safetensors"],
+        check: checkpoints::provicnet,
+    },
+];
 
 /// Files that are for people.
 const DOCUMENTS: &[&str] = &["README.md"];

@@ -8,6 +8,7 @@
 //! kernel offsets of NVIDIA/MinkowskiEngine `kernel_region.hpp` (MIT).
 
 use super::error::Fault;
+use crate::params::NamedTensor;
 
 /// How the numbers of a sparse tensor become a dense one's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,16 @@ pub(super) fn dense(name: &str, shape: &[usize]) -> Result<Dense, Fault> {
     };
     let name = layer.iter().chain([&last]).copied().collect::<Vec<_>>().join(".");
     made(name, shape, Change::Shape)
+}
+
+/// The dense tensor that a tensor of a sparse encoder becomes; its name without the encoder's
+/// prefix.
+///
+/// # Errors
+/// In words, when its shape is not one of a sparse layer.
+pub fn dense_from_sparse(tensor: NamedTensor) -> Result<NamedTensor, String> {
+    let Dense { name, shape, change } = dense(&tensor.name, &tensor.shape).map_err(|e| e.to_string())?;
+    Ok(NamedTensor { name, shape, data: change.apply(tensor.data, &tensor.shape) })
 }
 
 fn cube_root(volume: usize) -> Option<usize> {

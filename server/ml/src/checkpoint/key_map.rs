@@ -96,8 +96,9 @@ impl KeyMap {
     /// When the file holds no encoder that is known here, or two, or one of its tensors cannot be
     /// read.
     pub fn of(file: &CheckpointFile) -> Result<Self, CheckpointError> {
-        let names: Vec<String> = file.tensors().iter().map(|t| unwrapped(&t.name)).collect();
-        let (network, prefix) = find(file.tensors(), &names).map_err(|fault| fault.at(file.path()))?;
+        let at = |fault: Fault| fault.at(file.path());
+        let names = unwrapped_names(file.tensors());
+        let (network, prefix) = find(file.tensors(), &names).map_err(at)?;
         for (name, found) in file.others() {
             if inside(network, prefix, &unwrapped(name)).is_some() {
                 return Err(CheckpointError::Opaque {
@@ -107,7 +108,7 @@ impl KeyMap {
                 });
             }
         }
-        map(network, prefix, file.tensors(), &names).map_err(|fault| fault.at(file.path()))
+        map(network, prefix, file.tensors(), &names).map_err(at)
     }
 
     pub fn network(&self) -> Network {
@@ -173,6 +174,10 @@ impl KeyMap {
         }
         Ok(EncoderWeights { tensors, defaulted: self.defaulted().map(str::to_owned).collect() })
     }
+}
+
+fn unwrapped_names(tensors: &[StoredTensor]) -> Vec<String> {
+    tensors.iter().map(|t| unwrapped(&t.name)).collect()
 }
 
 /// A name without what saving from several GPUs or from a compiled model adds.
@@ -288,3 +293,6 @@ fn default_norm(targets: &mut BTreeMap<String, Target>) {
         targets.entry(name.into()).or_insert(constant);
     }
 }
+
+#[cfg(test)]
+mod tests;
