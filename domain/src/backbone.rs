@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::architecture::Architecture;
+
 /// Architecture family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -55,6 +57,22 @@ pub struct Backbone {
     pub checkpoint_hash: Option<String>,
     /// Whether the pre-training data is synthetic.
     pub synthetic: bool,
+    /// The encoder's size, where its weights tell.
+    #[serde(default)]
+    pub architecture: Option<Architecture>,
+    /// Where the file came from, its licence, and what there is to say, as told when it was added.
+    #[serde(default)]
+    pub source: Option<String>,
+    #[serde(default)]
+    pub licence: Option<String>,
+    #[serde(default)]
+    pub note: Option<String>,
+    /// Name of the file that was added; none for what was pre-trained here.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// When it was added, in milliseconds since 1970.
+    #[serde(default)]
+    pub added_ms: Option<i64>,
 }
 
 /// The specialist's name, as in `run.backbone`.

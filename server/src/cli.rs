@@ -57,7 +57,7 @@ enum Command {
     /// Add, make, list and check data sets.
     #[command(subcommand)]
     Dataset(dataset::Command),
-    /// List the backbones that runs can start from.
+    /// Add checkpoint files as backbones, look into them, and list the backbones.
     #[command(subcommand)]
     Backbone(backbone::Command),
     /// Say what works on this machine, and what to do about what does not.

@@ -1,40 +1,24 @@
-//! Backbones: the ones that ship inside the program, and the ones in `DATA/backbones`.
+//! Backbones: the ones that ship inside the program, and the ones in `DATA/backbones`, which were
+//! pre-trained here or added from a file ([`add`]).
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
-use transferscope_domain::{Backbone, Family, backbone::is_name};
+use transferscope_domain::{Architecture, Backbone, backbone::is_name};
 
-use crate::checkpoint::{self, CheckpointError, EncoderWeights};
+use crate::checkpoint::{
+    self, CheckpointError, CheckpointFile, EncoderWeights, KeyMap,
+    architecture::{Hints, infer},
+};
 
-/// What stands beside a checkpoint: how it was made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Card {
-    pub name: String,
-    pub family: Family,
-    pub summary: String,
-    /// `mae` or `patch-contrast`.
-    pub objective: String,
-    /// Data in words, with its hash.
-    pub data: String,
-    pub data_hash: String,
-    pub synthetic: bool,
-    pub seed: u64,
-    pub steps: u64,
-    pub parameters: u64,
-    /// The command that makes it again.
-    pub command: String,
-    pub code_version: String,
-    pub device: String,
-    pub seconds: f64,
-    /// `[step, loss]`, thinned.
-    pub loss_curve: Vec<(u64, f64)>,
-    /// What the objective reached on the validation cases, by name.
-    pub validation: std::collections::BTreeMap<String, f64>,
-}
+pub mod add;
+mod card;
+pub mod inspect;
+
+use card::AnyCard;
+pub use card::{AddedCard, Card};
 
 struct Shipped {
     card: &'static str,
@@ -53,37 +37,30 @@ const SHIPPED: [Shipped; 2] = [
 ];
 
 const BUILT_IN: &str = "builtin:";
+const CARD: &str = "card.json";
+const WEIGHTS: &str = "weights.safetensors";
+/// Key of the weights' metadata: the tensors that the added file did not have, with commas between.
+const DEFAULTED: &str = "defaulted";
 
 fn shipped() -> impl Iterator<Item = (Card, &'static [u8])> {
     SHIPPED.iter().filter_map(|s| Some((serde_json::from_str(s.card).ok()?, s.weights)))
 }
 
-fn backbone(card: Card, weights: &[u8]) -> Backbone {
-    Backbone {
-        name: card.name,
-        family: card.family,
-        summary: card.summary,
-        parameters: card.parameters,
-        pretrained: true,
-        objective: Some(card.objective),
-        pretraining_data: Some(card.data),
-        checkpoint_hash: Some(blake3::hash(weights).to_hex().to_string()),
-        synthetic: card.synthetic,
-    }
-}
-
 /// Every backbone that a run can start from, the shipped ones first. A folder of
 /// `DATA/backbones` that cannot be read is left out with a warning.
 pub fn registry(data_dir: &Path) -> Vec<Backbone> {
-    let mut all: Vec<Backbone> = shipped().map(|(card, weights)| backbone(card, weights)).collect();
-    let mut folders: Vec<PathBuf> = fs::read_dir(data_dir.join("backbones"))
-        .map(|entries| entries.filter_map(|e| Some(e.ok()?.path())).collect())
-        .unwrap_or_default();
-    folders.sort();
-    for folder in folders {
-        match added(&folder) {
-            Ok(backbone) if all.iter().all(|b| b.name != backbone.name) => all.push(backbone),
-            Ok(backbone) => {
+    let mut all: Vec<Backbone> = shipped()
+        .map(|(card, weights)| {
+            let file = checkpoint::open_bytes(BUILT_IN, weights);
+            card.backbone(hash(weights), file.ok().as_ref().and_then(architecture))
+        })
+        .collect();
+    for folder in folders(&data_dir.join("backbones")) {
+        match stored(&folder) {
+            // One whose network cannot be trained is listed by its card alone.
+            Ok(None) => {}
+            Ok(Some(backbone)) if all.iter().all(|b| b.name != backbone.name) => all.push(backbone),
+            Ok(Some(backbone)) => {
                 tracing::warn!(name = backbone.name, "a second backbone of this name is left out")
             }
             Err(reason) => {
@@ -94,14 +71,60 @@ pub fn registry(data_dir: &Path) -> Vec<Backbone> {
     all
 }
 
-fn added(folder: &Path) -> Result<Backbone, String> {
-    let read = |file: &str| fs::read(folder.join(file)).map_err(|e| format!("{file}: {e}"));
-    let card: Card = serde_json::from_slice(&read("card.json")?).map_err(|e| format!("card.json: {e}"))?;
+/// Cards of the backbones that were added from files, those among them, too, whose networks no run
+/// can train.
+pub fn added(data_dir: &Path) -> Vec<AddedCard> {
+    added_in(&data_dir.join("backbones"))
+}
+
+fn added_in(backbones: &Path) -> Vec<AddedCard> {
+    let card = |folder: PathBuf| match read_card(&folder) {
+        Ok(AnyCard::Added(card)) => Some(*card),
+        _ => None,
+    };
+    folders(backbones).into_iter().filter_map(card).collect()
+}
+
+/// The folders of all backbones, sorted; hidden ones are being written.
+fn folders(backbones: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(backbones).into_iter().flatten().filter_map(Result::ok);
+    let visible = entries.filter(|e| !e.file_name().as_encoded_bytes().starts_with(b"."));
+    let mut folders: Vec<PathBuf> = visible.map(|e| e.path()).collect();
+    folders.sort();
+    folders
+}
+
+fn read_card(folder: &Path) -> Result<AnyCard, String> {
+    let bytes = fs::read(folder.join(CARD)).map_err(|e| format!("{CARD}: {e}"))?;
+    let card = AnyCard::parse(&bytes).map_err(|e| format!("{CARD}: {e}"))?;
     let folder_name = folder.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    if !is_name(&card.name) || card.name != folder_name {
-        return Err(format!("card.json names {:?}, not the folder", card.name));
+    if !is_name(card.name()) || card.name() != folder_name {
+        return Err(format!("{CARD} names {:?}, not the folder", card.name()));
     }
-    Ok(backbone(card, &read("weights.safetensors")?))
+    Ok(card)
+}
+
+fn stored(folder: &Path) -> Result<Option<Backbone>, String> {
+    let path = folder.join(WEIGHTS);
+    match read_card(folder)? {
+        AnyCard::Added(card) if path.is_file() => Ok(card.backbone()),
+        AnyCard::Added(_) => Err(format!("{WEIGHTS} is missing")),
+        AnyCard::Pretrained(card) => {
+            let weights = fs::read(&path).map_err(|e| format!("{WEIGHTS}: {e}"))?;
+            let hash = hash(&weights);
+            let file = checkpoint::open_bytes(WEIGHTS, weights);
+            Ok(Some(card.backbone(hash, file.ok().as_ref().and_then(architecture))))
+        }
+    }
+}
+
+/// What the weights tell of their network; none where they do not tell enough.
+fn architecture(file: &CheckpointFile) -> Option<Architecture> {
+    infer(&KeyMap::of(file).ok()?, Hints::default()).ok()
+}
+
+fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
 }
 
 /// The backbone of a name.
@@ -117,28 +140,44 @@ pub fn checkpoint_reference(data_dir: &Path, run_dir: &Path, name: &str) -> Opti
     }
     find(data_dir, name)?;
     let up = run_dir.strip_prefix(data_dir).map_or(2, |inside| inside.components().count());
-    Some(format!("{}backbones/{name}/weights.safetensors", "../".repeat(up)))
+    Some(format!("{}backbones/{name}/{WEIGHTS}", "../".repeat(up)))
 }
 
 /// The tensors of a checkpoint that a request names.
 ///
 /// # Errors
 /// When it is not there, damaged, or another one than `hash` says.
-pub fn read(run_dir: &Path, reference: &str, hash: Option<&str>) -> Result<EncoderWeights, CheckpointError> {
+pub fn read(
+    run_dir: &Path,
+    reference: &str,
+    expected_hash: Option<&str>,
+) -> Result<EncoderWeights, CheckpointError> {
     let missing = |reason: &str| CheckpointError::Damaged { path: reference.into(), reason: reason.into() };
-    let bytes = match reference.strip_prefix(BUILT_IN) {
+    let checked = |bytes: &[u8]| match expected_hash {
+        Some(expected) if expected != hash(bytes) => {
+            Err(missing("its content has changed since the run was asked for"))
+        }
+        _ => Ok(()),
+    };
+    let mut file = match reference.strip_prefix(BUILT_IN) {
         Some(name) => {
             let found = shipped().find(|(card, _)| card.name == name);
-            found.ok_or_else(|| missing("this program ships no such checkpoint"))?.1.to_vec()
+            let weights = found.ok_or_else(|| missing("this program ships no such checkpoint"))?.1;
+            checked(weights)?;
+            checkpoint::open_bytes(reference, weights)?
         }
         None => {
             let path = run_dir.join(reference);
-            fs::read(&path)
-                .map_err(|source| CheckpointError::Read { path: path.display().to_string(), source })?
+            let bytes = fs::read(&path)
+                .map_err(|source| CheckpointError::Read { path: path.display().to_string(), source })?;
+            checked(&bytes)?;
+            checkpoint::open_bytes(reference, bytes)?
         }
     };
-    if hash.is_some_and(|h| h != blake3::hash(&bytes).to_hex().as_str()) {
-        return Err(missing("its content has changed since the run was asked for"));
-    }
-    Ok(checkpoint::open_bytes(reference, bytes)?.weights()?.into())
+    let defaulted = file.metadata().get(DEFAULTED).map(String::as_str).unwrap_or_default();
+    let defaulted = defaulted.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    Ok(EncoderWeights { tensors: file.weights()?, defaulted })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,47 +1,224 @@
-//! `transferscope backbone list`
+//! `transferscope backbone add | inspect | list`
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use transferscope_ml::backbone::registry;
+use transferscope_domain::report::LoadReport;
+use transferscope_ml::{
+    backbone::{
+        AddedCard,
+        add::{AddOptions, add},
+        added,
+        inspect::{Inspection, inspect},
+        registry,
+    },
+    checkpoint::architecture::Hints,
+};
 
-use super::{Context, output};
+use super::{
+    Context,
+    output::{self, Size},
+};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Add the encoder of a checkpoint file (.pth, .pt, .pth.tar, .safetensors) as a backbone.
+    ///
+    /// Nothing in the file is executed.
+    Add {
+        #[arg(value_name = "CHECKPOINT")]
+        checkpoint: PathBuf,
+        /// The backbone's name; made of the file's name if not given.
+        #[arg(long)]
+        name: Option<String>,
+        /// What the file must hold.
+        #[arg(long, default_value = "auto", value_parser = ["auto", "profound-conv", "profound-vit", "provicnet"])]
+        architecture: String,
+        #[command(flatten)]
+        told: Told,
+        /// Where the file came from.
+        #[arg(long)]
+        source: Option<String>,
+        #[arg(long)]
+        licence: Option<String>,
+        /// Anything else worth knowing.
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Show what a checkpoint file holds and what would become of it.
+    Inspect {
+        #[arg(value_name = "CHECKPOINT")]
+        checkpoint: PathBuf,
+        #[command(flatten)]
+        told: Told,
+    },
     /// List the backbones that runs can start from.
     List,
+}
+
+/// What weights do not tell.
+#[derive(Debug, clap::Args)]
+pub struct Told {
+    /// Attention heads, where the width is not one of the published ones.
+    #[arg(long)]
+    heads: Option<usize>,
+    /// Voxels of the images of a profound-vit of another size than the published one.
+    #[arg(long, value_name = "DxHxW", value_parser = output::parse_size)]
+    image: Option<Size>,
+}
+
+impl Told {
+    fn hints(&self) -> Hints {
+        Hints { heads: self.heads, image: self.image.map(|Size(size)| size) }
+    }
 }
 
 /// Carries the command out.
 ///
 /// # Errors
-/// When stdout is closed or the data folder cannot be used.
+/// What is wrong with the file, when it is there already, when stdout is closed, or when the data
+/// folder cannot be used.
 pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
-    let Command::List = command;
-    let backbones = registry(context.data()?.root());
-    if context.json {
-        output::json(&backbones)?;
-        return Ok(ExitCode::SUCCESS);
+    match command {
+        Command::Add { checkpoint, name, architecture, told, source, licence, note } => {
+            let kind = (architecture != "auto").then_some(architecture);
+            let options = AddOptions { name, kind, hints: told.hints(), source, licence, note };
+            let card = add(&context.data()?.backbones(), &checkpoint, &options)?;
+            show_added(context, &card)?;
+        }
+        Command::Inspect { checkpoint, told } => {
+            let inspection = inspect(&checkpoint, told.hints())?;
+            if context.json {
+                output::json(&inspection)?;
+            } else {
+                output::print(&in_words(&inspection))?;
+            }
+        }
+        Command::List => list(context)?,
     }
-    let rows: Vec<Vec<String>> = backbones
+    Ok(ExitCode::SUCCESS)
+}
+
+fn millions(count: u64) -> String {
+    format!("{:.2} M", count as f64 / 1e6)
+}
+
+fn show_added(context: &Context, card: &AddedCard) -> Result<()> {
+    if context.json {
+        return output::json(card);
+    }
+    output::print(&format!(
+        "backbone {}: {}\n{} parameters from {}\n{}",
+        card.name,
+        card.architecture,
+        millions(card.parameters),
+        card.file,
+        report_in_words(&card.load_report)
+    ))?;
+    if card.architecture.family().is_none() {
+        eprintln!("note: no run can train a {} yet; it is kept for later", card.architecture.kind());
+    }
+    Ok(())
+}
+
+/// A line for each kind of outcome, then the names of all that is not simply applied.
+fn report_in_words(report: &LoadReport) -> String {
+    let LoadReport { source: _, applied, missing, unused, reshaped, defaulted } = report;
+    let mut lines = vec![format!("applied: {} tensors", applied.len())];
+    for (what, names) in [
+        ("missing", missing),
+        ("not in the file, as in a new network", defaulted),
+        ("resized", reshaped),
+        ("not used", unused),
+    ] {
+        lines.push(format!("{what}: {}", names.len()));
+        lines.extend(names.iter().map(|name| format!("  {name}")));
+    }
+    lines.join("\n")
+}
+
+fn in_words(inspection: &Inspection) -> String {
+    let Inspection { container, wrapper, metadata, tensors, others, .. } = inspection;
+    let state_dict = match wrapper {
+        Some(key) => format!("state dict under {key:?}"),
+        None => "bare state dict".to_owned(),
+    };
+    let mut lines = vec![format!(
+        "{container}, {state_dict}: {} tensors, {} parameters",
+        tensors.len(),
+        millions(inspection.parameters)
+    )];
+    match (&inspection.architecture, &inspection.problem) {
+        (Some(architecture), _) => {
+            lines.push(format!("encoder: {architecture}"));
+            let used = tensors.iter().filter(|t| t.becomes.is_some()).count();
+            lines.push(format!(
+                "{used} tensors become the encoder's ({} parameters), {} are not used",
+                millions(inspection.encoder_parameters),
+                tensors.len() - used
+            ));
+        }
+        (None, problem) => {
+            lines.push(format!("no backbone: {}", problem.as_deref().unwrap_or("unknown")));
+        }
+    }
+    lines.extend(
+        inspection.defaulted.iter().map(|name| format!("not in the file, as in a new network: {name}")),
+    );
+    let rows: Vec<Vec<String>> = tensors
         .iter()
-        .map(|b| {
-            let checkpoint = match (&b.objective, b.pretrained) {
-                (Some(objective), true) => objective.clone(),
-                (None, true) => "yes".into(),
-                (_, false) => "none".into(),
-            };
+        .map(|t| {
             vec![
-                b.name.clone(),
-                b.family.as_str().into(),
-                format!("{:.2} M", b.parameters as f64 / 1e6),
-                checkpoint,
-                b.pretraining_data.clone().unwrap_or_else(|| "-".into()),
+                t.name.clone(),
+                format!("{:?}", t.shape),
+                t.element.to_owned(),
+                t.becomes.clone().unwrap_or_else(|| "-".into()),
             ]
         })
         .collect();
-    let head = ["name", "family", "parameters", "checkpoint", "pre-trained on"];
-    output::print(&output::table(&head, &rows, &[2]))?;
-    Ok(ExitCode::SUCCESS)
+    lines.push(String::new());
+    lines.push(output::table(&["tensor", "shape", "type", "becomes"], &rows, &[]));
+    if !others.is_empty() {
+        lines.push(String::new());
+        lines.extend(others.iter().map(|(name, what)| format!("{name}: {what}")));
+    }
+    if !metadata.is_empty() {
+        let rows: Vec<Vec<String>> = metadata.iter().map(|(k, v)| vec![k.clone(), v.clone()]).collect();
+        lines.push(String::new());
+        lines.push(output::table(&["beside the tensors", "value"], &rows, &[]));
+    }
+    lines.join("\n")
+}
+
+fn list(context: &Context) -> Result<()> {
+    let data = context.data()?;
+    let backbones = registry(data.root());
+    if context.json {
+        return output::json(&backbones);
+    }
+    let mut rows: Vec<Vec<String>> = backbones
+        .iter()
+        .map(|b| {
+            let architecture = b.architecture.as_ref().map_or_else(|| b.family.as_str().into(), |a| a.name());
+            let from = b.pretraining_data.as_ref().or(b.source.as_ref()).or(b.file.as_ref());
+            vec![
+                b.name.clone(),
+                architecture,
+                millions(b.parameters),
+                b.objective.clone().unwrap_or_else(|| "-".into()),
+                from.cloned().unwrap_or_else(|| "-".into()),
+            ]
+        })
+        .collect();
+    for card in added(data.root()).into_iter().filter(|c| c.architecture.family().is_none()) {
+        rows.push(vec![
+            card.name,
+            format!("{} (no run can train it yet)", card.architecture.name()),
+            millions(card.parameters),
+            "-".into(),
+            card.source.unwrap_or(card.file),
+        ]);
+    }
+    let head = ["name", "architecture", "parameters", "objective", "pre-trained on, or source"];
+    output::print(&output::table(&head, &rows, &[2]))
 }

@@ -12,7 +12,7 @@ use transferscope_ml::data::{
 
 use super::{
     Context,
-    output::{self, Progress},
+    output::{self, Progress, Size},
     submit::PHANTOM,
 };
 
@@ -37,7 +37,7 @@ pub enum Command {
         #[arg(long, default_value_t = 0)]
         seed: u64,
         /// Voxels as slices x rows x columns.
-        #[arg(long, default_value = "24x96x96", value_name = "DxHxW", value_parser = parse_size)]
+        #[arg(long, default_value = "24x96x96", value_name = "DxHxW", value_parser = output::parse_size)]
         size: Size,
     },
     /// List the data sets.
@@ -47,17 +47,6 @@ pub enum Command {
         #[arg(value_name = "NAME")]
         name: String,
     },
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct Size([usize; 3]);
-
-fn parse_size(text: &str) -> Result<Size, String> {
-    let parts: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
-    match parts.as_deref() {
-        Ok(&[d, h, w]) => Ok(Size([d, h, w])),
-        _ => Err(format!("{text:?} is not a size: write three numbers like 24x96x96")),
-    }
 }
 
 /// Carries the command out.
@@ -202,17 +191,4 @@ fn in_words(report: &CheckReport) -> String {
         lines.push("nothing wrong was found".into());
     }
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_three_numbers() {
-        assert_eq!(parse_size("24x96x80").unwrap().0, [24, 96, 80]);
-        for bad in ["24x96", "24,96,96", "axbxc", "24x96x96x1", ""] {
-            assert!(parse_size(bad).unwrap_err().contains("is not a size"));
-        }
-    }
 }

@@ -120,6 +120,22 @@ pub fn table(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
     lines.join("\n")
 }
 
+/// Voxels, D x H x W, given on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub [usize; 3]);
+
+/// Reads a size like `24x96x96`.
+///
+/// # Errors
+/// In words, when it is none.
+pub fn parse_size(text: &str) -> Result<Size, String> {
+    let parts: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
+    match parts.as_deref() {
+        Ok(&[d, h, w]) => Ok(Size([d, h, w])),
+        _ => Err(format!("{text:?} is not a size: write three numbers like 24x96x96")),
+    }
+}
+
 /// Seconds as `8.2 s`, `3 min 10 s` or `2 h 5 min`.
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
@@ -145,6 +161,14 @@ pub fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_three_numbers() {
+        assert_eq!(parse_size("24x96x80"), Ok(Size([24, 96, 80])));
+        for bad in ["24x96", "24,96,96", "axbxc", "24x96x96x1", ""] {
+            assert!(parse_size(bad).unwrap_err().contains("is not a size"));
+        }
+    }
 
     #[test]
     fn columns_line_up_and_durations_read_well() {

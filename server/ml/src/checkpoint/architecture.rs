@@ -1,8 +1,13 @@
 //! From an encoder's tensors to its architecture, and back to the tensors that it must have.
 
+use std::collections::HashSet;
+
 use transferscope_domain::{Architecture, architecture::known_heads};
 
-use super::key_map::{KeyMap, Network};
+use super::{
+    error::CheckpointError,
+    key_map::{KeyMap, Network},
+};
 
 /// What weights do not tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -177,6 +182,38 @@ pub fn tensors(architecture: &Architecture) -> Vec<(String, Vec<usize>)> {
         }
     }
     list.0
+}
+
+/// Checks that a file has every tensor of an encoder; those that the encoder does not have count as
+/// unused from then on. `path` is for messages.
+///
+/// # Errors
+/// When a tensor is missing or of another shape.
+pub fn fit(map: &mut KeyMap, architecture: &Architecture, path: &str) -> Result<(), CheckpointError> {
+    let needed = tensors(architecture);
+    let missing: Vec<&str> =
+        needed.iter().map(|(name, _)| name.as_str()).filter(|name| map.shape(name).is_none()).collect();
+    if let Some(first) = missing.first() {
+        return Err(CheckpointError::Missing {
+            path: path.into(),
+            count: missing.len(),
+            first: (*first).to_owned(),
+        });
+    }
+    for (name, expected) in &needed {
+        let found = map.shape(name).unwrap_or_default();
+        if found != expected {
+            return Err(CheckpointError::Shape {
+                path: path.into(),
+                name: name.clone(),
+                found: found.to_vec(),
+                expected: expected.clone(),
+            });
+        }
+    }
+    let needed: HashSet<&str> = needed.iter().map(|(name, _)| name.as_str()).collect();
+    map.retain(|name| needed.contains(name));
+    Ok(())
 }
 
 struct List(Vec<(String, Vec<usize>)>);

@@ -107,6 +107,9 @@ impl Change {
             }
             dense
         };
+        if data.is_empty() {
+            return data;
+        }
         match (self, from) {
             (Change::Kernel { side }, &[_, inputs, outputs]) => dense(side, inputs, outputs),
             (Change::Pointwise, &[inputs, outputs]) => dense(1, inputs, outputs),

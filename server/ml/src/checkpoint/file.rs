@@ -101,8 +101,11 @@ pub fn open(path: &Path) -> Result<CheckpointFile, CheckpointError> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_bytes(path: &str, bytes: Vec<u8>) -> Result<CheckpointFile, CheckpointError> {
-    let size = bytes.len() as u64;
+pub fn open_bytes<T>(path: &str, bytes: T) -> Result<CheckpointFile, CheckpointError>
+where
+    T: AsRef<[u8]> + Send + fmt::Debug + 'static,
+{
+    let size = bytes.as_ref().len() as u64;
     CheckpointFile::from_source(path, Box::new(Cursor::new(bytes)), size)
 }
 

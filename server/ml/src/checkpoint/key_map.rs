@@ -59,6 +59,17 @@ enum Origin {
     Constant(f32),
 }
 
+impl Origin {
+    fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        let places = match *self {
+            Origin::Same(at) | Origin::Changed(at, _) => [Some(at), None],
+            Origin::WeightNorm { length, direction } => [Some(length), Some(direction)],
+            Origin::Constant(_) => [None, None],
+        };
+        places.into_iter().flatten()
+    }
+}
+
 /// A tensor of the encoder.
 #[derive(Debug, Clone, PartialEq)]
 struct Target {
@@ -72,6 +83,8 @@ pub struct KeyMap {
     network: Network,
     /// By our name.
     targets: BTreeMap<String, Target>,
+    /// The file's names of all of its tensors.
+    file_names: Vec<String>,
     unused: Vec<String>,
 }
 
@@ -136,19 +149,38 @@ impl KeyMap {
         self.targets.iter().filter(constant).map(|(name, _)| name.as_str())
     }
 
+    /// Number of values of the encoder.
+    pub fn parameters(&self) -> u64 {
+        self.targets.values().map(|t| t.shape.iter().product::<usize>() as u64).sum()
+    }
+
+    /// What a tensor of the file becomes, by place in [`CheckpointFile::tensors`].
+    pub fn becomes(&self) -> HashMap<usize, &str> {
+        let mut becomes = HashMap::new();
+        for (name, target) in &self.targets {
+            becomes.extend(target.origin.places().map(|at| (at, name.as_str())));
+        }
+        becomes
+    }
+
+    /// Leaves out the encoder's tensors for which `wanted` does not hold; they count as unused.
+    pub(super) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        let Self { targets, file_names, unused, .. } = self;
+        targets.retain(|name, target| {
+            let keep = wanted(name);
+            if !keep {
+                unused.extend(target.origin.places().map(|at| file_names[at].clone()));
+            }
+            keep
+        });
+    }
+
     /// Reads the encoder.
     ///
     /// # Errors
     /// As [`CheckpointFile::load`].
     pub fn load(&self, file: &mut CheckpointFile) -> Result<EncoderWeights, CheckpointError> {
-        let mut wanted = Vec::new();
-        for target in self.targets.values() {
-            match target.origin {
-                Origin::Same(at) | Origin::Changed(at, _) => wanted.push(at),
-                Origin::WeightNorm { length, direction } => wanted.extend([length, direction]),
-                Origin::Constant(_) => {}
-            }
-        }
+        let wanted: Vec<usize> = self.targets.values().flat_map(|t| t.origin.places()).collect();
         let mut read = file.load(&wanted)?.into_iter();
         let mut next = || read.next().ok_or_else(|| Fault::damaged("a tensor is missing").at(file.path()));
         let mut tensors = Vec::new();
@@ -280,7 +312,8 @@ fn map(network: Network, prefix: &str, tensors: &[StoredTensor], names: &[String
     if network == Network::SparseConvNext {
         default_norm(&mut targets);
     }
-    Ok(KeyMap { network, targets, unused })
+    let file_names = tensors.iter().map(|t| t.name.clone()).collect();
+    Ok(KeyMap { network, targets, file_names, unused })
 }
 
 /// The pre-training network ends without the norm that fine-tuning adds; a new one scales by 1 and

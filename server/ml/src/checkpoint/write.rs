@@ -1,9 +1,15 @@
 //! Writing safetensors files, whole or not at all.
 
-use std::{collections::HashMap, fs, io::Write, path::Path};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
 use burn::tensor::f16;
-use safetensors::{Dtype, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, View, tensor::TensorView};
 
 use crate::params::NamedTensor;
 
@@ -42,10 +48,49 @@ pub fn to_bytes(tensors: &[NamedTensor], precision: Precision, metadata: HashMap
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("part");
     let mut file = fs::File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, path)
+}
+
+/// A tensor as safetensors writes it.
+struct Single<'a>(&'a NamedTensor);
+
+impl View for Single<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.0.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.0.data.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.data.len() * size_of::<f32>()
+    }
+}
+
+/// Writes a file of f32 tensors and syncs it, a tensor at a time: large files need no second copy
+/// in memory. What is there when it fails is no whole file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_synced(
+    path: &Path,
+    tensors: &[NamedTensor],
+    metadata: HashMap<String, String>,
+) -> io::Result<()> {
+    let views = tensors.iter().map(|t| (t.name.as_str(), Single(t)));
+    safetensors::serialize_to_file(views, Some(metadata), path).map_err(|error| match error {
+        SafeTensorError::IoError(error) => error,
+        other => io::Error::other(other),
+    })?;
+    fs::File::open(path)?.sync_all()
 }

@@ -1,0 +1,199 @@
+//! Adding a checkpoint file as a backbone: whole or not at all.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use transferscope_domain::{
+    backbone::{NAME_MAX, SPECIALIST, is_name},
+    report::LoadReport,
+};
+
+use super::{AddedCard, CARD, DEFAULTED, WEIGHTS, added_in, shipped};
+use crate::checkpoint::{
+    self, CheckpointError, KeyMap,
+    architecture::{Hints, fit, infer},
+    write_synced,
+};
+
+/// What a file is added as.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AddOptions {
+    /// The backbone's name; made of the file's if not given.
+    pub name: Option<String>,
+    /// Kind of architecture that the file must have, e.g. `provicnet`.
+    pub kind: Option<String>,
+    pub hints: Hints,
+    pub source: Option<String>,
+    pub licence: Option<String>,
+    pub note: Option<String>,
+}
+
+/// Why a file was not added.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError {
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("{0:?} is not a backbone name: use letters, digits, '-', '_' and '.', and give it with --name")]
+    BadName(String),
+    #[error("there is a backbone {0:?} already; give this one another name with --name")]
+    NameTaken(String),
+    #[error("this checkpoint is there already, as backbone {0:?}")]
+    ContentTaken(String),
+    #[error("{file}: {reason}")]
+    Architecture { file: String, reason: String },
+    #[error("{file} holds a {found}, not a {asked}")]
+    OtherKind { file: String, found: String, asked: String },
+    #[error("the backbone cannot be written to {path}: {source}; nothing of it was kept")]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// Adds a checkpoint file to the folder of backbones.
+///
+/// Its encoder is stored under our names, with a card that says where it came from and what became
+/// of the file's tensors.
+///
+/// # Errors
+/// When the file cannot be read or holds no encoder that is known here, when its name or its content is
+/// there already, or when it cannot be written; nothing is left behind then.
+pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedCard, AddError> {
+    let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = options.name.clone().unwrap_or_else(|| name_of(&file_name));
+    if !is_name(&name) {
+        return Err(AddError::BadName(name));
+    }
+    let writing = |source| AddError::Write { path: backbones.join(&name), source };
+    // One at a time, so that what is looked for here is still not there when it is written.
+    let _lock = lock(backbones).map_err(writing)?;
+    if name == SPECIALIST || shipped().any(|(card, _)| card.name == name) || backbones.join(&name).exists() {
+        return Err(AddError::NameTaken(name));
+    }
+    let there = added_in(backbones);
+    let file_hash = hash_file(path)
+        .map_err(|source| CheckpointError::Read { path: path.display().to_string(), source })?;
+    if let Some(same) = there.iter().find(|card| card.file_hash == file_hash) {
+        return Err(AddError::ContentTaken(same.name.clone()));
+    }
+
+    let mut file = checkpoint::open(path)?;
+    let mut map = KeyMap::of(&file)?;
+    let architecture = infer(&map, options.hints)
+        .map_err(|reason| AddError::Architecture { file: file_name.clone(), reason })?;
+    if let Some(asked) = options.kind.as_deref().filter(|asked| *asked != architecture.kind()) {
+        let found = architecture.name();
+        return Err(AddError::OtherKind { file: file_name, found, asked: asked.to_owned() });
+    }
+    fit(&mut map, &architecture, file.path())?;
+    let weights = map.load(&mut file)?;
+    let applied = weights.tensors.iter().map(|t| t.name.clone());
+    let load_report = LoadReport {
+        source: file_name.clone(),
+        applied: applied.filter(|name| !weights.defaulted.contains(name)).collect(),
+        unused: map.unused().to_vec(),
+        defaulted: weights.defaulted.clone(),
+        ..LoadReport::default()
+    };
+
+    let staging = Staging::begin(backbones, &name).map_err(writing)?;
+    let metadata = HashMap::from([(DEFAULTED.to_owned(), weights.defaulted.join(","))]);
+    let stored = staging.folder.join(WEIGHTS);
+    write_synced(&stored, &weights.tensors, metadata).map_err(writing)?;
+    let weights_hash = hash_file(&stored).map_err(writing)?;
+    if let Some(same) = there.iter().find(|card| card.weights_hash == weights_hash) {
+        return Err(AddError::ContentTaken(same.name.clone()));
+    }
+    let card = AddedCard {
+        name: name.clone(),
+        architecture,
+        parameters: map.parameters(),
+        file: file_name,
+        file_hash,
+        weights_hash,
+        source: options.source.clone(),
+        licence: options.licence.clone(),
+        note: options.note.clone(),
+        added_ms: now_ms(),
+        load_report,
+    };
+    staging.publish(&card).map_err(writing)?;
+    Ok(card)
+}
+
+/// A folder that is being filled; dropped without [`Staging::publish`] it leaves nothing. One that a
+/// process left because it was killed goes when the same name is added again.
+struct Staging<'a> {
+    backbones: &'a Path,
+    folder: PathBuf,
+    published: bool,
+}
+
+impl<'a> Staging<'a> {
+    fn begin(backbones: &'a Path, name: &str) -> io::Result<Self> {
+        let folder = backbones.join(format!(".{name}.partial"));
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir(&folder)?;
+        Ok(Self { backbones, folder, published: false })
+    }
+
+    fn publish(mut self, card: &AddedCard) -> io::Result<()> {
+        let mut file = File::create(self.folder.join(CARD))?;
+        file.write_all(&serde_json::to_vec_pretty(card)?)?;
+        file.sync_all()?;
+        File::open(&self.folder)?.sync_all()?;
+        fs::rename(&self.folder, self.backbones.join(&card.name))?;
+        self.published = true;
+        File::open(self.backbones)?.sync_all()
+    }
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        if !self.published
+            && let Err(error) = fs::remove_dir_all(&self.folder)
+        {
+            tracing::warn!("cannot remove {}: {error}", self.folder.display());
+        }
+    }
+}
+
+/// Waits until no other process adds a backbone; the lock goes with the file.
+fn lock(backbones: &Path) -> io::Result<File> {
+    fs::create_dir_all(backbones)?;
+    let file = File::options().create(true).truncate(false).write(true).open(backbones.join(".lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+fn hash_file(path: &Path) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A backbone's name from a file's: without its endings, in small letters.
+fn name_of(file: &str) -> String {
+    let file = file.to_ascii_lowercase();
+    let stem =
+        [".pth.tar", ".pth", ".pt", ".safetensors"].iter().find_map(|ending| file.strip_suffix(ending));
+    let name: String = stem
+        .unwrap_or(&file)
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .take(NAME_MAX)
+        .collect();
+    name.trim_start_matches(['-', '_', '.']).to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+use super::{super::*, *};
+use crate::{
+    checkpoint::{Precision, load_encoder, to_bytes},
+    init,
+    model::net::{Net, Ports},
+    params::{NamedTensor, collect},
+    reference,
+};
+use burn_flex::Flex;
+use transferscope_domain::{Family, task::Output};
+
+fn net(family: Family, seed: u64) -> Net<Flex> {
+    let ports = Ports { sequences: 3, out: 3, output: Output::Classes };
+    init::random(Net::mini(family, ports, &Default::default()), seed)
+}
+
+/// A safetensors file of these tensors in a folder of its own.
+fn file(name: &str, tensors: &[NamedTensor]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, to_bytes(tensors, Precision::Single, HashMap::new())).unwrap();
+    (folder, path)
+}
+
+/// Everything below a folder of backbones but the lock.
+fn entries(backbones: &Path) -> Vec<String> {
+    let names = fs::read_dir(backbones).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|n| n != ".lock").collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_added_backbone_is_listed_and_a_network_starts_from_it() {
+    let data = tempfile::tempdir().unwrap();
+    let backbones = data.path().join("backbones");
+    for family in [Family::ProfoundConv, Family::Provicnet] {
+        let weights = collect(&net(family, 1));
+        let (_folder, path) = file("T2_Best.safetensors", &weights);
+        let options = AddOptions {
+            name: (family == Family::Provicnet).then(|| "vit".to_owned()),
+            source: Some("our own".into()),
+            licence: Some("MIT".into()),
+            ..AddOptions::default()
+        };
+        let card = add(&backbones, &path, &options).unwrap();
+        assert!(card.load_report.applied.iter().all(|n| n.starts_with("encoder.")));
+        assert!(card.load_report.unused.iter().all(|n| !n.starts_with("encoder.")));
+        assert!(!card.load_report.unused.is_empty());
+
+        let found = find(data.path(), &card.name).unwrap();
+        assert_eq!(found.family, family);
+        assert_eq!(found.architecture, Some(card.architecture.clone()));
+        assert_eq!(found.licence.as_deref(), Some("MIT"));
+        let run = data.path().join("runs/1");
+        let reference = checkpoint_reference(data.path(), &run, &card.name).unwrap();
+        fs::create_dir_all(&run).unwrap();
+        let read = read(&run, &reference, found.checkpoint_hash.as_deref()).unwrap();
+        let (loaded, report) = load_encoder(net(family, 2), &reference, &read).unwrap();
+        assert!(report.unused.is_empty() && report.defaulted.is_empty());
+        let same = |t: &NamedTensor| collect(&loaded).contains(t);
+        assert!(weights.iter().filter(|t| t.name.starts_with("encoder.")).all(same));
+    }
+    assert_eq!(entries(&backbones), ["t2_best", "vit"]);
+    let minis: Vec<_> =
+        registry(data.path()).into_iter().take(2).map(|b| b.architecture.unwrap().name()).collect();
+    assert_eq!(minis, ["profound-conv-mini", "provicnet-mini"]);
+}
+
+#[test]
+fn names_and_contents_are_added_once() {
+    let data = tempfile::tempdir().unwrap();
+    let backbones = data.path().join("backbones");
+    let weights = collect(&net(Family::ProfoundConv, 1));
+    let (_folder, path) = file("a.safetensors", &weights);
+    let named = |name: &str| AddOptions { name: Some(name.into()), ..AddOptions::default() };
+    add(&backbones, &path, &AddOptions::default()).unwrap();
+    let error = |path: &Path, options: &AddOptions| add(&backbones, path, options).unwrap_err().to_string();
+    assert!(error(&path, &named("a")).contains("\"a\" already"));
+    assert!(error(&path, &named("unet")).contains("already"));
+    assert!(error(&path, &named("provicnet-mini")).contains("already"));
+    assert!(error(&path, &named("../b")).contains("not a backbone name"));
+    assert!(error(&path, &named("b")).contains("as backbone \"a\""));
+    // Another file of the same encoder.
+    let encoder: Vec<_> = weights.into_iter().filter(|t| t.name.starts_with("encoder.")).collect();
+    let (_folder, path) = file("b.safetensors", &encoder);
+    assert!(error(&path, &AddOptions::default()).contains("as backbone \"a\""));
+    assert_eq!(entries(&backbones), ["a"]);
+}
+
+#[test]
+fn what_is_no_backbone_leaves_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let backbones = data.path().join("backbones");
+    let error = |tensors: &[NamedTensor], options: &AddOptions| {
+        let (_folder, path) = file("x.safetensors", tensors);
+        add(&backbones, &path, options).unwrap_err().to_string()
+    };
+    let conv = collect(&net(Family::ProfoundConv, 1));
+    let without = |name: &str| conv.iter().filter(|t| t.name != name).cloned().collect::<Vec<_>>();
+    let auto = AddOptions::default();
+    assert!(error(&without("encoder.norm.weight"), &auto).contains("encoder.norm.weight"));
+    assert!(error(&without("encoder.stages.0.0.dwconv.weight"), &auto).contains("depth cannot be told"));
+    assert!(error(&collect(&net(Family::Unet, 1)), &auto).contains("no encoder that is known"));
+    let kind = AddOptions { kind: Some("provicnet".into()), ..AddOptions::default() };
+    assert!(error(&conv, &kind).contains("holds a profound-conv-mini, not a provicnet"));
+    let mut odd = conv.clone();
+    let at = odd.iter().position(|t| t.name == "encoder.norm.bias").unwrap();
+    odd[at].shape = vec![2, 96];
+    assert!(error(&odd, &auto).contains("[2, 96]"));
+    odd[at].shape = vec![192];
+    odd[at].data[3] = f32::NAN;
+    assert!(error(&odd, &auto).contains("encoder.norm.bias holds a value that is not finite"));
+    assert!(entries(&backbones).is_empty());
+    assert!(
+        add(&backbones, Path::new("/nowhere/x.pth"), &auto).unwrap_err().to_string().contains("/nowhere")
+    );
+}
+
+/// What a killed process has left neither shows nor stands in the way.
+#[test]
+fn a_half_written_backbone_is_replaced() {
+    let data = tempfile::tempdir().unwrap();
+    let backbones = data.path().join("backbones");
+    fs::create_dir_all(backbones.join(".a.partial")).unwrap();
+    fs::write(backbones.join(".a.partial/weights.safetensors"), b"half").unwrap();
+    assert_eq!(registry(data.path()).len(), 2);
+    let (_folder, path) = file("a.safetensors", &collect(&net(Family::ProfoundConv, 1)));
+    add(&backbones, &path, &AddOptions::default()).unwrap();
+    assert_eq!(entries(&backbones), ["a"]);
+}
+
+#[test]
+fn a_raw_pre_training_file_says_what_it_does_not_have() {
+    let Some(models) = reference::folder().map(|f| f.join("models")) else { return };
+    let data = tempfile::tempdir().unwrap();
+    let backbones = data.path().join("backbones");
+    let norm = ["encoder.norm.bias", "encoder.norm.weight"];
+    let card = add(&backbones, &models.join("profound_fcmae_raw.pth"), &AddOptions::default()).unwrap();
+    assert_eq!(card.load_report.defaulted, norm);
+    assert!(card.load_report.unused.iter().any(|n| n.starts_with("decoder.")));
+    let stored = read(data.path(), "backbones/profound_fcmae_raw/weights.safetensors", None).unwrap();
+    assert_eq!(stored.defaulted, norm);
+    let scale = stored.tensors.iter().find(|t| t.name == "encoder.norm.weight").unwrap();
+    assert!(scale.data.iter().all(|v| *v == 1.0));
+
+    // Of an odd width, so that the number of heads has to be told.
+    let vit = models.join("provicnet_tiny.pth");
+    let untold = add(&backbones, &vit, &AddOptions::default()).unwrap_err().to_string();
+    assert!(untold.contains("--heads"), "{untold}");
+    let hints = Hints { heads: Some(2), image: Some([16, 24, 32]) };
+    let told = AddOptions { hints, ..AddOptions::default() };
+    assert_eq!(add(&backbones, &vit, &told).unwrap().architecture.kind(), "provicnet");
+    // ProFound's vision transformer is kept, but not offered to runs.
+    assert_eq!(
+        add(&backbones, &models.join("profound_mae_vit.pth"), &told).unwrap().name,
+        "profound_mae_vit"
+    );
+    assert!(find(data.path(), "profound_mae_vit").is_none());
+    assert_eq!(super::super::added(data.path()).len(), 3);
+}
+
+#[test]
+fn names_are_made_of_file_names() {
+    for (file, name) in [
+        ("T2_best.pth", "t2_best"),
+        ("checkpoint-799.pth.tar", "checkpoint-799"),
+        ("Pro Found (1).pt", "pro-found--1-"),
+        (".hidden.safetensors", "hidden"),
+    ] {
+        assert_eq!(name_of(file), name);
+    }
+}
