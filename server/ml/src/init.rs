@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use transferscope_domain::task::Output;
 
-use crate::params::{Fill, fill};
+use crate::params::{Fill, fill, fill_learnt};
 
 /// Standard deviation of encoder weights, as both families publish it.
 const ENCODER_STD: f32 = 0.02;
@@ -24,7 +24,7 @@ pub fn stream(seed: u64, label: &str) -> ChaCha8Rng {
 /// Fills a new module: truncated normal with deviation 0.02 in encoders, Kaiming normal by fan-in
 /// elsewhere; biases, normalisations, GRN and layer scales keep the constants they were built with.
 pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
-    fill(module, |name, shape| {
+    fill_learnt(module, |name, shape| {
         let table =
             ["cls_token", "register_tokens", "pos_embed", "mask_token"].iter().any(|t| name.ends_with(t));
         let weight = name.ends_with(".weight") && shape.len() >= 2;
@@ -35,11 +35,12 @@ pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
             ENCODER_STD
         } else {
             // A patch-up weight is [in, out, ...]: each output voxel sees `in` values.
-            let fan_in: usize = if name.contains(".up.") || name.starts_with("up.") {
-                shape[0]
-            } else {
-                shape[1..].iter().product()
-            };
+            let fan_in: usize =
+                if name.contains(".up.") || name.starts_with("up.") || name.contains("transp_conv") {
+                    shape[0]
+                } else {
+                    shape[1..].iter().product()
+                };
             (2.0 / fan_in as f32).sqrt()
         };
         let normal = Normal::new(0.0f32, std).expect("the deviation is positive and finite");

@@ -9,6 +9,7 @@ pub mod grn;
 pub mod kernels;
 pub mod layer_norm;
 pub mod patch;
+pub mod positions;
 pub mod resize;
 pub mod rows;
 

@@ -25,6 +25,9 @@ enum Layout {
     FourLeadingOnes,
 }
 
+/// Kind of the tables that no training changes.
+const FIXED: &str = "FixedTable";
+
 /// Where a walk through a module is.
 #[derive(Default)]
 pub(crate) struct Walk {
@@ -43,23 +46,35 @@ impl Walk {
         self.containers.pop();
     }
 
+    /// Whether the parameter that is being visited is a table that no training changes.
+    fn is_fixed(&self) -> bool {
+        self.containers.last().is_some_and(|c| c.trim_start_matches("Struct:") == FIXED)
+    }
+
     /// PyTorch's name of the parameter that is being visited.
     pub(crate) fn name(&self) -> String {
         self.named().0
     }
 
     fn named(&self) -> (String, Layout) {
-        let mut names: Vec<String> = self.names.clone();
         // The variant of an enum is no part of a checkpoint's names.
-        if self.containers.first().is_some_and(|c| c.starts_with("Enum:")) {
-            names.remove(0);
-        }
+        let mut names: Vec<String> = self
+            .names
+            .iter()
+            .zip(&self.containers)
+            .filter(|(_, container)| !container.starts_with("Enum:"))
+            .map(|(name, _)| name.clone())
+            .collect();
         let kind = self.containers.last().map_or("", |c| c.trim_start_matches("Struct:"));
         let layout = match kind {
             "Linear" if names.last().is_some_and(|n| n == "weight") => Layout::Transposed,
             "Grn" => Layout::FourLeadingOnes,
             _ => Layout::Same,
         };
+        if kind == FIXED {
+            // Its values alone are in a checkpoint.
+            names.pop();
+        }
         if let Some(last) = names.last_mut()
             && matches!(kind, "LayerNorm" | "GroupNorm" | "BatchNorm")
         {
@@ -84,26 +99,44 @@ const RENAMES: &[(&str, &str)] = &[
     ("downsample.1.conv", "downsample_layers.2.1"),
     ("downsample.2.norm", "downsample_layers.3.0"),
     ("downsample.2.conv", "downsample_layers.3.1"),
+    // ProFound's classifier.
+    ("head.bottleneck.linear", "head.0"),
+    ("head.bottleneck.norm", "head.1"),
+    ("head.classes", "head.3"),
+    // Upstream has the encoder of a masked autoencoder beside the decoder, not inside a part.
+    ("mae_encoder", ""),
 ];
 
 /// Replaces every part of [`RENAMES`] that stands between dots.
 fn rename(name: &str) -> String {
     let mut name = format!(".{name}.");
     for (ours, theirs) in RENAMES {
-        name = name.replace(&format!(".{ours}."), &format!(".{theirs}."));
+        let theirs = if theirs.is_empty() { ".".to_owned() } else { format!(".{theirs}.") };
+        name = name.replace(&format!(".{ours}."), &theirs);
     }
     name.trim_matches('.').to_owned()
+}
+
+impl Layout {
+    /// PyTorch's shape of a parameter that has `shape` here.
+    fn published(self, mut shape: Vec<usize>) -> Vec<usize> {
+        match self {
+            Layout::Same => {}
+            Layout::Transposed => shape.swap(0, 1),
+            Layout::FourLeadingOnes => {
+                shape.splice(0..0, [1; 4]);
+            }
+        }
+        shape
+    }
 }
 
 /// The parameter (or its gradient) that is being visited, in PyTorch's name and layout.
 pub(crate) fn published<B: Backend, const D: usize>(walk: &Walk, mut tensor: Tensor<B, D>) -> NamedTensor {
     let (name, layout) = walk.named();
+    let shape = layout.published(tensor.dims().to_vec());
     if layout == Layout::Transposed {
         tensor = tensor.swap_dims(0, 1);
-    }
-    let mut shape = tensor.dims().to_vec();
-    if layout == Layout::FourLeadingOnes {
-        shape.splice(0..0, [1; 4]);
     }
     let data = tensor.into_data().convert::<f32>().into_vec().expect("converted to f32 just now");
     NamedTensor { name, shape, data }
@@ -152,6 +185,27 @@ pub fn ids<B: Backend, M: Module<B>>(module: &M) -> Vec<(String, ParamId)> {
     ids.1
 }
 
+/// Names and PyTorch's shapes, in the order of [`collect`]; parameters that were not used yet are
+/// not allocated for it.
+pub fn shapes<B: Backend, M: Module<B>>(module: &M) -> Vec<(String, Vec<usize>)> {
+    struct Shapes(Walk, Vec<(String, Vec<usize>)>);
+    impl<B: Backend> ModuleVisitor<B> for Shapes {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.0.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.leave();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+            let (name, layout) = self.0.named();
+            self.1.push((name, layout.published(param.lazy_shape().to_vec())));
+        }
+    }
+    let mut shapes = Shapes(Walk::default(), Vec::new());
+    module.visit(&mut shapes);
+    shapes.1
+}
+
 /// What a source of parameters says to one parameter.
 pub enum Fill {
     /// Keep what is there.
@@ -163,6 +217,7 @@ pub enum Fill {
 struct Filler<'a, F> {
     walk: Walk,
     source: &'a mut F,
+    fixed_too: bool,
 }
 
 impl<B: Backend, F: FnMut(&str, &[usize]) -> Fill> ModuleMapper<B> for Filler<'_, F> {
@@ -173,14 +228,14 @@ impl<B: Backend, F: FnMut(&str, &[usize]) -> Fill> ModuleMapper<B> for Filler<'_
         self.walk.leave();
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        if self.walk.is_fixed() && !self.fixed_too {
+            return param;
+        }
         let (name, layout) = self.walk.named();
         let mut dims = param.val().dims();
+        let published = layout.published(dims.to_vec());
         if layout == Layout::Transposed {
             dims.swap(0, 1);
-        }
-        let mut published = dims.to_vec();
-        if layout == Layout::FourLeadingOnes {
-            published.splice(0..0, [1; 4]);
         }
         let Fill::Values(values) = (self.source)(&name, &published) else { return param };
         param.map(|old| {
@@ -200,5 +255,13 @@ impl<B: Backend, F: FnMut(&str, &[usize]) -> Fill> ModuleMapper<B> for Filler<'_
 /// # Panics
 /// When `source` gives a number of values that does not fit the shape that it was told.
 pub fn fill<B: Backend, M: Module<B>>(module: M, mut source: impl FnMut(&str, &[usize]) -> Fill) -> M {
-    module.map(&mut Filler { walk: Walk::default(), source: &mut source })
+    module.map(&mut Filler { walk: Walk::default(), source: &mut source, fixed_too: true })
+}
+
+/// As [`fill`], without the tables that are computed ([`crate::nn::positions::FixedTable`]).
+///
+/// # Panics
+/// As [`fill`].
+pub fn fill_learnt<B: Backend, M: Module<B>>(module: M, mut source: impl FnMut(&str, &[usize]) -> Fill) -> M {
+    module.map(&mut Filler { walk: Walk::default(), source: &mut source, fixed_too: false })
 }

@@ -21,6 +21,7 @@ use crate::{
     checkpoint::load_encoder,
     device::Device,
     init,
+    model::fcmae::{Fcmae, FcmaeConfig},
     nn::kernels::Kernels,
     observer::{Observer, Progress},
     params::collect,
@@ -106,7 +107,9 @@ where
     B::InnerBackend: Kernels,
 {
     match (job.pretraining.objective, job.request.family) {
-        (Objective::Mae, Family::ProfoundConv) => job.train(mae::Fcmae::<B>::new(device), device),
+        (Objective::Mae, Family::ProfoundConv) => {
+            job.train(Fcmae::<B>::new(&FcmaeConfig::mini(), device), device)
+        }
         (Objective::PatchContrast, Family::Provicnet) => {
             job.train(contrast::Contrast::<B>::new(device), device)
         }

@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod example;
 pub mod fit;
 pub mod optimiser;
+pub mod param_groups;
 pub mod probe;
 pub mod schedule;
 pub mod state;

@@ -13,6 +13,7 @@ pub mod cases;
 mod checkpoints;
 pub mod folder;
 pub mod gradient;
+mod profound;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -48,6 +49,34 @@ const CHECKS: &[Entry] = &[
         files: &["models/provicnet_tiny.pth", "models/provicnet_tiny.safetensors"],
         check: checkpoints::provicnet,
     },
+    Entry { files: &[profound::convnext::TRACE], check: profound::convnext::check_trace },
+    Entry {
+        files: &[profound::classifier::IO, profound::classifier::WEIGHTS],
+        check: profound::classifier::check,
+    },
+    Entry { files: &[profound::convmae::IO, profound::convmae::WEIGHTS], check: profound::convmae::check },
+    Entry {
+        files: &[
+            profound::convnext::IO,
+            profound::convnext::WEIGHTS,
+            profound::CONFIGS,
+            profound::TOLERANCES,
+        ],
+        check: profound::convnext::check,
+    },
+    Entry { files: &[profound::fcmae::IO, profound::fcmae::WEIGHTS], check: profound::fcmae::check },
+    Entry { files: &[profound::layer_decay::FILE], check: profound::layer_decay::check },
+    Entry { files: &[profound::mae_vit::IO, profound::mae_vit::WEIGHTS], check: profound::mae_vit::check },
+    Entry { files: &[profound::unetr::IO, profound::unetr::WEIGHTS], check: profound::unetr::check },
+    Entry { files: &[profound::upernet::IO, profound::upernet::WEIGHTS], check: profound::upernet::check },
+    Entry { files: &[profound::tables::CLASSIFIER], check: profound::tables::classifier },
+    Entry { files: &[profound::tables::CONVMAE], check: profound::tables::convmae },
+    Entry { files: &[profound::tables::COUNTS], check: profound::tables::counts },
+    Entry { files: &[profound::tables::DENSE], check: profound::tables::dense },
+    Entry { files: &[profound::tables::RAW], check: profound::tables::raw },
+    Entry { files: &[profound::tables::MAE_VIT], check: profound::tables::mae_vit },
+    Entry { files: &[profound::tables::UNETR], check: profound::tables::unetr },
+    Entry { files: &[profound::tables::UPERNET], check: profound::tables::upernet },
 ];
 
 /// Files that are for people.

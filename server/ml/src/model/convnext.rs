@@ -25,10 +25,54 @@ pub struct ConvNextConfig {
     pub dims: [usize; 4],
 }
 
+/// Published sizes: name, depths and dims.
+const PUBLISHED: [(&str, [usize; 4], [usize; 4]); 8] = [
+    ("atto", [2, 2, 6, 2], [40, 80, 160, 320]),
+    ("femto", [2, 2, 6, 2], [48, 96, 192, 384]),
+    ("pico", [2, 2, 6, 2], [64, 128, 256, 512]),
+    ("nano", [2, 2, 8, 2], [80, 160, 320, 640]),
+    ("tiny", [3, 3, 9, 3], [96, 192, 384, 768]),
+    ("base", [3, 3, 27, 3], [128, 256, 512, 1024]),
+    ("large", [3, 3, 27, 3], [192, 384, 768, 1536]),
+    ("huge", [3, 3, 27, 3], [352, 704, 1408, 2816]),
+];
+
 impl ConvNextConfig {
     /// The size that fine-tunes on two CPU cores.
     pub fn mini() -> Self {
         Self { in_channels: 3, depths: [1, 1, 2, 1], dims: [24, 48, 96, 192] }
+    }
+
+    /// The size of ProFound's published encoder.
+    pub fn tiny() -> Self {
+        Self { in_channels: 3, depths: [3, 3, 9, 3], dims: [96, 192, 384, 768] }
+    }
+
+    /// A published size, `atto` to `huge`, or ours, `mini`; three channels in.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == "mini" {
+            return Some(Self::mini());
+        }
+        let (_, depths, dims) = *PUBLISHED.iter().find(|(published, ..)| *published == name)?;
+        Some(Self { in_channels: 3, depths, dims })
+    }
+
+    /// Number of blocks.
+    pub fn blocks(&self) -> usize {
+        self.depths.iter().sum()
+    }
+
+    /// Number of parameters, the norm after the pooling included.
+    pub fn parameters(&self) -> usize {
+        let d = self.dims;
+        let stem = (64 * self.in_channels + 3) * d[0];
+        let down: usize = [(0, 8), (1, 8), (2, 1)]
+            .iter()
+            .map(|&(i, taps)| 2 * d[i] + taps * d[i] * d[i + 1] + d[i + 1])
+            .sum();
+        // Of d channels: 343 + 1, 2, 4 d + 4, 4 + 4 and 4 d + 1 values a channel.
+        let stages: usize = d.iter().zip(self.depths).map(|(d, depth)| depth * d * (8 * d + 359)).sum();
+        stem + down + stages + 2 * d[3]
     }
 }
 
@@ -133,8 +177,19 @@ impl<B: Backend> Visible<B> {
 
 /// Repeats every voxel `k` times in each direction.
 pub(crate) fn repeat<B: Backend>(x: Tensor<B, 5>, k: usize) -> Tensor<B, 5> {
+    repeat_by(x, [k; 3])
+}
+
+/// Repeats every voxel along D, H and W.
+pub(crate) fn repeat_by<B: Backend>(x: Tensor<B, 5>, [kd, kh, kw]: [usize; 3]) -> Tensor<B, 5> {
     let [b, c, d, h, w] = x.dims();
-    x.reshape([b, c, d, 1, h, 1, w, 1]).expand([b, c, d, k, h, k, w, k]).reshape([b, c, d * k, h * k, w * k])
+    x.reshape([b, c, d, 1, h, 1, w, 1]).expand([b, c, d, kd, h, kh, w, kw]).reshape([
+        b,
+        c,
+        d * kd,
+        h * kh,
+        w * kw,
+    ])
 }
 
 impl<B: Backend> ConvNext<B> {
@@ -197,4 +252,24 @@ impl<B: Kernels> ConvNext<B> {
 pub fn global_average<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 2> {
     let [b, c, d, h, w] = x.dims();
     x.reshape([b, c, d * h * w]).mean_dim(2).reshape([b, c])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::shapes;
+    use burn_flex::Flex;
+
+    #[test]
+    fn parameters_are_those_of_the_network() {
+        let odd = ConvNextConfig { in_channels: 5, depths: [1, 2, 3, 1], dims: [4, 6, 10, 7] };
+        for config in [ConvNextConfig::mini(), ConvNextConfig::tiny(), odd] {
+            let net = ConvNext::<Flex>::new(&config, &Default::default());
+            let sum: usize = shapes(&net).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+            assert_eq!(sum, config.parameters());
+        }
+        assert_eq!(ConvNextConfig::named("tiny"), Some(ConvNextConfig::tiny()));
+        assert_eq!(ConvNextConfig::named("huge").unwrap().parameters(), 665_176_512);
+        assert_eq!(ConvNextConfig::named("giant"), None);
+    }
 }

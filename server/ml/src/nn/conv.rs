@@ -12,7 +12,7 @@ pub struct SameConv3d<B: Backend> {
     /// `[C_out, C_in, k, k, k]`
     pub weight: Param<Tensor<B, 5>>,
     /// `[C_out]`
-    pub bias: Param<Tensor<B, 1>>,
+    pub bias: Option<Param<Tensor<B, 1>>>,
 }
 
 /// 2-D convolution.
@@ -24,8 +24,9 @@ pub struct SameConv2d<B: Backend> {
     pub bias: Param<Tensor<B, 1>>,
 }
 
-fn conv<B: Kernels>(x: Tensor<B, 5>, weight: Tensor<B, 5>, bias: Tensor<B, 1>) -> Tensor<B, 5> {
-    let c = bias.dims()[0];
+fn conv<B: Kernels>(x: Tensor<B, 5>, weight: Tensor<B, 5>, bias: Option<Tensor<B, 1>>) -> Tensor<B, 5> {
+    let c = weight.dims()[0];
+    let bias = bias.unwrap_or_else(|| Tensor::zeros([c], &x.device()));
     Tensor::from_primitive(TensorPrimitive::Float(B::conv(
         x.into_primitive().tensor(),
         weight.into_primitive().tensor(),
@@ -38,8 +39,13 @@ impl<B: Backend> SameConv3d<B> {
     pub fn new(from: usize, to: usize, k: usize, device: &B::Device) -> Self {
         Self {
             weight: Initializer::Zeros.init([to, from, k, k, k], device),
-            bias: Initializer::Zeros.init([to], device),
+            bias: Some(Initializer::Zeros.init([to], device)),
         }
+    }
+
+    /// As [`SameConv3d::new`], nothing added after the sum.
+    pub fn without_bias(from: usize, to: usize, k: usize, device: &B::Device) -> Self {
+        Self { bias: None, ..Self::new(from, to, k, device) }
     }
 
     /// # Shapes
@@ -48,7 +54,7 @@ impl<B: Backend> SameConv3d<B> {
     where
         B: Kernels,
     {
-        conv(x, self.weight.val(), self.bias.val())
+        conv(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 }
 
@@ -80,7 +86,7 @@ impl<B: Backend> SameConv2d<B> {
         B: Kernels,
     {
         let [to, from, kh, kw] = self.weight.dims();
-        conv(x, self.weight.val().reshape([to, from, 1, kh, kw]), self.bias.val())
+        conv(x, self.weight.val().reshape([to, from, 1, kh, kw]), Some(self.bias.val()))
     }
 }
 
@@ -115,7 +121,7 @@ mod tests {
             let weight = random5([to, from, kd, kh, kw]);
             let bias = Tensor::<A, 1>::random([to], Distribution::Normal(0.0, 1.0), &device).require_grad();
             let up = random5([batch, to, d, h, w]).detach();
-            let ours = conv(x.clone(), weight.clone(), bias.clone());
+            let ours = conv(x.clone(), weight.clone(), Some(bias.clone()));
             let options = ConvOptions::new([1; 3], kernel.map(|k| k / 2), [1; 3], 1);
             let theirs = conv3d(x.clone(), weight.clone(), Some(bias.clone()), options);
             fn close<const D: usize>(a: Tensor<Flex, D>, b: Tensor<Flex, D>) {

@@ -10,15 +10,20 @@ pub struct PatchConv3d<B: Backend> {
     /// `[C_out, C_in, kD, kH, kW]`
     pub weight: Param<Tensor<B, 5>>,
     /// `[C_out]`
-    pub bias: Param<Tensor<B, 1>>,
+    pub bias: Option<Param<Tensor<B, 1>>>,
 }
 
 impl<B: Backend> PatchConv3d<B> {
     pub fn new(c_in: usize, c_out: usize, [kd, kh, kw]: [usize; 3], device: &B::Device) -> Self {
         Self {
             weight: Initializer::Zeros.init([c_out, c_in, kd, kh, kw], device),
-            bias: Initializer::Zeros.init([c_out], device),
+            bias: Some(Initializer::Zeros.init([c_out], device)),
         }
+    }
+
+    /// As [`PatchConv3d::new`], nothing added after the sum.
+    pub fn without_bias(c_in: usize, c_out: usize, kernel: [usize; 3], device: &B::Device) -> Self {
+        Self { bias: None, ..Self::new(c_in, c_out, kernel, device) }
     }
 
     /// # Shapes
@@ -34,7 +39,11 @@ impl<B: Backend> PatchConv3d<B> {
             .permute([0, 2, 4, 6, 1, 3, 5, 7])
             .reshape([b * d * h * w, c_in * kd * kh * kw]);
         let weight = self.weight.val().reshape([c_out, c_in * kd * kh * kw]).transpose();
-        let y = patches.matmul(weight) + self.bias.val().reshape([1, c_out]);
+        let y = patches.matmul(weight);
+        let y = match &self.bias {
+            Some(bias) => y + bias.val().reshape([1, c_out]),
+            None => y,
+        };
         y.reshape([b, d * h * w, c_out]).swap_dims(1, 2).reshape([b, c_out, d, h, w])
     }
 }
@@ -45,15 +54,20 @@ pub struct PatchUp3d<B: Backend> {
     /// `[C_in, C_out, kD, kH, kW]`, PyTorch's layout of a transposed convolution.
     pub weight: Param<Tensor<B, 5>>,
     /// `[C_out]`
-    pub bias: Param<Tensor<B, 1>>,
+    pub bias: Option<Param<Tensor<B, 1>>>,
 }
 
 impl<B: Backend> PatchUp3d<B> {
     pub fn new(c_in: usize, c_out: usize, [kd, kh, kw]: [usize; 3], device: &B::Device) -> Self {
         Self {
             weight: Initializer::Zeros.init([c_in, c_out, kd, kh, kw], device),
-            bias: Initializer::Zeros.init([c_out], device),
+            bias: Some(Initializer::Zeros.init([c_out], device)),
         }
+    }
+
+    /// As [`PatchUp3d::new`], nothing added after the sum.
+    pub fn without_bias(c_in: usize, c_out: usize, kernel: [usize; 3], device: &B::Device) -> Self {
+        Self { bias: None, ..Self::new(c_in, c_out, kernel, device) }
     }
 
     /// # Shapes
@@ -63,13 +77,17 @@ impl<B: Backend> PatchUp3d<B> {
         let [b, _, d, h, w] = x.dims();
         let rows = x.reshape([b, c_in, d * h * w]).swap_dims(1, 2).reshape([b * d * h * w, c_in]);
         let y = rows.matmul(self.weight.val().reshape([c_in, c_out * kd * kh * kw]));
-        y.reshape([b, d, h, w, c_out, kd, kh, kw]).permute([0, 4, 1, 5, 2, 6, 3, 7]).reshape([
+        let y = y.reshape([b, d, h, w, c_out, kd, kh, kw]).permute([0, 4, 1, 5, 2, 6, 3, 7]).reshape([
             b,
             c_out,
             d * kd,
             h * kh,
             w * kw,
-        ]) + self.bias.val().reshape([1, c_out, 1, 1, 1])
+        ]);
+        match &self.bias {
+            Some(bias) => y + bias.val().reshape([1, c_out, 1, 1, 1]),
+            None => y,
+        }
     }
 }
 
@@ -95,7 +113,7 @@ mod tests {
     #[test]
     fn both_agree_with_burn_and_a_remainder_is_cut() {
         let device = Default::default();
-        let mut down = PatchConv3d::<Flex>::new(3, 5, [2, 3, 4], &device);
+        let mut down = PatchConv3d::<Flex>::without_bias(3, 5, [2, 3, 4], &device);
         down.weight = Param::from_tensor(random([5, 3, 2, 3, 4]));
         let x = random([2, 3, 5, 6, 9]);
         let theirs =

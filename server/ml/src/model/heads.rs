@@ -1,0 +1,5 @@
+//! Published heads, under upstream's names.
+
+pub mod classifier;
+pub mod unetr;
+pub mod upernet;
