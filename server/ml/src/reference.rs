@@ -7,16 +7,21 @@ use std::{fs, path::PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 
-fn path(file: &str) -> Option<PathBuf> {
+/// The folder, where there is one.
+pub fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("TRANSFERSCOPE_REFERENCE").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference"),
         PathBuf::from,
     );
     if !folder.is_dir() {
-        println!("no reference numbers at {}: {file} is not compared", folder.display());
+        println!("no reference numbers at {}: they are not compared", folder.display());
         return None;
     }
-    Some(folder.join(file))
+    Some(folder)
+}
+
+fn path(file: &str) -> Option<PathBuf> {
+    Some(folder()?.join(file))
 }
 
 /// A JSON file of the reference folder; none where there is no such folder.

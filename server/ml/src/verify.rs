@@ -12,6 +12,8 @@ use std::path::Path;
 pub mod cases;
 pub mod folder;
 pub mod gradient;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use cases::{Cases, Line, Report, Tolerance};
 pub use folder::{Folder, Problem};
@@ -48,10 +50,15 @@ pub fn verify(root: &Path) -> std::io::Result<Report> {
             cases.problem(first, &problem);
         }
     }
-    for (file, tensor) in folder.untouched() {
-        cases.problem(&file, &Problem::new(format!("{tensor}: no check looks at this tensor")));
-    }
+    untouched_are_misses(&folder, &mut cases);
     let known = |file: &str| CHECKS.iter().any(|e| e.files.contains(&file)) || DOCUMENTS.contains(&file);
     let unknown = folder.files().iter().filter(|f| !known(f)).cloned().collect();
     Ok(Report { lines: cases.into_lines(), unknown })
+}
+
+/// Says which tensors of opened files no check asked for.
+fn untouched_are_misses(folder: &Folder, cases: &mut Cases) {
+    for (file, tensor) in folder.untouched() {
+        cases.problem(&file, &Problem::new(format!("{tensor}: no check looks at this tensor")));
+    }
 }
