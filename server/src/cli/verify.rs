@@ -69,8 +69,7 @@ fn text(report: &Report) -> String {
     let (compared, missed, unknown) = (report.lines.len(), report.misses(), report.unknown.len());
     let lines = report.lines.iter().map(ToString::to_string);
     let files = report.unknown.iter().map(|file| format!("unknown: {file}"));
-    let counts =
-        format!("{compared} compared: {} pass, {missed} MISS, {unknown} unknown", compared - missed);
+    let counts = format!("{compared} compared: {} pass, {missed} MISS, {unknown} unknown", compared - missed);
     lines.chain(files).chain([counts]).collect::<Vec<_>>().join("\n")
 }
 
