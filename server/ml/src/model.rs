@@ -3,6 +3,7 @@
 pub mod convnext;
 pub mod head3d;
 pub mod net;
+pub mod probe;
 pub mod provicnet;
 pub mod refine;
 pub mod unet;

@@ -49,11 +49,12 @@ impl Walk {
     }
 
     fn named(&self) -> (String, Layout) {
-        let mut names: Vec<String> = self.names.clone();
         // The variant of an enum is no part of a checkpoint's names.
-        if self.containers.first().is_some_and(|c| c.starts_with("Enum:")) {
-            names.remove(0);
-        }
+        let parts = self.names.iter().zip(&self.containers);
+        let mut names: Vec<String> = parts
+            .filter(|(_, container)| !container.starts_with("Enum:"))
+            .map(|(name, _)| name.clone())
+            .collect();
         let kind = self.containers.last().map_or("", |c| c.trim_start_matches("Struct:"));
         let layout = match kind {
             "Linear" if names.last().is_some_and(|n| n == "weight") => Layout::Transposed,

@@ -154,7 +154,7 @@ impl Job<'_> {
         };
         let net = net.prepare();
         let parameters = collect(&net).iter().map(|t| t.data.len() as u64).sum();
-        let mut optimiser = Optimiser::new(request.training.weight_decay);
+        let mut optimiser = Optimiser::adamw(request.training.weight_decay);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
         let course = Course {
             run_dir: self.run_dir,

@@ -236,7 +236,7 @@ impl Job<'_> {
 
         let (net, load_report) = self.initial::<B>(plan, device)?;
         let parameters = collect(&net).iter().map(|t| t.data.len() as u64).sum();
-        let mut optimiser = Optimiser::new(request.training.weight_decay);
+        let mut optimiser = Optimiser::adamw(request.training.weight_decay);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
         let training = Fit {
             run_dir: self.run_dir,

@@ -12,6 +12,10 @@ use std::path::Path;
 pub mod cases;
 pub mod folder;
 pub mod gradient;
+mod layers;
+mod losses;
+mod optimisers;
+mod preprocess;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -29,7 +33,13 @@ struct Entry {
 }
 
 /// Everything that is understood.
-const CHECKS: &[Entry] = &[];
+const CHECKS: &[Entry] = &[
+    Entry { files: &[layers::FILE, layers::TOLERANCES], check: layers::check },
+    Entry { files: &[optimisers::FILE], check: optimisers::check },
+    Entry { files: &[optimisers::SCHEDULE], check: optimisers::check_schedule },
+    Entry { files: &[losses::FILE, losses::TOLERANCES], check: losses::check },
+    Entry { files: &[preprocess::FILE], check: preprocess::check },
+];
 
 /// Files that are for people.
 const DOCUMENTS: &[&str] = &["README.md"];

@@ -1,4 +1,8 @@
 //! Resizing along one axis as a matrix, so that it runs (and differentiates) on every backend.
+//!
+//! Matrices are row-major `[n_out, n_in]`; [`resize_axes`] applies them to tensors.
+
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 /// Keys' cubic convolution kernel.
 fn cubic(x: f64, a: f64) -> f64 {
@@ -51,6 +55,62 @@ pub fn linear(n_in: usize, n_out: usize) -> Vec<f32> {
         matrix[i * n_in + high] += fraction;
     }
     matrix
+}
+
+/// Bicubic resizing without anti-aliasing: output `i` is taken at `scale * (i + 0.5) - 0.5`, edges are
+/// repeated.
+///
+/// # Source
+/// PyTorch's `interpolate(mode="bicubic", align_corners=False)`: Keys' kernel with a = -0.75. A
+/// `scale` other than `n_in / n_out` is what a given `scale_factor` comes to, whose inverse it is.
+pub fn bicubic(n_in: usize, n_out: usize, scale: f64) -> Vec<f32> {
+    let mut matrix = vec![0.0f32; n_out * n_in];
+    for i in 0..n_out {
+        let at = scale * (i as f64 + 0.5) - 0.5;
+        for tap in -1..=2i64 {
+            let from = at.floor() as i64 + tap;
+            let weight = cubic(at - from as f64, -0.75);
+            matrix[i * n_in + from.clamp(0, n_in as i64 - 1) as usize] += weight as f32;
+        }
+    }
+    matrix
+}
+
+/// Means over `n_out` bins that cover the input; bin `i` is
+/// `floor(i n_in / n_out)..ceil((i + 1) n_in / n_out)`, so that there may be more bins than inputs.
+///
+/// # Source
+/// PyTorch's `adaptive_avg_pool`.
+pub fn adaptive_average(n_in: usize, n_out: usize) -> Vec<f32> {
+    let mut matrix = vec![0.0f32; n_out * n_in];
+    for i in 0..n_out {
+        let bin = i * n_in / n_out..((i + 1) * n_in).div_ceil(n_out);
+        let weight = 1.0 / bin.len() as f32;
+        matrix[i * n_in + bin.start..i * n_in + bin.end].fill(weight);
+    }
+    matrix
+}
+
+/// Resizes the last `K` axes to `to` by the matrices that `matrix(n_in, n_out)` gives.
+///
+/// # Shapes
+/// `[..., n_1, ..., n_K]` -> `[..., to_1, ..., to_K]`; the other axes stay.
+pub fn resize_axes<B: Backend, const D: usize, const K: usize>(
+    mut x: Tensor<B, D>,
+    to: [usize; K],
+    matrix: impl Fn(usize, usize) -> Vec<f32>,
+) -> Tensor<B, D> {
+    for (axis, n_out) in (D - K..D).zip(to).rev() {
+        let n_in = x.dims()[axis];
+        let taps = TensorData::new(matrix(n_in, n_out), [n_out, n_in]);
+        let taps = Tensor::<B, 2>::from_data(taps, &x.device()).transpose();
+        let rows = x.swap_dims(axis, D - 1);
+        let mut dims = rows.dims();
+        let count = dims.iter().product::<usize>() / n_in;
+        dims[D - 1] = n_out;
+        x = rows.reshape([count, n_in]).matmul(taps).reshape(dims).swap_dims(axis, D - 1);
+    }
+    x
 }
 
 /// Applies a resizing matrix to the rows and one to the columns of a slice.
