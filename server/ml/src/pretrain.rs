@@ -23,10 +23,10 @@ use crate::{
     init,
     nn::kernels::Kernels,
     observer::{Observer, Progress},
-    params::collect,
     preview::Picture,
     run::{Outcome, RunError, load_manifest},
     train::{
+        adapt::count,
         batch::{Batch, Item},
         example::{Example, load_for_pretraining},
         optimiser::Optimiser,
@@ -153,7 +153,7 @@ impl Job<'_> {
             _ => (net, None),
         };
         let net = net.prepare();
-        let parameters = collect(&net).iter().map(|t| t.data.len() as u64).sum();
+        let parameters = count(&net);
         let mut optimiser = Optimiser::adamw(request.training.weight_decay);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
         let course = Course {
@@ -177,7 +177,7 @@ impl Job<'_> {
             test_cases: 0,
             left_out: objective.left_out(&manifest),
             load_report: load_report.clone(),
-            parameters,
+            parameters: parameters.total,
         })?;
         match course.run(net, optimiser, from, device)? {
             Ended::Cancelled { step, epoch } => Ok(Outcome::Cancelled { step, epoch }),

@@ -92,6 +92,8 @@ where
     let per_epoch = fit.steps_per_epoch();
     let total = fit.total_steps();
     let schedule = WarmupCosine::of(spec);
+    // An encoder that stays as it is also runs as it is.
+    let drop_rate = if spec.adaptation.freezes_encoder() { 0.0 } else { spec.drop_path };
     let fresh = from.is_none();
     let mut position = from.unwrap_or_default();
     let clock = Clock { start: Instant::now(), before: position.seconds, first_step: position.step, total };
@@ -121,7 +123,8 @@ where
         let batch = training_batch::<B>(fit.train, &items.1[from..to], fit.family, fit.seed, epoch, device);
         let fraction = position.step as f64 / per_epoch as f64;
         let lr = schedule.at(fraction);
-        let value = loss(net.forward(batch.input, DropPath::NONE), batch.target);
+        let drop = DropPath { rate: drop_rate, seed: fit.seed, step: position.step };
+        let value = loss(net.forward(batch.input, drop), batch.target);
         let grads = GradientsParams::from_grads(value.backward(), &net);
         let value = scalar(value.inner());
         if !value.is_finite() {
@@ -256,3 +259,6 @@ where
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
