@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a backbone is adapted to a task. The specialist has no backbone and is always trained in
 /// full; the scratch arm may be frozen too, as the control with random features.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Adaptation {
