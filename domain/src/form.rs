@@ -23,9 +23,14 @@ pub struct ExperimentForm {
     pub dataset: String,
     pub seeds: String,
     pub epochs: String,
+    pub adaptation: String,
+    pub lora_rank: String,
+    pub layer_decay: String,
+    pub drop_path: String,
     pub batch_size: String,
     pub samples_per_case: String,
     pub lr: String,
+    pub min_lr: String,
     pub weight_decay: String,
     pub warmup_epochs: String,
     pub clip_norm: String,
@@ -67,14 +72,19 @@ impl ExperimentForm {
     }
 
     /// Names of the fields that hold one text.
-    pub const TEXT_FIELDS: [&'static str; 10] = [
+    pub const TEXT_FIELDS: [&'static str; 15] = [
         "name",
         "dataset",
         "seeds",
         "epochs",
+        "adaptation",
+        "lora_rank",
+        "layer_decay",
+        "drop_path",
         "batch_size",
         "samples_per_case",
         "lr",
+        "min_lr",
         "weight_decay",
         "warmup_epochs",
         "clip_norm",
@@ -86,9 +96,14 @@ impl ExperimentForm {
             "dataset" => &mut self.dataset,
             "seeds" => &mut self.seeds,
             "epochs" => &mut self.epochs,
+            "adaptation" => &mut self.adaptation,
+            "lora_rank" => &mut self.lora_rank,
+            "layer_decay" => &mut self.layer_decay,
+            "drop_path" => &mut self.drop_path,
             "batch_size" => &mut self.batch_size,
             "samples_per_case" => &mut self.samples_per_case,
             "lr" => &mut self.lr,
+            "min_lr" => &mut self.min_lr,
             "weight_decay" => &mut self.weight_decay,
             "warmup_epochs" => &mut self.warmup_epochs,
             "clip_norm" => &mut self.clip_norm,
@@ -237,6 +252,7 @@ pub fn check_against(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Adaptation;
     use proptest::prelude::*;
 
     #[test]
@@ -249,6 +265,29 @@ mod tests {
         assert_eq!(spec.seeds, [0, 1, 2, 7]);
         assert_eq!(spec.overrides.lr, Some(3e-4));
         assert_eq!(spec.epochs, Some(3));
+    }
+
+    #[test]
+    fn how_the_encoder_is_adapted_goes_through_form_and_link() {
+        let form = ExperimentForm {
+            adaptation: "lora".into(),
+            lora_rank: "8".into(),
+            layer_decay: "0.75".into(),
+            drop_path: "0.1".into(),
+            min_lr: "1e-6".into(),
+            ..ExperimentForm::initial("phantom")
+        };
+        let spec = ExperimentForm::from_pairs(form.to_pairs()).parse().unwrap();
+        assert_eq!(spec.overrides.adaptation, Some(Adaptation::Lora));
+        assert_eq!((spec.overrides.lora_rank, spec.overrides.drop_path), (Some(8), Some(0.1)));
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<ExperimentSpec>(&json).unwrap(), spec);
+        // Links from before there was a choice.
+        let old = ExperimentForm::from_pairs([("lr", "1e-3"), ("seeds", "0")]);
+        assert_eq!((old.adaptation.as_str(), old.lr.as_str()), ("", "1e-3"));
+        let wrong = ExperimentForm { adaptation: "half".into(), drop_path: "2".into(), ..form };
+        let errors = wrong.parse().unwrap_err();
+        assert!(errors["adaptation"].contains("frozen") && errors.contains_key("drop_path"));
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arm, Direction, ExperimentId, MetricKind, RunId, Task};
+use crate::{Adaptation, Arm, Direction, ExperimentId, MetricKind, RunId, Task};
 
 /// How rows are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Group {
-    /// One row for the seeds of a backbone, task, arm and data set.
+    /// One row for the seeds of a backbone, task, arm, adaptation and data set.
     #[default]
     Cell,
     /// One row a run.
@@ -24,6 +24,7 @@ pub struct Finished {
     pub backbone: String,
     pub task: Task,
     pub arm: Arm,
+    pub adaptation: Adaptation,
     pub seed: u64,
     pub dataset: String,
     pub dataset_hash: String,
@@ -46,6 +47,8 @@ pub struct Row {
     pub backbone: String,
     pub task: Task,
     pub arm: Arm,
+    #[serde(default)]
+    pub adaptation: Adaptation,
     pub dataset: String,
     pub metric: String,
     pub direction: Direction,
@@ -102,7 +105,7 @@ pub fn mean_ci95(values: &[f64]) -> (f64, Option<[f64; 2]>) {
 }
 
 /// Makes the rows of the board. A group of seeds holds only runs that agree in backbone, task,
-/// arm, data set (by hash) and epochs; a seed that was run twice counts with its latest run.
+/// arm, adaptation, data set (by hash) and epochs; a seed that was run twice counts with its latest run.
 pub fn rows(mut finished: Vec<Finished>, group: Group) -> Vec<Row> {
     finished.retain(|f| f.value.is_finite());
     finished.sort_by_key(|f| f.finished_ms);
@@ -111,8 +114,9 @@ pub fn rows(mut finished: Vec<Finished>, group: Group) -> Vec<Row> {
         let same = |g: &&mut Vec<Finished>| {
             let h = &g[0];
             group == Group::Cell
-                && (&h.backbone, h.task, h.arm, &h.dataset, &h.dataset_hash, h.epochs, h.metric)
-                    == (&f.backbone, f.task, f.arm, &f.dataset, &f.dataset_hash, f.epochs, f.metric)
+                && (h.arm, h.adaptation) == (f.arm, f.adaptation)
+                && (&h.backbone, h.task, &h.dataset, &h.dataset_hash, h.epochs, h.metric)
+                    == (&f.backbone, f.task, &f.dataset, &f.dataset_hash, f.epochs, f.metric)
         };
         match groups.iter_mut().find(same) {
             Some(g) => {
@@ -143,13 +147,9 @@ pub fn rows(mut finished: Vec<Finished>, group: Group) -> Vec<Row> {
     }
     let mut rows: Vec<Row> = rows.into_iter().map(|(r, _)| r).collect();
     rows.sort_by(|a, b| {
-        (a.task, &a.dataset, a.rank, &a.backbone, a.arm).cmp(&(
-            b.task,
-            &b.dataset,
-            b.rank,
-            &b.backbone,
-            b.arm,
-        ))
+        let start = (a.task, &a.dataset, a.rank, &a.backbone);
+        let way = (a.arm, a.adaptation).cmp(&(b.arm, b.adaptation));
+        start.cmp(&(b.task, &b.dataset, b.rank, &b.backbone)).then(way)
     });
     rows
 }
@@ -166,6 +166,7 @@ fn row_of(mut seeds: Vec<Finished>, _group: Group) -> (Row, String) {
         backbone: first.backbone,
         task: first.task,
         arm: first.arm,
+        adaptation: first.adaptation,
         dataset: first.dataset,
         metric: metric.name(crate::metric::Split::Test),
         direction: metric.direction(),
@@ -193,6 +194,7 @@ mod tests {
             backbone: backbone.into(),
             task: Task::Segmentation,
             arm: Arm::Pretrained,
+            adaptation: Adaptation::Full,
             seed,
             dataset: "phantom".into(),
             dataset_hash: "h".into(),
@@ -224,6 +226,16 @@ mod tests {
         let [low, high] = rows[1].ci95.unwrap();
         assert!((high - low - 2.0 * 12.706 * 0.1).abs() < 1e-9);
         assert_eq!(rows[0].ci95, None);
+    }
+
+    #[test]
+    fn ways_to_adapt_a_backbone_are_rows_of_their_own() {
+        let mut lora = finished("aaa2", "a", 0, 0.9, 2);
+        lora.adaptation = Adaptation::Lora;
+        let rows = rows(vec![finished("aaa1", "a", 0, 0.8, 1), lora], Group::Cell);
+        let shown: Vec<_> = rows.iter().map(|r| (r.adaptation, r.rank, r.n)).collect();
+        assert_eq!(shown, [(Adaptation::Lora, 1, 1), (Adaptation::Full, 2, 1)]);
+        assert!(rows.iter().all(|r| r.differs.is_empty()));
     }
 
     #[test]

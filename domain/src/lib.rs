@@ -4,6 +4,7 @@
 //! same on both sides. Start reading at [`run`] (what is asked for and what is stored),
 //! [`event`] (everything that a run can say) and [`api`] (the JSON that leaves the server).
 
+pub mod adaptation;
 pub mod alignment;
 pub mod api;
 pub mod architecture;
@@ -22,6 +23,7 @@ pub mod run;
 pub mod task;
 pub mod training;
 
+pub use adaptation::Adaptation;
 pub use architecture::Architecture;
 pub use arm::Arm;
 pub use backbone::{Backbone, Family};

@@ -44,6 +44,9 @@ pub struct RunReport {
     pub request: RunRequest,
     pub device: String,
     pub parameters: u64,
+    /// How many of them were trained; none in reports from before encoders could be frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_parameters: Option<u64>,
     /// `split/metric` to value: the last validation values and the test values of the best
     /// checkpoint, with baselines.
     pub metrics: BTreeMap<String, f64>,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    adaptation::Adaptation,
     backbone::Family,
     task::{Output, Task},
 };
@@ -26,6 +27,22 @@ pub struct TrainingSpec {
     pub warmup_epochs: f64,
     /// Largest norm of all gradients together; larger ones are scaled down.
     pub clip_norm: f64,
+    /// Learning rate at the end of the schedule.
+    #[serde(default)]
+    pub min_lr: f64,
+    #[serde(default)]
+    pub adaptation: Adaptation,
+    /// Rank of LoRA's additions.
+    #[serde(default = "TrainingSpec::default_lora_rank")]
+    pub lora_rank: u32,
+    /// Each layer of the encoder learns at this share of the rate of the one above it; 1 is the same
+    /// rate everywhere.
+    #[serde(default = "TrainingSpec::default_layer_decay")]
+    pub layer_decay: f64,
+    /// Chance that a sample skips the encoder's last block in training; the first one is never
+    /// skipped, those between in proportion.
+    #[serde(default)]
+    pub drop_path: f64,
 }
 
 impl TrainingSpec {
@@ -49,6 +66,11 @@ impl TrainingSpec {
             weight_decay: 0.05,
             warmup_epochs: 1.0,
             clip_norm: 1.0,
+            min_lr: 0.0,
+            adaptation: Adaptation::Full,
+            lora_rank: Self::default_lora_rank(),
+            layer_decay: Self::default_layer_decay(),
+            drop_path: 0.0,
         }
     }
 
@@ -58,6 +80,25 @@ impl TrainingSpec {
     }
 
     pub const DEFAULT_EPOCHS: u32 = 10;
+
+    fn default_lora_rank() -> u32 {
+        4
+    }
+
+    fn default_layer_decay() -> f64 {
+        1.0
+    }
+
+    /// The same for a network without an encoder to adapt: what is said of encoders does not count.
+    pub fn without_encoder(self) -> Self {
+        Self {
+            adaptation: Adaptation::Full,
+            lora_rank: Self::default_lora_rank(),
+            layer_decay: Self::default_layer_decay(),
+            drop_path: 0.0,
+            ..self
+        }
+    }
 
     /// Applies what a request changes.
     pub fn with(mut self, epochs: Option<u32>, overrides: &Overrides) -> Self {
@@ -82,7 +123,23 @@ impl TrainingSpec {
         if let Some(v) = overrides.clip_norm {
             self.clip_norm = v;
         }
+        if let Some(v) = overrides.min_lr {
+            self.min_lr = v;
+        }
+        if let Some(v) = overrides.adaptation {
+            self.adaptation = v;
+        }
+        if let Some(v) = overrides.lora_rank {
+            self.lora_rank = v;
+        }
+        if let Some(v) = overrides.layer_decay {
+            self.layer_decay = v;
+        }
+        if let Some(v) = overrides.drop_path {
+            self.drop_path = v;
+        }
         self.warmup_epochs = self.warmup_epochs.min(f64::from(self.epochs) / 2.0);
+        self.min_lr = self.min_lr.min(self.lr);
         self
     }
 }
@@ -104,6 +161,16 @@ pub struct Overrides {
     pub warmup_epochs: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_lr: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptation: Option<Adaptation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora_rank: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_path: Option<f64>,
 }
 
 /// Limits of `epochs`.
@@ -125,13 +192,24 @@ fn check<T: PartialOrd + std::fmt::Display>(
 
 impl Overrides {
     /// The names that [`Overrides::set`] knows.
-    pub const KEYS: [&'static str; 6] =
-        ["batch_size", "samples_per_case", "lr", "weight_decay", "warmup_epochs", "clip_norm"];
+    pub const KEYS: [&'static str; 11] = [
+        "adaptation",
+        "lora_rank",
+        "layer_decay",
+        "drop_path",
+        "batch_size",
+        "samples_per_case",
+        "lr",
+        "min_lr",
+        "weight_decay",
+        "warmup_epochs",
+        "clip_norm",
+    ];
 
     /// Sets one value from text, as in `--set lr=1e-4`. An empty text keeps the default.
     ///
     /// # Errors
-    /// When the key is unknown or the text is no number.
+    /// When the key is unknown or the text is no value of it.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
         let text = text.trim();
         if text.is_empty() {
@@ -151,6 +229,11 @@ impl Overrides {
             "weight_decay" => self.weight_decay = Some(real()?),
             "warmup_epochs" => self.warmup_epochs = Some(real()?),
             "clip_norm" => self.clip_norm = Some(real()?),
+            "min_lr" => self.min_lr = Some(real()?),
+            "adaptation" => self.adaptation = Some(text.parse()?),
+            "lora_rank" => self.lora_rank = Some(whole()?),
+            "layer_decay" => self.layer_decay = Some(real()?),
+            "drop_path" => self.drop_path = Some(real()?),
             _ => return Err(format!("unknown setting {key:?}: use {}", Self::KEYS.join(", "))),
         }
         Ok(())
@@ -165,6 +248,16 @@ impl Overrides {
         check(&mut errors, "weight_decay", self.weight_decay, 0.0, 1.0);
         check(&mut errors, "warmup_epochs", self.warmup_epochs, 0.0, 1000.0);
         check(&mut errors, "clip_norm", self.clip_norm, 1e-3, 1e6);
+        check(&mut errors, "min_lr", self.min_lr, 0.0, 1.0);
+        check(&mut errors, "lora_rank", self.lora_rank, 1, 64);
+        check(&mut errors, "layer_decay", self.layer_decay, 0.01, 1.0);
+        check(&mut errors, "drop_path", self.drop_path, 0.0, 0.9);
+        if let (Some(end), Some(peak)) = (self.min_lr, self.lr)
+            && end > peak
+        {
+            let message = format!("{end} is more than the learning rate {peak}");
+            errors.entry("min_lr".into()).or_insert(message);
+        }
         errors
     }
 }
@@ -191,5 +284,45 @@ mod tests {
         let spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation).with(Some(1), &o);
         assert_eq!((spec.batch_size, spec.epochs), (7, 1));
         assert_eq!(spec.warmup_epochs, 0.5);
+    }
+
+    #[test]
+    fn how_an_encoder_is_adapted_is_set_checked_and_stays_away_from_the_specialist() {
+        let mut o = Overrides::default();
+        for (key, text) in [
+            ("adaptation", "lora"),
+            ("lora_rank", "8"),
+            ("layer_decay", "0.7"),
+            ("drop_path", "0.1"),
+            ("min_lr", "1e-5"),
+        ] {
+            o.set(key, text).unwrap();
+        }
+        assert!(o.errors().is_empty());
+        let spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation).with(None, &o);
+        assert_eq!((spec.adaptation, spec.lora_rank, spec.layer_decay), (Adaptation::Lora, 8, 0.7));
+        let specialist = spec.clone().without_encoder();
+        assert_eq!((specialist.adaptation, specialist.drop_path), (Adaptation::Full, 0.0));
+        assert_eq!((specialist.min_lr, specialist.lr), (spec.min_lr, spec.lr));
+
+        assert!(o.set("adaptation", "half").unwrap_err().contains("linear-probe"));
+        for (key, text) in [("lora_rank", "0"), ("layer_decay", "0"), ("drop_path", "0.95")] {
+            o.set(key, text).unwrap();
+            assert!(o.errors()[key].contains("out of range"), "{key}");
+        }
+        let turned = Overrides { lr: Some(1e-4), min_lr: Some(1e-3), ..Overrides::default() };
+        assert!(turned.errors()["min_lr"].contains("more than the learning rate"));
+    }
+
+    /// Runs that were asked for before encoders could be frozen.
+    #[test]
+    fn a_request_without_adaptation_means_full_fine_tuning() {
+        let mut json =
+            serde_json::to_value(TrainingSpec::default_for(Family::Provicnet, Task::Segmentation)).unwrap();
+        for key in ["adaptation", "lora_rank", "layer_decay", "drop_path", "min_lr"] {
+            assert!(json.as_object_mut().unwrap().remove(key).is_some(), "{key}");
+        }
+        let spec: TrainingSpec = serde_json::from_value(json).unwrap();
+        assert_eq!(spec, TrainingSpec::default_for(Family::Provicnet, Task::Segmentation));
     }
 }

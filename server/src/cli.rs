@@ -17,6 +17,7 @@ mod pretrain;
 mod run;
 mod serve;
 mod submit;
+mod verify;
 mod worker;
 
 /// When does a pre-trained model help a downstream task, and can one see it coming?
@@ -62,6 +63,8 @@ enum Command {
     Backbone(backbone::Command),
     /// Say what works on this machine, and what to do about what does not.
     Doctor(doctor::Args),
+    /// Compare our numbers with those of trusted libraries, file by file.
+    Verify(verify::Args),
 }
 
 /// What every command gets.
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Dataset(command) => dataset::run(&context, command),
         Command::Backbone(command) => backbone::run(&context, command),
         Command::Doctor(args) => doctor::run(&context, &args),
+        Command::Verify(args) => verify::run(&context, &args),
     };
     match result {
         Ok(code) => code,

@@ -220,6 +220,8 @@ fn request_of(
     } else {
         (None, None)
     };
+    let training = TrainingSpec::default_for(family, planned.task).with(spec.epochs, &spec.overrides);
+    let training = if planned.arm == Arm::Specialist { training.without_encoder() } else { training };
     Ok(RunRequest {
         schema: REQUEST_SCHEMA,
         id,
@@ -235,7 +237,7 @@ fn request_of(
         dataset_hash: dataset.hash.clone(),
         checkpoint,
         checkpoint_hash,
-        training: TrainingSpec::default_for(family, planned.task).with(spec.epochs, &spec.overrides),
+        training,
         pretraining: None,
         device,
         code_version: VERSION.into(),

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use transferscope_domain::{MetricKind, Task, leaderboard::Row};
 
-use super::run_mark::{ArmTag, DatasetLabel};
+use super::run_mark::{AdaptationTag, ArmTag, DatasetLabel, way_label};
 use crate::format;
 
 /// Fewest seeds that say anything about spread.
@@ -87,7 +87,7 @@ pub struct SortLink {
 #[component]
 fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -> impl IntoView {
     let ids = row.seeds.iter().map(|s| s.run.as_str()).collect::<Vec<_>>().join(",");
-    let name = format!("{}, {}, {}", row.backbone, row.arm.label(), row.dataset);
+    let name = format!("{}, {}, {}", row.backbone, way_label(row.arm, row.adaptation), row.dataset);
     let decimals = metric.decimals();
     let differs = (!row.differs.is_empty()).then(|| {
         let text = format!("differs: {}", row.differs.join(", "));
@@ -126,7 +126,7 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
             </td>
             <td class="data-table__number">{row.rank}</td>
             <th scope="row">{row.backbone}</th>
-            <td><ArmTag arm=row.arm />{differs}</td>
+            <td><ArmTag arm=row.arm /><AdaptationTag adaptation=row.adaptation />{differs}</td>
             <td><DatasetLabel name=row.dataset synthetic=synthetic /></td>
             <td class="data-table__number data-table__primary">{format::number(row.mean, decimals)}</td>
             <td class="data-table__number">

@@ -1,18 +1,26 @@
 //! Where a run's numbers come from: configuration, hashes, versions, what was left out.
 
 use leptos::prelude::*;
-use transferscope_domain::{api::RunDetail, report::LoadReport, training::TrainingSpec};
+use transferscope_domain::{Adaptation, api::RunDetail, report::LoadReport, training::TrainingSpec};
 
 use super::run_mark::DatasetLabel;
 use crate::{api::SplitCounts, format};
 
 /// Names and values of everything that decides a training, in the order in which pages list it.
 pub fn settings(t: &TrainingSpec) -> Vec<(&'static str, String)> {
+    let adaptation = match t.adaptation {
+        Adaptation::Lora => format!("{}, rank {}", t.adaptation.label(), t.lora_rank),
+        other => other.label().to_owned(),
+    };
     vec![
+        ("Adaptation", adaptation),
+        ("Layer-wise rate decay", format::significant(t.layer_decay)),
+        ("Stochastic depth", format::significant(t.drop_path)),
         ("Epochs", t.epochs.to_string()),
         ("Batch size", t.batch_size.to_string()),
         ("Samples per case and epoch", t.samples_per_case.to_string()),
         ("Learning rate", format::significant(t.lr)),
+        ("Last learning rate", format::significant(t.min_lr)),
         ("Weight decay", format::significant(t.weight_decay)),
         ("Warm-up epochs", format::significant(t.warmup_epochs)),
         ("Gradient clipping, norm", format::significant(t.clip_norm)),

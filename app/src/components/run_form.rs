@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use leptos::{ev, prelude::*};
 use transferscope_domain::{
-    Arm, Task,
+    Adaptation, Arm, Task,
     api::BackboneView,
     backbone::SPECIALIST,
     dataset::DatasetManifest,
@@ -30,7 +30,7 @@ pub fn form_errors(form: &ExperimentForm, choices: &Choices) -> Result<Experimen
 }
 
 /// Labels of the fields, in the order of the page.
-const FIELDS: [(&str, &str); 13] = [
+const FIELDS: [(&str, &str); 18] = [
     ("name", "Name"),
     ("backbones", "Backbones"),
     ("tasks", "Tasks"),
@@ -38,9 +38,14 @@ const FIELDS: [(&str, &str); 13] = [
     ("dataset", "Data set"),
     ("seeds", "Seeds"),
     ("epochs", "Epochs"),
+    ("adaptation", "Adaptation"),
+    ("lora_rank", "LoRA rank"),
+    ("layer_decay", "Layer-wise rate decay"),
+    ("drop_path", "Stochastic depth"),
     ("batch_size", "Batch size"),
     ("samples_per_case", "Samples per case"),
     ("lr", "Learning rate"),
+    ("min_lr", "Last learning rate"),
     ("weight_decay", "Weight decay"),
     ("warmup_epochs", "Warm-up epochs"),
     ("clip_norm", "Gradient clipping"),
@@ -396,14 +401,58 @@ fn DatasetFields(datasets: Vec<DatasetManifest>, initial: String, state: FormSta
     }
 }
 
+/// Which part of the network is trained; an empty value is the default.
+#[component]
+fn AdaptationField(value: String, state: FormState) -> impl IntoView {
+    let options = Adaptation::ALL
+        .into_iter()
+        .map(|adaptation| {
+            let default = adaptation == Adaptation::default();
+            let sent = if default { "" } else { adaptation.as_str() };
+            view! {
+                <option value=sent selected=value == adaptation.as_str() || value == sent>
+                    {adaptation.label()}
+                </option>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="field">
+            <label class="field__label" for="field-adaptation">"Adaptation"</label>
+            <select
+                class="field__input"
+                id="field-adaptation"
+                name="adaptation"
+                aria-describedby="help-adaptation error-adaptation"
+                aria-invalid=move || state.error("adaptation").is_some().then_some("true")
+            >
+                {options}
+            </select>
+            <p class="field__help" id="help-adaptation">
+                "What is trained: everything, the head on a frozen encoder, one linear layer on it, or the head and low-rank additions. The specialist is always trained in full."
+            </p>
+            <FieldError field="adaptation" state=state />
+        </div>
+    }
+}
+
 /// What a field means and what it is when left empty.
 fn setting_help(key: &str) -> (&'static str, &'static str) {
     match key {
+        "lora_rank" => ("LoRA rank", "Of the additions to the encoder's matrices; LoRA only."),
+        "layer_decay" => (
+            "Layer-wise rate decay",
+            "Rate of a layer of the encoder by that of the layer above; 1 is the same.",
+        ),
+        "drop_path" => {
+            ("Stochastic depth", "Chance to skip the encoder's last block, less for earlier ones.")
+        }
         "batch_size" => ("Batch size", "Samples in one optimiser step."),
         "samples_per_case" => {
             ("Samples per case", "Crops or slices drawn from each training case in one epoch.")
         }
         "lr" => ("Learning rate", "Peak of the cosine schedule."),
+        "min_lr" => ("Last learning rate", "Where the cosine schedule ends."),
         "weight_decay" => ("Weight decay", "Decoupled, on tensors of rank 2 and more."),
         "warmup_epochs" => ("Warm-up epochs", "Linear; half of all epochs at most."),
         _ => ("Gradient clipping", "Largest norm of all gradients together."),
@@ -412,9 +461,13 @@ fn setting_help(key: &str) -> (&'static str, &'static str) {
 
 fn setting_of(spec: &TrainingSpec, key: &str) -> f64 {
     match key {
+        "lora_rank" => f64::from(spec.lora_rank),
+        "layer_decay" => spec.layer_decay,
+        "drop_path" => spec.drop_path,
         "batch_size" => f64::from(spec.batch_size),
         "samples_per_case" => f64::from(spec.samples_per_case),
         "lr" => spec.lr,
+        "min_lr" => spec.min_lr,
         "weight_decay" => spec.weight_decay,
         "warmup_epochs" => spec.warmup_epochs,
         _ => spec.clip_norm,
@@ -439,8 +492,10 @@ fn Advanced(initial: ExperimentForm, state: FormState, choices: StoredValue<Choi
         values.dedup();
         values.into_iter().map(format::significant).collect::<Vec<_>>().join(" or ")
     };
+    let adaptation = given.get("adaptation").cloned().unwrap_or_default();
     let fields = Overrides::KEYS
         .into_iter()
+        .filter(|key| *key != "adaptation")
         .map(|key| {
             let (label, help) = setting_help(key);
             let default = defaults(key);
@@ -466,7 +521,10 @@ fn Advanced(initial: ExperimentForm, state: FormState, choices: StoredValue<Choi
         <details class="form-section disclosure" open=open>
             <summary>"Advanced settings"</summary>
             <p class="field__help">"Empty fields keep the defaults, which are shown in grey."</p>
-            <div class="field-row">{fields}</div>
+            <div class="field-row">
+                <AdaptationField value=adaptation state=state />
+                {fields}
+            </div>
         </details>
     }
 }

@@ -1,7 +1,7 @@
 //! How a run is marked and named on every page.
 
 use leptos::prelude::*;
-use transferscope_domain::{Arm, api::RunView};
+use transferscope_domain::{Adaptation, Arm, api::RunView};
 
 use crate::{charts::figure::key, palette::Style};
 
@@ -13,13 +13,29 @@ pub fn RunMark(style: Style) -> impl IntoView {
 
 /// A run in words: what it is rather than its id.
 pub fn run_title(run: &RunView) -> String {
-    format!("{} · {} · {} · seed {}", run.backbone, run.task.label(), run.arm.label(), run.seed)
+    let way = way_label(run.arm, run.training.adaptation);
+    format!("{} · {} · {way} · seed {}", run.backbone, run.task.label(), run.seed)
+}
+
+/// An arm in words, and what of it was trained unless that is everything.
+pub fn way_label(arm: Arm, adaptation: Adaptation) -> String {
+    match adaptation {
+        Adaptation::Full => arm.label().to_owned(),
+        part => format!("{}, {}", arm.label(), part.label()),
+    }
 }
 
 /// An arm as a small tag.
 #[component]
 pub fn ArmTag(arm: Arm) -> impl IntoView {
     view! { <span class=format!("arm-tag arm-tag--{arm}") title=arm.help()>{arm.label()}</span> }
+}
+
+/// What of a network was trained, as a small tag; nothing where it was everything.
+#[component]
+pub fn AdaptationTag(adaptation: Adaptation) -> impl IntoView {
+    (adaptation != Adaptation::Full)
+        .then(|| view! { " "<span class="tag tag--quiet">{adaptation.label()}</span> })
 }
 
 /// Names computed data as such.

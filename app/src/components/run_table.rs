@@ -7,7 +7,7 @@ use super::{
     clock::Ago,
     progress_bar::ProgressBar,
     run_actions::RunActions,
-    run_mark::{ArmTag, DatasetLabel, RunMark, run_title},
+    run_mark::{AdaptationTag, ArmTag, DatasetLabel, RunMark, run_title},
     state_badge::StateBadge,
 };
 use crate::{format, palette::style_of};
@@ -83,6 +83,7 @@ fn Row(id: RunId, runs: Signal<Vec<RunView>>, now: Signal<i64>) -> impl IntoView
                 </a>
                 " "
                 <ArmTag arm=first.arm />
+                <AdaptationTag adaptation=first.training.adaptation />
             </th>
             <td>
                 {move || view! { <StateBadge state=state.get() /> }}

@@ -23,7 +23,7 @@ use crate::{
         progress_bar::ProgressBar,
         provenance::{Configuration, LoadReportView, Provenance},
         run_actions::RunActions,
-        run_mark::{ArmTag, DatasetLabel, RunMark, run_title},
+        run_mark::{AdaptationTag, ArmTag, DatasetLabel, RunMark, run_title},
         state_badge::StateBadge,
     },
     format,
@@ -201,6 +201,7 @@ fn RunHead(
                     {move || view! { <StateBadge state=state.get() /> }}
                     " "
                     <ArmTag arm=run.arm />
+                    <AdaptationTag adaptation=run.training.adaptation />
                     " "
                     <DatasetLabel name=run.dataset.clone() synthetic=run.synthetic />
                     " "

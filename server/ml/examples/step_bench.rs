@@ -23,11 +23,11 @@ use transferscope_ml::{
         convnext::{Block, ConvNext, ConvNextConfig},
         head3d::DenseHead3d,
         net::{Input, Net, Ports},
-        provicnet::Provicnet,
+        provicnet::Head2d,
         unet::Unet,
         vit::{Vit, VitConfig},
     },
-    nn::{depthwise::DepthwiseConv3d, gelu::gelu, rows::group_norm},
+    nn::{depthwise::DepthwiseConv3d, drop_path::DropPath, gelu::gelu, rows::group_norm},
     params::collect,
     train::{batch::CROP, optimiser::Optimiser},
 };
@@ -81,13 +81,14 @@ fn step_times(family: Family, steps: usize) -> serde_json::Value {
     let device = Default::default();
     let mut net = Some(init::random(Net::<A>::mini(family, PORTS, &device), 0));
     let parameters: usize = net.iter().flat_map(collect).map(|t| t.data.len()).sum();
-    let mut optimiser = Optimiser::<A>::new(0.05);
+    let mut optimiser = Optimiser::<A>::adamw(0.05);
     let (input, labels) = batch(family);
     let (mut forward, mut backward, mut update) = (0.0, 0.0, 0.0);
     let all = times(steps, || {
         let Some(now) = net.take() else { return };
         let start = Instant::now();
-        let loss = dice_ce(now.forward(input.clone()), labels.clone(), &DiceCe::WithoutBackground);
+        let loss =
+            dice_ce(now.forward(input.clone(), DropPath::NONE), labels.clone(), &DiceCe::WithoutBackground);
         let ahead = start.elapsed().as_secs_f64();
         let grads = GradientsParams::from_grads(loss.backward(), &now);
         let back = start.elapsed().as_secs_f64();
@@ -191,7 +192,6 @@ fn provicnet_parts() -> Vec<Part> {
     let device = Default::default();
     let config = VitConfig::mini();
     let vit = filled(Vit::<A>::new(&config, &device));
-    let net = filled(Provicnet::<A>::new(&config, PORTS, &device));
     let (e, patch) = (config.dim, config.patch);
     let side = 96 / 8;
     let tokens = [12, 1 + config.registers + 2 + side * side, e];
@@ -202,7 +202,7 @@ fn provicnet_parts() -> Vec<Part> {
     };
     let gn = |channels: usize| -> GroupNorm<A> { GroupNormConfig::new(8, channels).init(&device) };
     let (wide, fine) = (gn(48), gn(16));
-    let head = &net.head;
+    let head = filled(Head2d::<A>::new(3 * config.dim, PORTS.sequences, PORTS.out, &device));
     let embed = |x: Tensor<A, 4>| {
         let [s, c, h, w] = x.dims();
         let (rows, columns) = (h / patch, w / patch);

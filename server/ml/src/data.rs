@@ -20,10 +20,12 @@ pub mod normalise;
 pub mod prepared;
 pub mod read;
 pub mod resample;
+pub mod smooth;
 pub mod split;
 pub mod store;
 pub mod synth;
 pub mod volume;
+pub mod window;
 pub mod write;
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub fn quiet_output<B: Backend, M: Module<B>>(module: M, output: Output) -> M {
     match output {
         Output::Classes => module,
         Output::Image => fill(module, |name, shape| {
-            if name == "out.weight" || name == "refine.out.weight" {
+            if ["out.weight", "refine.out.weight", "head.linear.weight"].contains(&name) {
                 Fill::Values(vec![0.0; shape.iter().product()])
             } else {
                 Fill::Keep

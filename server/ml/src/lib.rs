@@ -7,6 +7,7 @@ pub mod alignment;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
+pub mod infer;
 pub mod init;
 pub mod loss;
 pub mod metrics;

@@ -6,5 +6,5 @@
 mod dice_ce;
 mod l1_ssim;
 
-pub use dice_ce::{DiceCe, dice_ce};
+pub use dice_ce::{DiceCe, dice_ce, dice_loss};
 pub use l1_ssim::l1_ssim;

@@ -8,6 +8,7 @@ pub mod heads;
 pub mod mae_vit;
 pub mod masked;
 pub mod net;
+pub mod probe;
 pub mod provicnet;
 pub mod refine;
 pub mod transformer;

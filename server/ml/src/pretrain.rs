@@ -24,10 +24,10 @@ use crate::{
     model::fcmae::{Fcmae, FcmaeConfig},
     nn::kernels::Kernels,
     observer::{Observer, Progress},
-    params::collect,
     preview::Picture,
     run::{Outcome, RunError, load_manifest},
     train::{
+        adapt::count,
         batch::{Batch, Item},
         example::{Example, load_for_pretraining},
         optimiser::Optimiser,
@@ -156,8 +156,8 @@ impl Job<'_> {
             _ => (net, None),
         };
         let net = net.prepare();
-        let parameters = collect(&net).iter().map(|t| t.data.len() as u64).sum();
-        let mut optimiser = Optimiser::new(request.training.weight_decay);
+        let parameters = count(&net);
+        let mut optimiser = Optimiser::adamw(request.training.weight_decay);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
         let course = Course {
             run_dir: self.run_dir,
@@ -180,7 +180,7 @@ impl Job<'_> {
             test_cases: 0,
             left_out: objective.left_out(&manifest),
             load_report: load_report.clone(),
-            parameters,
+            parameters: parameters.total,
         })?;
         match course.run(net, optimiser, from, device)? {
             Ended::Cancelled { step, epoch } => Ok(Outcome::Cancelled { step, epoch }),

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use burn::tensor::backend::AutodiffBackend;
 use transferscope_domain::{
-    Arm, RunRequest,
+    Adaptation, Arm, RunRequest,
     dataset::DatasetManifest,
     event::{EventBody, LeftOut, LogLevel, Phase},
     metric::Split,
@@ -22,13 +22,14 @@ use crate::{
     model::net::{Net, Ports},
     nn::kernels::Kernels,
     observer::{Observer, Progress},
-    params::collect,
     pretrain,
     train::{
+        adapt::{adapt, count},
         evaluate::{baseline_scores, evaluate_cases, means},
         example::{Example, TaskPlan, load},
         fit::{Fit, Fitted, fit},
-        optimiser::Optimiser,
+        layer_decay::{Layers, grouping},
+        optimiser::{Optimiser, Rule},
         probe::{PER_CASE, features},
         state,
     },
@@ -184,10 +185,16 @@ impl Job<'_> {
             RunError::Data(format!("{} names no objective: it is no downstream task", plan.task))
         })?;
         let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output };
-        let net = init::random(Net::<B>::mini(self.request.family, ports, device), self.request.seed);
-        let net = init::quiet_output(net, output);
+        let training = &self.request.training;
+        let net = Net::<B>::mini(self.request.family, ports, device);
+        let net = match training.adaptation {
+            Adaptation::LinearProbe => net.with_probe(ports, device),
+            Adaptation::Full | Adaptation::Frozen | Adaptation::Lora => net,
+        };
+        let net = init::quiet_output(init::random(net, self.request.seed), output);
+        let adapted = |net| adapt(net, training, self.request.seed, device);
         match (self.request.arm, &self.request.checkpoint) {
-            (Arm::Scratch | Arm::Specialist, _) => Ok((net, None)),
+            (Arm::Scratch | Arm::Specialist, _) => Ok((adapted(net), None)),
             (Arm::Pretrained, None) => {
                 Err(RunError::Checkpoint(format!("{} has no pre-trained checkpoint", self.request.backbone)))
             }
@@ -195,7 +202,7 @@ impl Job<'_> {
                 let weights =
                     backbone::read(self.run_dir, reference, self.request.checkpoint_hash.as_deref())?;
                 let (net, report) = load_encoder(net, reference, &weights)?;
-                Ok((net, Some(report)))
+                Ok((adapted(net), Some(report)))
             }
         }
     }
@@ -235,8 +242,9 @@ impl Job<'_> {
             .collect();
 
         let (net, load_report) = self.initial::<B>(plan, device)?;
-        let parameters = collect(&net).iter().map(|t| t.data.len() as u64).sum();
-        let mut optimiser = Optimiser::new(request.training.weight_decay);
+        let parameters = count(&net);
+        let groups = grouping(Layers::of(&net), &request.training);
+        let mut optimiser = Optimiser::new(Rule::ADAMW, groups);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
         let training = Fit {
             run_dir: self.run_dir,
@@ -260,7 +268,7 @@ impl Job<'_> {
             test_cases: test.len() as u32,
             left_out: left_out.clone(),
             load_report: load_report.clone(),
-            parameters,
+            parameters: parameters.total,
         })?;
         let completed = match fit(&training, net, optimiser, from, device)? {
             Fitted::Cancelled { step, epoch } => return Ok(Outcome::Cancelled { step, epoch }),
@@ -300,7 +308,8 @@ impl Job<'_> {
             schema: REPORT_SCHEMA,
             request: request.clone(),
             device: self.device.to_string(),
-            parameters,
+            parameters: parameters.total,
+            trained_parameters: Some(parameters.trained),
             metrics,
             best_epoch: completed.best_epoch,
             cases,

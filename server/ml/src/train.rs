@@ -2,10 +2,12 @@
 //!
 //! Start reading at [`fit::fit`]; what a whole run does besides is in [`crate::run`].
 
+pub mod adapt;
 pub mod batch;
 pub mod evaluate;
 pub mod example;
 pub mod fit;
+pub mod layer_decay;
 pub mod optimiser;
 pub mod param_groups;
 pub mod probe;

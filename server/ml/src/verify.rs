@@ -13,6 +13,10 @@ pub mod cases;
 mod checkpoints;
 pub mod folder;
 pub mod gradient;
+mod layers;
+mod losses;
+mod optimisers;
+mod preprocess;
 mod profound;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -77,6 +81,11 @@ const CHECKS: &[Entry] = &[
     Entry { files: &[profound::tables::MAE_VIT], check: profound::tables::mae_vit },
     Entry { files: &[profound::tables::UNETR], check: profound::tables::unetr },
     Entry { files: &[profound::tables::UPERNET], check: profound::tables::upernet },
+    Entry { files: &[layers::FILE, layers::TOLERANCES], check: layers::check },
+    Entry { files: &[optimisers::FILE], check: optimisers::check },
+    Entry { files: &[optimisers::SCHEDULE], check: optimisers::check_schedule },
+    Entry { files: &[losses::FILE, losses::TOLERANCES], check: losses::check },
+    Entry { files: &[preprocess::FILE], check: preprocess::check },
 ];
 
 /// Files that are for people.

@@ -39,8 +39,9 @@ pub struct TrainingArgs {
     /// Passes over the training data (default: 10).
     #[arg(long)]
     epochs: Option<u32>,
-    /// Changes a training setting: batch_size, samples_per_case, lr, weight_decay, warmup_epochs
-    /// or clip_norm; may be repeated.
+    /// Changes a training setting; may be repeated. adaptation (full, frozen, linear-probe or lora),
+    /// lora_rank, layer_decay, drop_path, batch_size, samples_per_case, lr, min_lr, weight_decay,
+    /// warmup_epochs or clip_norm.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

@@ -92,6 +92,7 @@ impl Store {
                 backbone: request.backbone,
                 task: request.task,
                 arm: request.arm,
+                adaptation: request.training.adaptation,
                 seed: request.seed,
                 dataset: request.dataset,
                 dataset_hash: request.dataset_hash,

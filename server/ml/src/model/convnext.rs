@@ -10,10 +10,12 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use crate::nn::{
     depthwise::DepthwiseConv3d,
+    drop_path::{BlockDrop, DropPath},
     gelu::gelu,
     grn::Grn,
     kernels::Kernels,
     layer_norm::{channels_first, from_channels_last, to_channels_last},
+    lora::{self, PointwiseLora},
     patch::PatchConv3d,
 };
 
@@ -111,6 +113,8 @@ pub struct Block<B: Backend> {
     pub pwconv1: Linear<B>,
     pub grn: Grn<B>,
     pub pwconv2: Linear<B>,
+    /// Fine-tuning with LoRA only.
+    pub lora: Option<PointwiseLora<B>>,
 }
 
 /// A linear layer of zeros, to be filled by [`crate::init`] or a checkpoint.
@@ -132,6 +136,7 @@ impl<B: Backend> Block<B> {
             pwconv1: linear(dim, 4 * dim, device),
             grn: Grn::new(4 * dim, device),
             pwconv2: linear(4 * dim, dim, device),
+            lora: None,
         }
     }
 }
@@ -140,12 +145,24 @@ impl<B: Kernels> Block<B> {
     /// # Shapes
     /// `x [B, C, D, H, W]` -> the same; `visible [B, 1, D, H, W]` of 0 and 1 for masked pre-training.
     pub fn forward(&self, x: Tensor<B, 5>, visible: Option<&Tensor<B, 5>>) -> Tensor<B, 5> {
+        self.dropping_forward(x, visible, BlockDrop::NONE)
+    }
+
+    /// [`Block::forward`] in a training step.
+    pub fn dropping_forward(
+        &self,
+        x: Tensor<B, 5>,
+        visible: Option<&Tensor<B, 5>>,
+        drop: BlockDrop,
+    ) -> Tensor<B, 5> {
         let mut y = self.dwconv.forward(x.clone());
         if let Some(visible) = visible {
             y = y * visible.clone();
         }
         let (y, space) = to_channels_last(y);
-        let y = gelu(self.pwconv1.forward(self.norm.forward(y)));
+        let y = self.norm.forward(y);
+        let lora = self.lora.as_ref();
+        let y = gelu(lora::with(lora.map(|l| &l.pwconv1), y.clone(), self.pwconv1.forward(y)));
         let y = match visible {
             None => self.grn.forward(y),
             Some(visible) => {
@@ -153,7 +170,8 @@ impl<B: Kernels> Block<B> {
                 self.grn.forward_over_batch(y * flat)
             }
         };
-        let y = x + from_channels_last(self.pwconv2.forward(y), space);
+        let y = lora::with(lora.map(|l| &l.pwconv2), y.clone(), self.pwconv2.forward(y));
+        let y = x + drop.apply("block", from_channels_last(y, space));
         match visible {
             None => y,
             Some(visible) => y * visible.clone(),
@@ -210,6 +228,15 @@ impl<B: Backend> ConvNext<B> {
             (0..4).map(|i| (0..config.depths[i]).map(|_| Block::new(d[i], device)).collect()).collect();
         Self { stem, downsample, stages, norm: layer_norm(d[3], device) }
     }
+
+    /// Gives every block low-rank additions of zeros.
+    pub fn with_lora(mut self, rank: usize, device: &B::Device) -> Self {
+        for block in self.stages.iter_mut().flatten() {
+            let dim = block.norm.gamma.dims()[0];
+            block.lora = Some(PointwiseLora::new(dim, rank, device));
+        }
+        self
+    }
 }
 
 impl<B: Kernels> ConvNext<B> {
@@ -218,6 +245,17 @@ impl<B: Kernels> ConvNext<B> {
     /// # Shapes
     /// `[B, C, D, H, W]` -> `[B, dims[i], D/s, H/s, W/s]` with s = 4, 8, 16, 16.
     pub fn stages(&self, x: Tensor<B, 5>, visible: Option<&Visible<B>>) -> Vec<Tensor<B, 5>> {
+        self.run(x, visible, DropPath::NONE)
+    }
+
+    /// [`ConvNext::stages`] in a training step, all voxels visible.
+    pub fn dropping_stages(&self, x: Tensor<B, 5>, drop: DropPath) -> Vec<Tensor<B, 5>> {
+        self.run(x, None, drop)
+    }
+
+    fn run(&self, x: Tensor<B, 5>, visible: Option<&Visible<B>>, drop: DropPath) -> Vec<Tensor<B, 5>> {
+        let count = self.stages.iter().map(Vec::len).sum();
+        let mut drops = (0..count).map(|index| drop.block(index, count));
         let mut maps: Vec<Tensor<B, 5>> = Vec::with_capacity(4);
         for (i, blocks) in self.stages.iter().enumerate() {
             let mut y = match maps.last() {
@@ -231,8 +269,8 @@ impl<B: Kernels> ConvNext<B> {
             if let Some(visible) = visible {
                 y = y * visible.clone();
             }
-            for block in blocks {
-                y = block.forward(y, visible);
+            for (block, drop) in blocks.iter().zip(&mut drops) {
+                y = block.dropping_forward(y, visible, drop);
             }
             maps.push(y);
         }

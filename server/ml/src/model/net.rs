@@ -7,20 +7,29 @@ use transferscope_domain::{Family, task::Output};
 use super::{
     convnext::{ConvNext, ConvNextConfig, STRIDE, global_average},
     head3d::DenseHead3d,
+    probe::LinearProbe,
     provicnet::{CELL, Provicnet},
     refine::{self, ImageHead},
     unet::{MULTIPLE, Unet},
     vit::VitConfig,
 };
-use crate::nn::kernels::Kernels;
+use crate::nn::{drop_path::DropPath, kernels::Kernels, layer_norm::channels_first};
 
-/// ConvNeXt-V2 with its dense head.
+/// ConvNeXt-V2 with a head.
 #[derive(Module, Debug)]
 pub struct ProfoundConv<B: Backend> {
     pub encoder: ConvNext<B>,
-    pub head: DenseHead3d<B>,
-    /// Restoration only.
+    pub head: VolumeHead<B>,
+    /// Restoration by the dense head only.
     pub refine: Option<ImageHead<B>>,
+}
+
+/// From an encoder's maps to the input's resolution.
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value a network")]
+pub enum VolumeHead<B: Backend> {
+    Dense(DenseHead3d<B>),
+    Probe(LinearProbe<B>),
 }
 
 /// A network for one task.
@@ -80,12 +89,43 @@ impl<B: Backend> Net<B> {
                 let config = ConvNextConfig::mini();
                 Net::ProfoundConv(ProfoundConv {
                     encoder: ConvNext::new(&config, device),
-                    head: DenseHead3d::new(config.dims, config.in_channels, ports.maps(), device),
+                    head: VolumeHead::Dense(DenseHead3d::new(
+                        config.dims,
+                        config.in_channels,
+                        ports.maps(),
+                        device,
+                    )),
                     refine: ports.refine(config.in_channels, device),
                 })
             }
             Family::Provicnet => Net::Provicnet(Provicnet::new(&VitConfig::mini(), ports, device)),
             Family::Unet => Net::Unet(Unet::new(ports.sequences, ports.out, device)),
+        }
+    }
+
+    /// The same with a linear layer of zeros instead of the head; the specialist stays as it is.
+    pub fn with_probe(self, ports: Ports, device: &B::Device) -> Self {
+        match self {
+            Net::ProfoundConv(net) => {
+                let features = net.encoder.norm.gamma.dims()[0];
+                let head = VolumeHead::Probe(LinearProbe::new(features, ports.out, device));
+                Net::ProfoundConv(ProfoundConv { head, refine: None, ..net })
+            }
+            Net::Provicnet(net) => Net::Provicnet(net.with_probe(ports, device)),
+            Net::Unet(net) => Net::Unet(net),
+        }
+    }
+
+    /// The same with low-rank additions of zeros in the encoder; the specialist stays as it is.
+    pub fn with_lora(self, rank: usize, device: &B::Device) -> Self {
+        match self {
+            Net::ProfoundConv(net) => {
+                Net::ProfoundConv(ProfoundConv { encoder: net.encoder.with_lora(rank, device), ..net })
+            }
+            Net::Provicnet(net) => {
+                Net::Provicnet(Provicnet { encoder: net.encoder.with_lora(rank, device), ..net })
+            }
+            Net::Unet(net) => Net::Unet(net),
         }
     }
 }
@@ -100,19 +140,28 @@ pub fn multiple(family: Family) -> [usize; 3] {
 }
 
 impl<B: Kernels> Net<B> {
+    /// Blocks of the encoder are skipped as `drop` says; [`DropPath::NONE`] to evaluate.
+    ///
     /// # Shapes
     /// A volume gives `[B, out, D, H, W]`, slabs give `[S, out, 1, H, W]`.
     ///
     /// # Panics
     /// When a volume is given to a 2.5-D network or the other way round.
-    pub fn forward(&self, input: Input<B>) -> Tensor<B, 5> {
+    pub fn forward(&self, input: Input<B>, drop: DropPath) -> Tensor<B, 5> {
         match (self, input) {
             (Net::ProfoundConv(net), Input::Volume(x)) => {
-                let maps = net.encoder.stages(x.clone(), None);
-                let out = net.head.forward(maps, x.clone());
-                ImageHead::finish(&net.refine, out, x)
+                let mut maps = net.encoder.dropping_stages(x.clone(), drop);
+                match &net.head {
+                    VolumeHead::Dense(head) => {
+                        ImageHead::finish(&net.refine, head.forward(maps, x.clone()), x)
+                    }
+                    VolumeHead::Probe(probe) => {
+                        let [.., d, h, w] = x.dims();
+                        probe.forward(channels_first(&net.encoder.norm, maps.remove(3)), [d, h, w])
+                    }
+                }
             }
-            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => net.forward(slabs, axis),
+            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => net.forward(slabs, axis, drop),
             (Net::Unet(net), Input::Volume(x)) => net.forward(x),
             _ => unreachable!("a family's batches come from its own sampler"),
         }
@@ -125,7 +174,7 @@ impl<B: Kernels> Net<B> {
             (Net::ProfoundConv(net), Input::Volume(x)) => net.encoder.stages(x, None),
             (Net::Provicnet(net), Input::Slabs { slabs, axis }) => {
                 let [s, m, ..] = slabs.dims();
-                let map = net.encode(slabs, axis).map;
+                let map = net.encode(slabs, axis, DropPath::NONE).map;
                 let [_, e, rows, columns] = map.dims();
                 vec![map.reshape([s, m * e, 1, rows, columns])]
             }
@@ -151,7 +200,7 @@ impl<B: Kernels> Net<B> {
             }
             (Net::Provicnet(net), Input::Slabs { slabs, axis }) => {
                 let [s, m, ..] = slabs.dims();
-                let output = net.encode(slabs, axis);
+                let output = net.encode(slabs, axis, DropPath::NONE);
                 let pool = |tokens: Tensor<B, 3>| {
                     let [_, n, e] = tokens.dims();
                     tokens.reshape([s, m * n, e]).mean_dim(1).reshape([s, e])

@@ -14,10 +14,14 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::{
     net::Ports,
+    probe::LinearProbe,
     refine::ImageHead,
     vit::{SLICES, Vit, VitConfig, VitOutput},
 };
-use crate::nn::{conv::SameConv2d, kernels::Kernels, resize::linear as linear_resize, rows::group_norm};
+use crate::nn::{
+    conv::SameConv2d, drop_path::DropPath, kernels::Kernels, resize::linear as linear_resize,
+    rows::group_norm,
+};
 
 /// Pixels of a slice that one patch covers.
 pub const CELL: usize = 8;
@@ -29,9 +33,17 @@ const FINE: usize = 16;
 #[derive(Module, Debug)]
 pub struct Provicnet<B: Backend> {
     pub encoder: Vit<B>,
-    pub head: Head2d<B>,
-    /// Restoration only.
+    pub head: SliceHead<B>,
+    /// Restoration by the convolution head only.
     pub refine: Option<ImageHead<B>>,
+}
+
+/// From the maps of a slice to the slice's resolution.
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value a network")]
+pub enum SliceHead<B: Backend> {
+    Convolution(Head2d<B>),
+    Probe(LinearProbe<B>),
 }
 
 /// Three times: enlarge by two, 3x3 convolution; the last one also sees the input slices.
@@ -47,7 +59,8 @@ pub struct Head2d<B: Backend> {
 }
 
 impl<B: Backend> Head2d<B> {
-    fn new(features: usize, sequences: usize, out: usize, device: &B::Device) -> Self {
+    /// A head of zeros for maps of `features` channels.
+    pub fn new(features: usize, sequences: usize, out: usize, device: &B::Device) -> Self {
         let norm = |c: usize| GroupNormConfig::new(8, c).init(device);
         Self {
             conv1: SameConv2d::new(features, WIDE, 3, device),
@@ -73,7 +86,7 @@ impl<B: Backend> Head2d<B> {
 }
 
 /// Nearest-neighbour enlargement by two.
-fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+pub(crate) fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     let [b, c, h, w] = x.dims();
     x.reshape([b, c, h, 1, w, 1]).expand([b, c, h, 2, w, 2]).reshape([b, c, 2 * h, 2 * w])
 }
@@ -83,9 +96,21 @@ impl<B: Backend> Provicnet<B> {
     pub fn new(config: &VitConfig, ports: Ports, device: &B::Device) -> Self {
         Self {
             encoder: Vit::new(config, device),
-            head: Head2d::new(config.dim * ports.sequences, ports.sequences, ports.maps(), device),
+            head: SliceHead::Convolution(Head2d::new(
+                config.dim * ports.sequences,
+                ports.sequences,
+                ports.maps(),
+                device,
+            )),
             refine: ports.refine(ports.sequences, device),
         }
+    }
+
+    /// The same with a linear layer of zeros instead of the head.
+    pub fn with_probe(self, ports: Ports, device: &B::Device) -> Self {
+        let features = self.encoder.norm.gamma.dims()[0] * ports.sequences;
+        let head = SliceHead::Probe(LinearProbe::new(features, ports.out, device));
+        Self { head, refine: None, ..self }
     }
 
     /// Runs the backbone on every sequence of every slab.
@@ -93,7 +118,7 @@ impl<B: Backend> Provicnet<B> {
     /// # Shapes
     /// `slabs [S, M, 3, H, W]` (H and W divisible by 8), `axis [S, 2]` -> tokens of `S * M` slices,
     /// sequences fastest.
-    pub fn encode(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> VitOutput<B>
+    pub fn encode(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>, drop: DropPath) -> VitOutput<B>
     where
         B: Kernels,
     {
@@ -113,21 +138,27 @@ impl<B: Backend> Provicnet<B> {
             columns,
         ]));
         let axis = axis.reshape([s, 1, 2]).expand([s, m, 2]).reshape([s * m, 2]);
-        self.encoder.forward(tall.reshape([s * m, SLICES, rows, columns]), axis)
+        self.encoder.dropping_forward(tall.reshape([s * m, SLICES, rows, columns]), axis, drop)
     }
 
     /// # Shapes
     /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` -> `[S, out, 1, H, W]`.
-    pub fn forward(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> Tensor<B, 5>
+    pub fn forward(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>, drop: DropPath) -> Tensor<B, 5>
     where
         B: Kernels,
     {
         let [s, m, _, h, w] = slabs.dims();
-        let map = self.encode(slabs.clone(), axis).map;
+        let map = self.encode(slabs.clone(), axis, drop).map;
         let [_, e, rows, columns] = map.dims();
+        let head = match &self.head {
+            SliceHead::Probe(probe) => {
+                return probe.forward(map.reshape([s, m * e, 1, rows, columns]), [1, h, w]);
+            }
+            SliceHead::Convolution(head) => head,
+        };
         let map = map.reshape([s, m * e, rows, columns]);
         let centre = slabs.slice([0..s, 0..m, 1..2, 0..h, 0..w]).reshape([s, m, h, w]);
-        let out = self.head.forward(map, centre.clone());
+        let out = head.forward(map, centre.clone());
         let channels = out.dims()[1];
         let out = out.reshape([s, channels, 1, h, w]);
         ImageHead::finish(&self.refine, out, centre.reshape([s, m, 1, h, w]))

@@ -10,7 +10,13 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::convnext::{layer_norm, linear};
 use crate::nn::resize::antialiased_bicubic;
-use crate::nn::{gelu::gelu, kernels::Kernels, rows::softmax};
+use crate::nn::{
+    drop_path::{BlockDrop, DropPath},
+    gelu::gelu,
+    kernels::Kernels,
+    lora::{self, AttentionLora, LowRank},
+    rows::softmax,
+};
 
 /// Size of a backbone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +90,8 @@ pub struct Block<B: Backend> {
 pub struct Attention<B: Backend> {
     pub qkv: Linear<B>,
     pub proj: Linear<B>,
+    /// Fine-tuning with LoRA only.
+    pub lora: Option<AttentionLora<B>>,
 }
 
 /// Two layers with GELU between.
@@ -100,11 +108,12 @@ pub struct LayerScale<B: Backend> {
 }
 
 impl<B: Backend> Block<B> {
-    fn new(dim: usize, device: &B::Device) -> Self {
+    /// A block of zeros for tokens of `dim` values.
+    pub fn new(dim: usize, device: &B::Device) -> Self {
         let scale = || LayerScale { gamma: Initializer::Ones.init([dim], device) };
         Self {
             norm1: layer_norm(dim, device),
-            attn: Attention { qkv: linear(dim, 3 * dim, device), proj: linear(dim, dim, device) },
+            attn: Attention { qkv: linear(dim, 3 * dim, device), proj: linear(dim, dim, device), lora: None },
             ls1: scale(),
             norm2: layer_norm(dim, device),
             mlp: Mlp { fc1: linear(dim, 4 * dim, device), fc2: linear(4 * dim, dim, device) },
@@ -112,15 +121,26 @@ impl<B: Backend> Block<B> {
         }
     }
 
-    fn forward(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3>
+    /// # Shapes
+    /// `[S, N, E]` -> the same.
+    pub fn forward(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3>
+    where
+        B: Kernels,
+    {
+        self.dropping_forward(x, heads, BlockDrop::NONE)
+    }
+
+    /// [`Block::forward`] in a training step.
+    pub fn dropping_forward(&self, x: Tensor<B, 3>, heads: usize, drop: BlockDrop) -> Tensor<B, 3>
     where
         B: Kernels,
     {
         let e = x.dims()[2];
         let scale = |s: &LayerScale<B>| s.gamma.val().reshape([1, 1, e]);
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x), heads) * scale(&self.ls1);
+        let mixed = self.attn.forward(self.norm1.forward(x.clone()), heads) * scale(&self.ls1);
+        let x = x + drop.apply("attention", mixed);
         let hidden = gelu(self.mlp.fc1.forward(self.norm2.forward(x.clone())));
-        x + self.mlp.fc2.forward(hidden) * scale(&self.ls2)
+        x + drop.apply("mlp", self.mlp.fc2.forward(hidden) * scale(&self.ls2))
     }
 }
 
@@ -132,17 +152,19 @@ impl<B: Kernels> Attention<B> {
         let size = e / heads;
         // Three products with parts of the matrix: cheaper than cutting the large result apart.
         let rows = x.reshape([b * n, e]);
-        let part = |i: usize| {
+        let lora = self.lora.as_ref();
+        let part = |i: usize, addition: Option<&LowRank<B>>| {
             let weight = self.qkv.weight.val().slice([0..e, i * e..(i + 1) * e]);
             let y = rows.clone().matmul(weight);
             let y = match &self.qkv.bias {
                 Some(bias) => y + bias.val().slice(i * e..(i + 1) * e).reshape([1, e]),
                 None => y,
             };
-            y.reshape([b, n, heads, size]).swap_dims(1, 2)
+            lora::with(addition, rows.clone(), y).reshape([b, n, heads, size]).swap_dims(1, 2)
         };
-        let scores = (part(0) * (size as f64).powf(-0.5)).matmul(part(1).swap_dims(2, 3));
-        let mixed = softmax(scores).matmul(part(2));
+        let (q, k, v) = (part(0, lora.map(|l| &l.q)), part(1, None), part(2, lora.map(|l| &l.v)));
+        let scores = (q * (size as f64).powf(-0.5)).matmul(k.swap_dims(2, 3));
+        let mixed = softmax(scores).matmul(v);
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, e]))
     }
 }
@@ -180,6 +202,15 @@ impl<B: Backend> Vit<B> {
         }
     }
 
+    /// Gives every attention layer low-rank additions of zeros.
+    pub fn with_lora(mut self, rank: usize, device: &B::Device) -> Self {
+        let dim = self.pos_embed.dims()[2];
+        for block in &mut self.blocks {
+            block.attn.lora = Some(AttentionLora::new(dim, rank, device));
+        }
+        self
+    }
+
     /// Tokens in front of the patches: class, registers, slice index, slice count.
     fn prefix(&self) -> usize {
         1 + self.register_tokens.dims()[1] + 2
@@ -210,6 +241,14 @@ impl<B: Backend> Vit<B> {
     where
         B: Kernels,
     {
+        self.dropping_forward(x, axis, DropPath::NONE)
+    }
+
+    /// [`Vit::forward`] in a training step.
+    pub fn dropping_forward(&self, x: Tensor<B, 4>, axis: Tensor<B, 2>, drop: DropPath) -> VitOutput<B>
+    where
+        B: Kernels,
+    {
         let [e, c, p, _] = self.patch_embed.proj.weight.dims();
         let [s, _, height, width] = x.dims();
         let (rows, columns) = (height / p, width / p);
@@ -236,8 +275,9 @@ impl<B: Backend> Vit<B> {
             1,
         );
         let mut blocks = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            x = block.forward(x, self.heads);
+        let count = self.blocks.len();
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.dropping_forward(x, self.heads, drop.block(i, count));
             blocks.push(x.clone());
         }
         let tokens = self.norm.forward(x);

@@ -30,10 +30,10 @@ use crate::{
     model::{
         convnext::linear,
         net::{Input, Ports},
-        provicnet::{CELL, Head2d, Provicnet},
+        provicnet::{CELL, Head2d, Provicnet, SliceHead},
         vit::{Vit, VitConfig},
     },
-    nn::kernels::Kernels,
+    nn::{drop_path::DropPath, kernels::Kernels},
     preview::segmentation_strip,
     train::{
         batch::{Item, TargetBatch, training_batch, whole},
@@ -108,17 +108,17 @@ const PORTS: Ports = Ports { sequences: SEQUENCES, out: CLASSES, output: Output:
 impl<B: Backend> Contrast<B> {
     pub fn new(device: &B::Device) -> Self {
         let config = VitConfig::mini();
-        let net = Provicnet::new(&config, PORTS, device);
         Self {
-            encoder: net.encoder,
-            head: net.head,
+            encoder: Vit::new(&config, device),
+            head: Head2d::new(config.dim * PORTS.sequences, PORTS.sequences, PORTS.out, device),
             project1: linear(config.dim, 128, device),
             project2: linear(128, 64, device),
         }
     }
 
     fn network(&self) -> Provicnet<B> {
-        Provicnet { encoder: self.encoder.clone(), head: self.head.clone(), refine: None }
+        let head = SliceHead::Convolution(self.head.clone());
+        Provicnet { encoder: self.encoder.clone(), head, refine: None }
     }
 
     /// Mean hinge over the chosen pairs of patch tokens `[P, E]`.
@@ -164,9 +164,9 @@ where
         let (rows, columns) = (h / CELL, w / CELL);
         let centre =
             slabs.clone().slice([0..s, 0..SEQUENCES, 1..2, 0..h, 0..w]).reshape([s, SEQUENCES, h, w]);
-        let output = net.encode(slabs, axis);
+        let output = net.encode(slabs, axis, DropPath::NONE);
         let [_, e, ..] = output.map.dims();
-        let logits = net.head.forward(output.map.clone().reshape([s, SEQUENCES * e, rows, columns]), centre);
+        let logits = self.head.forward(output.map.clone().reshape([s, SEQUENCES * e, rows, columns]), centre);
         let segmentation = dice_ce(logits, labels.clone(), &DiceCe::Weighted(CLASS_WEIGHTS.to_vec()));
         let chosen = choose(
             &labels.into_data().convert::<i32>().into_vec::<i32>().expect("converted to i32 just now"),
@@ -241,7 +241,7 @@ fn validate<B: Kernels>(net: &Contrast<B>, examples: &[Example], device: &B::Dev
             else {
                 unreachable!("the 2.5-D family's batches of labelled cases")
             };
-            let logits = net.forward(slabs, axis);
+            let logits = net.forward(slabs, axis, DropPath::NONE);
             loss += scalar(dice_ce(logits.clone(), truth, &DiceCe::Weighted(CLASS_WEIGHTS.to_vec())));
             batches += 1;
             labels.extend(values(logits.argmax(1).float()).into_iter().map(|v| v as u8));

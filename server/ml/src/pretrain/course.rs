@@ -28,7 +28,7 @@ use crate::{
         evaluate::scalar,
         example::Example,
         optimiser::Optimiser,
-        schedule::warmup_cosine,
+        schedule::WarmupCosine,
         state::{self, Position},
     },
 };
@@ -107,7 +107,7 @@ impl Course<'_> {
         let (per_epoch, total) = (self.steps_per_epoch(), self.total_steps());
         let every = u64::from(self.spec.epochs.div_ceil(VALIDATIONS)) * per_epoch;
         let fresh = from.is_none();
-        let mut position = from.unwrap_or(Position::default());
+        let mut position = from.unwrap_or_default();
         let (start, before, first_step) = (Instant::now(), position.seconds, position.step);
         let seconds = || before + start.elapsed().as_secs_f64();
         let progress = |step: u64, phase: Phase| {
@@ -158,8 +158,7 @@ impl Course<'_> {
                     epoch: fraction,
                 });
             }
-            let lr =
-                warmup_cosine(fraction, self.spec.lr, self.spec.warmup_epochs, f64::from(self.spec.epochs));
+            let lr = WarmupCosine::of(self.spec).at(fraction);
             let (updated, grad_norm) = optimiser.step(net, accumulator.grads(), lr, self.spec.clip_norm);
             position.step += 1;
             net = updated.after_step(position.step as f64 / total as f64);

@@ -361,7 +361,7 @@ mod tests {
         let items = [Item { example: 0, draw: 0 }];
         let loss = net.loss(&[example()], &items, 0, 0, &device);
         let grads = GradientsParams::from_grads(loss.backward(), &net);
-        let mut optimiser = crate::train::optimiser::Optimiser::new(0.0);
+        let mut optimiser = crate::train::optimiser::Optimiser::adamw(0.0);
         let (net, norm) = optimiser.step(net, grads, 1e-2, 1.0);
         assert!(norm > 0.0);
         let weight = |tensors: &[crate::params::NamedTensor]| {

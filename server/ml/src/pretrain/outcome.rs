@@ -20,7 +20,10 @@ use crate::{
     nn::kernels::Kernels,
     observer::Progress,
     run::{REPORT_SCHEMA, RunError, peak_memory_bytes},
-    train::example::{Example, PRETRAINING_CLASSES},
+    train::{
+        adapt::Parameters,
+        example::{Example, PRETRAINING_CLASSES},
+    },
 };
 
 /// Folder of the backbone in the run directory.
@@ -69,7 +72,7 @@ impl Job<'_> {
         found: BTreeMap<String, f64>,
         manifest: &DatasetManifest,
         load_report: Option<LoadReport>,
-        parameters: u64,
+        parameters: Parameters,
     ) -> Result<(), RunError> {
         let (request, objective) = (self.request, self.pretraining.objective);
         let encoder = encoder(completed);
@@ -104,7 +107,8 @@ impl Job<'_> {
             schema: REPORT_SCHEMA,
             request: request.clone(),
             device: self.device.to_string(),
-            parameters,
+            parameters: parameters.total,
+            trained_parameters: Some(parameters.trained),
             metrics: validation.into_iter().map(|(n, v)| (format!("{}/{n}", Split::Val), v)).collect(),
             best_epoch: f64::from(request.training.epochs),
             cases: Vec::new(),

@@ -10,6 +10,7 @@ use nalgebra::{DMatrix, linalg::Cholesky};
 use transferscope_domain::Family;
 
 use crate::{
+    data::window::window,
     metrics,
     model::net::Net,
     nn::kernels::Kernels,
@@ -138,7 +139,7 @@ fn cut(labels: Vec<u8>, example: &Example, family: Family) -> Vec<u8> {
     if padded == example.shape {
         return labels;
     }
-    crate::train::example::window(&labels, padded, [0; 3], example.shape)
+    window(&labels, padded, [0; 3], example.shape)
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use transferscope_domain::Family;
 
-use super::example::{Example, Target, window};
+use super::example::{Example, Target};
 use crate::{
+    data::window::window,
     init::stream,
     loss::{DiceCe, dice_ce, l1_ssim},
     model::{

@@ -10,7 +10,11 @@ use super::{
     batch::{loss, whole},
     example::{Example, Target, TaskPlan},
 };
-use crate::{metrics, model::net::Net, nn::kernels::Kernels};
+use crate::{
+    metrics,
+    model::net::Net,
+    nn::{drop_path::DropPath, kernels::Kernels},
+};
 
 /// What a network gives for a case.
 pub enum Prediction {
@@ -63,7 +67,7 @@ pub fn evaluate_case<B: Kernels>(
     let mut outputs = Vec::new();
     let (mut loss_sum, mut samples) = (0.0, 0.0);
     for batch in whole::<B>(example, family, device) {
-        let output = net.forward(batch.input);
+        let output = net.forward(batch.input, DropPath::NONE);
         let n = output.dims()[0] as f64;
         loss_sum += n * scalar(loss(output.clone(), batch.target));
         samples += n;
@@ -204,7 +208,7 @@ mod tests {
             for (example, image) in examples.iter().zip(&together) {
                 assert_eq!(
                     images(&net, std::slice::from_ref(example), family),
-                    [image.clone()],
+                    std::slice::from_ref(image),
                     "{family:?}"
                 );
                 let Target::Image { degraded, .. } = &example.target else { unreachable!("made so above") };

@@ -11,7 +11,7 @@ use transferscope_domain::{
 };
 
 use crate::{
-    data::{DataError, case, normalise::zscore_nonzero, volume::Volume},
+    data::{DataError, case, normalise::zscore_nonzero, volume::Volume, window::window},
     nn::resize::{antialiased_bicubic, resize},
     physics::{
         bicubic::{Grid, enlarge},
@@ -250,31 +250,6 @@ fn to_working_grid(volume: &Volume, spacing_mm: [f64; 3], kind: Kind) -> Volume 
     Volume { shape: crop, data }
 }
 
-/// The window of `size` that begins at `start`, zero outside of the volume.
-pub(crate) fn window<T: Copy + Default>(
-    data: &[T],
-    [d, h, w]: [usize; 3],
-    start: [isize; 3],
-    size: [usize; 3],
-) -> Vec<T> {
-    let mut out = vec![T::default(); size.iter().product()];
-    let overlap = |start: isize, n: usize, size: usize| {
-        let from = (-start).max(0) as usize;
-        let to = (n as isize - start).clamp(0, size as isize) as usize;
-        from..to.max(from)
-    };
-    let xs = overlap(start[2], w, size[2]);
-    for z in overlap(start[0], d, size[0]) {
-        for y in overlap(start[1], h, size[1]) {
-            let row = ((z as isize + start[0]) as usize * h + (y as isize + start[1]) as usize) * w;
-            let from = row + (xs.start as isize + start[2]) as usize;
-            let to = (z * size[1] + y) * size[2] + xs.start;
-            out[to..to + xs.len()].copy_from_slice(&data[from..from + xs.len()]);
-        }
-    }
-    out
-}
-
 /// Divides by the given quantile (1 = maximum) of the values; all zero stays so.
 fn scaled_to_one(data: &[f32], quantile: f64) -> Vec<f32> {
     let mut sorted = data.to_vec();
@@ -288,15 +263,6 @@ fn scaled_to_one(data: &[f32], quantile: f64) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn windows_reach_over_every_edge() {
-        let data: Vec<u8> = (1..=8).collect();
-        assert_eq!(window(&data, [2, 2, 2], [0, 0, 0], [2, 2, 2]), data);
-        assert_eq!(window(&data, [2, 2, 2], [-1, -1, -1], [2, 2, 2]), [0, 0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(window(&data, [2, 2, 2], [1, 1, 1], [2, 2, 2]), [8, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(window(&data, [2, 2, 2], [5, 0, 0], [1, 1, 1]), [0]);
-    }
 
     #[test]
     fn a_fine_grid_is_halved_and_centred() {

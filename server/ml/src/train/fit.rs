@@ -17,12 +17,12 @@ use super::{
     evaluate::{evaluate_cases, means, scalar},
     example::{Example, TaskPlan},
     optimiser::Optimiser,
-    schedule::warmup_cosine,
+    schedule::WarmupCosine,
     state::{self, Position},
 };
 use crate::{
     model::net::Net,
-    nn::kernels::Kernels,
+    nn::{drop_path::DropPath, kernels::Kernels},
     observer::{Observer, Progress},
     run::RunError,
 };
@@ -91,8 +91,11 @@ where
     let spec = fit.spec;
     let per_epoch = fit.steps_per_epoch();
     let total = fit.total_steps();
+    let schedule = WarmupCosine::of(spec);
+    // An encoder that stays as it is also runs as it is.
+    let drop_rate = if spec.adaptation.freezes_encoder() { 0.0 } else { spec.drop_path };
     let fresh = from.is_none();
-    let mut position = from.unwrap_or(Position::default());
+    let mut position = from.unwrap_or_default();
     let clock = Clock { start: Instant::now(), before: position.seconds, first_step: position.step, total };
     if fresh {
         validate(fit, &net, &mut position, &clock, device)?;
@@ -119,8 +122,9 @@ where
         let to = (from + spec.batch_size as usize).min(items.1.len());
         let batch = training_batch::<B>(fit.train, &items.1[from..to], fit.family, fit.seed, epoch, device);
         let fraction = position.step as f64 / per_epoch as f64;
-        let lr = warmup_cosine(fraction, spec.lr, spec.warmup_epochs, f64::from(spec.epochs));
-        let value = loss(net.forward(batch.input), batch.target);
+        let lr = schedule.at(fraction);
+        let drop = DropPath { rate: drop_rate, seed: fit.seed, step: position.step };
+        let value = loss(net.forward(batch.input, drop), batch.target);
         let grads = GradientsParams::from_grads(value.backward(), &net);
         let value = scalar(value.inner());
         if !value.is_finite() {
@@ -255,3 +259,6 @@ where
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

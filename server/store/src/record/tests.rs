@@ -171,6 +171,7 @@ async fn a_report_adds_cases_and_missing_test_values_once() {
         request,
         device: "CPU".into(),
         parameters: 1,
+        trained_parameters: Some(1),
         metrics: [("test/dice", 0.5), ("test/dice.peripheral", 0.4), ("val/dice", 0.9)]
             .map(|(n, v)| (n.to_owned(), v))
             .into(),

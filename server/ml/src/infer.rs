@@ -1,0 +1,3 @@
+//! Networks on images larger than what they were trained on.
+
+pub mod sliding_window;

@@ -1,0 +1,136 @@
+//! Trainings of a few steps: going on after a stop, and what a checkpoint holds.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use burn::backend::Autodiff;
+use burn_flex::Flex;
+use transferscope_domain::{Adaptation, Task, dataset::SegmentationTarget, task::Output};
+
+use super::*;
+use crate::{
+    checkpoint::read,
+    init,
+    model::net::Ports,
+    params::NamedTensor,
+    train::{
+        adapt::adapt,
+        example::Target,
+        layer_decay::{Layers, grouping},
+        optimiser::Rule,
+    },
+};
+
+type A = Autodiff<Flex>;
+
+/// Stops a training after some steps.
+struct StopAfter(AtomicU64);
+
+impl Observer for StopAfter {
+    fn event(&self, body: EventBody) -> std::io::Result<()> {
+        if matches!(body, EventBody::Step { .. }) {
+            let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        }
+        Ok(())
+    }
+    fn progress(&self, _progress: Progress) {}
+    fn should_stop(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// A volume with a bright block, and the block as its label.
+fn example(i: usize) -> Example {
+    let shape = [4, 16, 16];
+    let labels: Vec<u8> = (0..shape.iter().product())
+        .map(|at| u8::from((4..9 + i).contains(&(at % 16)) && (3..12).contains(&(at / 16 % 16))))
+        .collect();
+    let image: Vec<f32> =
+        labels.iter().enumerate().map(|(at, l)| f32::from(*l) + 0.3 * (at as f32).sin()).collect();
+    Example {
+        case_id: format!("case-{i}"),
+        patient_id: format!("patient-{i}"),
+        shape,
+        inputs: vec![image.clone(); 3],
+        target: Target::Labels(labels),
+        display: image,
+    }
+}
+
+/// Trains until the end or until `steps` are done, going on from what `run_dir` has.
+fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fitted {
+    let device = Default::default();
+    for folder in ["checkpoints", "previews"] {
+        std::fs::create_dir_all(run_dir.join(folder)).unwrap();
+    }
+    let (examples, val) = ((0..3).map(example).collect::<Vec<_>>(), [example(3)]);
+    let ports = Ports { sequences: 3, out: 2, output: Output::Classes };
+    let net = Net::<A>::mini(family, ports, &device);
+    let net = if spec.adaptation == Adaptation::LinearProbe { net.with_probe(ports, &device) } else { net };
+    let net = adapt(init::random(net, 5), spec, 5, &device);
+    let mut optimiser = Optimiser::new(Rule::ADAMW, grouping(Layers::of(&net), spec));
+    let (net, from) = state::load_last(run_dir, net, &mut optimiser, &device).unwrap();
+    let observer = StopAfter(AtomicU64::new(steps));
+    let training = Fit {
+        run_dir,
+        train: &examples,
+        val: &val,
+        plan: TaskPlan { task: Task::Segmentation, segmentation: SegmentationTarget::Gland },
+        family,
+        spec,
+        seed: 5,
+        observer: &observer,
+    };
+    fit(&training, net, optimiser, from, &device).unwrap()
+}
+
+fn spec(family: Family, adaptation: Adaptation) -> TrainingSpec {
+    TrainingSpec {
+        epochs: 2,
+        batch_size: 1,
+        samples_per_case: 1,
+        adaptation,
+        layer_decay: 0.8,
+        drop_path: 0.3,
+        ..TrainingSpec::default_for(family, Task::Segmentation)
+    }
+}
+
+fn last(run_dir: &Path) -> Vec<NamedTensor> {
+    let (mut tensors, _) = read(&state::last_path(run_dir)).unwrap();
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    tensors
+}
+
+/// A training that was stopped in the middle of an epoch ends as the one that was not.
+fn assert_resumes(family: Family, adaptation: Adaptation) {
+    let spec = spec(family, adaptation);
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert!(matches!(train(whole.path(), family, &spec, u64::MAX), Fitted::Complete(_)));
+    assert!(matches!(train(parts.path(), family, &spec, 2), Fitted::Cancelled { step: 2, .. }));
+    let before = last(parts.path());
+    assert!(matches!(train(parts.path(), family, &spec, u64::MAX), Fitted::Complete(_)));
+    let (whole, parts) = (last(whole.path()), last(parts.path()));
+    assert!(whole == parts, "{adaptation}: the tensors differ");
+
+    // Moments belong to what is trained, which has moved; the rest has neither.
+    let find = |tensors: &[NamedTensor], name: &str| tensors.iter().find(|t| t.name == name).cloned();
+    for now in parts.iter().filter(|t| t.name.starts_with("p/")) {
+        let trained = find(&parts, &now.name.replacen("p/", "m/", 1)).is_some();
+        let frozen = adaptation.freezes_encoder()
+            && now.name.starts_with("p/encoder.")
+            && !now.name.contains(".lora.");
+        assert!(!(frozen && trained), "{adaptation}: {}", now.name);
+        if !trained {
+            assert_eq!(find(&before, &now.name).as_ref(), Some(now), "{adaptation}: {}", now.name);
+        }
+    }
+    assert!(parts.iter().any(|t| t.name.starts_with("m/")));
+}
+
+#[test]
+fn a_stopped_training_ends_as_one_that_was_not() {
+    for adaptation in Adaptation::ALL {
+        assert_resumes(Family::Provicnet, adaptation);
+    }
+    assert_resumes(Family::ProfoundConv, Adaptation::Lora);
+}
