@@ -14,7 +14,9 @@ use super::{
     transformer::{PlainBlock, token_rows},
 };
 use crate::nn::{
+    drop_path::DropPath,
     kernels::Kernels,
+    lora::AttentionLora,
     patch::PatchConv3d,
     positions::{FixedTable, sine_cosine},
 };
@@ -175,6 +177,15 @@ impl<B: Backend> MaeEncoder<B> {
         }
     }
 
+    /// The same with low-rank additions of zeros to queries and values.
+    pub fn with_lora(mut self, rank: usize, device: &B::Device) -> Self {
+        let dim = self.cls_token.dims()[2];
+        for block in &mut self.blocks {
+            block.attn.lora = Some(AttentionLora::new(dim, rank, device));
+        }
+        self
+    }
+
     /// Positions of the class token and of a grid's patches. Upstream knows one grid only; the table
     /// of another one is computed by the same rule.
     fn table(&self, grid: [usize; 3]) -> Tensor<B, 3> {
@@ -211,11 +222,17 @@ impl<B: Kernels> MaeEncoder<B> {
     /// # Shapes
     /// `[B, C, D, H, W]`, sizes divisible by the patch's.
     pub fn forward(&self, x: Tensor<B, 5>) -> MaeFeatures<B> {
+        self.dropping_forward(x, DropPath::NONE)
+    }
+
+    /// The same; blocks are skipped as `drop` says.
+    pub fn dropping_forward(&self, x: Tensor<B, 5>, drop: DropPath) -> MaeFeatures<B> {
         let Embedded { patches, placed, class, grid } = self.embed(x);
         let mut tokens = Tensor::cat(vec![class, placed], 1);
-        let mut blocks = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            tokens = block.forward(tokens, self.heads);
+        let count = self.blocks.len();
+        let mut blocks = Vec::with_capacity(count);
+        for (i, block) in self.blocks.iter().enumerate() {
+            tokens = block.dropping_forward(tokens, self.heads, drop.block(i, count));
             blocks.push(tokens.clone());
         }
         MaeFeatures { patches, blocks, tokens: self.norm.forward(tokens), grid }

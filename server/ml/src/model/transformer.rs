@@ -8,7 +8,7 @@ use super::{
     convnext::{layer_norm, linear},
     vit::{Attention, Mlp},
 };
-use crate::nn::{gelu::gelu, kernels::Kernels};
+use crate::nn::{drop_path::BlockDrop, gelu::gelu, kernels::Kernels};
 
 /// `x + attention(LN x)`, then `x + mlp(LN x)`.
 #[derive(Module, Debug)]
@@ -24,7 +24,7 @@ impl<B: Backend> PlainBlock<B> {
     pub fn new(dim: usize, device: &B::Device) -> Self {
         Self {
             norm1: layer_norm(dim, device),
-            attn: Attention { qkv: linear(dim, 3 * dim, device), proj: linear(dim, dim, device) },
+            attn: Attention { qkv: linear(dim, 3 * dim, device), proj: linear(dim, dim, device), lora: None },
             norm2: layer_norm(dim, device),
             mlp: feed_forward(dim, device),
         }
@@ -36,8 +36,17 @@ impl<B: Backend> PlainBlock<B> {
     where
         B: Kernels,
     {
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x), heads);
-        x.clone() + fed_forward(&self.mlp, self.norm2.forward(x))
+        self.dropping_forward(x, heads, BlockDrop::NONE)
+    }
+
+    /// The same, its branches left out for some samples.
+    pub fn dropping_forward(&self, x: Tensor<B, 3>, heads: usize, drop: BlockDrop) -> Tensor<B, 3>
+    where
+        B: Kernels,
+    {
+        let mixed = self.attn.forward(self.norm1.forward(x.clone()), heads);
+        let x = x + drop.apply("attention", mixed);
+        x.clone() + drop.apply("mlp", fed_forward(&self.mlp, self.norm2.forward(x)))
     }
 }
 
