@@ -63,8 +63,13 @@ const CONV_SIZES: [(&str, [usize; 4], [usize; 4]); 9] = [
 ];
 
 /// Sizes of vision transformers with a name: width, depth and heads; `mini` is ours.
-const VIT_SIZES: [(&str, usize, usize, usize); 4] =
-    [("mini", 96, 4, 3), ("small", 384, 12, 6), ("base", 768, 12, 12), ("large", 1024, 24, 16)];
+const VIT_SIZES: [(&str, usize, usize, usize); 5] = [
+    ("mini", 96, 4, 3),
+    ("mini", 192, 4, 3),
+    ("small", 384, 12, 6),
+    ("base", 768, 12, 12),
+    ("large", 1024, 24, 16),
+];
 
 /// Number of attention heads of the sizes with a name, by their width; weights do not tell it.
 pub fn known_heads(dim: usize) -> Option<usize> {
@@ -82,11 +87,51 @@ impl Architecture {
     }
 
     /// The family whose networks have such an encoder.
-    pub fn family(&self) -> Option<Family> {
+    pub fn family(&self) -> Family {
         match self {
-            Architecture::ProfoundConv { .. } => Some(Family::ProfoundConv),
-            Architecture::ProfoundVit { .. } => None,
-            Architecture::Provicnet { .. } => Some(Family::Provicnet),
+            Architecture::ProfoundConv { .. } => Family::ProfoundConv,
+            Architecture::ProfoundVit { .. } => Family::ProfoundVit,
+            Architecture::Provicnet { .. } => Family::Provicnet,
+        }
+    }
+
+    /// The size of a family that fine-tunes on two CPU cores; none for the specialist, which has one
+    /// size only.
+    pub fn mini(family: Family) -> Option<Self> {
+        match family {
+            Family::ProfoundConv => Some(Architecture::ProfoundConv {
+                in_channels: 3,
+                depths: CONV_SIZES[0].1,
+                dims: CONV_SIZES[0].2,
+            }),
+            Family::ProfoundVit => Some(Architecture::ProfoundVit {
+                in_channels: 3,
+                image: [24, 96, 96],
+                patch: [4, 16, 16],
+                dim: 192,
+                depth: 4,
+                heads: 3,
+            }),
+            Family::Provicnet => Some(Architecture::Provicnet {
+                slices: 3,
+                patch: 14,
+                grid: 12,
+                dim: 96,
+                depth: 4,
+                heads: 3,
+                registers: 4,
+                axis_tokens: true,
+                modalities: 0,
+            }),
+            Family::Unet => None,
+        }
+    }
+
+    /// Whether it is smaller than every published size, and so works on the small grid of images.
+    pub fn is_small(&self) -> bool {
+        match self {
+            Architecture::ProfoundConv { dims, .. } => dims[0] < 40,
+            Architecture::ProfoundVit { dim, .. } | Architecture::Provicnet { dim, .. } => *dim < 384,
         }
     }
 

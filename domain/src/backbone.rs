@@ -11,6 +11,8 @@ use crate::architecture::Architecture;
 pub enum Family {
     /// 3-D ConvNeXt-V2 (ProFound).
     ProfoundConv,
+    /// 3-D vision transformer of a masked autoencoder (ProFound).
+    ProfoundVit,
     /// 2.5-D DINOv2 vision transformer with registers (ProViCNet).
     Provicnet,
     /// Residual 3-D U-Net, the specialist.
@@ -21,6 +23,7 @@ impl Family {
     pub fn as_str(self) -> &'static str {
         match self {
             Family::ProfoundConv => "profound-conv",
+            Family::ProfoundVit => "profound-vit",
             Family::Provicnet => "provicnet",
             Family::Unet => "unet",
         }
@@ -30,6 +33,7 @@ impl Family {
     pub fn label(self) -> &'static str {
         match self {
             Family::ProfoundConv => "ProFound (3-D ConvNeXt-V2)",
+            Family::ProfoundVit => "ProFound (3-D ViT)",
             Family::Provicnet => "ProViCNet (2.5-D ViT)",
             Family::Unet => "Residual 3-D U-Net",
         }

@@ -69,7 +69,7 @@ impl Objective {
     /// Families that the objective can train.
     pub fn families(self) -> &'static [Family] {
         match self {
-            Objective::Mae => &[Family::ProfoundConv],
+            Objective::Mae => &[Family::ProfoundConv, Family::ProfoundVit],
             Objective::PatchContrast | Objective::SelfDistillation => &[Family::Provicnet],
         }
     }
@@ -144,11 +144,16 @@ pub struct Trainable {
 }
 
 /// All of them, in the order in which pages list them.
-pub const TRAINABLE: [Trainable; 2] = [
+pub const TRAINABLE: [Trainable; 3] = [
     Trainable {
         name: "profound-conv-mini",
         family: Family::ProfoundConv,
         help: "Small 3-D ConvNeXt-V2; a CPU is enough.",
+    },
+    Trainable {
+        name: "profound-vit-mini",
+        family: Family::ProfoundVit,
+        help: "Small 3-D vision transformer; a CPU is enough.",
     },
     Trainable {
         name: "provicnet-mini",

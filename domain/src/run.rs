@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arm, ExperimentId, Family, RunId, Task, TrainingSpec, pretraining::Pretraining};
+use crate::{Architecture, Arm, ExperimentId, Family, RunId, Task, TrainingSpec, pretraining::Pretraining};
 
 /// `request.json` of a run directory: everything that is needed to repeat the run.
 /// Paths are relative to the run directory, so that a data folder can move.
@@ -18,6 +18,9 @@ pub struct RunRequest {
     /// `provicnet-mini`, ...; `unet` for the specialist.
     pub backbone: String,
     pub family: Family,
+    /// The encoder's size; the `mini` one of the family unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Architecture>,
     pub task: Task,
     pub arm: Arm,
     pub seed: u64,
@@ -43,6 +46,13 @@ pub struct RunRequest {
     pub device: DeviceChoice,
     /// Version of the program that wrote the request.
     pub code_version: String,
+}
+
+impl RunRequest {
+    /// The encoder's size; none for the specialist.
+    pub fn encoder(&self) -> Option<Architecture> {
+        self.architecture.clone().or_else(|| Architecture::mini(self.family))
+    }
 }
 
 /// The version of `request.json` written now.

@@ -49,7 +49,7 @@ impl TrainingSpec {
     /// The defaults of a family on a task.
     pub fn default_for(family: Family, task: Task) -> Self {
         let (batch_size, samples_per_case, lr) = match family {
-            Family::ProfoundConv => (2, 1, 1e-3),
+            Family::ProfoundConv | Family::ProfoundVit => (2, 1, 1e-3),
             Family::Provicnet => (4, 2, 1e-3),
             Family::Unet => (2, 1, 2e-3),
         };

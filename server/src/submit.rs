@@ -177,6 +177,7 @@ fn prepare_pretraining(
         experiment: None,
         backbone: architecture.name.into(),
         family: architecture.family,
+        architecture: None,
         task: Task::Pretraining,
         arm: if checkpoint.is_some() { Arm::Pretrained } else { Arm::Scratch },
         seed: spec.seed,
@@ -208,12 +209,12 @@ fn request_of(
     dataset: &DatasetManifest,
 ) -> Result<RunRequest, String> {
     let id = ids::new_run_id();
-    let (family, hash) = if planned.backbone == SPECIALIST {
-        (Family::Unet, None)
+    let (family, architecture, hash) = if planned.backbone == SPECIALIST {
+        (Family::Unet, None, None)
     } else {
         let found = backbone::find(data.root(), &planned.backbone)
             .ok_or_else(|| format!("Unknown backbone {:?}.", planned.backbone))?;
-        (found.family, found.checkpoint_hash)
+        (found.family, found.architecture, found.checkpoint_hash)
     };
     let (checkpoint, checkpoint_hash) = if planned.arm == Arm::Pretrained {
         (backbone::checkpoint_reference(data.root(), &data.run(&id), &planned.backbone), hash)
@@ -228,6 +229,7 @@ fn request_of(
         experiment: None,
         backbone: planned.backbone.clone(),
         family,
+        architecture,
         task: planned.task,
         arm: planned.arm,
         seed: planned.seed,

@@ -57,10 +57,8 @@ pub fn registry(data_dir: &Path) -> Vec<Backbone> {
         .collect();
     for folder in folders(&data_dir.join("backbones")) {
         match stored(&folder) {
-            // One whose network cannot be trained is listed by its card alone.
-            Ok(None) => {}
-            Ok(Some(backbone)) if all.iter().all(|b| b.name != backbone.name) => all.push(backbone),
-            Ok(Some(backbone)) => {
+            Ok(backbone) if all.iter().all(|b| b.name != backbone.name) => all.push(backbone),
+            Ok(backbone) => {
                 tracing::warn!(name = backbone.name, "a second backbone of this name is left out")
             }
             Err(reason) => {
@@ -71,8 +69,7 @@ pub fn registry(data_dir: &Path) -> Vec<Backbone> {
     all
 }
 
-/// Cards of the backbones that were added from files, those among them, too, whose networks no run
-/// can train.
+/// Cards of the backbones that were added from files.
 pub fn added(data_dir: &Path) -> Vec<AddedCard> {
     added_in(&data_dir.join("backbones"))
 }
@@ -104,7 +101,7 @@ fn read_card(folder: &Path) -> Result<AnyCard, String> {
     Ok(card)
 }
 
-fn stored(folder: &Path) -> Result<Option<Backbone>, String> {
+fn stored(folder: &Path) -> Result<Backbone, String> {
     let path = folder.join(WEIGHTS);
     match read_card(folder)? {
         AnyCard::Added(card) if path.is_file() => Ok(card.backbone()),
@@ -113,7 +110,7 @@ fn stored(folder: &Path) -> Result<Option<Backbone>, String> {
             let weights = fs::read(&path).map_err(|e| format!("{WEIGHTS}: {e}"))?;
             let hash = hash(&weights);
             let file = checkpoint::open_bytes(WEIGHTS, weights);
-            Ok(Some(card.backbone(hash, file.ok().as_ref().and_then(architecture))))
+            Ok(card.backbone(hash, file.ok().as_ref().and_then(architecture)))
         }
     }
 }

@@ -14,14 +14,18 @@ use transferscope_domain::{
     event::{EventBody, Phase},
     metric::Split,
     pretraining::Pretraining,
+    report::LoadReport,
 };
 
 use crate::{
     backbone,
-    checkpoint::load_encoder,
+    checkpoint::{CheckpointError, EncoderWeights, load_encoder},
     device::Device,
     init,
-    model::fcmae::{Fcmae, FcmaeConfig},
+    model::{
+        fcmae::{Fcmae, FcmaeConfig},
+        mae_vit::MaeVitConfig,
+    },
     nn::kernels::Kernels,
     observer::{Observer, Progress},
     preview::Picture,
@@ -32,6 +36,7 @@ use crate::{
         example::{Example, load_for_pretraining},
         optimiser::Optimiser,
         state,
+        view::WorkingGrid,
     },
 };
 
@@ -55,6 +60,19 @@ trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
         epoch: u64,
         device: &B::Device,
     ) -> Tensor<B, 1>;
+
+    /// Takes over the encoder of a checkpoint.
+    ///
+    /// # Errors
+    /// As [`load_encoder`].
+    fn start_from(self, path: &str, weights: &EncoderWeights) -> Result<(Self, LoadReport), CheckpointError> {
+        load_encoder(self, path, weights)
+    }
+
+    /// Whether a parameter belongs to the encoder that is left behind; heads are thrown away.
+    fn is_kept(name: &str) -> bool {
+        name.starts_with("encoder.")
+    }
 
     /// What follows the weights' start, random or from a checkpoint.
     fn prepare(self) -> Self {
@@ -110,6 +128,9 @@ where
         (Objective::Mae, Family::ProfoundConv) => {
             job.train(Fcmae::<B>::new(&FcmaeConfig::mini(), device), device)
         }
+        (Objective::Mae, Family::ProfoundVit) => {
+            job.train(mae::VitAutoencoder::<B>::new(&MaeVitConfig::mini(), device), device)
+        }
         (Objective::PatchContrast, Family::Provicnet) => {
             job.train(contrast::Contrast::<B>::new(device), device)
         }
@@ -138,7 +159,7 @@ impl Job<'_> {
         }
         let dataset_dir = self.run_dir.join(&request.dataset_dir);
         let load = |split| {
-            load_for_pretraining(&dataset_dir, &manifest, objective.needs(), split)
+            load_for_pretraining(&dataset_dir, &manifest, objective.needs(), WorkingGrid::SMALL, split)
                 .map_err(|e| RunError::Data(e.to_string()))
         };
         // Every patient may be learnt from, but for those that tell how well it goes.
@@ -150,7 +171,7 @@ impl Job<'_> {
         let (net, load_report) = match (request.arm, &request.checkpoint) {
             (Arm::Pretrained, Some(reference)) => {
                 let tensors = backbone::read(self.run_dir, reference, request.checkpoint_hash.as_deref())?;
-                let (net, report) = load_encoder(net, reference, &tensors)?;
+                let (net, report) = net.start_from(reference, &tensors)?;
                 (net, Some(report))
             }
             _ => (net, None),

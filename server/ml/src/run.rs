@@ -32,6 +32,7 @@ use crate::{
         optimiser::{Optimiser, Rule},
         probe::{PER_CASE, features},
         state,
+        view::View,
     },
 };
 
@@ -171,6 +172,10 @@ impl Job<'_> {
         Ok(())
     }
 
+    fn view(&self) -> View {
+        View::of(self.request.encoder().as_ref())
+    }
+
     fn dataset_dir(&self) -> std::path::PathBuf {
         self.run_dir.join(&self.request.dataset_dir)
     }
@@ -186,7 +191,7 @@ impl Job<'_> {
         })?;
         let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output };
         let training = &self.request.training;
-        let net = Net::<B>::mini(self.request.family, ports, device);
+        let net = Net::<B>::new(self.request.encoder().as_ref(), ports, device);
         let net = match training.adaptation {
             Adaptation::LinearProbe => net.with_probe(ports, device),
             Adaptation::Full | Adaptation::Frozen | Adaptation::Lora => net,
@@ -228,7 +233,8 @@ impl Job<'_> {
             return pretrain::run::<B>(&job, device);
         }
         let manifest = self.manifest()?;
-        let plan = TaskPlan::new(request.task, &manifest);
+        let view = self.view();
+        let plan = TaskPlan::new(request.task, &manifest, view.grid);
         let examples = |split| {
             load(&self.dataset_dir(), &manifest, plan, split).map_err(|e| RunError::Data(e.to_string()))
         };
@@ -251,7 +257,7 @@ impl Job<'_> {
             train: &train,
             val: &val,
             plan,
-            family: request.family,
+            view,
             spec: &request.training,
             seed: request.seed,
             observer: self.observer,
@@ -282,7 +288,7 @@ impl Job<'_> {
         let best = burn::module::AutodiffModule::valid(&state::load_best(self.run_dir, initial.clone())?);
         let mut cases = Vec::new();
         for (split, examples) in [(Split::Val, &val), (Split::Test, &test)] {
-            let results = evaluate_cases(&best, examples, plan, request.family, split.as_str(), device);
+            let results = evaluate_cases(&best, examples, plan, view, split.as_str(), device);
             for (i, (example, mut result)) in examples.iter().zip(results).enumerate() {
                 result.score.scores.extend(baseline_scores(example));
                 if split == Split::Test && i < TEST_PREVIEWS {
@@ -339,9 +345,8 @@ impl Job<'_> {
         B: AutodiffBackend,
         B::InnerBackend: Kernels,
     {
-        let before =
-            features(&burn::module::AutodiffModule::valid(initial), val, self.request.family, device);
-        let after = features(best, val, self.request.family, device);
+        let before = features(&burn::module::AutodiffModule::valid(initial), val, self.view(), device);
+        let after = features(best, val, self.view(), device);
         match d2p_by_case(&before, &after, epoch, PER_CASE, PERMUTATIONS, self.request.seed) {
             Ok(values) => {
                 for value in &values {

@@ -13,3 +13,4 @@ pub mod param_groups;
 pub mod probe;
 pub mod schedule;
 pub mod state;
+pub mod view;

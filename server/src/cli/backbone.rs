@@ -115,9 +115,6 @@ fn show_added(context: &Context, card: &AddedCard) -> Result<()> {
         card.file,
         report_in_words(&card.load_report)
     ))?;
-    if card.architecture.family().is_none() {
-        eprintln!("note: no run can train a {} yet; it is kept for later", card.architecture.kind());
-    }
     Ok(())
 }
 
@@ -196,7 +193,7 @@ fn list(context: &Context) -> Result<()> {
     if context.json {
         return output::json(&backbones);
     }
-    let mut rows: Vec<Vec<String>> = backbones
+    let rows: Vec<Vec<String>> = backbones
         .iter()
         .map(|b| {
             let architecture = b.architecture.as_ref().map_or_else(|| b.family.as_str().into(), |a| a.name());
@@ -210,15 +207,6 @@ fn list(context: &Context) -> Result<()> {
             ]
         })
         .collect();
-    for card in added(data.root()).into_iter().filter(|c| c.architecture.family().is_none()) {
-        rows.push(vec![
-            card.name,
-            format!("{} (no run can train it yet)", card.architecture.name()),
-            millions(card.parameters),
-            "-".into(),
-            card.source.unwrap_or(card.file),
-        ]);
-    }
     let head = ["name", "architecture", "parameters", "objective", "pre-trained on, or source"];
     output::print(&output::table(&head, &rows, &[2]))
 }

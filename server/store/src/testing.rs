@@ -16,6 +16,7 @@ pub(crate) fn new_run() -> NewRun {
         experiment: None,
         backbone: "provicnet-mini".into(),
         family,
+        architecture: None,
         task,
         arm: Arm::Pretrained,
         seed: 0,

@@ -103,11 +103,11 @@ impl Card {
 }
 
 impl AddedCard {
-    /// For lists; none where no run can train such a network.
-    pub(super) fn backbone(self) -> Option<Backbone> {
-        Some(Backbone {
+    /// For lists.
+    pub(super) fn backbone(self) -> Backbone {
+        Backbone {
             name: self.name,
-            family: self.architecture.family()?,
+            family: self.architecture.family(),
             summary: format!("{}, added from {}.", self.architecture.name(), self.file),
             parameters: self.parameters,
             pretrained: true,
@@ -121,6 +121,6 @@ impl AddedCard {
             note: self.note,
             file: Some(self.file),
             added_ms: Some(self.added_ms),
-        })
+        }
     }
 }

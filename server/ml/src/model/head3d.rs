@@ -23,7 +23,8 @@ const PYRAMID: usize = 48;
 /// Channels at full resolution.
 const FINE: usize = 8;
 
-/// Head from the maps of the four stages to `out` channels at the input's resolution.
+/// Head from an encoder's maps (four of a ConvNeXt, one of a transformer) to `out` channels at the
+/// input's resolution.
 #[derive(Module, Debug)]
 pub struct DenseHead3d<B: Backend> {
     pub norms: Vec<LayerNorm<B>>,
@@ -35,12 +36,14 @@ pub struct DenseHead3d<B: Backend> {
 }
 
 impl<B: Backend> DenseHead3d<B> {
-    pub fn new(dims: [usize; 4], in_channels: usize, out: usize, device: &B::Device) -> Self {
+    /// A head of zeros for maps of `dims` channels, finest first; a voxel of the finest one covers
+    /// `cell` voxels of the input.
+    pub fn new(dims: &[usize], cell: [usize; 3], in_channels: usize, out: usize, device: &B::Device) -> Self {
         Self {
             norms: dims.iter().map(|d| layer_norm(*d, device)).collect(),
             laterals: dims.iter().map(|d| PatchConv3d::new(*d, PYRAMID, [1; 3], device)).collect(),
             smooth: SameConv3d::new(PYRAMID, PYRAMID, 3, device),
-            up: PatchUp3d::new(PYRAMID, FINE, [4; 3], device),
+            up: PatchUp3d::new(PYRAMID, FINE, cell, device),
             fine: SameConv3d::new(FINE + in_channels, FINE, 3, device),
             out: SameConv3d::new(FINE, out, 1, device),
         }
@@ -57,10 +60,11 @@ impl<B: Backend> DenseHead3d<B> {
             .zip(self.norms.iter().zip(&self.laterals))
             .map(|(map, (norm, conv))| conv.forward(channels_first(norm, map)))
             .collect();
-        let mut top = lateral.remove(3);
-        // Stages 3 and 2 share a resolution; the others are finer by two each.
-        for (i, finer) in lateral.into_iter().enumerate().rev() {
-            top = finer + if i == 2 { top } else { repeat(top, 2) };
+        let mut top = lateral.pop().expect("an encoder gives a map");
+        // The last two stages of a ConvNeXt share a resolution; the others are finer by two each.
+        for finer in lateral.into_iter().rev() {
+            let same = finer.dims()[2..] == top.dims()[2..];
+            top = finer + if same { top } else { repeat(top, 2) };
         }
         let coarse = gelu(self.smooth.forward(top));
         let fine = Tensor::cat(vec![self.up.forward(coarse), input], 1);

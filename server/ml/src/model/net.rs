@@ -2,15 +2,16 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
-use transferscope_domain::{Family, task::Output};
+use transferscope_domain::{Architecture, Family, task::Output};
 
 use super::{
-    convnext::{ConvNext, ConvNextConfig, STRIDE, global_average},
+    convnext::{ConvNext, ConvNextConfig, global_average},
     head3d::DenseHead3d,
+    mae_vit::{MaeEncoder, MaeVitConfig},
     probe::LinearProbe,
-    provicnet::{CELL, Provicnet},
+    provicnet::Provicnet,
     refine::{self, ImageHead},
-    unet::{MULTIPLE, Unet},
+    unet::Unet,
     vit::VitConfig,
 };
 use crate::nn::{drop_path::DropPath, kernels::Kernels, layer_norm::channels_first};
@@ -19,6 +20,15 @@ use crate::nn::{drop_path::DropPath, kernels::Kernels, layer_norm::channels_firs
 #[derive(Module, Debug)]
 pub struct ProfoundConv<B: Backend> {
     pub encoder: ConvNext<B>,
+    pub head: VolumeHead<B>,
+    /// Restoration by the dense head only.
+    pub refine: Option<ImageHead<B>>,
+}
+
+/// The encoder of a masked autoencoder with a head.
+#[derive(Module, Debug)]
+pub struct ProfoundVit<B: Backend> {
+    pub encoder: MaeEncoder<B>,
     pub head: VolumeHead<B>,
     /// Restoration by the dense head only.
     pub refine: Option<ImageHead<B>>,
@@ -37,6 +47,7 @@ pub enum VolumeHead<B: Backend> {
 #[expect(clippy::large_enum_variant, reason = "one value a run, moved a few times")]
 pub enum Net<B: Backend> {
     ProfoundConv(ProfoundConv<B>),
+    ProfoundVit(ProfoundVit<B>),
     Provicnet(Provicnet<B>),
     Unet(Unet<B>),
 }
@@ -84,22 +95,51 @@ pub const PROFOUND_CHANNELS: usize = 3;
 impl<B: Backend> Net<B> {
     /// The `mini` network of a family, all zeros; see [`crate::init`].
     pub fn mini(family: Family, ports: Ports, device: &B::Device) -> Self {
-        match family {
-            Family::ProfoundConv => {
-                let config = ConvNextConfig::mini();
+        Self::new(Architecture::mini(family).as_ref(), ports, device)
+    }
+
+    /// The network with this encoder, all zeros; none stands for the specialist.
+    pub fn new(architecture: Option<&Architecture>, ports: Ports, device: &B::Device) -> Self {
+        match architecture {
+            Some(Architecture::ProfoundConv { in_channels, depths, dims }) => {
+                let config = ConvNextConfig { in_channels: *in_channels, depths: *depths, dims: *dims };
+                let head = DenseHead3d::new(dims, [4; 3], *in_channels, ports.maps(), device);
                 Net::ProfoundConv(ProfoundConv {
                     encoder: ConvNext::new(&config, device),
-                    head: VolumeHead::Dense(DenseHead3d::new(
-                        config.dims,
-                        config.in_channels,
-                        ports.maps(),
-                        device,
-                    )),
-                    refine: ports.refine(config.in_channels, device),
+                    head: VolumeHead::Dense(head),
+                    refine: ports.refine(*in_channels, device),
                 })
             }
-            Family::Provicnet => Net::Provicnet(Provicnet::new(&VitConfig::mini(), ports, device)),
-            Family::Unet => Net::Unet(Unet::new(ports.sequences, ports.out, device)),
+            Some(Architecture::ProfoundVit { in_channels, image, patch, dim, depth, heads }) => {
+                let config = MaeVitConfig {
+                    in_channels: *in_channels,
+                    image: *image,
+                    patch: *patch,
+                    dim: *dim,
+                    depth: *depth,
+                    heads: *heads,
+                    // The decoder is no part of a task's network.
+                    ..MaeVitConfig::mini()
+                };
+                let head = DenseHead3d::new(&[*dim], *patch, *in_channels, ports.maps(), device);
+                Net::ProfoundVit(ProfoundVit {
+                    encoder: MaeEncoder::new(&config, device),
+                    head: VolumeHead::Dense(head),
+                    refine: ports.refine(*in_channels, device),
+                })
+            }
+            Some(Architecture::Provicnet { patch, grid, dim, depth, heads, registers, .. }) => {
+                let config = VitConfig {
+                    grid: *grid,
+                    patch: *patch,
+                    dim: *dim,
+                    depth: *depth,
+                    heads: *heads,
+                    registers: *registers,
+                };
+                Net::Provicnet(Provicnet::new(&config, ports, device))
+            }
+            None => Net::Unet(Unet::new(ports.sequences, ports.out, device)),
         }
     }
 
@@ -110,6 +150,11 @@ impl<B: Backend> Net<B> {
                 let features = net.encoder.norm.gamma.dims()[0];
                 let head = VolumeHead::Probe(LinearProbe::new(features, ports.out, device));
                 Net::ProfoundConv(ProfoundConv { head, refine: None, ..net })
+            }
+            Net::ProfoundVit(net) => {
+                let features = net.encoder.norm.gamma.dims()[0];
+                let head = VolumeHead::Probe(LinearProbe::new(features, ports.out, device));
+                Net::ProfoundVit(ProfoundVit { head, refine: None, ..net })
             }
             Net::Provicnet(net) => Net::Provicnet(net.with_probe(ports, device)),
             Net::Unet(net) => Net::Unet(net),
@@ -122,20 +167,14 @@ impl<B: Backend> Net<B> {
             Net::ProfoundConv(net) => {
                 Net::ProfoundConv(ProfoundConv { encoder: net.encoder.with_lora(rank, device), ..net })
             }
+            Net::ProfoundVit(net) => {
+                Net::ProfoundVit(ProfoundVit { encoder: net.encoder.with_lora(rank, device), ..net })
+            }
             Net::Provicnet(net) => {
                 Net::Provicnet(Provicnet { encoder: net.encoder.with_lora(rank, device), ..net })
             }
             Net::Unet(net) => Net::Unet(net),
         }
-    }
-}
-
-/// Voxels, by axis, that inputs of a family must be multiples of.
-pub fn multiple(family: Family) -> [usize; 3] {
-    match family {
-        Family::ProfoundConv => [STRIDE; 3],
-        Family::Provicnet => [1, CELL, CELL],
-        Family::Unet => MULTIPLE,
     }
 }
 
@@ -161,6 +200,18 @@ impl<B: Kernels> Net<B> {
                     }
                 }
             }
+            (Net::ProfoundVit(net), Input::Volume(x)) => {
+                let map = net.encoder.dropping_forward(x.clone(), drop).map();
+                match &net.head {
+                    VolumeHead::Dense(head) => {
+                        ImageHead::finish(&net.refine, head.forward(vec![map], x.clone()), x)
+                    }
+                    VolumeHead::Probe(probe) => {
+                        let [.., d, h, w] = x.dims();
+                        probe.forward(map, [d, h, w])
+                    }
+                }
+            }
             (Net::Provicnet(net), Input::Slabs { slabs, axis }) => net.forward(slabs, axis, drop),
             (Net::Unet(net), Input::Volume(x)) => net.forward(x),
             _ => unreachable!("a family's batches come from its own sampler"),
@@ -172,6 +223,7 @@ impl<B: Kernels> Net<B> {
     pub fn maps(&self, input: Input<B>) -> Vec<Tensor<B, 5>> {
         match (self, input) {
             (Net::ProfoundConv(net), Input::Volume(x)) => net.encoder.stages(x, None),
+            (Net::ProfoundVit(net), Input::Volume(x)) => vec![net.encoder.forward(x).map()],
             (Net::Provicnet(net), Input::Slabs { slabs, axis }) => {
                 let [s, m, ..] = slabs.dims();
                 let map = net.encode(slabs, axis, DropPath::NONE).map;
@@ -196,6 +248,18 @@ impl<B: Kernels> Net<B> {
                     .map(|(i, m)| (format!("stage{i}"), global_average(m)))
                     .collect();
                 features.extend(last.map(|m| ("pooled".to_owned(), net.encoder.pooled(m))));
+                features
+            }
+            (Net::ProfoundVit(net), Input::Volume(x)) => {
+                let output = net.encoder.forward(x);
+                // The class token is no place of the image.
+                let pool = |tokens: Tensor<B, 3>| {
+                    let [b, n, e] = tokens.dims();
+                    tokens.slice([0..b, 1..n, 0..e]).mean_dim(1).reshape([b, e])
+                };
+                let blocks = output.blocks.into_iter().enumerate();
+                let mut features: Vec<_> = blocks.map(|(i, t)| (format!("block{i}"), pool(t))).collect();
+                features.push(("norm".to_owned(), pool(output.tokens)));
                 features
             }
             (Net::Provicnet(net), Input::Slabs { slabs, axis }) => {

@@ -53,8 +53,8 @@ pub enum Ended {
 
 /// A complete pre-training.
 pub struct Completed {
-    /// All parameters of encoder and heads, by name.
-    pub tensors: Vec<NamedTensor>,
+    /// The encoder's parameters.
+    pub encoder: Vec<NamedTensor>,
     pub steps: u64,
     pub seconds: f64,
     /// The last validation, without split.
@@ -198,7 +198,7 @@ impl Course<'_> {
             validation = self.validate::<B, M>(&net, position.step, device)?;
         }
         Ok(Ended::Complete(Completed {
-            tensors: collect(&net.valid()),
+            encoder: collect(&net.valid()).into_iter().filter(|t| M::is_kept(&t.name)).collect(),
             steps: total,
             seconds: seconds(),
             validation,

@@ -1,23 +1,25 @@
-//! Pre-training of the 3-D ConvNeXt-V2 as a masked autoencoder: which boxes of a case, which of their
-//! cells are hidden, and how well it goes.
+//! Pre-training as a masked autoencoder: which boxes of a case, which of their cells are hidden, and how
+//! well it goes. The networks differ in how they look at what is visible ([`Masked`]).
 //!
 //! # Source
-//! ProFound's pre-training: ratio 0.6, target standardised over each cell's voxels and image types.
+//! ProFound's pre-training: one mask for all image types, target standardised over each cell's voxels
+//! and image types; a share of 0.6 hidden for the ConvNeXt, and MAE's 0.75 for the transformer.
 
+use burn::module::Module;
 use burn::tensor::{
     Tensor, TensorData,
     backend::{AutodiffBackend, Backend},
 };
 use rand::seq::SliceRandom;
-use transferscope_domain::Family;
 
 use super::{Pretrain, Shown, Validation, volume};
 use crate::{
+    checkpoint::{CheckpointError, EncoderWeights, load_encoder},
     init::stream,
     model::{
-        convnext::{STRIDE, repeat},
-        fcmae::{CELL, Fcmae, error, target},
-        masked::{cells, from_cells, statistics},
+        fcmae::{self, Fcmae},
+        mae_vit::{MaeEncoder, MaeVit, MaeVitConfig},
+        masked::{Masking, cells, from_cells, masked_error, standardised, statistics},
     },
     nn::kernels::Kernels,
     preview::{Panel, strip},
@@ -27,30 +29,94 @@ use crate::{
         example::Example,
     },
 };
+use transferscope_domain::{Family, report::LoadReport};
 
-/// Share of cells that are hidden.
-const MASK_RATIO: f64 = 0.6;
-/// Box of a case that one step sees, `[D, H, W]`.
-const BOX: [usize; 3] = [16, 96, 96];
+/// A network that reconstructs the hidden cells of a box.
+trait Masked<B: Kernels> {
+    const FAMILY: Family;
+    /// Voxels D, H, W of a box that one step sees, and of a cell.
+    const BOX: [usize; 3];
+    const CELL: [usize; 3];
+    /// Share of cells that are hidden.
+    const HIDDEN: f64;
 
-/// Random cells for each sample: `[B, 1, D/16, H/16, W/16]`, 1 = hidden.
-fn mask<B: Backend>(samples: &[String], size: [usize; 3], seed: u64, device: &B::Device) -> Tensor<B, 5> {
-    let grid = size.map(|n| n / STRIDE);
-    let cells: usize = grid.iter().product();
-    let kept = (cells as f64 * (1.0 - MASK_RATIO)) as usize;
-    let mut data = Vec::with_capacity(samples.len() * cells);
-    for sample in samples {
-        let mut order: Vec<usize> = (0..cells).collect();
-        order.shuffle(&mut stream(seed, &format!("mask/{sample}")));
-        let mut hidden = vec![1.0f32; cells];
-        order[..kept].iter().for_each(|i| hidden[*i] = 0.0);
-        data.extend(hidden);
+    /// Predictions for all cells, `[B, cells, values]`; `hidden` tells the cells of each sample.
+    fn reconstruct(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 3>;
+
+    /// Random cells for each sample, the same number in each.
+    fn mask(samples: &[String], seed: u64) -> Vec<Vec<bool>> {
+        let cells: usize = (0..3).map(|axis| Self::BOX[axis] / Self::CELL[axis]).product();
+        let kept = (cells as f64 * (1.0 - Self::HIDDEN)) as usize;
+        let draw = |sample: &String| {
+            let mut order: Vec<usize> = (0..cells).collect();
+            order.shuffle(&mut stream(seed, &format!("mask/{sample}")));
+            let mut hidden = vec![true; cells];
+            order[..kept].iter().for_each(|i| hidden[*i] = false);
+            hidden
+        };
+        samples.iter().map(draw).collect()
     }
-    Tensor::from_data(TensorData::new(data, [samples.len(), 1, grid[0], grid[1], grid[2]]), device)
+
+    /// Boxes of some samples and what of them is hidden.
+    fn draw(
+        examples: &[Example],
+        items: &[Item],
+        seed: u64,
+        epoch: u64,
+        device: &B::Device,
+    ) -> (Tensor<B, 5>, Vec<Vec<bool>>) {
+        let x = volume(boxes::<B>(examples, items, Self::BOX, Self::FAMILY, seed, epoch, device));
+        let label = |i: &Item| format!("{epoch}/{}/{}", examples[i.example].case_id, i.draw);
+        (x, Self::mask(&items.iter().map(label).collect::<Vec<_>>(), seed))
+    }
+
+    /// Mean squared error on hidden cells.
+    fn objective(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 1> {
+        let device = x.device();
+        let target = standardised(cells(x.clone(), Self::CELL));
+        masked_error(self.reconstruct(x, hidden), target, shares(hidden, &device))
+    }
+
+    /// Error on hidden cells of the validation cases, beside that of the mean of what is visible, and a
+    /// picture of the first cases.
+    fn validation(&self, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
+        let (mut reached, mut baseline) = (0.0, 0.0);
+        let mut pictures = Vec::new();
+        for (i, example) in examples.iter().enumerate() {
+            let items = [Item { example: i, draw: 0 }];
+            let (x, mask) = Self::draw(examples, &items, seed, u64::MAX, device);
+            let hidden = shares::<B>(&mask, device);
+            let goal = standardised(cells(x.clone(), Self::CELL));
+            let trivial = visible_mean(x.clone(), hidden.clone(), Self::CELL);
+            baseline += scalar(masked_error(trivial, goal.clone(), hidden.clone()));
+            let pred = self.reconstruct(x.clone(), &mask);
+            reached += scalar(masked_error(pred.clone(), goal, hidden.clone()));
+            if i < PICTURES {
+                pictures.extend(picture(&example.case_id, x, pred, hidden, Self::CELL));
+            }
+        }
+        let n = examples.len() as f64;
+        let metrics = [
+            ("loss", reached / n),
+            ("masked_error", reached / n),
+            ("masked_error@visible-mean", baseline / n),
+        ];
+        Validation { metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(), pictures }
+    }
 }
 
-fn labels(examples: &[Example], items: &[Item], epoch: u64) -> Vec<String> {
-    items.iter().map(|i| format!("{epoch}/{}/{}", examples[i.example].case_id, i.draw)).collect()
+impl<B: Kernels> Masked<B> for Fcmae<B> {
+    const FAMILY: Family = Family::ProfoundConv;
+    const BOX: [usize; 3] = [16, 96, 96];
+    const CELL: [usize; 3] = fcmae::CELL;
+    const HIDDEN: f64 = 0.6;
+
+    fn reconstruct(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 3> {
+        let [b, _, d, h, w] = x.dims();
+        let [cd, ch, cw] = Self::CELL;
+        let hidden = shares(hidden, &x.device()).reshape([b, 1, d / cd, h / ch, w / cw]);
+        self.predict(x, hidden)
+    }
 }
 
 impl<B: AutodiffBackend + Kernels> Pretrain<B> for Fcmae<B>
@@ -65,53 +131,105 @@ where
         epoch: u64,
         device: &B::Device,
     ) -> Tensor<B, 1> {
-        let x = volume(boxes::<B>(examples, items, BOX, Family::ProfoundConv, seed, epoch, device));
-        let hidden = mask(&labels(examples, items, epoch), BOX, seed, device);
-        self.objective(x, hidden, true)
+        let (x, hidden) = Self::draw(examples, items, seed, epoch, device);
+        Masked::objective(self, x, &hidden)
     }
 
     fn validate(net: &Self::InnerModule, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
-        validate(net, examples, seed, device)
+        net.validation(examples, seed, device)
     }
 }
 
-/// Error on hidden cells of the validation cases, beside that of the mean of what is visible, and a
-/// picture of the first cases.
-fn validate<B: Kernels>(net: &Fcmae<B>, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
-    let (mut reached, mut baseline) = (0.0, 0.0);
-    let mut pictures = Vec::new();
-    for (i, example) in examples.iter().enumerate() {
-        let items = [Item { example: i, draw: 0 }];
-        let x = volume(boxes::<B>(examples, &items, BOX, Family::ProfoundConv, seed, u64::MAX, device));
-        let hidden = mask::<B>(&labels(examples, &items, u64::MAX), BOX, seed, device);
-        let goal = target(x.clone(), true);
-        let trivial = visible_mean(x.clone(), hidden.clone());
-        baseline += scalar(error(trivial, goal.clone(), hidden.clone()));
-        let pred = net.predict(x.clone(), hidden.clone());
-        reached += scalar(error(pred.clone(), goal, hidden.clone()));
-        if i < PICTURES {
-            pictures.extend(picture(&example.case_id, x, pred, hidden));
-        }
+/// The transformer with its decoder; both are named as parts of the encoder, so that they start alike.
+#[derive(Module, Debug)]
+pub struct VitAutoencoder<B: Backend> {
+    pub encoder: MaeVit<B>,
+}
+
+/// The part that other networks start from, under the name that it has in them.
+#[derive(Module, Debug)]
+struct Kept<B: Backend> {
+    encoder: MaeEncoder<B>,
+}
+
+impl<B: Backend> VitAutoencoder<B> {
+    pub fn new(config: &MaeVitConfig, device: &B::Device) -> Self {
+        Self { encoder: MaeVit::new(config, device) }
     }
-    let n = examples.len() as f64;
-    let metrics =
-        [("loss", reached / n), ("masked_error", reached / n), ("masked_error@visible-mean", baseline / n)];
-    Validation { metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(), pictures }
+}
+
+impl<B: Kernels> Masked<B> for VitAutoencoder<B> {
+    const FAMILY: Family = Family::ProfoundVit;
+    const BOX: [usize; 3] = [24, 96, 96];
+    const CELL: [usize; 3] = [4, 16, 16];
+    const HIDDEN: f64 = 0.75;
+
+    fn reconstruct(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 3> {
+        let masking = Masking::from_hidden(hidden).expect("masks hide as many cells of every sample");
+        self.encoder.decode(self.encoder.mae_encoder.latent(x, &masking), &masking)
+    }
+}
+
+impl<B: AutodiffBackend + Kernels> Pretrain<B> for VitAutoencoder<B>
+where
+    B::InnerBackend: Kernels,
+{
+    fn start_from(self, path: &str, weights: &EncoderWeights) -> Result<(Self, LoadReport), CheckpointError> {
+        let Self { encoder } = self;
+        let kept = Kept { encoder: encoder.mae_encoder };
+        let (Kept { encoder: mae_encoder }, report) = load_encoder(kept, path, weights)?;
+        Ok((Self { encoder: MaeVit { mae_encoder, ..encoder } }, report))
+    }
+
+    fn is_kept(name: &str) -> bool {
+        let dropped = ["decoder_", "mask_token"];
+        name.strip_prefix("encoder.").is_some_and(|inside| !dropped.iter().any(|d| inside.starts_with(d)))
+    }
+
+    fn loss(
+        &self,
+        examples: &[Example],
+        items: &[Item],
+        seed: u64,
+        epoch: u64,
+        device: &B::Device,
+    ) -> Tensor<B, 1> {
+        let (x, hidden) = Self::draw(examples, items, seed, epoch, device);
+        self.objective(x, &hidden)
+    }
+
+    fn validate(net: &Self::InnerModule, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
+        net.validation(examples, seed, device)
+    }
+}
+
+/// 1 for hidden cells, 0 for others: `[B, cells]`.
+fn shares<B: Backend>(hidden: &[Vec<bool>], device: &B::Device) -> Tensor<B, 2> {
+    let cells = hidden.first().map_or(0, Vec::len);
+    let data: Vec<f32> = hidden.iter().flatten().map(|h| f32::from(u8::from(*h))).collect();
+    Tensor::from_data(TensorData::new(data, [hidden.len(), cells]), device)
 }
 
 /// Validation cases that get a picture.
 const PICTURES: usize = 2;
 
+/// Hidden cells as voxels, `[B, cells]` -> `[B, C, D, H, W]`.
+fn enlarged<B: Backend>(hidden: Tensor<B, 2>, cell: [usize; 3], size: [usize; 4]) -> Tensor<B, 5> {
+    let [b, n] = hidden.dims();
+    let values = cell.iter().product::<usize>() * size[0];
+    from_cells(hidden.reshape([b, n, 1]).expand([b, n, values]), cell, size)
+}
+
 /// The prediction that fills every cell with each image type's mean over what is visible, in the
 /// target's standardised units.
-fn visible_mean<B: Backend>(x: Tensor<B, 5>, hidden: Tensor<B, 5>) -> Tensor<B, 3> {
+fn visible_mean<B: Backend>(x: Tensor<B, 5>, hidden: Tensor<B, 2>, cell: [usize; 3]) -> Tensor<B, 3> {
     let [b, c, d, h, w] = x.dims();
-    let visible = repeat(hidden.neg() + 1.0, STRIDE);
-    let voxels = visible.clone().reshape([b, 1, d * h * w]).sum_dim(2);
+    let visible = enlarged(hidden, cell, [c, d, h, w]).neg() + 1.0;
+    let voxels = visible.clone().reshape([b, c, d * h * w]).sum_dim(2);
     let sum = (x.clone() * visible).reshape([b, c, d * h * w]).sum_dim(2);
     let filled = (sum / voxels).reshape([b, c, 1, 1, 1]).expand([b, c, d, h, w]);
-    let (mean, deviation) = statistics(cells(x, CELL));
-    (cells(filled, CELL) - mean) / deviation
+    let (mean, deviation) = statistics(cells(x, cell));
+    (cells(filled, cell) - mean) / deviation
 }
 
 /// Input with hidden cells black, reconstruction with visible cells as they are, and the whole: the
@@ -120,12 +238,13 @@ fn picture<B: Backend>(
     case_id: &str,
     x: Tensor<B, 5>,
     pred: Tensor<B, 3>,
-    hidden: Tensor<B, 5>,
+    hidden: Tensor<B, 2>,
+    cell: [usize; 3],
 ) -> Option<Shown> {
     let [_, c, d, h, w] = x.dims();
-    let (mean, deviation) = statistics(cells(x.clone(), CELL));
-    let rebuilt = from_cells(pred * deviation + mean, CELL, [c, d, h, w]);
-    let hidden = repeat(hidden, STRIDE);
+    let (mean, deviation) = statistics(cells(x.clone(), cell));
+    let rebuilt = from_cells(pred * deviation + mean, cell, [c, d, h, w]);
+    let hidden = enlarged(hidden, cell, [c, d, h, w]);
     let slice = |volume: Tensor<B, 5>| {
         values(volume.slice([0..1, 0..1, d / 2..d / 2 + 1, 0..h, 0..w]).reshape([h * w]))
     };
@@ -154,10 +273,39 @@ mod tests {
     #[test]
     fn the_visible_mean_costs_more_than_each_cells_own() {
         let device = Default::default();
-        let x = Tensor::<Flex, 5>::random([2, 3, 16, 32, 32], Distribution::Default, &device);
+        let x = Tensor::<Flex, 5>::random([2, 3, 8, 32, 32], Distribution::Default, &device);
         let hidden =
-            Tensor::<Flex, 5>::from_data([[[[[1.0, 0.0], [0.0, 0.0]]]]], &device).expand([2, 1, 1, 2, 2]);
-        let cost = error(visible_mean(x.clone(), hidden.clone()), target(x, true), hidden);
+            shares::<Flex>(&[vec![true, false, true, false], vec![true, true, false, false]], &device);
+        let cell = [8, 16, 16];
+        let goal = standardised(cells(x.clone(), cell));
+        let cost = masked_error(visible_mean(x, hidden.clone(), cell), goal, hidden);
         assert!(cost.into_scalar() > 1.0 - 1e-3);
+    }
+
+    #[test]
+    fn masks_hide_the_same_share_of_every_sample_and_can_be_drawn_again() {
+        let draw = || <VitAutoencoder<Flex> as Masked<Flex>>::mask(&["a".into(), "b".into()], 3);
+        let masks = draw();
+        assert_eq!(masks, draw());
+        assert_ne!(masks[0], masks[1]);
+        for mask in &masks {
+            assert_eq!(mask.len(), 216);
+            assert_eq!(mask.iter().filter(|h| **h).count(), 162);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_transformer_is_its_encoder() {
+        use crate::params::collect;
+        type A = burn::backend::Autodiff<Flex>;
+        let net = VitAutoencoder::<A>::new(&MaeVitConfig::mini(), &Default::default());
+        let is_kept = <VitAutoencoder<A> as Pretrain<A>>::is_kept;
+        let mut kept: Vec<String> =
+            collect(&net).into_iter().map(|t| t.name).filter(|n| is_kept(n)).collect();
+        let mut wanted: Vec<String> =
+            collect(&Kept { encoder: net.encoder.mae_encoder.clone() }).into_iter().map(|t| t.name).collect();
+        kept.sort();
+        wanted.sort();
+        assert_eq!(kept, wanted);
     }
 }

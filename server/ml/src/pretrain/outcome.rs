@@ -51,8 +51,7 @@ impl Job<'_> {
         self.observer.progress(Progress { step, progress: 0.96, phase: Phase::Testing, eta_s: None });
         let ports = Ports { sequences: 3, out: PRETRAINING_CLASSES, output: Output::Classes };
         let random = init::random(Net::<B>::mini(family, ports, device), self.request.seed);
-        let (learnt, _) =
-            load_encoder(random.clone(), "the pre-trained encoder", &encoder(completed).into())?;
+        let (learnt, _) = load_encoder(random.clone(), "the pre-trained encoder", &completed.encoder.into())?;
         let mut found = BTreeMap::new();
         for (name, net) in [(PROBE.to_owned(), learnt), (format!("{PROBE}@{RANDOM}"), random)] {
             if let Some(dice) = probe::dice(&net, family, train, val, device) {
@@ -75,7 +74,7 @@ impl Job<'_> {
         parameters: Parameters,
     ) -> Result<(), RunError> {
         let (request, objective) = (self.request, self.pretraining.objective);
-        let encoder = encoder(completed);
+        let encoder = &completed.encoder;
         let mut validation = completed.validation.clone();
         validation.extend(found);
         let card = Card {
@@ -96,7 +95,7 @@ impl Job<'_> {
             loss_curve: completed.loss_curve.clone(),
             validation: validation.clone(),
         };
-        let weights = to_bytes(&encoder, Precision::Half, Default::default());
+        let weights = to_bytes(encoder, Precision::Half, Default::default());
         let folder = self.run_dir.join(FOLDER);
         write(&folder, &card, &weights).map_err(writing("the backbone"))?;
         if let Some(publish) = &self.pretraining.publish {
@@ -143,14 +142,10 @@ impl Job<'_> {
     }
 }
 
-/// The encoder's tensors; heads are thrown away.
-fn encoder(completed: &Completed) -> Vec<crate::params::NamedTensor> {
-    completed.tensors.iter().filter(|t| t.name.starts_with("encoder.")).cloned().collect()
-}
-
 fn summary(family: Family, objective: Objective) -> String {
     let what = match family {
         Family::ProfoundConv => "Small 3-D ConvNeXt-V2",
+        Family::ProfoundVit => "Small 3-D vision transformer",
         Family::Provicnet => "Small 2.5-D vision transformer with registers",
         Family::Unet => "Residual 3-D U-Net",
     };

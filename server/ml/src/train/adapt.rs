@@ -96,7 +96,7 @@ mod tests {
     type A = Autodiff<Flex>;
 
     const PORTS: Ports = Ports { sequences: 3, out: 3, output: Output::Classes };
-    const FAMILIES: [Family; 2] = [Family::ProfoundConv, Family::Provicnet];
+    const FAMILIES: [Family; 3] = [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet];
 
     fn spec(family: Family, adaptation: Adaptation) -> TrainingSpec {
         TrainingSpec { adaptation, ..TrainingSpec::default_for(family, Task::Segmentation) }
@@ -121,7 +121,9 @@ mod tests {
                 slabs: random([2, 3, 3, 16, 24]),
                 axis: Tensor::from_floats([[0.0, 5.0], [3.0, 5.0]], &device),
             },
-            Family::ProfoundConv | Family::Unet => Input::Volume(random([1, 3, 16, 32, 16])),
+            Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
+                Input::Volume(random([1, 3, 16, 32, 16]))
+            }
         }
     }
 
@@ -201,7 +203,7 @@ mod tests {
             let out = net(family, Adaptation::LinearProbe).forward(input(family), DropPath::NONE).dims();
             let expected = match family {
                 Family::Provicnet => [2, 3, 1, 16, 24],
-                Family::ProfoundConv | Family::Unet => [1, 3, 16, 32, 16],
+                Family::ProfoundConv | Family::ProfoundVit | Family::Unet => [1, 3, 16, 32, 16],
             };
             assert_eq!(out, expected);
         }

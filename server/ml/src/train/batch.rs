@@ -15,13 +15,10 @@ use crate::{
     init::stream,
     loss::{DiceCe, dice_ce, l1_ssim},
     model::{
-        net::{Input, PROFOUND_CHANNELS, multiple},
+        net::{Input, PROFOUND_CHANNELS},
         vit::SLICES,
     },
 };
-
-/// Crop of a volume that a 3-D network trains on, `[D, H, W]`.
-pub const CROP: [usize; 3] = [16, 64, 64];
 
 /// One sample of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,11 +90,12 @@ impl Part {
 pub fn training_batch<B: Backend>(
     examples: &[Example],
     items: &[Item],
-    family: Family,
+    view: impl Into<View>,
     seed: u64,
     epoch: u64,
     device: &B::Device,
 ) -> Batch<B> {
+    let view = view.into();
     let parts: Vec<(&Example, Part)> = items
         .iter()
         .map(|item| {
@@ -106,21 +104,21 @@ pub fn training_batch<B: Backend>(
             let mirrored = rng.random_bool(0.5);
             let mut place = |n: usize, size: usize| place(&mut rng, n, size);
             let [d, h, w] = example.shape;
-            let part = match family {
+            let part = match view.family {
                 // A slice with a neighbour on either side where there are three.
                 Family::Provicnet => {
                     let z = if d > 2 { 1 + place(d - 2, 1) } else { place(d, 1) };
                     Part { start: [z, 0, 0], size: [1, h, w], mirrored }
                 }
-                Family::ProfoundConv | Family::Unet => {
-                    let size = [CROP[0], CROP[1].min(h), CROP[2].min(w)];
+                Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
+                    let size = view.crop_of(example.shape);
                     Part { start: [place(d, size[0]), place(h, size[1]), place(w, size[2])], size, mirrored }
                 }
             };
             (example, part)
         })
         .collect();
-    batch(&parts, family, device)
+    batch(&parts, view, device)
 }
 
 /// Boxes of `size` at random places, mirrored at random, for 3-D pre-training.
@@ -131,11 +129,12 @@ pub fn boxes<B: Backend>(
     examples: &[Example],
     items: &[Item],
     size: [usize; 3],
-    family: Family,
+    view: impl Into<View>,
     seed: u64,
     epoch: u64,
     device: &B::Device,
 ) -> Batch<B> {
+    let view = view.into();
     let parts: Vec<(&Example, Part)> = items
         .iter()
         .map(|item| {
@@ -146,7 +145,7 @@ pub fn boxes<B: Backend>(
             (example, Part { start, size, mirrored })
         })
         .collect();
-    batch(&parts, family, device)
+    batch(&parts, view, device)
 }
 
 /// A random start of `size` voxels among `n`; the larger of the two contains the other.
@@ -155,34 +154,34 @@ fn place(rng: &mut ChaCha8Rng, n: usize, size: usize) -> isize {
     rng.random_range(room.min(0)..=room.max(0)) as isize
 }
 
-/// The shape of [`whole`]'s batches joined: the example's, padded to what the family's network needs.
-pub fn padded(example: &Example, family: Family) -> [usize; 3] {
-    let [d, h, w] = example.shape;
-    match family {
+/// The shape of [`whole`]'s batches joined: the example's, padded to what the network needs.
+pub fn padded(example: &Example, view: impl Into<View>) -> [usize; 3] {
+    let view = view.into();
+    match view.family {
         Family::Provicnet => example.shape,
-        Family::ProfoundConv | Family::Unet => {
-            let m = multiple(family);
-            [d.next_multiple_of(m[0]), h.next_multiple_of(m[1]), w.next_multiple_of(m[2])]
+        Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
+            std::array::from_fn(|axis| example.shape[axis].next_multiple_of(view.multiple[axis]))
         }
     }
 }
 
 /// Batches that cover a whole example without augmentation: one padded volume for the 3-D families,
 /// runs of slices for the 2.5-D one. Outputs, joined in order, are cut to `example.shape`.
-pub fn whole<B: Backend>(example: &Example, family: Family, device: &B::Device) -> Vec<Batch<B>> {
+pub fn whole<B: Backend>(example: &Example, view: impl Into<View>, device: &B::Device) -> Vec<Batch<B>> {
+    let view = view.into();
     let [d, h, w] = example.shape;
-    let parts: Vec<Part> = match family {
+    let parts: Vec<Part> = match view.family {
         Family::Provicnet => {
             (0..d).map(|z| Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: false }).collect()
         }
-        Family::ProfoundConv | Family::Unet => {
-            vec![Part { start: [0; 3], size: padded(example, family), mirrored: false }]
+        Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
+            vec![Part { start: [0; 3], size: padded(example, view), mirrored: false }]
         }
     };
     const SLICES_AT_ONCE: usize = 8;
     parts
         .chunks(SLICES_AT_ONCE)
-        .map(|parts| batch(&parts.iter().map(|p| (example, *p)).collect::<Vec<_>>(), family, device))
+        .map(|parts| batch(&parts.iter().map(|p| (example, *p)).collect::<Vec<_>>(), view, device))
         .collect()
 }
 
@@ -190,39 +189,43 @@ pub fn whole<B: Backend>(example: &Example, family: Family, device: &B::Device) 
 pub fn probes<B: Backend>(
     example: &Example,
     per_case: usize,
-    family: Family,
+    view: impl Into<View>,
     device: &B::Device,
 ) -> Batch<B> {
+    let view = view.into();
     let [d, h, w] = example.shape;
     let parts: Vec<(&Example, Part)> = (0..per_case)
         .map(|i| {
-            let part = match family {
+            let part = match view.family {
                 Family::Provicnet => {
                     let z = (i * 2 + 1) * d / (2 * per_case);
                     Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: false }
                 }
-                Family::ProfoundConv | Family::Unet => {
-                    // The corners of the volume, and its ends along the slices, in turn.
-                    let size = [CROP[0], CROP[1].min(h), CROP[2].min(w)];
-                    let end = |bit: usize, n: usize, size: usize| {
-                        if i >> bit & 1 == 0 { 0 } else { n as isize - size as isize }
-                    };
-                    let start = [end(2, d, size[0]), end(1, h, size[1]), end(0, w, size[2])];
+                Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
+                    // The corners of the volume; where the box has no room to move, half a cell to
+                    // either side.
+                    let size = view.crop_of(example.shape);
+                    let start = std::array::from_fn(|axis| {
+                        let room = example.shape[axis] as isize - size[axis] as isize;
+                        let half = view.multiple[axis] as isize / 2;
+                        let (low, high) = if room > 0 { (0, room) } else { (-half, half) };
+                        if i >> (2 - axis) & 1 == 0 { low } else { high }
+                    });
                     Part { start, size, mirrored: false }
                 }
             };
             (example, part)
         })
         .collect();
-    batch(&parts, family, device)
+    batch(&parts, view, device)
 }
 
 /// All parts have one size.
-fn batch<B: Backend>(parts: &[(&Example, Part)], family: Family, device: &B::Device) -> Batch<B> {
+fn batch<B: Backend>(parts: &[(&Example, Part)], view: View, device: &B::Device) -> Batch<B> {
     let n = parts.len();
     let size = parts[0].1.size;
     let [d, h, w] = size;
-    let input = match family {
+    let input = match view.family {
         Family::Provicnet => {
             let m = parts[0].0.inputs.len();
             let mut slabs = Vec::with_capacity(n * m * SLICES * h * w);
@@ -244,9 +247,9 @@ fn batch<B: Backend>(parts: &[(&Example, Part)], family: Family, device: &B::Dev
                 axis: Tensor::from_data(TensorData::new(axis, [n, 2]), device),
             }
         }
-        Family::ProfoundConv | Family::Unet => {
-            let channels = match family {
-                Family::ProfoundConv => PROFOUND_CHANNELS,
+        Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
+            let channels = match view.family {
+                Family::ProfoundConv | Family::ProfoundVit => PROFOUND_CHANNELS,
                 _ => parts[0].0.inputs.len(),
             };
             let voxels = d * h * w;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, backend::Backend};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use transferscope_domain::{Family, metric::MetricKind, report::CaseScore};
+use transferscope_domain::{metric::MetricKind, report::CaseScore};
 
 use super::{
     batch::{loss, whole},
     example::{Example, Target, TaskPlan},
+    view::View,
 };
 use crate::{
     metrics,
@@ -37,18 +38,19 @@ pub fn evaluate_cases<B: Kernels>(
     net: &Net<B>,
     examples: &[Example],
     plan: TaskPlan,
-    family: Family,
+    view: impl Into<View>,
     split: &str,
     device: &B::Device,
 ) -> impl Iterator<Item = CaseResult> {
+    let view = view.into();
     examples.chunks(B::CASES_AT_ONCE).flat_map(move |some| {
         if let [example] = some {
             // On this thread: a CUDA stream belongs to the thread that uses it.
-            return vec![evaluate_case(net, example, plan, family, split, device)];
+            return vec![evaluate_case(net, example, plan, view, split, device)];
         }
         let jobs: Vec<(Net<B>, &Example)> = some.iter().map(|example| (net.clone(), example)).collect();
         jobs.into_par_iter()
-            .map(|(net, example)| evaluate_case(&net, example, plan, family, split, device))
+            .map(|(net, example)| evaluate_case(&net, example, plan, view, split, device))
             .collect()
     })
 }
@@ -59,14 +61,14 @@ pub fn evaluate_case<B: Kernels>(
     net: &Net<B>,
     example: &Example,
     plan: TaskPlan,
-    family: Family,
+    view: impl Into<View>,
     split: &str,
     device: &B::Device,
 ) -> CaseResult {
     let [d, h, w] = example.shape;
     let mut outputs = Vec::new();
     let (mut loss_sum, mut samples) = (0.0, 0.0);
-    for batch in whole::<B>(example, family, device) {
+    for batch in whole::<B>(example, view, device) {
         let output = net.forward(batch.input, DropPath::NONE);
         let n = output.dims()[0] as f64;
         loss_sum += n * scalar(loss(output.clone(), batch.target));
@@ -185,7 +187,11 @@ mod tests {
     }
 
     fn images(net: &Net<Flex>, examples: &[Example], family: Family) -> Vec<Vec<f32>> {
-        let plan = TaskPlan { task: Task::SuperResolution, segmentation: SegmentationTarget::Zones };
+        let plan = TaskPlan {
+            task: Task::SuperResolution,
+            segmentation: SegmentationTarget::Zones,
+            grid: crate::train::view::WorkingGrid::SMALL,
+        };
         evaluate_cases(net, examples, plan, family, "val", &Default::default())
             .zip(examples)
             .map(|(result, example)| {

@@ -1,5 +1,4 @@
-//! Examples: cases brought to the grid that the `mini` networks work on, with the task's input and
-//! target.
+//! Examples: cases brought to the grid that a network works on, with the task's input and target.
 
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use transferscope_domain::{
     metric::Split,
 };
 
+use super::view::WorkingGrid;
 use crate::{
     data::{DataError, case, normalise::zscore_nonzero, volume::Volume, window::window},
     nn::resize::{antialiased_bicubic, resize},
@@ -19,15 +19,8 @@ use crate::{
     },
 };
 
-/// Pixel size of the working grid in mm, within slices.
-pub const PIXEL_MM: f64 = 1.0;
-/// Most pixels of the working grid in each direction within slices; larger images are cropped
-/// around their centre, where the prostate is.
-pub const PIXELS: usize = 96;
 /// In-plane factor of super-resolution: every second line of k-space in each direction is lost.
 const FACTOR: usize = 2;
-/// Most slices; more are cropped around the centre.
-pub const SLICES: usize = 32;
 
 /// One case, ready for a task.
 #[derive(Debug, Clone)]
@@ -77,11 +70,12 @@ impl Example {
 pub struct TaskPlan {
     pub task: Task,
     pub segmentation: SegmentationTarget,
+    pub grid: WorkingGrid,
 }
 
 impl TaskPlan {
-    pub fn new(task: Task, manifest: &DatasetManifest) -> Self {
-        Self { task, segmentation: manifest.segmentation_target() }
+    pub fn new(task: Task, manifest: &DatasetManifest, grid: WorkingGrid) -> Self {
+        Self { task, segmentation: manifest.segmentation_target(), grid }
     }
 
     /// Names of the image types that go in.
@@ -127,9 +121,10 @@ pub fn load_for_pretraining(
     dataset_dir: &Path,
     manifest: &DatasetManifest,
     needs: &[&str],
+    grid: WorkingGrid,
     split: Split,
 ) -> Result<Vec<Example>, DataError> {
-    let plan = TaskPlan::new(Task::Pretraining, manifest);
+    let plan = TaskPlan::new(Task::Pretraining, manifest, grid);
     let cases: Vec<&CaseEntry> =
         manifest.cases.iter().filter(|c| c.split == split && needs.iter().all(|n| c.has(n))).collect();
     cases.into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()
@@ -138,7 +133,7 @@ pub fn load_for_pretraining(
 fn example(dataset_dir: &Path, entry: &CaseEntry, plan: TaskPlan) -> Result<Example, DataError> {
     let case = case::load(dataset_dir, entry)?;
     let working = |name: &str, kind: Kind| -> Result<Volume, DataError> {
-        Ok(to_working_grid(case.volume(name)?, entry.spacing_mm, kind))
+        Ok(to_working_grid(case.volume(name)?, entry.spacing_mm, plan.grid, kind))
     };
     let t2w = working("t2w", Kind::Image)?;
     let shape = t2w.shape;
@@ -206,11 +201,12 @@ enum Kind {
     Labels,
 }
 
-/// Resamples within slices to [`PIXEL_MM`], crops to at most [`SLICES`] x [`PIXELS`] x [`PIXELS`]
-/// around the centre, and pads H and W with zeros to multiples of 16. Slices keep their spacing.
-fn to_working_grid(volume: &Volume, spacing_mm: [f64; 3], kind: Kind) -> Volume {
+/// Resamples within slices to the grid's pixels, crops to its size around the centre, where the
+/// prostate is, and pads H and W with zeros to multiples of 16. Slices keep their spacing.
+fn to_working_grid(volume: &Volume, spacing_mm: [f64; 3], grid: WorkingGrid, kind: Kind) -> Volume {
+    let WorkingGrid { pixel_mm, pixels, slices } = grid;
     let [d, h, w] = volume.shape;
-    let target = |n: usize, spacing: f64| ((n as f64 * spacing / PIXEL_MM).round() as usize).max(1);
+    let target = |n: usize, spacing: f64| ((n as f64 * spacing / pixel_mm).round() as usize).max(1);
     let (h2, w2) = (target(h, spacing_mm[1]), target(w, spacing_mm[2]));
     let resized = if (h2, w2) == (h, w) {
         volume.data.clone()
@@ -243,7 +239,7 @@ fn to_working_grid(volume: &Volume, spacing_mm: [f64; 3], kind: Kind) -> Volume 
             }
         }
     };
-    let crop = [d.min(SLICES), h2.min(PIXELS).next_multiple_of(16), w2.min(PIXELS).next_multiple_of(16)];
+    let crop = [d.min(slices), h2.min(pixels).next_multiple_of(16), w2.min(pixels).next_multiple_of(16)];
     let start = |n: usize, to: usize| (n as isize - to as isize).div_euclid(2);
     let data =
         window(&resized, [d, h2, w2], [start(d, crop[0]), start(h2, crop[1]), start(w2, crop[2])], crop);
@@ -268,10 +264,13 @@ mod tests {
     fn a_fine_grid_is_halved_and_centred() {
         let mut volume = Volume::filled([3, 192, 200], 2.0);
         volume.data[0] = 0.0;
-        let out = to_working_grid(&volume, [3.0, 0.5, 0.5], Kind::Image);
+        let out = to_working_grid(&volume, [3.0, 0.5, 0.5], WorkingGrid::SMALL, Kind::Image);
         assert_eq!(out.shape, [3, 96, 96]);
         assert!(out.data[96 * 96 + 48 * 96 + 48] > 1.99);
-        let small = to_working_grid(&Volume::filled([40, 20, 33], 1.0), [3.0, 1.0, 1.0], Kind::Labels);
+        let full = to_working_grid(&volume, [3.0, 0.5, 0.5], WorkingGrid::FULL, Kind::Image);
+        assert_eq!(full.shape, [3, 192, 208]);
+        let short = Volume::filled([40, 20, 33], 1.0);
+        let small = to_working_grid(&short, [3.0, 1.0, 1.0], WorkingGrid::SMALL, Kind::Labels);
         assert_eq!(small.shape, [32, 32, 48]);
         assert_eq!(small.data.iter().sum::<f32>(), (32 * 20 * 33) as f32);
     }

@@ -7,7 +7,7 @@ use std::{
 
 use burn::{module::AutodiffModule, optim::GradientsParams, tensor::backend::AutodiffBackend};
 use transferscope_domain::{
-    Direction, Family, TrainingSpec,
+    Direction, TrainingSpec,
     event::{CheckpointKind, EventBody, Phase},
     metric::{MetricKind, Split},
 };
@@ -19,6 +19,7 @@ use super::{
     optimiser::Optimiser,
     schedule::WarmupCosine,
     state::{self, Position},
+    view::View,
 };
 use crate::{
     model::net::Net,
@@ -33,7 +34,7 @@ pub struct Fit<'a> {
     pub train: &'a [Example],
     pub val: &'a [Example],
     pub plan: TaskPlan,
-    pub family: Family,
+    pub view: View,
     pub spec: &'a TrainingSpec,
     pub seed: u64,
     pub observer: &'a dyn Observer,
@@ -120,7 +121,7 @@ where
         }
         let from = (position.step % per_epoch) as usize * spec.batch_size as usize;
         let to = (from + spec.batch_size as usize).min(items.1.len());
-        let batch = training_batch::<B>(fit.train, &items.1[from..to], fit.family, fit.seed, epoch, device);
+        let batch = training_batch::<B>(fit.train, &items.1[from..to], fit.view, fit.seed, epoch, device);
         let fraction = position.step as f64 / per_epoch as f64;
         let lr = schedule.at(fraction);
         let drop = DropPath { rate: drop_rate, seed: fit.seed, step: position.step };
@@ -224,7 +225,7 @@ where
     let epoch = position.step as f64 / fit.steps_per_epoch() as f64;
     let valid = net.valid();
     let results: Vec<_> =
-        evaluate_cases(&valid, fit.val, fit.plan, fit.family, Split::Val.as_str(), device).collect();
+        evaluate_cases(&valid, fit.val, fit.plan, fit.view, Split::Val.as_str(), device).collect();
     let mut values = means(results.iter().map(|r| &r.score));
     let loss = results.iter().map(|r| r.loss).sum::<f64>() / results.len().max(1) as f64;
     values.insert(MetricKind::Loss.to_string(), loss);

@@ -24,6 +24,7 @@ impl Layers {
             Net::ProfoundConv(net) => {
                 Layers::ConvNext(std::array::from_fn(|i| net.encoder.stages.get(i).map_or(0, Vec::len)))
             }
+            Net::ProfoundVit(net) => Layers::Vit(net.encoder.blocks.len()),
             Net::Provicnet(net) => Layers::Vit(net.encoder.blocks.len()),
             Net::Unet(_) => Layers::None,
         }

@@ -1,9 +1,8 @@
 //! Features of the probe set, for alignment.
 
 use burn::tensor::Tensor;
-use transferscope_domain::Family;
 
-use super::{batch::probes, evaluate::values, example::Example};
+use super::{batch::probes, evaluate::values, example::Example, view::View};
 use crate::{alignment::Features, model::net::Net, nn::kernels::Kernels};
 
 /// Parts of each validation case whose features are compared: evenly spaced slices, or the eight
@@ -15,12 +14,13 @@ pub const PER_CASE: usize = 8;
 pub fn features<B: Kernels>(
     net: &Net<B>,
     examples: &[Example],
-    family: Family,
+    view: impl Into<View>,
     device: &B::Device,
 ) -> Vec<(String, Features)> {
+    let view = view.into();
     let mut layers: Vec<(String, Features)> = Vec::new();
     for example in examples {
-        let batch = probes::<B>(example, PER_CASE, family, device);
+        let batch = probes::<B>(example, PER_CASE, view, device);
         for (i, (name, rows)) in net.features(batch.input).into_iter().enumerate() {
             let rows: Tensor<B, 2> = rows;
             let [n, dim] = rows.dims();

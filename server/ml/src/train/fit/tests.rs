@@ -74,7 +74,11 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
         run_dir,
         train: &examples,
         val: &val,
-        plan: TaskPlan { task: Task::Segmentation, segmentation: SegmentationTarget::Gland },
+        plan: TaskPlan {
+            task: Task::Segmentation,
+            segmentation: SegmentationTarget::Gland,
+            grid: WorkingGrid::SMALL,
+        },
         family,
         spec,
         seed: 5,
