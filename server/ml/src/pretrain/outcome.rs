@@ -51,7 +51,8 @@ impl Job<'_> {
         self.observer.progress(Progress { step, progress: 0.96, phase: Phase::Testing, eta_s: None });
         let ports = Ports { sequences: 3, out: PRETRAINING_CLASSES, output: Output::Classes };
         let random = init::random(Net::<B>::mini(family, ports, device), self.request.seed);
-        let (learnt, _) = load_encoder(random.clone(), "the pre-trained encoder", &completed.encoder.into())?;
+        let (learnt, _) =
+            load_encoder(random.clone(), "the pre-trained encoder", &completed.encoder.clone().into())?;
         let mut found = BTreeMap::new();
         for (name, net) in [(PROBE.to_owned(), learnt), (format!("{PROBE}@{RANDOM}"), random)] {
             if let Some(dice) = probe::dice(&net, family, train, val, device) {

@@ -9,7 +9,10 @@ use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use transferscope_domain::Family;
 
-use super::example::{Example, Target};
+use super::{
+    example::{Example, Target},
+    view::View,
+};
 use crate::{
     data::window::window,
     init::stream,

@@ -165,6 +165,7 @@ mod tests {
     use crate::{init, model::net::Ports};
     use burn_flex::Flex;
     use transferscope_domain::{
+        Family,
         dataset::SegmentationTarget,
         task::{Output, Task},
     };

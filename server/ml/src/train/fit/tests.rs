@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::backend::Autodiff;
 use burn_flex::Flex;
-use transferscope_domain::{Adaptation, Task, dataset::SegmentationTarget, task::Output};
+use transferscope_domain::{Adaptation, Family, Task, dataset::SegmentationTarget, task::Output};
 
 use super::*;
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         example::Target,
         layer_decay::{Layers, grouping},
         optimiser::Rule,
+        view::WorkingGrid,
     },
 };
 
@@ -79,7 +80,7 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
             segmentation: SegmentationTarget::Gland,
             grid: WorkingGrid::SMALL,
         },
-        family,
+        view: family.into(),
         spec,
         seed: 5,
         observer: &observer,
