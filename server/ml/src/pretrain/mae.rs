@@ -175,10 +175,11 @@ where
     B::InnerBackend: Kernels,
 {
     fn start_from(self, path: &str, weights: &EncoderWeights) -> Result<(Self, LoadReport), CheckpointError> {
-        let Self { encoder } = self;
+        let Self { mut encoder } = self;
         let kept = Kept { encoder: encoder.mae_encoder };
-        let (Kept { encoder: mae_encoder }, report) = load_encoder(kept, path, weights)?;
-        Ok((Self { encoder: MaeVit { mae_encoder, ..encoder } }, report))
+        let (kept, report) = load_encoder(kept, path, weights)?;
+        encoder.mae_encoder = kept.encoder;
+        Ok((Self { encoder }, report))
     }
 
     fn is_kept(name: &str) -> bool {
