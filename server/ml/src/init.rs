@@ -13,6 +13,19 @@ use crate::params::{Fill, fill, fill_learnt};
 /// Standard deviation of encoder weights, as both families publish it.
 const ENCODER_STD: f32 = 0.02;
 
+/// Where the parts of transformer autoencoders are, which upstream does not put under `encoder.`; they
+/// start like encoders.
+const AUTOENCODER: [&str; 8] = [
+    "patch_embed.",
+    "blocks.",
+    "decoder_",
+    "enc_down.",
+    "enc_fusion.",
+    "dec_linear.",
+    "decoder.blocks.",
+    "pred_head.",
+];
+
 /// A random stream for `seed` and a label; streams of different labels are independent.
 pub fn stream(seed: u64, label: &str) -> ChaCha8Rng {
     let mut hasher = blake3::Hasher::new();
@@ -21,8 +34,8 @@ pub fn stream(seed: u64, label: &str) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(*hasher.finalize().as_bytes())
 }
 
-/// Fills a new module: truncated normal with deviation 0.02 in encoders, Kaiming normal by fan-in
-/// elsewhere; biases, normalisations, GRN and layer scales keep the constants they were built with.
+/// Fills a new module: truncated normal with deviation 0.02 in encoders and transformer autoencoders,
+/// Kaiming normal by fan-in elsewhere; fixed tables, biases, normalisations, GRN and layer scales keep the constants they were built with.
 pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
     fill_learnt(module, |name, shape| {
         let table =
@@ -31,7 +44,8 @@ pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
         if !(table || weight) {
             return Fill::Keep;
         }
-        let std = if table || name.starts_with("encoder.") {
+        let encoder = name.starts_with("encoder.") || AUTOENCODER.iter().any(|part| name.starts_with(part));
+        let std = if table || encoder {
             ENCODER_STD
         } else {
             // A patch-up weight is [in, out, ...]: each output voxel sees `in` values.

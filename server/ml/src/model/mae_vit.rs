@@ -307,3 +307,24 @@ impl<B: Kernels> MaeVit<B> {
         masked_error(pred, self.target(x, norm_pix), hidden)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init;
+    use burn::tensor::Distribution;
+    use burn_flex::Flex;
+
+    #[test]
+    fn a_grid_without_a_stored_table_has_one_computed_by_the_same_rule() {
+        let device = Default::default();
+        let config = MaeVitConfig { depth: 1, ..MaeVitConfig::mini() };
+        let net = init::random(MaeEncoder::<Flex>::new(&config, &device), 1);
+        let taller = MaeVitConfig { image: [32, 96, 96], ..config };
+        let other = init::random(MaeEncoder::<Flex>::new(&taller, &device), 1);
+        let x = Tensor::<Flex, 5>::random([1, 3, 32, 96, 96], Distribution::Default, &device);
+        let (a, b) = (net.forward(x.clone()), other.forward(x));
+        assert_eq!(a.map().dims(), [1, 192, 8, 6, 6]);
+        assert_eq!(a.tokens.into_data(), b.tokens.into_data());
+    }
+}

@@ -41,7 +41,9 @@ type A = Autodiff<Flex>;
 /// Most blocks of a network that is built.
 const DEPTH_LIMIT: usize = 256;
 /// Most values of a fixed table that is built.
-const TABLE_LIMIT: usize = 1 << 26;
+const TABLE_LIMIT: usize = 1 << 24;
+/// Most values of a cell that is predicted.
+const CELL_LIMIT: usize = 1 << 24;
 
 /// The settings of one network.
 struct Config {
@@ -100,6 +102,14 @@ impl Config {
         if holds { Ok(()) } else { Err(Problem::new(format!("{}: {}", self.name, otherwise()))) }
     }
 
+    /// Cells of `size` voxels and some channels that fill an image.
+    fn cells(&self, size: [usize; 3], image: [usize; 3], channels: usize) -> Result<(), Problem> {
+        let exact = image.iter().zip(size).all(|(n, s)| n.is_multiple_of(s));
+        self.need(exact, || format!("{image:?} is no multiple of {size:?}"))?;
+        let values = size.into_iter().try_fold(channels, |product, n| product.checked_mul(n));
+        self.need(values.is_some_and(|n| n <= CELL_LIMIT), || format!("cells of {size:?} voxels"))
+    }
+
     /// Tokens of `dim` values by `heads` heads, with positions.
     fn tokens(&self, dim: usize, heads: usize, tokens: usize) -> Result<(), Problem> {
         self.need(dim.is_multiple_of(6) && dim.is_multiple_of(heads), || {
@@ -114,6 +124,11 @@ impl Config {
 /// The weights of a file of PyTorch.
 fn weights(folder: &Folder, path: &str) -> Result<Vec<NamedTensor>, Problem> {
     Ok(checkpoint::open(&folder.path(path))?.weights()?)
+}
+
+/// The weights of a file of safetensors, or of its twin of PyTorch where there is only this one.
+fn either(folder: &Folder, plain: &str, torch: &str) -> Result<Vec<NamedTensor>, Problem> {
+    if folder.has(plain) { folder.tensors(plain)?.parameters("") } else { weights(folder, torch) }
 }
 
 /// Fills a module from a file's tensors, which must be its parameters, no more and no less; counters

@@ -36,8 +36,7 @@ fn config(folder: &Folder) -> Result<ConvMaeConfig, Problem> {
     of.need((1..=STAGE_LIMIT).contains(&stages) && config.scale.iter().all(|s| *s <= SCALE_LIMIT), || {
         format!("{stages} stages of stride {:?}", config.scale)
     })?;
-    let exact = config.image.iter().zip(config.cell()).all(|(n, c)| n.is_multiple_of(c));
-    of.need(exact, || format!("{:?} is no multiple of {:?}", config.image, config.cell()))?;
+    of.cells(config.cell(), config.image, config.in_channels)?;
     let cells = config.grid().iter().product();
     of.tokens(config.dim, config.heads, cells)?;
     of.tokens(config.decoder_dim, config.decoder_heads, cells)?;

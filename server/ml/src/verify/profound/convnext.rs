@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{A, Config, Io, MULTIPLE, half_squares, load};
+use super::{A, Config, Io, MULTIPLE, either, half_squares, load};
 use crate::{
     model::convnext::{ConvNext, ConvNextConfig},
     nn::{gelu::gelu, layer_norm::to_channels_last},
@@ -11,6 +11,8 @@ use crate::{
 };
 
 pub const WEIGHTS: &str = "models/profound_convnext_dense.safetensors";
+/// The same in PyTorch's form.
+const TORCH: &str = "models/profound_convnext_dense.pth";
 pub const IO: &str = "models/profound_convnext_dense_io.safetensors";
 pub const TRACE: &str = "models/profound_block_trace.safetensors";
 
@@ -20,7 +22,7 @@ const TRACED: (usize, usize) = (2, 1);
 const LAYER: Tolerance = Tolerance::relative(1e-5);
 
 fn encoder(folder: &Folder) -> Result<(ConvNext<A>, ConvNextConfig), Problem> {
-    let weights = folder.tensors(WEIGHTS)?.parameters("")?;
+    let weights = either(folder, WEIGHTS, TORCH)?;
     let config = Config::open(folder, "convnext_dense")?.conv_next(&weights, "")?;
     Ok((load(ConvNext::new(&config, &Default::default()), &weights)?, config))
 }

@@ -1,16 +1,18 @@
 //! The masked autoencoder with a vision transformer.
 
-use super::{A, Config, Io, load};
+use super::{A, Config, Io, either, load};
 use crate::{
     model::{
         mae_vit::{MaeVit, MaeVitConfig},
         masked::Masking,
     },
-    params::collect,
+    params::{NamedTensor, collect},
     verify::{Cases, Folder, Problem, Tolerance, folder::number},
 };
 
 pub const WEIGHTS: &str = "models/profound_mae_vit.safetensors";
+/// The same in PyTorch's form.
+const TORCH: &str = "models/profound_mae_vit.pth";
 pub const IO: &str = "models/profound_mae_vit_io.safetensors";
 
 /// Tables are computed in double precision on both sides and rounded once; sines of libraries differ in
@@ -32,8 +34,7 @@ fn config(folder: &Folder) -> Result<MaeVitConfig, Problem> {
         decoder_depth: of.depth("decoder_depth")?,
         decoder_heads: of.whole("decoder_num_heads")?,
     };
-    let exact = config.image.iter().zip(config.patch).all(|(n, p)| n.is_multiple_of(p));
-    of.need(exact, || format!("{:?} is no multiple of {:?}", config.image, config.patch))?;
+    of.cells(config.patch, config.image, config.in_channels)?;
     of.tokens(config.dim, config.heads, config.patches())?;
     of.tokens(config.decoder_dim, config.decoder_heads, config.patches())?;
     let epsilon = number(&of.value["norm_eps"])?;
@@ -44,13 +45,14 @@ fn config(folder: &Folder) -> Result<MaeVitConfig, Problem> {
 /// Compares the position tables, the masked pass with its losses, and all tokens without a mask.
 pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
     let config = config(folder)?;
-    let weights = folder.tensors(WEIGHTS)?;
+    let weights = either(folder, WEIGHTS, TORCH)?;
     let new = MaeVit::<A>::new(&config, &Default::default());
     for table in collect(&new).into_iter().filter(|t| t.name.ends_with("pos_embed")) {
-        let ours: Vec<f64> = table.data.iter().map(|v| f64::from(*v)).collect();
-        cases.compare(WEIGHTS, &table.name, &ours, &weights.get(&table.name)?.data, TABLE);
+        let values = |t: &NamedTensor| t.data.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
+        let theirs = weights.iter().find(|t| t.name == table.name).map(values).unwrap_or_default();
+        cases.compare(WEIGHTS, &table.name, &values(&table), &theirs, TABLE);
     }
-    let net = load(new, &weights.parameters("")?)?;
+    let net = load(new, &weights)?;
     let mut io = Io::open(folder, IO, cases)?;
     let x = io.volume("input", config.in_channels, config.image)?;
     let [samples, _, d, h, w] = x.dims();
@@ -86,7 +88,7 @@ pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
 /// The mask that the noise decides on; how many cells stay is read from what the encoder gave.
 fn masking(io: &Io<'_>, samples: usize, cells: usize) -> Result<Masking, Problem> {
     let noise = io.file.get("noise")?;
-    let visible = io.tensor::<3>("latent")?.dims()[1].checked_sub(1).filter(|n| *n < cells);
+    let visible = io.tensor::<3>("latent")?.dims()[1].checked_sub(1).filter(|n| (1..cells).contains(n));
     let visible =
         visible.ok_or_else(|| Problem::new(format!("{IO}: latent is for no part of {cells} cells")))?;
     if noise.shape != [samples, cells] {
