@@ -49,8 +49,8 @@ pub enum Architecture {
     },
 }
 
-/// Sizes of ConvNeXt-V2 with a name; `mini` is ours, the others are published.
-const CONV_SIZES: [(&str, [usize; 4], [usize; 4]); 9] = [
+/// Sizes of ConvNeXt-V2 with a name, depths and dims; `mini` is ours, the others are published.
+pub const CONV_SIZES: [(&str, [usize; 4], [usize; 4]); 9] = [
     ("mini", [1, 1, 2, 1], [24, 48, 96, 192]),
     ("atto", [2, 2, 6, 2], [40, 80, 160, 320]),
     ("femto", [2, 2, 6, 2], [48, 96, 192, 384]),

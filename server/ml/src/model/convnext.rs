@@ -7,6 +7,7 @@
 use burn::module::Module;
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Tensor, backend::Backend};
+use transferscope_domain::architecture::CONV_SIZES;
 
 use crate::nn::{
     depthwise::DepthwiseConv3d,
@@ -27,18 +28,6 @@ pub struct ConvNextConfig {
     pub dims: [usize; 4],
 }
 
-/// Published sizes: name, depths and dims.
-const PUBLISHED: [(&str, [usize; 4], [usize; 4]); 8] = [
-    ("atto", [2, 2, 6, 2], [40, 80, 160, 320]),
-    ("femto", [2, 2, 6, 2], [48, 96, 192, 384]),
-    ("pico", [2, 2, 6, 2], [64, 128, 256, 512]),
-    ("nano", [2, 2, 8, 2], [80, 160, 320, 640]),
-    ("tiny", [3, 3, 9, 3], [96, 192, 384, 768]),
-    ("base", [3, 3, 27, 3], [128, 256, 512, 1024]),
-    ("large", [3, 3, 27, 3], [192, 384, 768, 1536]),
-    ("huge", [3, 3, 27, 3], [352, 704, 1408, 2816]),
-];
-
 impl ConvNextConfig {
     /// The size that fine-tunes on two CPU cores.
     pub fn mini() -> Self {
@@ -52,16 +41,8 @@ impl ConvNextConfig {
 
     /// A published size, `atto` to `huge`, or ours, `mini`; three channels in.
     pub fn named(name: &str) -> Option<Self> {
-        if name == "mini" {
-            return Some(Self::mini());
-        }
-        let (_, depths, dims) = *PUBLISHED.iter().find(|(published, ..)| *published == name)?;
+        let (_, depths, dims) = *CONV_SIZES.iter().find(|(size, ..)| *size == name)?;
         Some(Self { in_channels: 3, depths, dims })
-    }
-
-    /// Number of blocks.
-    pub fn blocks(&self) -> usize {
-        self.depths.iter().sum()
     }
 
     /// Number of parameters, the norm after the pooling included.
@@ -306,6 +287,7 @@ mod tests {
             let sum: usize = shapes(&net).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
             assert_eq!(sum, config.parameters());
         }
+        assert_eq!(ConvNextConfig::named("mini"), Some(ConvNextConfig::mini()));
         assert_eq!(ConvNextConfig::named("tiny"), Some(ConvNextConfig::tiny()));
         assert_eq!(ConvNextConfig::named("huge").unwrap().parameters(), 665_176_512);
         assert_eq!(ConvNextConfig::named("giant"), None);
