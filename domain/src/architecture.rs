@@ -135,23 +135,33 @@ impl Architecture {
         }
     }
 
-    /// Name with size, e.g. `profound-conv-tiny`; sizes without a name are spelled out.
-    pub fn name(&self) -> String {
-        let kind = self.kind();
+    /// The size's name, e.g. `tiny`; none for a size that was never published.
+    fn size(&self) -> Option<&'static str> {
         match self {
             Architecture::ProfoundConv { depths, dims, .. } => {
-                match CONV_SIZES.iter().find(|(_, d, w)| d == depths && w == dims) {
-                    Some((size, ..)) => format!("{kind}-{size}"),
-                    None => format!("{kind} (depths {}, dims {})", listed(depths), listed(dims)),
-                }
+                CONV_SIZES.iter().find(|(_, d, w)| d == depths && w == dims).map(|(size, ..)| *size)
             }
             Architecture::ProfoundVit { dim, depth, heads, .. }
             | Architecture::Provicnet { dim, depth, heads, .. } => {
-                match VIT_SIZES.iter().find(|(_, w, d, h)| (w, d, h) == (dim, depth, heads)) {
-                    Some((size, ..)) => format!("{kind}-{size}"),
-                    None => format!("{kind} (width {dim}, depth {depth}, {heads} heads)"),
-                }
+                let same = |(_, w, d, h): &&(_, _, _, _)| (w, d, h) == (dim, depth, heads);
+                VIT_SIZES.iter().find(same).map(|(size, ..)| *size)
             }
+        }
+    }
+
+    /// Name with size, e.g. `profound-conv-tiny`; sizes without a name are spelled out.
+    pub fn name(&self) -> String {
+        let kind = self.kind();
+        match (self.size(), self) {
+            (Some(size), _) => format!("{kind}-{size}"),
+            (None, Architecture::ProfoundConv { depths, dims, .. }) => {
+                format!("{kind} (depths {}, dims {})", listed(depths), listed(dims))
+            }
+            (
+                None,
+                Architecture::ProfoundVit { dim, depth, heads, .. }
+                | Architecture::Provicnet { dim, depth, heads, .. },
+            ) => format!("{kind} (width {dim}, depth {depth}, {heads} heads)"),
         }
     }
 }
@@ -164,7 +174,10 @@ fn listed(values: &[usize]) -> String {
 /// Every size, for people: `provicnet-small: 3 slices, patch 14, ...`.
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.name())?;
+        match self.size() {
+            Some(size) => write!(f, "{}-{size}: ", self.kind())?,
+            None => write!(f, "{}: ", self.kind())?,
+        }
         match self {
             Architecture::ProfoundConv { in_channels, depths, dims } => {
                 write!(f, "{in_channels} input channels, depths {}, dims {}", listed(depths), listed(dims))

@@ -1,7 +1,6 @@
 //! Writing safetensors files, whole or not at all.
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
     fs,
     io::{self, Write},
@@ -9,7 +8,10 @@ use std::{
 };
 
 use burn::tensor::f16;
-use safetensors::{Dtype, SafeTensorError, View, tensor::TensorView};
+use safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorInfo, TensorView},
+};
 
 use crate::params::NamedTensor;
 
@@ -56,41 +58,58 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-/// A tensor as safetensors writes it.
-struct Single<'a>(&'a NamedTensor);
+/// Numbers that are turned into bytes at once.
+const CHUNK: usize = 1 << 16;
 
-impl View for Single<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.0.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.0.data.iter().flat_map(|v| v.to_le_bytes()).collect())
-    }
-
-    fn data_len(&self) -> usize {
-        self.0.data.len() * size_of::<f32>()
-    }
-}
-
-/// Writes a file of f32 tensors and syncs it, a tensor at a time: large files need no second copy
-/// in memory. What is there when it fails is no whole file.
+/// Writes a file of f32 tensors and syncs it, without a second copy of them in memory. What is there
+/// when it fails is no whole file.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When it cannot be written, and when a shape does not fit its numbers.
 pub fn write_synced(
     path: &Path,
     tensors: &[NamedTensor],
     metadata: HashMap<String, String>,
 ) -> io::Result<()> {
-    let views = tensors.iter().map(|t| (t.name.as_str(), Single(t)));
-    safetensors::serialize_to_file(views, Some(metadata), path).map_err(|error| match error {
-        SafeTensorError::IoError(error) => error,
-        other => io::Error::other(other),
-    })?;
-    fs::File::open(path)?.sync_all()
+    let mut end = 0;
+    let infos = tensors.iter().map(|t| {
+        let start = end;
+        end += t.data.len() * size_of::<f32>();
+        let info = TensorInfo { dtype: Dtype::F32, shape: t.shape.clone(), data_offsets: (start, end) };
+        (t.name.clone(), info)
+    });
+    let header = Metadata::new(Some(metadata), infos.collect()).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&header)?;
+    // The numbers begin at a multiple of their size.
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let mut file = fs::File::create(path)?;
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    for chunk in tensors.iter().flat_map(|t| t.data.chunks(CHUNK)) {
+        let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
+        file.write_all(&bytes)?;
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::open;
+
+    #[test]
+    fn a_file_that_is_written_in_pieces_is_read_back() {
+        let tensors = [
+            NamedTensor { name: "a".into(), shape: vec![2, CHUNK], data: vec![0.5; 2 * CHUNK] },
+            NamedTensor { name: "b".into(), shape: vec![], data: vec![-1.0] },
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        write_synced(&path, &tensors, HashMap::from([("k".into(), "v".into())])).unwrap();
+        let mut file = open(&path).unwrap();
+        assert_eq!(file.weights().unwrap(), tensors);
+        assert_eq!(file.metadata()["k"], "v");
+        assert!(write_synced(&folder.path().join("none/x"), &tensors, HashMap::new()).is_err());
+    }
 }
