@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use transferscope_domain::{api::BackboneView, dataset::DatasetManifest};
+use transferscope_domain::{
+    api::{BackboneView, Made},
+    dataset::DatasetManifest,
+    report::LoadReport,
+};
 
 /// File names of the browser bundle below `/pkg/`, content-hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub struct SiteAssets {
 pub struct Catalogue {
     pub datasets: Arc<dyn Fn() -> Vec<DatasetManifest> + Send + Sync>,
     pub backbones: Arc<dyn Fn() -> Vec<BackboneView> + Send + Sync>,
+    /// Load report and making of the backbone of a name, as far as its card tells.
+    pub card: Arc<dyn Fn(&str) -> (Option<LoadReport>, Option<Made>) + Send + Sync>,
     /// What to say while the built-in data set is being made; none when nothing is under way.
     pub preparing: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }

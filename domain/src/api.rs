@@ -203,6 +203,39 @@ pub struct BackboneView {
     pub runs: u32,
 }
 
+/// A backbone with what stands on its card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackboneDetail {
+    #[serde(flatten)]
+    pub view: BackboneView,
+    /// What became of the tensors of the file that was added.
+    pub load_report: Option<LoadReport>,
+    /// How it was made, if it was pre-trained by this program.
+    pub made: Option<Made>,
+}
+
+/// How a backbone was pre-trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Made {
+    pub seed: u64,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// The command that makes it again.
+    pub command: String,
+    pub code_version: String,
+    pub device: String,
+    pub seconds: f64,
+    /// Hash of the data set.
+    pub data_hash: String,
+    /// `[step, loss]`, thinned to means of equal stretches.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<f64>>))]
+    pub loss_curve: Vec<(u64, f64)>,
+    /// What was reached on patients that were not learnt from: metric, without split, to value.
+    pub validation: BTreeMap<String, f64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackboneList {

@@ -18,6 +18,7 @@ use crate::routes::{events, experiments, export, leaderboard, pretrainings, runs
         system::health,
         system::tasks,
         system::backbones,
+        system::backbone,
         system::datasets,
         experiments::create,
         experiments::list,

@@ -61,6 +61,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/api/v1/health", get(system::health))
         .route("/api/v1/tasks", get(system::tasks))
         .route("/api/v1/backbones", get(system::backbones))
+        .route("/api/v1/backbones/{name}", get(system::backbone))
         .route("/api/v1/datasets", get(system::datasets))
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/api/v1/experiments", get(experiments::list))

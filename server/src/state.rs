@@ -76,10 +76,11 @@ impl AppState {
 
     /// Data sets and backbones as they are in the data folder now.
     pub fn catalogue(&self) -> Catalogue {
-        let (data, for_backbones) = (self.data.clone(), self.data.clone());
+        let (data, for_backbones, for_cards) = (self.data.clone(), self.data.clone(), self.data.clone());
         Catalogue {
             datasets: Arc::new(move || datasets(&data)),
             backbones: Arc::new(move || backbones(&for_backbones)),
+            card: Arc::new(move |name: &str| backbone::card(for_cards.root(), name)),
             preparing: Arc::clone(&self.preparing),
         }
     }

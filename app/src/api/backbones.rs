@@ -3,7 +3,7 @@
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{
-    api::{BackboneView, RunView},
+    api::{BackboneDetail, BackboneView, RunView},
     dataset::DatasetManifest,
 };
 
@@ -23,7 +23,7 @@ pub struct BackbonesPageData {
 /// One backbone with the runs that used it last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BackbonePageData {
-    pub view: BackboneView,
+    pub detail: BackboneDetail,
     pub runs: Vec<RunView>,
     /// The server's time of this answer.
     pub now_ms: i64,
@@ -53,7 +53,7 @@ pub async fn backbones() -> Result<BackbonesPageData, AppError> {
 /// One backbone.
 #[server(prefix = "/fn", endpoint = "backbone", input = GetUrl)]
 pub async fn backbone(name: String) -> Result<BackbonePageData, AppError> {
-    use super::server::{counted_backbones, store};
+    use super::server::{catalogue, counted_backbones, store};
     use transferscope_store::{RunFilter, now_ms};
 
     let view = counted_backbones()
@@ -61,6 +61,11 @@ pub async fn backbone(name: String) -> Result<BackbonePageData, AppError> {
         .into_iter()
         .find(|b| b.backbone.name == name)
         .ok_or_else(|| AppError::NotFound(format!("There is no backbone {name:?}.")))?;
+    let (load_report, made) = (catalogue()?.card)(&name);
     let filter = RunFilter { backbone: Some(name), limit: Some(10), ..RunFilter::default() };
-    Ok(BackbonePageData { view, runs: store()?.runs(&filter).await?.runs, now_ms: now_ms() })
+    Ok(BackbonePageData {
+        detail: BackboneDetail { view, load_report, made },
+        runs: store()?.runs(&filter).await?.runs,
+        now_ms: now_ms(),
+    })
 }

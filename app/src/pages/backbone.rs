@@ -1,20 +1,30 @@
 //! One backbone: what it is, how it was made, what loading it did, and the runs that used it.
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
-use transferscope_domain::api::RunView;
+use transferscope_domain::{
+    Task,
+    api::{BackboneDetail, Made, RunView},
+};
 
 use crate::{
     api::backbones::{BackbonePageData, backbone},
+    charts::{
+        Chart, ChartFigure, ChartOptions, Convergence, XAxis,
+        convergence::{Curve, Sample},
+    },
     components::{
         loaded::loaded,
-        provenance::{fact, hash_view},
+        metrics_table::MetricsTable,
+        provenance::{LoadReportView, fact, hash_view},
         run_mark::{ArmTag, DatasetLabel, RunMark},
         state_badge::StateBadge,
     },
     format,
-    palette::style_of,
+    palette::{Dash, Marker, Style, style_of},
 };
 
 /// The page.
@@ -28,7 +38,8 @@ pub fn BackbonePage() -> impl IntoView {
 
 #[component]
 fn BackboneView(page: BackbonePageData) -> impl IntoView {
-    let BackbonePageData { view, runs, .. } = page;
+    let BackbonePageData { detail, runs, .. } = page;
+    let BackboneDetail { view, load_report, made } = detail;
     let (b, count) = (view.backbone, view.runs);
     let name = b.name.clone();
     view! {
@@ -48,6 +59,7 @@ fn BackboneView(page: BackbonePageData) -> impl IntoView {
             <h2>"What it is"</h2>
             <dl class="facts">
                 {fact("Family", b.family.label())}
+                {b.architecture.as_ref().map(|a| fact("Size", a.to_string()))}
                 {fact("Parameters", format::parameters(b.parameters))}
                 {b.objective.clone().map(|o| fact("Objective", o))}
                 {b.pretraining_data.clone().map(|d| {
@@ -56,10 +68,76 @@ fn BackboneView(page: BackbonePageData) -> impl IntoView {
                         .then(|| view! { " "<span class="tag tag--synthetic">"synthetic data"</span> });
                     fact("Pre-trained on", view! { {d}{synthetic} })
                 })}
+                {b.file.clone().map(|f| fact("File", view! { <code>{f}</code> }))}
+                {b.source.clone().map(|s| fact("Source", s))}
+                {b.licence.clone().map(|l| fact("Licence", l))}
+                {b.note.clone().map(|n| fact("Note", n))}
+                {b.added_ms.map(|t| fact("Added", format::date_time(t)))}
                 {b.checkpoint_hash.as_deref().map(|h| fact("Hash of the weights", hash_view(h)))}
             </dl>
         </section>
+        {made.map(|made| view! { <HowMade made=made /> })}
+        {load_report.map(|report| view! {
+            <section class="section">
+                <h2>"Load report"</h2>
+                <LoadReportView report=report />
+            </section>
+        })}
         <UsedBy name=name runs=runs count=count />
+    }
+}
+
+/// Command, curve and result of a pre-training.
+#[component]
+fn HowMade(made: Made) -> impl IntoView {
+    let metrics: BTreeMap<String, f64> =
+        made.validation.iter().map(|(name, value)| (format!("val/{name}"), *value)).collect();
+    let chart = Signal::stored(Chart::Convergence(loss_curve(&made.loss_curve)));
+    let options = Signal::stored(ChartOptions { x: XAxis::Step, ..ChartOptions::default() });
+    view! {
+        <section class="section">
+            <h2>"How it was made"</h2>
+            <dl class="facts">
+                {fact("Command", view! { <code>{made.command}</code> })}
+                {fact("Optimiser steps", format::count(made.steps))}
+                {fact("Wall time", format::duration(made.seconds))}
+                {fact("Device", made.device)}
+                {fact("Seed", made.seed.to_string())}
+                {fact("Code version", made.code_version)}
+                {fact("Data set", hash_view(&made.data_hash))}
+            </dl>
+            <div class="charts__grid">
+                <ChartFigure name="loss" chart=chart options=options />
+            </div>
+        </section>
+        <section class="section">
+            <h2>"What it reached"</h2>
+            <p class="section__lead">
+                "On patients that were not learnt from. The linear probe reads frozen features; beside it stands the same probe on random weights."
+            </p>
+            <MetricsTable task=Task::Pretraining metrics=Signal::stored(metrics) />
+        </section>
+    }
+}
+
+fn loss_curve(points: &[(u64, f64)]) -> Convergence {
+    let samples = points.iter().map(|(step, value)| Sample {
+        step: *step,
+        epoch: *step as f64,
+        seconds: 0.0,
+        value: *value,
+    });
+    let curve = Curve {
+        key: "loss".into(),
+        label: "training".into(),
+        style: Style { index: 0, marker: Marker::Plus, dash: Dash::Solid },
+        samples: samples.collect(),
+    };
+    Convergence {
+        title: "Pre-training loss".into(),
+        metric: "train/loss".into(),
+        curves: vec![curve],
+        references: Vec::new(),
     }
 }
 

@@ -71,13 +71,19 @@ fn BackboneTable(backbones: Vec<BackboneView>) -> impl IntoView {
             view! {
                 <tr>
                     <th scope="row"><a href=href>{b.name.clone()}</a></th>
-                    <td>{b.family.label()}</td>
+                    <td>{b.architecture.as_ref().map_or_else(|| b.family.label().to_owned(), |a| a.name())}</td>
                     <td class="data-table__number">{format::parameters(b.parameters)}</td>
                     <td>{b.objective.clone().unwrap_or_else(|| format::NONE.to_owned())}</td>
                     <td>
-                        {b.pretraining_data.clone().unwrap_or_else(|| format::NONE.to_owned())}
+                        {b
+                            .pretraining_data
+                            .clone()
+                            .or_else(|| b.source.clone())
+                            .or_else(|| b.file.clone())
+                            .unwrap_or_else(|| format::NONE.to_owned())}
                         {b.synthetic.then(|| view! { " "<span class="tag tag--synthetic">"synthetic data"</span> })}
                     </td>
+                    <td>{b.licence.clone().unwrap_or_else(|| format::NONE.to_owned())}</td>
                     <td>
                         {b
                             .checkpoint_hash
@@ -97,10 +103,11 @@ fn BackboneTable(backbones: Vec<BackboneView>) -> impl IntoView {
                 <thead>
                     <tr>
                         <th scope="col">"Name"</th>
-                        <th scope="col">"Family"</th>
+                        <th scope="col">"Architecture"</th>
                         <th scope="col" class="data-table__number">"Parameters"</th>
                         <th scope="col">"Objective"</th>
-                        <th scope="col">"Pre-trained on"</th>
+                        <th scope="col">"Pre-trained on, or source"</th>
+                        <th scope="col">"Licence"</th>
                         <th scope="col">"Hash"</th>
                         <th scope="col" class="data-table__number">"Runs"</th>
                     </tr>

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use transferscope_domain::{Architecture, Backbone, backbone::is_name};
+use transferscope_domain::{Architecture, Backbone, api::Made, backbone::is_name, report::LoadReport};
 
 use crate::checkpoint::{
     self, CheckpointError, CheckpointFile, EncoderWeights, KeyMap,
@@ -127,6 +127,22 @@ fn hash(bytes: &[u8]) -> String {
 /// The backbone of a name.
 pub fn find(data_dir: &Path, name: &str) -> Option<Backbone> {
     registry(data_dir).into_iter().find(|b| b.name == name)
+}
+
+/// The load report and the making of a backbone, as far as its card tells.
+pub fn card(data_dir: &Path, name: &str) -> (Option<LoadReport>, Option<Made>) {
+    let of = |card: Card| (None, Some(card.made()));
+    if let Some((card, _)) = shipped().find(|(card, _)| card.name == name) {
+        return of(card);
+    }
+    if !is_name(name) {
+        return (None, None);
+    }
+    match read_card(&data_dir.join("backbones").join(name)) {
+        Ok(AnyCard::Added(card)) => (Some(card.load_report), None),
+        Ok(AnyCard::Pretrained(card)) => of(*card),
+        Err(_) => (None, None),
+    }
 }
 
 /// What a request names to start from: `builtin:NAME`, or a file relative to the run directory;

@@ -3,10 +3,12 @@
 use axum::{Json, extract::State};
 use transferscope_domain::{
     MetricKind, RunState, Task,
-    api::{BackboneList, DatasetList, Health, Problem, TaskList, TaskView},
+    api::{BackboneDetail, BackboneList, DatasetList, Health, Problem, TaskList, TaskView},
     metric::Split,
 };
+use transferscope_ml::backbone::card;
 
+use super::extract::IdPath;
 use crate::{
     error::ApiError,
     state::{self, AppState, VERSION},
@@ -59,6 +61,28 @@ pub async fn backbones(State(state): State<AppState>) -> Result<Json<BackboneLis
         view.runs = counts.get(&view.backbone.name).copied().unwrap_or(0);
     }
     Ok(Json(BackboneList { backbones }))
+}
+
+/// One backbone with what stands on its card: load report, and how it was made.
+#[utoipa::path(get, path = "/api/v1/backbones/{name}", tag = "server", params(("name" = String, Path)), responses(
+    (status = 200, body = BackboneDetail),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn backbone(
+    State(state): State<AppState>,
+    IdPath(name): IdPath<String>,
+) -> Result<Json<BackboneDetail>, ApiError> {
+    let counts = state.store.runs_by_backbone().await?;
+    let wanted = name.clone();
+    let found = blocking(move || {
+        let view = state::backbones(&state.data).into_iter().find(|b| b.backbone.name == wanted)?;
+        Some((view, card(state.data.root(), &wanted)))
+    })
+    .await?;
+    let (mut view, (load_report, made)) =
+        found.ok_or_else(|| ApiError::NotFound(format!("There is no backbone {name:?}.")))?;
+    view.runs = counts.get(&name).copied().unwrap_or(0);
+    Ok(Json(BackboneDetail { view, load_report, made }))
 }
 
 /// The data sets that runs can use.

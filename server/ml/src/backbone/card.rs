@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use transferscope_domain::{Architecture, Backbone, Family, report::LoadReport};
+use transferscope_domain::{Architecture, Backbone, Family, api::Made, report::LoadReport};
 
 /// How a backbone was made, for one that was pre-trained by this program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +80,21 @@ impl AnyCard {
 }
 
 impl Card {
+    /// How it was made.
+    pub(super) fn made(self) -> Made {
+        Made {
+            seed: self.seed,
+            steps: self.steps,
+            command: self.command,
+            code_version: self.code_version,
+            device: self.device,
+            seconds: self.seconds,
+            data_hash: self.data_hash,
+            loss_curve: self.loss_curve,
+            validation: self.validation,
+        }
+    }
+
     /// For lists; the hash and the architecture are those of the weights.
     pub(super) fn backbone(self, weights_hash: String, architecture: Option<Architecture>) -> Backbone {
         Backbone {
