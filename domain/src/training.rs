@@ -40,7 +40,7 @@ pub struct TrainingSpec {
     #[serde(default = "TrainingSpec::default_layer_decay")]
     pub layer_decay: f64,
     /// Chance that a sample skips the encoder's last block in training; the first one is never
-    /// skipped, those between in proportion.
+    /// skipped, those between in proportion. Full fine-tuning only.
     #[serde(default)]
     pub drop_path: f64,
 }

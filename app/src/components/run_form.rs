@@ -444,9 +444,10 @@ fn setting_help(key: &str) -> (&'static str, &'static str) {
             "Layer-wise rate decay",
             "Rate of a layer of the encoder by that of the layer above; 1 is the same.",
         ),
-        "drop_path" => {
-            ("Stochastic depth", "Chance to skip the encoder's last block, less for earlier ones.")
-        }
+        "drop_path" => (
+            "Stochastic depth",
+            "Chance to skip the encoder's last block, less for earlier ones; full fine-tuning only.",
+        ),
         "batch_size" => ("Batch size", "Samples in one optimiser step."),
         "samples_per_case" => {
             ("Samples per case", "Crops or slices drawn from each training case in one epoch.")

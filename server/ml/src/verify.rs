@@ -11,6 +11,7 @@ use std::path::Path;
 
 pub mod cases;
 mod checkpoints;
+mod finetune;
 pub mod folder;
 pub mod gradient;
 mod layers;
@@ -81,6 +82,7 @@ const CHECKS: &[Entry] = &[
     Entry { files: &[profound::tables::MAE_VIT], check: profound::tables::mae_vit },
     Entry { files: &[profound::tables::UNETR], check: profound::tables::unetr },
     Entry { files: &[profound::tables::UPERNET], check: profound::tables::upernet },
+    Entry { files: &[finetune::FILE], check: finetune::check },
     Entry { files: &[layers::FILE, layers::TOLERANCES], check: layers::check },
     Entry { files: &[optimisers::FILE], check: optimisers::check },
     Entry { files: &[optimisers::SCHEDULE], check: optimisers::check_schedule },

@@ -1,10 +1,13 @@
 //! Learning rates by depth: what an encoder learnt first changes least.
 
+use burn::tensor::backend::Backend;
 use transferscope_domain::TrainingSpec;
 
-use super::optimiser::Group;
+use super::{
+    optimiser::Group,
+    param_groups::{LayerDecay, Numbering},
+};
 use crate::model::net::Net;
-use burn::tensor::backend::Backend;
 
 /// How the layers of an encoder are numbered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,23 +48,18 @@ impl Layers {
     /// ProFound's "single" rule for ConvNeXt, and MAE's for vision transformers.
     pub fn id(&self, name: &str) -> usize {
         let Some(inside) = name.strip_prefix("encoder.") else { return self.last() };
-        let mut parts = inside.split('.');
-        let part = parts.next().unwrap_or_default();
-        let mut number = || parts.next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
         match self {
             Layers::ConvNext(depths) => {
-                let before = |stage: usize| depths.iter().take(stage).sum::<usize>();
-                match part {
-                    "downsample_layers" => before(number()) + 1,
-                    "stages" => before(number()) + number() + 1,
-                    _ => self.last(),
+                LayerDecay { numbering: Numbering::Single, depths: *depths, decay: 1.0 }.layer(inside)
+            }
+            Layers::Vit(_) => {
+                let mut parts = inside.split('.');
+                match parts.next() {
+                    Some("blocks") => parts.next().and_then(|n| n.parse::<usize>().ok()).map_or(0, |i| i + 1),
+                    Some("norm") => self.last(),
+                    _ => 0,
                 }
             }
-            Layers::Vit(_) => match part {
-                "blocks" => number() + 1,
-                "norm" => self.last(),
-                _ => 0,
-            },
             Layers::None => 0,
         }
     }
