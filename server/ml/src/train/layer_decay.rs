@@ -25,7 +25,7 @@ impl Layers {
                 Layers::ConvNext(std::array::from_fn(|i| net.encoder.stages.get(i).map_or(0, Vec::len)))
             }
             Net::ProfoundVit(net) => Layers::Vit(net.encoder.blocks.len()),
-            Net::Provicnet(net) => Layers::Vit(net.encoder.blocks.len()),
+            Net::Provicnet(net) => Layers::Vit(net.encoder.depth()),
             Net::Unet(_) => Layers::None,
         }
     }
@@ -45,7 +45,9 @@ impl Layers {
     /// ProFound's "single" rule for ConvNeXt, and MAE's for vision transformers.
     pub fn id(&self, name: &str) -> usize {
         let Some(inside) = name.strip_prefix("encoder.") else { return self.last() };
-        let mut parts = inside.split('.');
+        let mut parts = inside.split('.').peekable();
+        // A network of several encoders numbers them.
+        parts.next_if(|part| part.parse::<usize>().is_ok());
         let part = parts.next().unwrap_or_default();
         let mut number = || parts.next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
         match self {
