@@ -27,10 +27,13 @@ use transferscope_ml::{
         unet::Unet,
         vit::{Vit, VitConfig},
     },
-    nn::{depthwise::DepthwiseConv3d, drop_path::DropPath, gelu::gelu, rows::group_norm},
+    nn::{Mode, depthwise::DepthwiseConv3d, drop_path::DropPath, gelu::gelu, rows::group_norm},
     params::collect,
-    train::{batch::CROP, optimiser::Optimiser},
+    train::optimiser::Optimiser,
 };
+
+/// The box that the small 3-D networks train on.
+const CROP: [usize; 3] = [16, 64, 64];
 
 type A = Autodiff<Flex>;
 
@@ -56,7 +59,7 @@ fn batch(family: Family) -> (Input<A>, Tensor<A, 5, Int>) {
             );
             (Input::Slabs { slabs: random([4, 3, 3, 96, 96]), axis }, labels([4, 1, 1, 96, 96]))
         }
-        Family::ProfoundConv | Family::Unet => {
+        Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
             (Input::Volume(random([2, 3, d, h, w])), labels([2, 1, d, h, w]))
         }
     }
@@ -87,8 +90,11 @@ fn step_times(family: Family, steps: usize) -> serde_json::Value {
     let all = times(steps, || {
         let Some(now) = net.take() else { return };
         let start = Instant::now();
-        let loss =
-            dice_ce(now.forward(input.clone(), DropPath::NONE), labels.clone(), &DiceCe::WithoutBackground);
+        let loss = dice_ce(
+            now.forward(input.clone(), DropPath::NONE, Mode::Train),
+            labels.clone(),
+            &DiceCe::WithoutBackground,
+        );
         let ahead = start.elapsed().as_secs_f64();
         let grads = GradientsParams::from_grads(loss.backward(), &now);
         let back = start.elapsed().as_secs_f64();
@@ -152,7 +158,7 @@ fn profound_parts() -> Vec<Part> {
     let device = Default::default();
     let config = ConvNextConfig::mini();
     let encoder = filled(ConvNext::<A>::new(&config, &device));
-    let head = filled(DenseHead3d::<A>::new(config.dims, config.in_channels, PORTS.out, &device));
+    let head = filled(DenseHead3d::<A>::new(&config.dims, [4; 3], config.in_channels, PORTS.out, &device));
     let depthwise = |c: usize| filled(DepthwiseConv3d::<A>::new(c, 7, &device));
     let [d, h, w] = CROP;
     let grid = |stride: usize| [d / stride, h / stride, w / stride];
@@ -214,9 +220,7 @@ fn provicnet_parts() -> Vec<Part> {
     vec![
         part("patch embedding 14x14", 1, [12, 3, side * patch, side * patch], embed),
         part("attention", config.depth, tokens, attention),
-        part("transformer MLP", config.depth, tokens, |x| {
-            block.mlp.fc2.forward(gelu(block.mlp.fc1.forward(block.norm2.forward(x))))
-        }),
+        part("transformer MLP", config.depth, tokens, |x| block.mlp.forward(block.norm2.forward(x))),
         part("head convolution 3x3, 288 to 48 at 24x24", 1, [4, 288, side, side], |x| {
             head.conv1.forward(double(x))
         }),

@@ -20,6 +20,7 @@ pub mod normalise;
 pub mod prepared;
 pub mod read;
 pub mod resample;
+pub mod slabs;
 pub mod smooth;
 pub mod split;
 pub mod store;

@@ -1,5 +1,6 @@
 //! Layers that burn does not have, or has too slowly on the CPU.
 
+pub mod attention;
 pub mod batch_norm;
 pub mod conv;
 pub mod depthwise;

@@ -19,6 +19,8 @@ mod losses;
 mod optimisers;
 mod preprocess;
 mod profound;
+mod provicnet;
+mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -37,6 +39,7 @@ struct Entry {
 
 /// Everything that is understood.
 const CHECKS: &[Entry] = &[
+    Entry { files: &["models/dinov2_noreg_posembed.safetensors"], check: provicnet::positions::check },
     Entry {
         files: &["models/profound_convnext_dense.pth", "models/profound_convnext_dense.safetensors"],
         check: checkpoints::convnext,
@@ -50,6 +53,16 @@ const CHECKS: &[Entry] = &[
         files: &["models/profound_mae_vit.pth", "models/profound_mae_vit.safetensors"],
         check: checkpoints::mae_vit,
     },
+    Entry {
+        files: &["models/provicnet_contrast.safetensors", "models/provicnet_contrast_pairs.json"],
+        check: provicnet::contrast::check,
+    },
+    Entry {
+        files: &["models/provicnet_fusion_tiny_io.safetensors", "models/provicnet_fusion_tiny.pth"],
+        check: provicnet::fusion::check,
+    },
+    Entry { files: &["models/provicnet_preprocess.safetensors"], check: provicnet::preprocess::images },
+    Entry { files: &["models/provicnet_slice_windows.json"], check: provicnet::preprocess::windows },
     Entry {
         files: &["models/provicnet_tiny.pth", "models/provicnet_tiny.safetensors"],
         check: checkpoints::provicnet,
@@ -88,6 +101,30 @@ const CHECKS: &[Entry] = &[
     Entry { files: &[optimisers::SCHEDULE], check: optimisers::check_schedule },
     Entry { files: &[losses::FILE, losses::TOLERANCES], check: losses::check },
     Entry { files: &[preprocess::FILE], check: preprocess::check },
+    Entry { files: &["models/provicnet_tiny.safetensors"], check: provicnet::state::contrastive },
+    Entry { files: &["models/provicnet_tiny_448_io.safetensors"], check: provicnet::single::full_size },
+    Entry {
+        files: &[
+            "models/provicnet_tiny_io.safetensors",
+            "models/provicnet_configs.json",
+            "models/provicnet_tolerances.json",
+        ],
+        check: provicnet::single::contrastive,
+    },
+    Entry { files: &["models/provicnet_tiny_modal.safetensors"], check: provicnet::state::modal },
+    Entry { files: &["models/provicnet_tiny_modal_io.safetensors"], check: provicnet::single::modal },
+    Entry { files: &["models/provicnet_tiny_nopos_io.safetensors"], check: provicnet::single::without_place },
+    Entry {
+        files: &["models/provicnet_tiny_trus_io.safetensors", "models/provicnet_tiny_trus.pth"],
+        check: provicnet::single::ultrasound,
+    },
+    Entry { files: &[provicnet::shapes::CONV3], check: provicnet::shapes::conv3 },
+    Entry { files: &[provicnet::shapes::BASE], check: provicnet::shapes::base },
+    Entry { files: &[provicnet::shapes::CONTRASTIVE], check: provicnet::shapes::contrastive },
+    Entry { files: &[provicnet::shapes::MODAL], check: provicnet::shapes::modal },
+    Entry { files: &[provicnet::shapes::PLAIN], check: provicnet::shapes::plain },
+    Entry { files: &[provicnet::shapes::ULTRASOUND], check: provicnet::shapes::ultrasound },
+    Entry { files: &[provicnet::shapes::FUSION], check: provicnet::shapes::fusion },
 ];
 
 /// Files that are for people.
@@ -109,15 +146,15 @@ pub fn verify(root: &Path) -> std::io::Result<Report> {
             cases.problem(first, &problem);
         }
     }
-    untouched_are_misses(&folder, &mut cases);
+    untouched_are_misses(&folder, &mut cases, |_| true);
     let known = |file: &str| CHECKS.iter().any(|e| e.files.contains(&file)) || DOCUMENTS.contains(&file);
     let unknown = folder.files().iter().filter(|f| !known(f)).cloned().collect();
     Ok(Report { lines: cases.into_lines(), unknown })
 }
 
-/// Says which tensors of opened files no check asked for.
-fn untouched_are_misses(folder: &Folder, cases: &mut Cases) {
-    for (file, tensor) in folder.untouched() {
+/// Says which tensors of opened files, as far as those are `asked` about, no check asked for.
+fn untouched_are_misses(folder: &Folder, cases: &mut Cases, asked: impl Fn(&str) -> bool) {
+    for (file, tensor) in folder.untouched().into_iter().filter(|(file, _)| asked(file)) {
         cases.problem(&file, &Problem::new(format!("{tensor}: no check looks at this tensor")));
     }
 }

@@ -9,12 +9,12 @@ use super::{
     head3d::DenseHead3d,
     mae_vit::{MaeEncoder, MaeVitConfig},
     probe::LinearProbe,
-    provicnet::Provicnet,
+    provicnet::{HeadKind, Provicnet, ProvicnetConfig},
     refine::{self, ImageHead},
     unet::Unet,
-    vit::VitConfig,
+    vit::{PositionResize, VitConfig},
 };
-use crate::nn::{drop_path::DropPath, kernels::Kernels, layer_norm::channels_first};
+use crate::nn::{Mode, drop_path::DropPath, kernels::Kernels, layer_norm::channels_first};
 
 /// ConvNeXt-V2 with a head.
 #[derive(Module, Debug)]
@@ -128,15 +128,32 @@ impl<B: Backend> Net<B> {
                     refine: ports.refine(*in_channels, device),
                 })
             }
-            Some(Architecture::Provicnet { patch, grid, dim, depth, heads, registers, .. }) => {
-                let config = VitConfig {
+            Some(Architecture::Provicnet {
+                slices,
+                patch,
+                grid,
+                dim,
+                depth,
+                heads,
+                registers,
+                axis_tokens,
+                modalities,
+            }) => {
+                let vit = VitConfig {
+                    in_channels: *slices,
                     grid: *grid,
                     patch: *patch,
                     dim: *dim,
                     depth: *depth,
                     heads: *heads,
+                    hidden: 4 * dim,
                     registers: *registers,
+                    positions: PositionResize::of_registers(*registers),
+                    axis: *axis_tokens,
+                    modalities: *modalities,
+                    ..VitConfig::mini()
                 };
+                let config = ProvicnetConfig { vit, shared: true, head: HeadKind::Mini };
                 Net::Provicnet(Provicnet::new(&config, ports, device))
             }
             None => Net::Unet(Unet::new(ports.sequences, ports.out, device)),
@@ -179,14 +196,15 @@ impl<B: Backend> Net<B> {
 }
 
 impl<B: Kernels> Net<B> {
-    /// Blocks of the encoder are skipped as `drop` says; [`DropPath::NONE`] to evaluate.
+    /// Blocks of the encoder are skipped as `drop` says; [`DropPath::NONE`] to evaluate. The mode matters
+    /// to heads with batch normalisation.
     ///
     /// # Shapes
     /// A volume gives `[B, out, D, H, W]`, slabs give `[S, out, 1, H, W]`.
     ///
     /// # Panics
     /// When a volume is given to a 2.5-D network or the other way round.
-    pub fn forward(&self, input: Input<B>, drop: DropPath) -> Tensor<B, 5> {
+    pub fn forward(&self, input: Input<B>, drop: DropPath, mode: Mode) -> Tensor<B, 5> {
         match (self, input) {
             (Net::ProfoundConv(net), Input::Volume(x)) => {
                 let mut maps = net.encoder.dropping_stages(x.clone(), drop);
@@ -212,7 +230,7 @@ impl<B: Kernels> Net<B> {
                     }
                 }
             }
-            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => net.forward(slabs, axis, drop),
+            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => net.forward(slabs, axis, drop, mode),
             (Net::Unet(net), Input::Volume(x)) => net.forward(x),
             _ => unreachable!("a family's batches come from its own sampler"),
         }
@@ -264,18 +282,18 @@ impl<B: Kernels> Net<B> {
             }
             (Net::Provicnet(net), Input::Slabs { slabs, axis }) => {
                 let [s, m, ..] = slabs.dims();
-                let output = net.encode(slabs, axis, DropPath::NONE);
+                let trace = net.trace(slabs, axis);
                 let pool = |tokens: Tensor<B, 3>| {
                     let [_, n, e] = tokens.dims();
                     tokens.reshape([s, m * n, e]).mean_dim(1).reshape([s, e])
                 };
-                let mut features: Vec<_> = output
+                let mut features: Vec<_> = trace
                     .blocks
                     .into_iter()
                     .enumerate()
                     .map(|(i, t)| (format!("block{i}"), pool(t)))
                     .collect();
-                features.push(("norm".to_owned(), pool(output.tokens)));
+                features.push(("norm".to_owned(), pool(trace.output.tokens)));
                 features
             }
             (Net::Unet(net), Input::Volume(x)) => {

@@ -5,126 +5,93 @@
 //! Published ProViCNet trains one backbone a sequence and fuses their tokens; the `mini` size
 //! shares one backbone between the sequences. A slice of n pixels is enlarged by 7/4, so that a
 //! patch of 14 covers 8 of its pixels, as 256 pixels enlarged to 448 do upstream; the head's
-//! three doublings lead back to n. GroupNorm stands where upstream has BatchNorm: it needs no
-//! running statistics and does not mind small batches.
+//! three doublings lead back to n. GroupNorm stands in the mini head where upstream has BatchNorm: it
+//! needs no running statistics and does not mind small batches.
+//!
+//! Here are the networks that runs train; upstream's models, file by file, are in [`published`]. A
+//! file's `backbone.NAME` is `encoder.NAME` here (or `encoder.i.NAME`, see [`Encoders`]), its
+//! `axis_pos` and `axis_max` are `encoder.axis_pos` and `encoder.axis_max`; its mask token and `CL_Head`
+//! have no place, since no task uses them.
 
 use burn::module::Module;
-use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::{
     net::Ports,
     probe::LinearProbe,
     refine::ImageHead,
-    vit::{SLICES, Vit, VitConfig, VitOutput},
+    vit::{DinoSize, SLICES, VitConfig, VitOutput, VitTrace},
 };
-use crate::nn::{
-    conv::SameConv2d, drop_path::DropPath, kernels::Kernels, resize::linear as linear_resize,
-    rows::group_norm,
-};
+use crate::nn::{Mode, drop_path::DropPath, kernels::Kernels, resize::linear as linear_resize};
+
+mod encoders;
+mod head;
+pub mod published;
+
+pub use encoders::Encoders;
+pub(crate) use head::double;
+pub use head::{Head2d, HeadKind, SliceHead};
 
 /// Pixels of a slice that one patch covers.
 pub const CELL: usize = 8;
-/// Channels of the head after its first and second doubling.
-const WIDE: usize = 48;
-const FINE: usize = 16;
 
-/// Backbone and head.
+/// What a network is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProvicnetConfig {
+    pub vit: VitConfig,
+    /// One backbone for all sequences, or one for each.
+    pub shared: bool,
+    pub head: HeadKind,
+}
+
+impl ProvicnetConfig {
+    /// The size that fine-tunes on two CPU cores.
+    pub fn mini() -> Self {
+        Self { vit: VitConfig::mini(), shared: true, head: HeadKind::Mini }
+    }
+
+    /// The published form: DINOv2-S with registers, one for each sequence, and the published heads.
+    /// Slices have 256 pixels, of which the backbone sees 448.
+    pub fn published() -> Self {
+        Self { vit: VitConfig::dinov2(DinoSize::Small, true), shared: false, head: HeadKind::Published }
+    }
+}
+
+/// Backbones and head.
 #[derive(Module, Debug)]
 pub struct Provicnet<B: Backend> {
-    pub encoder: Vit<B>,
+    pub encoder: Encoders<B>,
     pub head: SliceHead<B>,
-    /// Restoration by the convolution head only.
+    /// Restoration by a convolution head only.
     pub refine: Option<ImageHead<B>>,
-}
-
-/// From the maps of a slice to the slice's resolution.
-#[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one value a network")]
-pub enum SliceHead<B: Backend> {
-    Convolution(Head2d<B>),
-    Probe(LinearProbe<B>),
-}
-
-/// Three times: enlarge by two, 3x3 convolution; the last one also sees the input slices.
-#[derive(Module, Debug)]
-pub struct Head2d<B: Backend> {
-    pub conv1: SameConv2d<B>,
-    pub norm1: GroupNorm<B>,
-    pub conv2: SameConv2d<B>,
-    pub norm2: GroupNorm<B>,
-    pub conv3: SameConv2d<B>,
-    pub norm3: GroupNorm<B>,
-    pub out: SameConv2d<B>,
-}
-
-impl<B: Backend> Head2d<B> {
-    /// A head of zeros for maps of `features` channels.
-    pub fn new(features: usize, sequences: usize, out: usize, device: &B::Device) -> Self {
-        let norm = |c: usize| GroupNormConfig::new(8, c).init(device);
-        Self {
-            conv1: SameConv2d::new(features, WIDE, 3, device),
-            norm1: norm(WIDE),
-            conv2: SameConv2d::new(WIDE, FINE, 3, device),
-            norm2: norm(FINE),
-            conv3: SameConv2d::new(FINE + sequences, FINE, 3, device),
-            norm3: norm(FINE),
-            out: SameConv2d::new(FINE, out, 1, device),
-        }
-    }
-
-    /// `[S, features, h, w]`, `[S, sequences, 8h, 8w]` -> `[S, out, 8h, 8w]`.
-    pub fn forward(&self, map: Tensor<B, 4>, slices: Tensor<B, 4>) -> Tensor<B, 4>
-    where
-        B: Kernels,
-    {
-        let x = group_norm(&self.norm1, self.conv1.forward(double(map)), 0.0);
-        let x = group_norm(&self.norm2, self.conv2.forward(double(x)), 0.0);
-        let x = Tensor::cat(vec![double(x), slices], 1);
-        self.out.forward(group_norm(&self.norm3, self.conv3.forward(x), 0.0))
-    }
-}
-
-/// Nearest-neighbour enlargement by two.
-pub(crate) fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
-    let [b, c, h, w] = x.dims();
-    x.reshape([b, c, h, 1, w, 1]).expand([b, c, h, 2, w, 2]).reshape([b, c, 2 * h, 2 * w])
 }
 
 impl<B: Backend> Provicnet<B> {
     /// A network of zeros.
-    pub fn new(config: &VitConfig, ports: Ports, device: &B::Device) -> Self {
+    pub fn new(config: &ProvicnetConfig, ports: Ports, device: &B::Device) -> Self {
+        let Ports { sequences, .. } = ports;
         Self {
-            encoder: Vit::new(config, device),
-            head: SliceHead::Convolution(Head2d::new(
-                config.dim * ports.sequences,
-                ports.sequences,
-                ports.maps(),
-                device,
-            )),
-            refine: ports.refine(ports.sequences, device),
+            encoder: Encoders::new(&config.vit, config.shared, sequences, device),
+            head: SliceHead::new(config.head, config.vit.dim, sequences, ports.maps(), device),
+            refine: ports.refine(sequences, device),
         }
     }
 
     /// The same with a linear layer of zeros instead of the head.
     pub fn with_probe(self, ports: Ports, device: &B::Device) -> Self {
-        let features = self.encoder.norm.gamma.dims()[0] * ports.sequences;
+        let features = self.encoder.dim() * ports.sequences;
         let head = SliceHead::Probe(LinearProbe::new(features, ports.out, device));
         Self { head, refine: None, ..self }
     }
 
-    /// Runs the backbone on every sequence of every slab.
+    /// Slices as the backbone sees them.
     ///
     /// # Shapes
-    /// `slabs [S, M, 3, H, W]` (H and W divisible by 8), `axis [S, 2]` -> tokens of `S * M` slices,
-    /// sequences fastest.
-    pub fn encode(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>, drop: DropPath) -> VitOutput<B>
-    where
-        B: Kernels,
-    {
+    /// `[S, M, 3, H, W]` -> `[S * M, 3, rows * p, columns * p]`.
+    fn enlarged(&self, slabs: Tensor<B, 5>) -> Tensor<B, 4> {
         let [s, m, _, h, w] = slabs.dims();
         let device = slabs.device();
-        let patch = self.encoder.patch_embed.proj.weight.dims()[2];
+        let patch = self.encoder.patch();
         let matrix = |n: usize| {
             let to = n / CELL * patch;
             Tensor::<B, 2>::from_data(TensorData::new(linear_resize(n, to), [to, n]), &device)
@@ -137,30 +104,115 @@ impl<B: Backend> Provicnet<B> {
             h,
             columns,
         ]));
-        let axis = axis.reshape([s, 1, 2]).expand([s, m, 2]).reshape([s * m, 2]);
-        self.encoder.dropping_forward(tall.reshape([s * m, SLICES, rows, columns]), axis, drop)
+        tall.reshape([s * m, SLICES, rows, columns])
     }
 
+    /// Runs the backbone on every sequence of every slab.
+    ///
     /// # Shapes
-    /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` -> `[S, out, 1, H, W]`.
-    pub fn forward(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>, drop: DropPath) -> Tensor<B, 5>
+    /// `slabs [S, M, 3, H, W]` (H and W divisible by 8), `axis [S, 2]` -> output of `S * M` slices,
+    /// sequences fastest.
+    pub fn encode(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>, drop: DropPath) -> VitOutput<B>
     where
         B: Kernels,
     {
-        let [s, m, _, h, w] = slabs.dims();
+        self.encoder.forward(self.enlarged(slabs), axis, drop)
+    }
+
+    /// [`Self::encode`] in evaluation that keeps what it passes.
+    pub fn trace(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> VitTrace<B>
+    where
+        B: Kernels,
+    {
+        self.encoder.trace(self.enlarged(slabs), axis)
+    }
+
+    /// Blocks are skipped as `drop` says; the mode matters to heads with batch normalisation.
+    ///
+    /// # Shapes
+    /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` -> `[S, out, 1, H, W]`.
+    pub fn forward(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>, drop: DropPath, mode: Mode) -> Tensor<B, 5>
+    where
+        B: Kernels,
+    {
         let map = self.encode(slabs.clone(), axis, drop).map;
-        let [_, e, rows, columns] = map.dims();
-        let head = match &self.head {
-            SliceHead::Probe(probe) => {
-                return probe.forward(map.reshape([s, m * e, 1, rows, columns]), [1, h, w]);
-            }
-            SliceHead::Convolution(head) => head,
-        };
-        let map = map.reshape([s, m * e, rows, columns]);
-        let centre = slabs.slice([0..s, 0..m, 1..2, 0..h, 0..w]).reshape([s, m, h, w]);
-        let out = head.forward(map, centre.clone());
+        let centre = middle(slabs);
+        let [s, m, h, w] = centre.dims();
+        let out = self.head.forward(map, centre.clone(), mode);
         let channels = out.dims()[1];
         let out = out.reshape([s, channels, 1, h, w]);
         ImageHead::finish(&self.refine, out, centre.reshape([s, m, 1, h, w]))
+    }
+}
+
+/// The middle slice of every slab: `[S, M, 3, H, W]` -> `[S, M, H, W]`.
+pub fn middle<B: Backend>(slabs: Tensor<B, 5>) -> Tensor<B, 4> {
+    slabs.narrow(2, SLICES / 2, 1).squeeze_dim(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{init, params};
+    use burn::tensor::Distribution;
+    use burn_flex::Flex;
+    use transferscope_domain::task::Output;
+
+    fn ports(sequences: usize) -> Ports {
+        Ports { sequences, out: 4, output: Output::Classes }
+    }
+
+    fn small() -> VitConfig {
+        let vit = VitConfig::dinov2(DinoSize::Small, true);
+        VitConfig { grid: 3, dim: 12, depth: 2, heads: 2, hidden: 24, ..vit }
+    }
+
+    #[test]
+    fn names_tell_shared_backbones_from_own_ones() {
+        let names = |shared, sequences, head| -> Vec<String> {
+            let config = ProvicnetConfig { vit: small(), shared, head };
+            let net = Provicnet::<Flex>::new(&config, ports(sequences), &Default::default());
+            params::shapes(&net).into_iter().map(|(name, _)| name).collect()
+        };
+        let has = |names: &[String], name: &str| names.iter().any(|n| n == name);
+        let mini = names(true, 3, HeadKind::Mini);
+        assert!(has(&mini, "encoder.blocks.1.mlp.fc1.weight") && has(&mini, "head.conv1.weight"));
+        let own = names(false, 3, HeadKind::Published);
+        assert!(has(&own, "encoder.2.axis_pos.weight"));
+        assert!(has(&own, "head.Stream_DWI.UpsampleModule.2.running_mean"));
+        let single = names(true, 1, HeadKind::Published);
+        assert!(has(&single, "head.segmentation_conv.9.bias"));
+    }
+
+    /// Own backbones with the weights of a shared one give what that gives, in the same order.
+    #[test]
+    fn sequences_stay_in_order() {
+        let device = Default::default();
+        let net = |shared| {
+            let config = ProvicnetConfig { vit: small(), shared, head: HeadKind::Published };
+            Provicnet::<Flex>::new(&config, ports(2), &device)
+        };
+        let shared = init::random(net(true), 1);
+        let source = params::collect(&shared);
+        let own = params::fill(net(false), |name, _| {
+            let name = name.replace("encoder.0.", "encoder.").replace("encoder.1.", "encoder.");
+            let found = source.iter().find(|t| t.name == name).unwrap();
+            params::Fill::Values(found.data.clone())
+        });
+        let slabs = Tensor::<Flex, 5>::random([3, 2, 3, 16, 24], Distribution::Default, &device);
+        let axis = Tensor::<Flex, 2>::from_data([[0.0, 3.0], [1.0, 3.0], [2.0, 3.0]], &device);
+        let (a, b) = (shared.trace(slabs.clone(), axis.clone()), own.trace(slabs.clone(), axis.clone()));
+        assert_eq!(a.output.tokens.dims(), [6, 1 + 4 + 2 + 6, 12]);
+        let close = |a: Tensor<Flex, 3>, b: Tensor<Flex, 3>| {
+            assert!((a - b).abs().max().into_scalar() < 1e-5);
+        };
+        close(a.output.tokens, b.output.tokens);
+        close(a.blocks[0].clone(), b.blocks[0].clone());
+        let (a, b) = (
+            shared.forward(slabs.clone(), axis.clone(), DropPath::NONE, Mode::Eval),
+            own.forward(slabs, axis, DropPath::NONE, Mode::Eval),
+        );
+        assert_eq!(a.dims(), [3, 4, 1, 16, 24]);
+        close(a.reshape([3, 4, 384]), b.reshape([3, 4, 384]));
     }
 }

@@ -15,6 +15,8 @@ use burn_backend::ops::ConvOptions;
 use burn_backend::tensor::FloatTensor;
 use burn_flex::Flex;
 
+use super::attention::Attention;
+
 /// A group normalisation: sizes of `[B, C, V]`, and the slope of the rectifier after it below zero.
 #[derive(Debug, Clone, Copy)]
 pub struct Groups {
@@ -57,6 +59,10 @@ pub trait Kernels: Backend {
     /// Gradient of [`Kernels::softmax_rows`], by its result.
     fn softmax_rows_grad(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         super::rows::softmax_gradient::<Self>(y, grad)
+    }
+    /// `softmax(q k^T) v` of `[S, heads, N, size]` each.
+    fn attend(q: FloatTensor<Self>, k: FloatTensor<Self>, v: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::attention::forward::<Self>(q, k, v, super::attention::AT_ONCE)
     }
     /// `x [B, C, V]`, `gamma [C]`, `beta [C]` -> rectified `[B, C, V]`.
     fn group_norm(
@@ -374,6 +380,17 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         match prep {
             OpsKind::Tracked(prep) => prep.finish(y.clone(), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+    fn attend(q: FloatTensor<Self>, k: FloatTensor<Self>, v: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [q.node.clone(), k.node.clone(), v.node.clone()];
+        match Attention.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let inputs = [prep.checkpoint(&q), prep.checkpoint(&k), prep.checkpoint(&v)];
+                let (out, kept) = super::attention::forward_kept::<B>(q.primitive, k.primitive, v.primitive);
+                prep.finish((inputs, kept), out)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::attend(q.primitive, k.primitive, v.primitive)),
         }
     }
     fn group_norm(

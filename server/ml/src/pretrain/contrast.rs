@@ -8,18 +8,18 @@
 //! Differences, all for the small size: one backbone for the three image types; one lesion class;
 //! a patch counts as cancer from half of its pixels on, since lesions of the built-in data seldom
 //! cover a patch; pairs stop at the border of the grid where upstream's indices wrap round; the
-//! projection is trained with the rest.
+//! projection is smaller and trained with the rest. [`pairs`] finds upstream's pairs as well.
 
 use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{
-    Int, Tensor, TensorData,
+    Tensor,
     backend::{AutodiffBackend, Backend},
 };
 use rand::seq::SliceRandom;
-use transferscope_domain::{Family, task::Output};
+use transferscope_domain::Family;
 
 use super::{Pretrain, Shown, Validation};
 use crate::nn::gelu::gelu;
@@ -29,11 +29,11 @@ use crate::{
     metrics,
     model::{
         convnext::linear,
-        net::{Input, Ports},
-        provicnet::{CELL, Head2d, Provicnet, SliceHead},
+        net::Input,
+        provicnet::{CELL, Encoders, Head2d, Provicnet, SliceHead, middle},
         vit::{Vit, VitConfig},
     },
-    nn::{drop_path::DropPath, kernels::Kernels},
+    nn::{Mode, drop_path::DropPath, kernels::Kernels},
     preview::segmentation_strip,
     train::{
         batch::{Item, TargetBatch, training_batch, whole},
@@ -42,19 +42,23 @@ use crate::{
     },
 };
 
+pub mod loss;
+pub mod pairs;
+
+use loss::pair_losses;
+use pairs::{BorderRule, Negatives, Pair, PairRule, cell_counts};
+
 /// Image types, and classes of the segmentation: background, gland, lesion.
 const SEQUENCES: usize = 3;
 const CLASSES: usize = 3;
 const CLASS_WEIGHTS: [f32; CLASSES] = [0.02, 0.04, 0.5];
 /// Share of the contrast in the loss.
 const MIX: f64 = 0.05;
-/// Pixels of lesion from which on a cell is an anchor, and up to which it is healthy, of 64.
-const ANCHOR_PIXELS: usize = 32;
-const HEALTHY_PIXELS: usize = 2;
+/// Half of a patch's 64 pixels make an anchor; the border stops.
+const PAIR_RULE: PairRule =
+    PairRule { anchor: 32, healthy: 2, negatives: Negatives::Distant, border: BorderRule::Stop };
 /// Most pairs of each kind in a batch.
 const PAIRS: usize = 30;
-/// Cosine above which a negative pair costs.
-const MARGIN: f64 = 0.5;
 
 /// Backbone, segmentation head and projection.
 #[derive(Module, Debug)]
@@ -65,81 +69,32 @@ pub struct Contrast<B: Backend> {
     pub project2: Linear<B>,
 }
 
-/// Two patches of a batch, by index in the flattened tokens, and whether they belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pair {
-    pub anchor: usize,
-    pub other: usize,
-    pub positive: bool,
-}
-
-/// All pairs of one slice; `lesion` counts its pixels in each cell of a `rows x columns` grid.
-pub fn pairs(lesion: &[usize], rows: usize, columns: usize) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    let cell = |y: isize, x: isize| {
-        let inside = (0..rows as isize).contains(&y) && (0..columns as isize).contains(&x);
-        inside.then(|| y as usize * columns + x as usize)
-    };
-    for y in 0..rows as isize {
-        for x in 0..columns as isize {
-            let anchor = y as usize * columns + x as usize;
-            if lesion[anchor] < ANCHOR_PIXELS {
-                continue;
-            }
-            for (dy, dx) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))).filter(|d| *d != (0, 0))
-            {
-                let Some(near) = cell(y + dy, x + dx) else { continue };
-                if lesion[near] >= ANCHOR_PIXELS {
-                    pairs.push(Pair { anchor, other: near, positive: true });
-                } else if lesion[near] <= HEALTHY_PIXELS
-                    && let Some(far) = cell(y + 2 * dy, x + 2 * dx)
-                    && lesion[far] <= HEALTHY_PIXELS
-                {
-                    pairs.push(Pair { anchor, other: far, positive: false });
-                }
-            }
-        }
-    }
-    pairs
-}
-
-const PORTS: Ports = Ports { sequences: SEQUENCES, out: CLASSES, output: Output::Classes };
-
 impl<B: Backend> Contrast<B> {
     pub fn new(device: &B::Device) -> Self {
         let config = VitConfig::mini();
         Self {
             encoder: Vit::new(&config, device),
-            head: Head2d::new(config.dim * PORTS.sequences, PORTS.sequences, PORTS.out, device),
+            head: Head2d::new(config.dim * SEQUENCES, SEQUENCES, CLASSES, device),
             project1: linear(config.dim, 128, device),
             project2: linear(128, 64, device),
         }
     }
 
     fn network(&self) -> Provicnet<B> {
-        let head = SliceHead::Convolution(self.head.clone());
-        Provicnet { encoder: self.encoder.clone(), head, refine: None }
+        Provicnet {
+            encoder: Encoders::Shared(self.encoder.clone()),
+            head: SliceHead::Mini(self.head.clone()),
+            refine: None,
+        }
     }
 
-    /// Mean hinge over the chosen pairs of patch tokens `[P, E]`.
+    /// Mean cost of the chosen pairs of patch tokens `[P, E]`.
     fn contrast(&self, tokens: Tensor<B, 2>, chosen: &[Pair]) -> Tensor<B, 1>
     where
         B: Kernels,
     {
-        let device = tokens.device();
-        let z = self.project2.forward(gelu(self.project1.forward(tokens)));
-        let unit = z.clone() / (z.square().sum_dim(1) + 1e-16).sqrt();
-        let pick = |index: &dyn Fn(&Pair) -> usize| {
-            let data: Vec<i32> = chosen.iter().map(|p| index(p) as i32).collect();
-            let index = Tensor::<B, 1, Int>::from_data(TensorData::new(data, [chosen.len()]), &device);
-            unit.clone().select(0, index)
-        };
-        let cosine = (pick(&|p| p.anchor) * pick(&|p| p.other)).sum_dim(1);
-        let positive: Vec<f32> = chosen.iter().map(|p| f32::from(u8::from(p.positive))).collect();
-        let positive = Tensor::<B, 2>::from_data(TensorData::new(positive, [chosen.len(), 1]), &device);
-        let together = (cosine.clone().neg() + 1.0) * positive.clone();
-        let apart = (cosine - MARGIN).clamp_min(0.0) * (positive.neg() + 1.0);
-        (together + apart).mean()
+        let projected = self.project2.forward(gelu(self.project1.forward(tokens)));
+        pair_losses(projected, chosen).mean()
     }
 }
 
@@ -162,20 +117,14 @@ where
         let net = self.network();
         let [s, _, _, h, w] = slabs.dims();
         let (rows, columns) = (h / CELL, w / CELL);
-        let centre =
-            slabs.clone().slice([0..s, 0..SEQUENCES, 1..2, 0..h, 0..w]).reshape([s, SEQUENCES, h, w]);
+        let centre = middle(slabs.clone());
         let output = net.encode(slabs, axis, DropPath::NONE);
         let [_, e, ..] = output.map.dims();
         let logits = self.head.forward(output.map.clone().reshape([s, SEQUENCES * e, rows, columns]), centre);
         let segmentation = dice_ce(logits, labels.clone(), &DiceCe::Weighted(CLASS_WEIGHTS.to_vec()));
-        let chosen = choose(
-            &labels.into_data().convert::<i32>().into_vec::<i32>().expect("converted to i32 just now"),
-            s,
-            [h, w],
-            seed,
-            epoch,
-            items,
-        );
+        let classes =
+            labels.into_data().convert::<i32>().into_vec::<i32>().expect("converted to i32 just now");
+        let chosen = choose(&classes, [h, w], seed, epoch, items);
         if chosen.is_empty() {
             return segmentation * (1.0 - MIX);
         }
@@ -191,25 +140,16 @@ where
 }
 
 /// Pairs of the whole batch, as many of one kind as of the other, the same for every image type.
-fn choose(
-    labels: &[i32],
-    slices: usize,
-    [h, w]: [usize; 2],
-    seed: u64,
-    epoch: u64,
-    items: &[Item],
-) -> Vec<Pair> {
+fn choose(labels: &[i32], [h, w]: [usize; 2], seed: u64, epoch: u64, items: &[Item]) -> Vec<Pair> {
     let (rows, columns) = (h / CELL, w / CELL);
     let cells = rows * columns;
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
-    for s in 0..slices {
-        let mut lesion = vec![0usize; cells];
-        for y in 0..h {
-            for x in 0..w {
-                lesion[y / CELL * columns + x / CELL] += usize::from(labels[(s * h + y) * w + x] == 2);
-            }
-        }
-        for pair in pairs(&lesion, rows, columns) {
+    let counts = cell_counts(labels, [rows, columns], CELL, |label| label == 2);
+    let by_slice = counts.chunks_exact(cells).map(|lesion| pairs::pairs(lesion, [rows, columns], &PAIR_RULE));
+    // What a rule cannot answer in one slice takes the pairs of the whole batch, as upstream.
+    let by_slice = by_slice.collect::<Result<Vec<_>, _>>().unwrap_or_default();
+    for (s, pairs) in by_slice.into_iter().enumerate() {
+        for pair in pairs {
             let list = if pair.positive { &mut positive } else { &mut negative };
             for sequence in 0..SEQUENCES {
                 let at = (s * SEQUENCES + sequence) * cells;
@@ -241,7 +181,7 @@ fn validate<B: Kernels>(net: &Contrast<B>, examples: &[Example], device: &B::Dev
             else {
                 unreachable!("the 2.5-D family's batches of labelled cases")
             };
-            let logits = net.forward(slabs, axis, DropPath::NONE);
+            let logits = net.forward(slabs, axis, DropPath::NONE, Mode::Eval);
             loss += scalar(dice_ce(logits.clone(), truth, &DiceCe::Weighted(CLASS_WEIGHTS.to_vec())));
             batches += 1;
             labels.extend(values(logits.argmax(1).float()).into_iter().map(|v| v as u8));
@@ -277,24 +217,4 @@ fn picture(example: &Example, truth: &[u8], labels: &[u8]) -> Option<Shown> {
     let picture = segmentation_strip([h, w], shown, [0.0, 1.0], &truth[slice(z)], &labels[slice(z)]).ok()?;
     let caption = format!("{}, slice {} of {d}: input, target, prediction", example.case_id, z + 1);
     Some(Shown { case_id: example.case_id.clone(), caption, picture })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pairs_are_near_cancer_and_distant_health() {
-        // Two neighbouring anchors in the middle of a 5 x 6 grid.
-        let mut lesion = vec![0; 30];
-        lesion[2 * 6 + 2] = 64;
-        lesion[2 * 6 + 3] = 40;
-        let all = pairs(&lesion, 5, 6);
-        let positive: Vec<_> = all.iter().filter(|p| p.positive).map(|p| (p.anchor, p.other)).collect();
-        assert_eq!(positive, [(14, 15), (15, 14)]);
-        // From (2, 2) two steps to the left is (2, 0); two to the right passes the other anchor.
-        assert!(all.contains(&Pair { anchor: 14, other: 12, positive: false }));
-        assert!(all.iter().all(|p| p.positive || lesion[p.other] == 0));
-        assert!(pairs(&[64; 1], 1, 1).is_empty());
-    }
 }

@@ -245,14 +245,12 @@ impl<B: Kernels> SelfDistillation<B> {
         epoch: u64,
         device: &B::Device,
     ) -> (Tensor<B, 1>, Tensor<B, 2>) {
-        let patch = self.encoder.patch_embed.proj.weight.dims()[2];
+        let patch = self.encoder.patch();
         let large = crops(examples, items, (LARGE, &LARGE_SHARE, LARGE_GRID), patch, seed, epoch);
         let small = crops(examples, items, (SMALL, &SMALL_SHARE, SMALL_GRID), patch, seed, epoch);
         let (x, axis) = large.tensors::<B>(device);
         let class = |vit: &Vit<B>, x: Tensor<B, 4>, axis: Tensor<B, 2>| {
-            let tokens = vit.forward(x, axis).tokens;
-            let [n, _, e] = tokens.dims();
-            tokens.slice([0..n, 0..1, 0..e]).reshape([n, e])
+            vit.forward(x, vit.own_tokens(axis, None)).class()
         };
         let teacher = self.projection.forward(class(&self.encoder, x.clone(), axis.clone())).detach();
         let (small_x, small_axis) = small.tensors::<B>(device);

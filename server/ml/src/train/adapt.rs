@@ -81,7 +81,7 @@ mod tests {
     use crate::{
         init,
         model::net::{Input, Ports},
-        nn::drop_path::DropPath,
+        nn::{Mode, drop_path::DropPath},
         params::collect,
         verify::gradient::gradients,
     };
@@ -129,7 +129,7 @@ mod tests {
 
     /// Every parameter's gradient by name, `None` where there is none.
     fn all_gradients(net: &Net<A>, family: Family) -> BTreeMap<String, Option<Vec<f32>>> {
-        let out = net.forward(input(family), DropPath::NONE);
+        let out = net.forward(input(family), DropPath::NONE, Mode::Eval);
         let up = Tensor::random(out.dims(), Distribution::Normal(0.0, 1.0), &out.device());
         let grads = (out * up).sum().backward();
         let mut all: BTreeMap<String, Option<Vec<f32>>> =
@@ -166,7 +166,7 @@ mod tests {
         for family in FAMILIES {
             let run = |adaptation| {
                 net(family, adaptation)
-                    .forward(input(family), DropPath::NONE)
+                    .forward(input(family), DropPath::NONE, Mode::Eval)
                     .into_data()
                     .to_vec::<f32>()
                     .unwrap()
@@ -200,7 +200,9 @@ mod tests {
     #[test]
     fn a_probe_answers_at_the_size_of_its_input() {
         for family in FAMILIES {
-            let out = net(family, Adaptation::LinearProbe).forward(input(family), DropPath::NONE).dims();
+            let out = net(family, Adaptation::LinearProbe)
+                .forward(input(family), DropPath::NONE, Mode::Eval)
+                .dims();
             let expected = match family {
                 Family::Provicnet => [2, 3, 1, 16, 24],
                 Family::ProfoundConv | Family::ProfoundVit | Family::Unet => [1, 3, 16, 32, 16],

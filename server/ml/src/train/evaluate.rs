@@ -14,7 +14,7 @@ use super::{
 use crate::{
     metrics,
     model::net::Net,
-    nn::{drop_path::DropPath, kernels::Kernels},
+    nn::{Mode, drop_path::DropPath, kernels::Kernels},
 };
 
 /// What a network gives for a case.
@@ -69,7 +69,7 @@ pub fn evaluate_case<B: Kernels>(
     let mut outputs = Vec::new();
     let (mut loss_sum, mut samples) = (0.0, 0.0);
     for batch in whole::<B>(example, view, device) {
-        let output = net.forward(batch.input, DropPath::NONE);
+        let output = net.forward(batch.input, DropPath::NONE, Mode::Eval);
         let n = output.dims()[0] as f64;
         loss_sum += n * scalar(loss(output.clone(), batch.target));
         samples += n;

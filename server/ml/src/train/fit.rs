@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     model::net::Net,
-    nn::{drop_path::DropPath, kernels::Kernels},
+    nn::{Mode, drop_path::DropPath, kernels::Kernels},
     observer::{Observer, Progress},
     run::RunError,
 };
@@ -125,7 +125,7 @@ where
         let fraction = position.step as f64 / per_epoch as f64;
         let lr = schedule.at(fraction);
         let drop = DropPath { rate: drop_rate, seed: fit.seed, step: position.step };
-        let value = loss(net.forward(batch.input, drop), batch.target);
+        let value = loss(net.forward(batch.input, drop, Mode::Train), batch.target);
         let grads = GradientsParams::from_grads(value.backward(), &net);
         let value = scalar(value.inner());
         if !value.is_finite() {

@@ -28,7 +28,7 @@ impl Layers {
                 Layers::ConvNext(std::array::from_fn(|i| net.encoder.stages.get(i).map_or(0, Vec::len)))
             }
             Net::ProfoundVit(net) => Layers::Vit(net.encoder.blocks.len()),
-            Net::Provicnet(net) => Layers::Vit(net.encoder.blocks.len()),
+            Net::Provicnet(net) => Layers::Vit(net.encoder.depth()),
             Net::Unet(_) => Layers::None,
         }
     }
@@ -53,7 +53,9 @@ impl Layers {
                 LayerDecay { numbering: Numbering::Single, depths: *depths, decay: 1.0 }.layer(inside)
             }
             Layers::Vit(_) => {
-                let mut parts = inside.split('.');
+                let mut parts = inside.split('.').peekable();
+                // A network of several encoders numbers them.
+                parts.next_if(|part| part.parse::<usize>().is_ok());
                 match parts.next() {
                     Some("blocks") => parts.next().and_then(|n| n.parse::<usize>().ok()).map_or(0, |i| i + 1),
                     Some("norm") => self.last(),

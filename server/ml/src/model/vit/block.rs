@@ -1,0 +1,162 @@
+//! One layer of a vision transformer: attention and feed-forward, each with a residual.
+
+use burn::module::{Module, Param};
+use burn::nn::{Initializer, LayerNorm, Linear};
+use burn::tensor::{Tensor, activation::silu, backend::Backend};
+
+use crate::model::convnext::{layer_norm, linear};
+use crate::nn::{
+    attention::attention,
+    drop_path::BlockDrop,
+    gelu::gelu,
+    kernels::Kernels,
+    lora::{self, AttentionLora, LowRank},
+};
+
+/// `x + ls1 * attention(LN x)`, then `x + ls2 * mlp(LN x)`.
+#[derive(Module, Debug)]
+pub struct Block<B: Backend> {
+    pub norm1: LayerNorm<B>,
+    pub attn: Attention<B>,
+    pub ls1: LayerScale<B>,
+    pub norm2: LayerNorm<B>,
+    pub mlp: FeedForward<B>,
+    pub ls2: LayerScale<B>,
+}
+
+/// Multi-head self-attention with one matrix for queries, keys and values.
+#[derive(Module, Debug)]
+pub struct Attention<B: Backend> {
+    pub qkv: Linear<B>,
+    pub proj: Linear<B>,
+    /// Fine-tuning with LoRA only.
+    pub lora: Option<AttentionLora<B>>,
+}
+
+/// How a feed-forward part is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedForwardKind {
+    /// [`Mlp`]
+    Gelu,
+    /// [`SwiGlu`], of DINOv2's largest size.
+    SwiGlu,
+}
+
+/// The feed-forward part; named `mlp` in checkpoints whichever it is.
+#[derive(Module, Debug)]
+pub enum FeedForward<B: Backend> {
+    Gelu(Mlp<B>),
+    SwiGlu(SwiGlu<B>),
+}
+
+/// Two layers with GELU between.
+#[derive(Module, Debug)]
+pub struct Mlp<B: Backend> {
+    pub fc1: Linear<B>,
+    pub fc2: Linear<B>,
+}
+
+/// `w3(silu(a) * b)` where `w12` gives `a` and `b` side by side.
+///
+/// # Source
+/// Shazeer, "GLU Variants Improve Transformer" (2020), as DINOv2 fuses its first two matrices.
+#[derive(Module, Debug)]
+pub struct SwiGlu<B: Backend> {
+    pub w12: Linear<B>,
+    pub w3: Linear<B>,
+}
+
+/// A factor for each channel, 1 at the start.
+#[derive(Module, Debug)]
+pub struct LayerScale<B: Backend> {
+    pub gamma: Param<Tensor<B, 1>>,
+}
+
+impl<B: Backend> Block<B> {
+    /// A block of zeros for tokens of `dim` values, its feed-forward part four times as wide.
+    pub fn new(dim: usize, device: &B::Device) -> Self {
+        Self::with(dim, FeedForwardKind::Gelu, 4 * dim, device)
+    }
+
+    /// A block of zeros for tokens of `dim` values, `hidden` of them inside the feed-forward part.
+    pub fn with(dim: usize, kind: FeedForwardKind, hidden: usize, device: &B::Device) -> Self {
+        let scale = || LayerScale { gamma: Initializer::Ones.init([dim], device) };
+        Self {
+            norm1: layer_norm(dim, device),
+            attn: Attention { qkv: linear(dim, 3 * dim, device), proj: linear(dim, dim, device), lora: None },
+            ls1: scale(),
+            norm2: layer_norm(dim, device),
+            mlp: match kind {
+                FeedForwardKind::Gelu => FeedForward::Gelu(Mlp {
+                    fc1: linear(dim, hidden, device),
+                    fc2: linear(hidden, dim, device),
+                }),
+                FeedForwardKind::SwiGlu => FeedForward::SwiGlu(SwiGlu {
+                    w12: linear(dim, 2 * hidden, device),
+                    w3: linear(hidden, dim, device),
+                }),
+            },
+            ls2: scale(),
+        }
+    }
+
+    /// # Shapes
+    /// `[S, N, E]` -> the same; `heads` divides E.
+    pub fn forward(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3>
+    where
+        B: Kernels,
+    {
+        self.dropping_forward(x, heads, BlockDrop::NONE)
+    }
+
+    /// [`Block::forward`] in a training step.
+    pub fn dropping_forward(&self, x: Tensor<B, 3>, heads: usize, drop: BlockDrop) -> Tensor<B, 3>
+    where
+        B: Kernels,
+    {
+        let e = x.dims()[2];
+        let scale = |s: &LayerScale<B>| s.gamma.val().reshape([1, 1, e]);
+        let mixed = self.attn.forward(self.norm1.forward(x.clone()), heads) * scale(&self.ls1);
+        let x = x + drop.apply("attention", mixed);
+        let fed = self.mlp.forward(self.norm2.forward(x.clone())) * scale(&self.ls2);
+        x + drop.apply("mlp", fed)
+    }
+}
+
+impl<B: Kernels> Attention<B> {
+    /// # Shapes
+    /// `[S, N, E]` -> the same.
+    pub fn forward(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3> {
+        let [b, n, e] = x.dims();
+        let size = e / heads;
+        // Three products with parts of the matrix: cheaper than cutting the large result apart.
+        let rows = x.reshape([b * n, e]);
+        let lora = self.lora.as_ref();
+        let part = |i: usize, addition: Option<&LowRank<B>>| {
+            let weight = self.qkv.weight.val().slice([0..e, i * e..(i + 1) * e]);
+            let y = rows.clone().matmul(weight);
+            let y = match &self.qkv.bias {
+                Some(bias) => y + bias.val().slice(i * e..(i + 1) * e).reshape([1, e]),
+                None => y,
+            };
+            lora::with(addition, rows.clone(), y).reshape([b, n, heads, size]).swap_dims(1, 2)
+        };
+        let (q, k, v) = (part(0, lora.map(|l| &l.q)), part(1, None), part(2, lora.map(|l| &l.v)));
+        let mixed = attention(q * (size as f64).powf(-0.5), k, v);
+        self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, e]))
+    }
+}
+
+impl<B: Kernels> FeedForward<B> {
+    /// # Shapes
+    /// `[S, N, E]` -> the same.
+    pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        match self {
+            Self::Gelu(mlp) => mlp.fc2.forward(gelu(mlp.fc1.forward(x))),
+            Self::SwiGlu(glu) => {
+                let [gate, value] = glu.w12.forward(x).chunk(2, 2).try_into().expect("halves of a vector");
+                glu.w3.forward(silu(gate) * value)
+            }
+        }
+    }
+}
