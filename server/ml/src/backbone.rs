@@ -70,10 +70,6 @@ pub fn registry(data_dir: &Path) -> Vec<Backbone> {
 }
 
 /// Cards of the backbones that were added from files.
-pub fn added(data_dir: &Path) -> Vec<AddedCard> {
-    added_in(&data_dir.join("backbones"))
-}
-
 fn added_in(backbones: &Path) -> Vec<AddedCard> {
     let card = |folder: PathBuf| match read_card(&folder) {
         Ok(AnyCard::Added(card)) => Some(*card),

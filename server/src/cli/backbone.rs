@@ -8,7 +8,6 @@ use transferscope_ml::{
     backbone::{
         AddedCard,
         add::{AddOptions, add},
-        added,
         inspect::{Inspection, inspect},
         registry,
     },

@@ -72,6 +72,7 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
     if name == SPECIALIST || shipped().any(|(card, _)| card.name == name) || backbones.join(&name).exists() {
         return Err(AddError::NameTaken(name));
     }
+    let mut file = checkpoint::open(path)?;
     let there = added_in(backbones);
     let file_hash = hash_file(path)
         .map_err(|source| CheckpointError::Read { path: path.display().to_string(), source })?;
@@ -79,7 +80,6 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
         return Err(AddError::ContentTaken(same.name.clone()));
     }
 
-    let mut file = checkpoint::open(path)?;
     let mut map = KeyMap::of(&file)?;
     let architecture = infer(&map, options.hints)
         .map_err(|reason| AddError::Architecture { file: file_name.clone(), reason })?;

@@ -26,5 +26,5 @@ fn folders_that_are_none_are_left_out() {
         assert_eq!(registry(data.path()).len(), 2);
         assert!(stored(&folder).unwrap_err().starts_with(CARD));
     }
-    assert!(added(data.path()).is_empty());
+    assert!(added_in(&data.path().join("backbones")).is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use transferscope_domain::{Architecture, architecture::known_heads};
+use transferscope_domain::{Architecture, Family, architecture::known_heads};
 
 use super::{
     error::CheckpointError,
@@ -84,15 +84,20 @@ fn mae(map: &KeyMap, hints: Hints) -> Result<Architecture, String> {
     let [dim, in_channels, d, h, w]: [usize; 5] = shape(map, "patch_embed.proj.weight")?;
     let [_, tokens, _]: [usize; 3] = shape(map, "pos_embed")?;
     let patch = [d, h, w];
-    let published =
-        (patch == MAE_PATCH && tokens == 1 + cells(MAE_IMAGE, patch).unwrap_or(0)).then_some(MAE_IMAGE);
-    let image = hints.image.or(published).ok_or_else(|| {
+    let fits = |image| cells(image, patch).and_then(|n| n.checked_add(1)) == Some(tokens);
+    let mini = match Architecture::mini(Family::ProfoundVit) {
+        Some(Architecture::ProfoundVit { patch, image, .. }) => Some((patch, image)),
+        _ => None,
+    };
+    let mut named = [Some((MAE_PATCH, MAE_IMAGE)), mini].into_iter().flatten();
+    let known = named.find(|(size, image)| *size == patch && fits(*image)).map(|(_, image)| image);
+    let image = hints.image.or(known).ok_or_else(|| {
         format!(
             "the image size cannot be told from {} patches of {d}x{h}x{w} voxels; give it with --image DxHxW",
             tokens - 1
         )
     })?;
-    if cells(image, patch).and_then(|n| n.checked_add(1)) != Some(tokens) {
+    if !fits(image) {
         return Err(format!(
             "an image of {image:?} voxels does not have the {} patches of {patch:?} voxels that the file is for",
             tokens - 1

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt, fs,
-    io::{BufReader, Cursor, Read, Seek, SeekFrom},
+    io::{self, BufReader, Cursor, Read, Seek, SeekFrom},
     path::Path,
 };
 
@@ -90,7 +90,11 @@ pub fn open(path: &Path) -> Result<CheckpointFile, CheckpointError> {
     let shown = path.display().to_string();
     let failed = |source| CheckpointError::Read { path: shown.clone(), source };
     let file = fs::File::open(path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
+    let about = file.metadata().map_err(failed)?;
+    if !about.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
+    let size = about.len();
     if size > SIZE_LIMIT {
         return Err(CheckpointError::TooLarge { path: shown, size, limit: SIZE_LIMIT });
     }

@@ -34,11 +34,11 @@ fn entries(backbones: &Path) -> Vec<String> {
 fn an_added_backbone_is_listed_and_a_network_starts_from_it() {
     let data = tempfile::tempdir().unwrap();
     let backbones = data.path().join("backbones");
-    for family in [Family::ProfoundConv, Family::Provicnet] {
+    for family in [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet] {
         let weights = collect(&net(family, 1));
         let (_folder, path) = file("T2_Best.safetensors", &weights);
         let options = AddOptions {
-            name: (family == Family::Provicnet).then(|| "vit".to_owned()),
+            name: (family != Family::ProfoundConv).then(|| family.as_str().to_owned()),
             source: Some("our own".into()),
             licence: Some("MIT".into()),
             ..AddOptions::default()
@@ -61,7 +61,7 @@ fn an_added_backbone_is_listed_and_a_network_starts_from_it() {
         let same = |t: &NamedTensor| collect(&loaded).contains(t);
         assert!(weights.iter().filter(|t| t.name.starts_with("encoder.")).all(same));
     }
-    assert_eq!(entries(&backbones), ["t2_best", "vit"]);
+    assert_eq!(entries(&backbones), ["profound-vit", "provicnet", "t2_best"]);
     let minis: Vec<_> =
         registry(data.path()).into_iter().take(2).map(|b| b.architecture.unwrap().name()).collect();
     assert_eq!(minis, ["profound-conv-mini", "provicnet-mini"]);
@@ -151,13 +151,9 @@ fn a_raw_pre_training_file_says_what_it_does_not_have() {
     let hints = Hints { heads: Some(2), image: Some([16, 24, 32]) };
     let told = AddOptions { hints, ..AddOptions::default() };
     assert_eq!(add(&backbones, &vit, &told).unwrap().architecture.kind(), "provicnet");
-    // ProFound's vision transformer is kept, but not offered to runs.
-    assert_eq!(
-        add(&backbones, &models.join("profound_mae_vit.pth"), &told).unwrap().name,
-        "profound_mae_vit"
-    );
-    assert!(find(data.path(), "profound_mae_vit").is_none());
-    assert_eq!(super::super::added(data.path()).len(), 3);
+    let mae = add(&backbones, &models.join("profound_mae_vit.pth"), &told).unwrap();
+    assert_eq!(mae.architecture.kind(), "profound-vit");
+    assert_eq!(added_in(&backbones).len(), 3);
 }
 
 #[test]
