@@ -180,21 +180,4 @@ mod tests {
         }
         assert!(ssim3d(&[], &[], [0, 4, 4], 1.0).is_nan());
     }
-
-    #[test]
-    fn a_default_volume_takes_less_than_a_tenth_of_a_second() {
-        let n = 24 * 96 * 96;
-        let x: Vec<f32> = (0..n).map(|i| (i as f32 * 0.01).sin()).collect();
-        let y: Vec<f32> = x.iter().map(|v| v * 0.9).collect();
-        // The best of a few: other work on the machine must not decide.
-        let best = (0..5)
-            .map(|_| {
-                let start = std::time::Instant::now();
-                assert!(ssim3d(&y, &x, [24, 96, 96], 2.0) < 1.0);
-                start.elapsed().as_secs_f64()
-            })
-            .fold(f64::INFINITY, f64::min);
-        println!("SSIM of 24x96x96: {:.1} ms", best * 1e3);
-        assert!(best < 0.5, "{best} s");
-    }
 }

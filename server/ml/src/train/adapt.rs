@@ -148,6 +148,10 @@ mod tests {
                     assert!(gradient.is_none(), "{case}");
                     continue;
                 }
+                if family == Family::ProfoundVit && name == "encoder.pos_embed" {
+                    assert!(gradient.is_none(), "{case}");
+                    continue;
+                }
                 // The dense head does not look at the pooled vector's normalisation.
                 if family == Family::ProfoundConv && name.starts_with("encoder.norm.") {
                     continue;
@@ -175,12 +179,17 @@ mod tests {
         }
     }
 
+    /// Values of a table that no training changes: a code for the class token and for each patch.
+    fn fixed(family: Family) -> u64 {
+        if family == Family::ProfoundVit { (1 + 6 * 6 * 6) * 192 } else { 0 }
+    }
+
     #[test]
     fn parameters_are_counted() {
         let device = Default::default();
         for family in FAMILIES {
             let full = count(&net(family, Adaptation::Full));
-            assert_eq!(full.total, full.trained);
+            assert_eq!(full.total, full.trained + fixed(family));
             let frozen = count(&net(family, Adaptation::Frozen));
             assert_eq!(frozen.total, full.total);
             assert!(frozen.trained > 0 && frozen.trained < full.total);
