@@ -409,11 +409,9 @@ fn AdaptationField(value: String, state: FormState) -> impl IntoView {
         .map(|adaptation| {
             let default = adaptation == Adaptation::default();
             let sent = if default { "" } else { adaptation.as_str() };
-            view! {
-                <option value=sent selected=value == adaptation.as_str() || value == sent>
-                    {adaptation.label()}
-                </option>
-            }
+            // A link may name the default as well.
+            let selected = value == sent || value == adaptation.as_str();
+            view! { <option value=sent selected=selected>{adaptation.label()}</option> }
         })
         .collect_view();
     view! {
