@@ -247,6 +247,26 @@ async fn a_stranger_starts_an_experiment_and_shares_the_comparison() {
     browser.until("the shared page", 20, "location.pathname.startsWith('/s/')").await;
     let link = browser.js("return location.href;").await.as_str().expect("a link").to_owned();
     browser.assert_quiet("the shared page").await;
+
+    // A backbone of one's own, from the form to its card.
+    browser.open(&format!("{}/backbones", server.url)).await;
+    browser.until("the shipped backbones", 10, "document.querySelectorAll('tbody tr').length >= 2").await;
+    browser.assert_quiet("the backbones").await;
+    let fill = "const f = document.querySelector(\"form[action='/backbones/pretrain']\"); \
+                f.querySelector('details').open = true; f.elements.name.value = 'mine'; \
+                f.elements.epochs.value = '1'; f.querySelector('button[type=submit]').click(); return 0;";
+    browser.js(fill).await;
+    browser.until("the pre-training's page", 20, "location.pathname.startsWith('/runs/')").await;
+    let made = browser.js("return location.pathname.split('/').pop();").await;
+    let made = made.as_str().and_then(|id| id.parse().ok()).expect("the id of a run");
+    server.wait_state(&made, transferscope_domain::RunState::Succeeded, patience).await;
+    browser.open(&format!("{}/runs/{made}", server.url)).await;
+    browser.until("a chart", 20, "document.querySelector('canvas')").await;
+    browser.assert_quiet("the pre-training").await;
+    browser.open(&format!("{}/backbones/mine", server.url)).await;
+    browser.until("its making", 10, "document.body.innerText.includes('How it was made')").await;
+    browser.until("its curve", 20, "document.querySelector('canvas')").await;
+    browser.assert_quiet("the new backbone").await;
     browser.quit().await;
 
     // Another person: a fresh profile, dark, a telephone's width.
@@ -259,7 +279,7 @@ async fn a_stranger_starts_an_experiment_and_shares_the_comparison() {
         assert!(text.contains(&format!("{value:.2}")), "{value:.2} is not on the shared page:\n{text}");
     }
     assert!(text.to_lowercase().contains("frozen"), "{text}");
-    for page in [link.as_str(), "/", "/new", "/runs"] {
+    for page in [link.as_str(), "/", "/new", "/runs", "/backbones", "/backbones/mine"] {
         let url = if page.starts_with('/') { format!("{}{page}", server.url) } else { page.to_owned() };
         other.open(&url).await;
         other.assert_fits(page).await;
