@@ -16,13 +16,16 @@ pub struct SiteAssets {
     pub css: String,
 }
 
+/// Load report and making of a backbone, as far as its card tells.
+pub type Card = (Option<LoadReport>, Option<Made>);
+
 /// Data sets and backbones, which live in the file system rather than in the store.
 #[derive(Clone)]
 pub struct Catalogue {
     pub datasets: Arc<dyn Fn() -> Vec<DatasetManifest> + Send + Sync>,
     pub backbones: Arc<dyn Fn() -> Vec<BackboneView> + Send + Sync>,
-    /// Load report and making of the backbone of a name, as far as its card tells.
-    pub card: Arc<dyn Fn(&str) -> (Option<LoadReport>, Option<Made>) + Send + Sync>,
+    /// The card of the backbone of a name.
+    pub card: Arc<dyn Fn(&str) -> Card + Send + Sync>,
     /// What to say while the built-in data set is being made; none when nothing is under way.
     pub preparing: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }
