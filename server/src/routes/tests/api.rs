@@ -127,7 +127,7 @@ async fn a_run_shows_its_values() {
         csv.lines()
             .nth(1)
             .unwrap()
-            .starts_with("1,unet,segmentation,specialist,tiny,test/dice,higher,0.65,,,1,")
+            .starts_with("1,unet,segmentation,specialist,full,tiny,test/dice,higher,0.65,,,1,")
     );
     app.get("/api/v1/leaderboard?group=herd").await.problem(422, "invalid");
     app.get("/api/v1/leaderboard?sort=colour").await.problem(422, "invalid");
