@@ -25,10 +25,14 @@ struct Shipped {
     weights: &'static [u8],
 }
 
-const SHIPPED: [Shipped; 2] = [
+const SHIPPED: [Shipped; 3] = [
     Shipped {
         card: include_str!("../backbones/profound-conv-mini.json"),
         weights: include_bytes!("../backbones/profound-conv-mini.safetensors"),
+    },
+    Shipped {
+        card: include_str!("../backbones/profound-vit-mini.json"),
+        weights: include_bytes!("../backbones/profound-vit-mini.safetensors"),
     },
     Shipped {
         card: include_str!("../backbones/provicnet-mini.json"),

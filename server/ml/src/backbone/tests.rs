@@ -4,7 +4,7 @@ use super::*;
 fn what_ships_is_listed_and_can_be_read() {
     let data = tempfile::tempdir().unwrap();
     let all = registry(data.path());
-    assert_eq!(all.len(), 2);
+    assert_eq!(all.len(), 3);
     for backbone in all {
         let reference =
             checkpoint_reference(data.path(), &data.path().join("runs/1"), &backbone.name).unwrap();
@@ -23,7 +23,7 @@ fn folders_that_are_none_are_left_out() {
     fs::create_dir_all(&folder).unwrap();
     for card in ["", "{}", r#"{"file_hash": 1}"#] {
         fs::write(folder.join(CARD), card).unwrap();
-        assert_eq!(registry(data.path()).len(), 2);
+        assert_eq!(registry(data.path()).len(), 3);
         assert!(stored(&folder).unwrap_err().starts_with(CARD));
     }
     assert!(added_in(&data.path().join("backbones")).is_empty());

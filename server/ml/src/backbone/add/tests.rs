@@ -63,8 +63,8 @@ fn an_added_backbone_is_listed_and_a_network_starts_from_it() {
     }
     assert_eq!(entries(&backbones), ["profound-vit", "provicnet", "t2_best"]);
     let minis: Vec<_> =
-        registry(data.path()).into_iter().take(2).map(|b| b.architecture.unwrap().name()).collect();
-    assert_eq!(minis, ["profound-conv-mini", "provicnet-mini"]);
+        registry(data.path()).into_iter().take(3).map(|b| b.architecture.unwrap().name()).collect();
+    assert_eq!(minis, ["profound-conv-mini", "profound-vit-mini", "provicnet-mini"]);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_half_written_backbone_is_replaced() {
     let backbones = data.path().join("backbones");
     fs::create_dir_all(backbones.join(".a.partial")).unwrap();
     fs::write(backbones.join(".a.partial/weights.safetensors"), b"half").unwrap();
-    assert_eq!(registry(data.path()).len(), 2);
+    assert_eq!(registry(data.path()).len(), 3);
     let (_folder, path) = file("a.safetensors", &collect(&net(Family::ProfoundConv, 1)));
     add(&backbones, &path, &AddOptions::default()).unwrap();
     assert_eq!(entries(&backbones), ["a"]);
