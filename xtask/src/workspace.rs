@@ -81,7 +81,8 @@ impl Workspace {
             }
         }
         // Flags from the environment replace those of .cargo/config.toml, one of which the pages need.
-        for (name, separator) in [("RUSTFLAGS", " "), ("CARGO_ENCODED_RUSTFLAGS", "\x1f")] {
+        let flags = [("RUSTFLAGS", " "), ("CARGO_ENCODED_RUSTFLAGS", "\x1f"), ("RUSTDOCFLAGS", " ")];
+        for (name, separator) in flags {
             if let Ok(flags) = env::var(name) {
                 command.env(name, format!("{flags}{separator}--cfg{separator}{VIEW_CFG}"));
             }
