@@ -244,7 +244,8 @@ proptest! {
         }
         let read = one(|p| p.tensor("FloatStorage", "0", len, offset, &shape, &strides), floats(32));
         if let Ok(tensors) = read {
-            let mut expected = vec![offset];
+            // A tensor of nothing shows nothing, whatever its strides and offset.
+            let mut expected = if shape.contains(&0) { Vec::new() } else { vec![offset] };
             for (dim, stride) in shape.iter().zip(&strides) {
                 expected = expected.iter().flat_map(|at| (0..*dim).map(move |i| at + i * stride)).collect();
             }
