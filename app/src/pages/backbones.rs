@@ -127,7 +127,9 @@ fn Pretrainings(runs: Vec<RunView>) -> impl IntoView {
             .into_iter()
             .map(|run| view! {
                 <li>
-                    <a href=format!("/runs/{}", run.id)>{format!("{} · seed {}", run.backbone, run.seed)}</a>
+                    <a href=format!("/runs/{}", run.id)>
+                        {run.pretraining.as_ref().map_or_else(|| run.backbone.clone(), |p| p.name.clone())}
+                    </a>
                     " "
                     <StateBadge state=run.state />
                     " "
