@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use transferscope_domain::{
     Family, Objective,
     dataset::DatasetManifest,
-    event::{EventBody, Phase},
+    event::{EventBody, LogLevel, Phase},
     metric::Split,
     report::{LoadReport, RunReport},
     task::Output,
@@ -101,7 +101,13 @@ impl Job<'_> {
         write(&folder, &card, &weights).map_err(writing("the backbone"))?;
         if let Some(publish) = &self.pretraining.publish {
             let all = self.run_dir.join(publish);
-            put(&folder, &all, &card.name).map_err(writing(format!("the backbone {}", card.name)))?;
+            match put(&folder, &all, &card.name) {
+                // A name that was taken meanwhile, as by a repeated run, is no reason to lose the training.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                    self.emit(EventBody::Log { level: LogLevel::Warn, message: e.to_string() })?;
+                }
+                put => put.map_err(writing(format!("the backbone {}", card.name)))?,
+            }
         }
         let report = RunReport {
             schema: REPORT_SCHEMA,
