@@ -3,10 +3,11 @@
 
 use burn::module::Module;
 use burn::tensor::backend::Backend;
-use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use transferscope_domain::task::Output;
+
+pub use transferscope_imaging::random::stream;
 
 use crate::params::{Fill, fill, fill_learnt};
 
@@ -25,14 +26,6 @@ const AUTOENCODER: [&str; 8] = [
     "decoder.blocks.",
     "pred_head.",
 ];
-
-/// A random stream for `seed` and a label; streams of different labels are independent.
-pub fn stream(seed: u64, label: &str) -> ChaCha8Rng {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&seed.to_le_bytes());
-    hasher.update(label.as_bytes());
-    ChaCha8Rng::from_seed(*hasher.finalize().as_bytes())
-}
 
 /// Fills a new module: truncated normal with deviation 0.02 in encoders and transformer autoencoders,
 /// Kaiming normal by fan-in elsewhere; fixed tables, biases, normalisations, GRN and layer scales keep the constants they were built with.

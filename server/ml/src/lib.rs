@@ -1,27 +1,26 @@
-//! Data, models, training, metrics and alignment of Transferscope; no web, no SQL.
+//! Models, training, alignment and pre-training of Transferscope; no web, no SQL. What needs no network
+//! (data, metrics, physics, pictures) is the crate `transferscope_imaging`, shown here under its names.
 //!
 //! Shapes: volumes are `[B, C, D, H, W]` with D the slice axis; tokens are `[B, N, E]`.
 //! Start reading at [`run::execute`].
 
 pub mod alignment;
 pub mod checkpoint;
-pub mod data;
 pub mod device;
 pub mod infer;
 pub mod init;
 pub mod loss;
-pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod observer;
 pub mod params;
-pub mod preview;
 pub mod run;
 
 pub mod backbone;
-pub mod physics;
 pub mod pretrain;
-#[cfg(test)]
-pub mod reference;
 pub mod train;
 pub mod verify;
+
+#[cfg(test)]
+use transferscope_imaging::reference;
+pub use transferscope_imaging::{data, metrics, physics, preview};

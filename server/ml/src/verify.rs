@@ -9,10 +9,10 @@
 
 use std::path::Path;
 
-pub mod cases;
+use transferscope_imaging::verify as pure;
+
 mod checkpoints;
 mod finetune;
-pub mod folder;
 pub mod gradient;
 mod layers;
 mod losses;
@@ -21,23 +21,13 @@ mod preprocess;
 mod profound;
 mod provicnet;
 mod tables;
+pub mod tensors;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use cases::{Cases, Line, Report, Tolerance};
-pub use folder::{Folder, Problem};
+pub use pure::{Cases, Entry, Folder, Line, Problem, Report, Tolerance, cases, folder};
 
-/// What compares some files with our own numbers.
-type Check = fn(&Folder, &mut Cases) -> Result<(), Problem>;
-
-/// Files that belong together, relative to the folder, and what compares them. The check runs
-/// where the first file is there.
-struct Entry {
-    files: &'static [&'static str],
-    check: Check,
-}
-
-/// Everything that is understood.
+/// What the networks and their training are compared with; see [`all`].
 const CHECKS: &[Entry] = &[
     Entry { files: &["models/dinov2_noreg_posembed.safetensors"], check: provicnet::positions::check },
     Entry {
@@ -127,34 +117,15 @@ const CHECKS: &[Entry] = &[
     Entry { files: &[provicnet::shapes::FUSION], check: provicnet::shapes::fusion },
 ];
 
-/// Files that are for people.
-const DOCUMENTS: &[&str] = &["README.md"];
+/// Every comparison: the networks' and those of images and measures.
+fn all() -> Vec<&'static Entry> {
+    CHECKS.iter().chain(pure::CHECKS).collect()
+}
 
 /// Compares every known file below `root`.
 ///
 /// # Errors
 /// When the folder cannot be listed; a file that cannot be read is a miss of the report.
 pub fn verify(root: &Path) -> std::io::Result<Report> {
-    let folder = Folder::open(root)?;
-    let mut cases = Cases::default();
-    for entry in CHECKS {
-        let first = entry.files[0];
-        if !folder.has(first) {
-            continue;
-        }
-        if let Err(problem) = (entry.check)(&folder, &mut cases) {
-            cases.problem(first, &problem);
-        }
-    }
-    untouched_are_misses(&folder, &mut cases, |_| true);
-    let known = |file: &str| CHECKS.iter().any(|e| e.files.contains(&file)) || DOCUMENTS.contains(&file);
-    let unknown = folder.files().iter().filter(|f| !known(f)).cloned().collect();
-    Ok(Report { lines: cases.into_lines(), unknown })
-}
-
-/// Says which tensors of opened files, as far as those are `asked` about, no check asked for.
-fn untouched_are_misses(folder: &Folder, cases: &mut Cases, asked: impl Fn(&str) -> bool) {
-    for (file, tensor) in folder.untouched().into_iter().filter(|(file, _)| asked(file)) {
-        cases.problem(&file, &Problem::new(format!("{tensor}: no check looks at this tensor")));
-    }
+    pure::verify(root, &all())
 }

@@ -1,6 +1,7 @@
 //! Checkpoint files: those of PyTorch hold what those of safetensors hold, and sparse layers become
 //! the dense ones of fine-tuning. All exact.
 
+use crate::verify::tensors::ToParameters;
 use std::collections::BTreeSet;
 
 use super::{Cases, Folder, Problem, Tolerance};

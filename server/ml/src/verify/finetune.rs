@@ -1,6 +1,7 @@
 //! `layers/finetune_5_steps.safetensors`: real steps of a classifier, so that network, loss, clipping,
 //! optimiser, groups and schedule are compared together.
 
+use crate::verify::tensors::ToParameters;
 use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 

@@ -1,6 +1,7 @@
 //! `layers/optimisers.safetensors` and `layers/schedule_warmup_cosine.json`: given gradients through the
 //! optimiser of training, and its learning rates.
 
+use crate::verify::tensors::ToParameters;
 use burn::backend::Autodiff;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::Initializer;

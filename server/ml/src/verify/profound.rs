@@ -1,6 +1,7 @@
 //! ProFound's networks: small ones with weights against what they must compute, and full-size ones
 //! against the names and shapes of their parameters.
 
+use crate::verify::tensors::{ToParameters, ToTensor};
 use std::rc::Rc;
 
 use burn::{

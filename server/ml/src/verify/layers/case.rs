@@ -1,5 +1,6 @@
 //! One layer of `layers.safetensors`: what goes in, what comes out, and all gradients.
 
+use crate::verify::tensors::{ToParameters, ToTensor};
 use std::marker::PhantomData;
 
 use burn::backend::Autodiff;

@@ -1,6 +1,7 @@
 //! The autoencoder with masked convolution stages.
 
 use super::{A, Config, Io, load};
+use crate::verify::tensors::ToParameters;
 use crate::{
     model::{
         convmae::{ConvMae, ConvMaeConfig, StageFeatures},

@@ -1,5 +1,6 @@
 //! The pre-training objective of the convolution family, from a pre-training checkpoint.
 
+use crate::verify::tensors::ToTensor;
 use burn::tensor::Tensor;
 
 use super::{A, Config, Io, MULTIPLE, load, raw};

@@ -1,5 +1,6 @@
 //! Pairs of patches and what they cost.
 
+use crate::verify::tensors::ToTensor;
 use burn::tensor::Tensor;
 use burn_flex::Flex;
 use serde_json::Value;

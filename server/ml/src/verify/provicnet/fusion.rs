@@ -1,5 +1,6 @@
 //! The fusion of three sequences, forward and backward.
 
+use crate::verify::tensors::ToTensor;
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
 use burn_flex::Flex;

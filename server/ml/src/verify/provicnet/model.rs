@@ -1,5 +1,6 @@
 //! Sizes from `provicnet_configs.json`, and models filled with the weights beside it.
 
+use crate::verify::tensors::ToParameters;
 use std::collections::BTreeMap;
 
 use burn::module::Module;

@@ -1,5 +1,6 @@
 //! Whole models for one sequence, forward and backward.
 
+use crate::verify::tensors::ToTensor;
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};
 use burn_flex::Flex;

@@ -8,11 +8,9 @@ use std::{
     rc::Rc,
 };
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
 use safetensors::{Dtype, SafeTensors};
 
 use super::Tolerance;
-use crate::params::NamedTensor;
 
 /// Why a file cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +99,7 @@ impl Folder {
     }
 
     /// Tensors of opened files that nobody asked for.
-    pub(super) fn untouched(&self) -> Vec<(String, String)> {
+    pub fn untouched(&self) -> Vec<(String, String)> {
         let mut all = Vec::new();
         for (file, tensors) in self.opened.borrow().iter() {
             let used = tensors.used.borrow();
@@ -185,17 +183,6 @@ pub struct Array {
 }
 
 impl Array {
-    /// As a tensor of rank `D`.
-    pub fn tensor<B: Backend, const D: usize>(&self, device: &B::Device) -> Result<Tensor<B, D>, Problem> {
-        let shape: [usize; D] = self
-            .shape
-            .clone()
-            .try_into()
-            .map_err(|s| Problem::new(format!("shape {s:?} where {D} dimensions belong")))?;
-        let data: Vec<f32> = self.data.iter().map(|v| *v as f32).collect();
-        Ok(Tensor::from_data(TensorData::new(data, shape), device))
-    }
-
     pub fn f32(&self) -> Vec<f32> {
         self.data.iter().map(|v| *v as f32).collect()
     }
@@ -261,10 +248,9 @@ impl Tensors {
         let data = match entry.dtype {
             Dtype::F64 => read!(f64),
             Dtype::F32 => read!(f32),
-            Dtype::F16 => bytes
-                .chunks_exact(2)
-                .map(|b| burn::tensor::f16::from_le_bytes([b[0], b[1]]).to_f64())
-                .collect(),
+            Dtype::F16 => {
+                bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f64()).collect()
+            }
             Dtype::I64 => read!(i64),
             Dtype::I32 => read!(i32),
             Dtype::I16 => read!(i16),
@@ -273,21 +259,5 @@ impl Tensors {
             other => return Err(Problem::new(format!("{}: {name} has type {other:?}", self.file))),
         };
         Ok(Array { shape: entry.shape.clone(), data })
-    }
-
-    /// Every tensor below `prefix`, the prefix cut off, as parameters to fill a module with.
-    pub fn parameters(&self, prefix: &str) -> Result<Vec<NamedTensor>, Problem> {
-        let names: Vec<&str> = self.names().filter(|n| n.starts_with(prefix)).collect();
-        names
-            .into_iter()
-            .map(|name| {
-                let array = self.get(name)?;
-                Ok(NamedTensor {
-                    name: name[prefix.len()..].to_owned(),
-                    data: array.f32(),
-                    shape: array.shape,
-                })
-            })
-            .collect()
     }
 }

@@ -154,7 +154,8 @@ impl Cases {
         self.equal(file, "-", Some(problem.to_string()));
     }
 
-    pub(super) fn into_lines(self) -> Vec<Line> {
+    /// The comparisons in the order they were made.
+    pub fn into_lines(self) -> Vec<Line> {
         self.lines
     }
 }
