@@ -1,4 +1,6 @@
-//! Data sets: the manifest that `dataset.json` holds.
+//! Data sets: the manifest that `dataset.json` holds, and the report of a check.
+
+pub mod check;
 
 use serde::{Deserialize, Serialize};
 
