@@ -46,6 +46,9 @@ pub enum Architecture {
         axis_tokens: bool,
         /// Image types among which a further token tells; 0 where there is none.
         modalities: usize,
+        /// Whether every image type has an encoder of its own, as published, or all share one.
+        #[serde(default)]
+        each: bool,
     },
 }
 
@@ -122,8 +125,52 @@ impl Architecture {
                 registers: 4,
                 axis_tokens: true,
                 modalities: 0,
+                each: false,
             }),
             Family::Unet => None,
+        }
+    }
+
+    /// The architecture of a name that [`Architecture::name`] gives, as published: `profound-conv-tiny`,
+    /// `provicnet-base`.
+    pub fn named(name: &str) -> Option<Self> {
+        let (kind, size) = name.rsplit_once('-')?;
+        let family = Family::ALL.into_iter().find(|f| f.as_str() == kind)?;
+        let mini = Architecture::mini(family)?;
+        if size == "mini" {
+            return Some(mini);
+        }
+        let vit = VIT_SIZES.iter().find(|(known, ..)| *known == size);
+        match (mini, vit) {
+            (Architecture::ProfoundConv { in_channels, .. }, _) => {
+                let (_, depths, dims) = CONV_SIZES.into_iter().find(|(known, ..)| *known == size)?;
+                Some(Architecture::ProfoundConv { in_channels, depths, dims })
+            }
+            (Architecture::ProfoundVit { in_channels, .. }, Some((_, dim, depth, heads))) if size == "base" => {
+                Some(Architecture::ProfoundVit {
+                    in_channels,
+                    image: [64, 256, 256],
+                    patch: [16, 32, 32],
+                    dim: *dim,
+                    depth: *depth,
+                    heads: *heads,
+                })
+            }
+            (Architecture::Provicnet { slices, patch, registers, axis_tokens, .. }, Some((_, dim, depth, heads))) => {
+                Some(Architecture::Provicnet {
+                    slices,
+                    patch,
+                    grid: 37,
+                    dim: *dim,
+                    depth: *depth,
+                    heads: *heads,
+                    registers,
+                    axis_tokens,
+                    modalities: 0,
+                    each: false,
+                })
+            }
+            _ => None,
         }
     }
 
@@ -198,6 +245,7 @@ impl fmt::Display for Architecture {
                 registers,
                 axis_tokens,
                 modalities,
+                each,
             } => {
                 write!(
                     f,
@@ -206,9 +254,10 @@ impl fmt::Display for Architecture {
                     if *axis_tokens { "with" } else { "without" }
                 )?;
                 match modalities {
-                    0 => Ok(()),
-                    n => write!(f, ", a token for {n} image types"),
+                    0 => {}
+                    n => write!(f, ", a token for {n} image types")?,
                 }
+                if *each { f.write_str(", one for each image type") } else { Ok(()) }
             }
         }
     }
@@ -236,6 +285,7 @@ mod tests {
             registers: 4,
             axis_tokens: true,
             modalities: 0,
+            each: false,
         };
         assert_eq!(dino.name(), "provicnet-small");
         assert_eq!(
@@ -243,6 +293,20 @@ mod tests {
             "provicnet-small: 3 slices, patch 14, position grid 37 x 37, width 384, depth 12, 6 heads, \
              4 registers, with axis tokens"
         );
+    }
+
+    #[test]
+    fn names_lead_back_to_their_architecture() {
+        let conv = CONV_SIZES.iter().map(|(size, ..)| format!("profound-conv-{size}"));
+        let others = ["profound-vit-mini", "profound-vit-base", "provicnet-mini", "provicnet-small", "provicnet-base", "provicnet-large"];
+        for name in conv.chain(others.map(str::to_owned)) {
+            let found = Architecture::named(&name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(found.name(), name);
+            assert_eq!(found.is_small(), name.ends_with("-mini"), "{name}");
+        }
+        for unknown in ["unet", "profound-vit-small", "provicnet-tiny", "tiny", ""] {
+            assert_eq!(Architecture::named(unknown), None, "{unknown}");
+        }
     }
 
     #[test]

@@ -24,6 +24,11 @@ pub struct ExperimentForm {
     pub seeds: String,
     pub epochs: String,
     pub adaptation: String,
+    pub head: String,
+    pub loss: String,
+    pub augmentation: String,
+    pub inference: String,
+    pub precision: String,
     pub lora_rank: String,
     pub layer_decay: String,
     pub drop_path: String,
@@ -72,12 +77,17 @@ impl ExperimentForm {
     }
 
     /// Names of the fields that hold one text.
-    pub const TEXT_FIELDS: [&'static str; 15] = [
+    pub const TEXT_FIELDS: [&'static str; 20] = [
         "name",
         "dataset",
         "seeds",
         "epochs",
         "adaptation",
+        "head",
+        "loss",
+        "augmentation",
+        "inference",
+        "precision",
         "lora_rank",
         "layer_decay",
         "drop_path",
@@ -97,6 +107,11 @@ impl ExperimentForm {
             "seeds" => &mut self.seeds,
             "epochs" => &mut self.epochs,
             "adaptation" => &mut self.adaptation,
+            "head" => &mut self.head,
+            "loss" => &mut self.loss,
+            "augmentation" => &mut self.augmentation,
+            "inference" => &mut self.inference,
+            "precision" => &mut self.precision,
             "lora_rank" => &mut self.lora_rank,
             "layer_decay" => &mut self.layer_decay,
             "drop_path" => &mut self.drop_path,

@@ -91,6 +91,26 @@ pub enum MetricKind {
     Ssim,
     /// Normalised mean squared error: sum (y - x)^2 / sum x^2.
     Nmse,
+    /// 95th percentile of the distances between the two surfaces, the larger of both directions, in mm.
+    Hd95Mm,
+    /// Mean distance between the two surfaces, both directions pooled, in mm.
+    AssdMm,
+    /// Area under the receiver operating characteristic; 0.5 is chance.
+    Auroc,
+    /// Precision averaged over the steps of recall, without interpolation.
+    AveragePrecision,
+    /// Mean of sensitivity and specificity at probability 0.5.
+    BalancedAccuracy,
+    /// Largest sensitivity among thresholds with a specificity of 0.8 at least.
+    SensitivityAt80,
+    /// Largest sensitivity among thresholds with a specificity of 0.9 at least.
+    SensitivityAt90,
+    /// Cohen's kappa with quadratic weights at probability 0.5: agreement beyond chance.
+    Kappa,
+    /// Minus the logarithm of the probability that was given to the truth, mean over cases.
+    LogLoss,
+    /// Mean absolute error, in the scale where the sharp image's maximum is 1.
+    Mae,
     /// Mean squared error of reconstruction on hidden patches, each standardised: 1 is what
     /// predicting a patch's own mean costs.
     MaskedError,
@@ -103,12 +123,22 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
-    pub const ALL: [MetricKind; 9] = [
+    pub const ALL: [MetricKind; 19] = [
         MetricKind::Loss,
         MetricKind::Dice,
         MetricKind::PsnrDb,
         MetricKind::Ssim,
         MetricKind::Nmse,
+        MetricKind::Hd95Mm,
+        MetricKind::AssdMm,
+        MetricKind::Auroc,
+        MetricKind::AveragePrecision,
+        MetricKind::BalancedAccuracy,
+        MetricKind::SensitivityAt80,
+        MetricKind::SensitivityAt90,
+        MetricKind::Kappa,
+        MetricKind::LogLoss,
+        MetricKind::Mae,
         MetricKind::MaskedError,
         MetricKind::Lr,
         MetricKind::GradNorm,
@@ -123,6 +153,16 @@ impl MetricKind {
             MetricKind::PsnrDb => "psnr_db",
             MetricKind::Ssim => "ssim",
             MetricKind::Nmse => "nmse",
+            MetricKind::Hd95Mm => "hd95_mm",
+            MetricKind::AssdMm => "assd_mm",
+            MetricKind::Auroc => "auroc",
+            MetricKind::AveragePrecision => "average_precision",
+            MetricKind::BalancedAccuracy => "balanced_accuracy",
+            MetricKind::SensitivityAt80 => "sensitivity_at_80",
+            MetricKind::SensitivityAt90 => "sensitivity_at_90",
+            MetricKind::Kappa => "kappa",
+            MetricKind::LogLoss => "log_loss",
+            MetricKind::Mae => "mae",
             MetricKind::MaskedError => "masked_error",
             MetricKind::Lr => "lr",
             MetricKind::GradNorm => "grad_norm",
@@ -138,6 +178,16 @@ impl MetricKind {
             MetricKind::PsnrDb => "PSNR",
             MetricKind::Ssim => "SSIM",
             MetricKind::Nmse => "NMSE",
+            MetricKind::Hd95Mm => "HD95",
+            MetricKind::AssdMm => "ASSD",
+            MetricKind::Auroc => "AUROC",
+            MetricKind::AveragePrecision => "Average precision",
+            MetricKind::BalancedAccuracy => "Balanced accuracy",
+            MetricKind::SensitivityAt80 => "Sensitivity at 80 % specificity",
+            MetricKind::SensitivityAt90 => "Sensitivity at 90 % specificity",
+            MetricKind::Kappa => "Kappa",
+            MetricKind::LogLoss => "Log loss",
+            MetricKind::Mae => "MAE",
             MetricKind::MaskedError => "Masked error",
             MetricKind::Lr => "Learning rate",
             MetricKind::GradNorm => "Gradient norm",
@@ -150,10 +200,19 @@ impl MetricKind {
         match self {
             MetricKind::PsnrDb => "dB",
             MetricKind::StepMs => "ms",
+            MetricKind::Hd95Mm | MetricKind::AssdMm => "mm",
             MetricKind::Loss
             | MetricKind::Dice
             | MetricKind::Ssim
             | MetricKind::Nmse
+            | MetricKind::Auroc
+            | MetricKind::AveragePrecision
+            | MetricKind::BalancedAccuracy
+            | MetricKind::SensitivityAt80
+            | MetricKind::SensitivityAt90
+            | MetricKind::Kappa
+            | MetricKind::LogLoss
+            | MetricKind::Mae
             | MetricKind::MaskedError
             | MetricKind::Lr
             | MetricKind::GradNorm => "",
@@ -163,9 +222,21 @@ impl MetricKind {
     /// Which way is better.
     pub fn direction(self) -> Direction {
         match self {
-            MetricKind::Dice | MetricKind::PsnrDb | MetricKind::Ssim => Direction::Higher,
+            MetricKind::Dice
+            | MetricKind::PsnrDb
+            | MetricKind::Ssim
+            | MetricKind::Auroc
+            | MetricKind::AveragePrecision
+            | MetricKind::BalancedAccuracy
+            | MetricKind::SensitivityAt80
+            | MetricKind::SensitivityAt90
+            | MetricKind::Kappa => Direction::Higher,
             MetricKind::Loss
             | MetricKind::Nmse
+            | MetricKind::Hd95Mm
+            | MetricKind::AssdMm
+            | MetricKind::LogLoss
+            | MetricKind::Mae
             | MetricKind::MaskedError
             | MetricKind::Lr
             | MetricKind::GradNorm
@@ -176,13 +247,21 @@ impl MetricKind {
     /// Decimal places on pages.
     pub fn decimals(self) -> usize {
         match self {
-            MetricKind::PsnrDb => 2,
+            MetricKind::PsnrDb | MetricKind::Hd95Mm | MetricKind::AssdMm => 2,
             MetricKind::StepMs => 0,
             MetricKind::Lr => 6,
             MetricKind::Loss
             | MetricKind::Dice
             | MetricKind::Ssim
             | MetricKind::Nmse
+            | MetricKind::Auroc
+            | MetricKind::AveragePrecision
+            | MetricKind::BalancedAccuracy
+            | MetricKind::SensitivityAt80
+            | MetricKind::SensitivityAt90
+            | MetricKind::Kappa
+            | MetricKind::LogLoss
+            | MetricKind::Mae
             | MetricKind::MaskedError
             | MetricKind::GradNorm => 4,
         }

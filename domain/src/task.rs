@@ -14,8 +14,14 @@ use crate::metric::{MetricKind, Split};
 pub enum Task {
     /// t2w, hbv, adc -> gland zones (or the whole gland, where a data set has no zones).
     Segmentation,
+    /// t2w, hbv, adc -> whether the patient has clinically significant cancer.
+    Classification,
+    /// t2w, hbv and adc bent by the field's inhomogeneity -> hbv as it should be.
+    DistortionCorrection,
     /// t2w with its in-plane k-space truncated by 2 -> full resolution.
     SuperResolution,
+    /// t2w, adc -> hbv.
+    ModalityTranslation,
     /// No downstream task: the run makes a backbone ([`crate::pretraining`]). Not in [`Task::ALL`],
     /// never ranked, and no experiment's axis.
     Pretraining,
@@ -28,17 +34,28 @@ pub enum Output {
     Classes,
     /// An image of the input's geometry.
     Image,
+    /// A class for the whole volume.
+    Label,
 }
 
 impl Task {
     /// All downstream tasks, in the order in which pages list them.
-    pub const ALL: [Task; 2] = [Task::Segmentation, Task::SuperResolution];
+    pub const ALL: [Task; 5] = [
+        Task::Segmentation,
+        Task::Classification,
+        Task::DistortionCorrection,
+        Task::SuperResolution,
+        Task::ModalityTranslation,
+    ];
 
     /// The name in JSON, URLs and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Task::Segmentation => "segmentation",
+            Task::Classification => "classification",
+            Task::DistortionCorrection => "distortion-correction",
             Task::SuperResolution => "super-resolution",
+            Task::ModalityTranslation => "modality-translation",
             Task::Pretraining => "pretraining",
         }
     }
@@ -47,7 +64,10 @@ impl Task {
     pub fn label(self) -> &'static str {
         match self {
             Task::Segmentation => "Gland segmentation",
+            Task::Classification => "Cancer classification",
+            Task::DistortionCorrection => "Distortion correction",
             Task::SuperResolution => "Super-resolution",
+            Task::ModalityTranslation => "Modality translation",
             Task::Pretraining => "Pre-training",
         }
     }
@@ -58,8 +78,17 @@ impl Task {
             Task::Segmentation => {
                 "T2-weighted, high-b and ADC images in; peripheral and transition zone out. Scored by mean Dice."
             }
+            Task::Classification => {
+                "T2-weighted, high-b and ADC images in; clinically significant cancer, yes or no, out. Scored by AUROC."
+            }
+            Task::DistortionCorrection => {
+                "High-b and ADC images bent by an uneven field, and a straight T2-weighted one, in; straight high-b image out. Scored by SSIM around the gland."
+            }
             Task::SuperResolution => {
                 "T2-weighted image with half of its in-plane k-space in; full resolution out. Scored by PSNR."
+            }
+            Task::ModalityTranslation => {
+                "T2-weighted and ADC images in; high-b image out. Scored by SSIM."
             }
             Task::Pretraining => {
                 "All images in; general features out, learnt by an objective of its own. Scored by its validation loss."
@@ -67,20 +96,64 @@ impl Task {
         }
     }
 
+    /// Images that go in, in the order of the network's channels.
+    pub fn sequences(self) -> &'static [&'static str] {
+        match self {
+            Task::Segmentation | Task::Classification | Task::DistortionCorrection | Task::Pretraining => {
+                &["t2w", "hbv", "adc"]
+            }
+            Task::SuperResolution => &["t2w"],
+            Task::ModalityTranslation => &["t2w", "adc"],
+        }
+    }
+
+    /// Images that a case must have: what goes in and what should come out.
+    pub fn images(self) -> &'static [&'static str] {
+        match self {
+            Task::ModalityTranslation => &["t2w", "adc", "hbv"],
+            other => other.sequences(),
+        }
+    }
+
     /// The metric that ranks runs of this task.
     pub fn primary_metric(self) -> MetricKind {
         match self {
             Task::Segmentation => MetricKind::Dice,
+            Task::Classification => MetricKind::Auroc,
             Task::SuperResolution => MetricKind::PsnrDb,
+            Task::DistortionCorrection | Task::ModalityTranslation => MetricKind::Ssim,
             Task::Pretraining => MetricKind::Loss,
+        }
+    }
+
+    /// The score of a single case that pages compare: the primary metric, or where that is of many cases
+    /// together, what a case adds to it.
+    pub fn case_metric(self) -> MetricKind {
+        match self {
+            Task::Classification => MetricKind::LogLoss,
+            other => other.primary_metric(),
         }
     }
 
     /// All metrics that a run of this task reports, the primary one first.
     pub fn metrics(self) -> &'static [MetricKind] {
         match self {
-            Task::Segmentation => &[MetricKind::Dice],
-            Task::SuperResolution => &[MetricKind::PsnrDb, MetricKind::Ssim, MetricKind::Nmse],
+            Task::Segmentation => &[MetricKind::Dice, MetricKind::Hd95Mm, MetricKind::AssdMm],
+            Task::Classification => &[
+                MetricKind::Auroc,
+                MetricKind::AveragePrecision,
+                MetricKind::BalancedAccuracy,
+                MetricKind::SensitivityAt80,
+                MetricKind::SensitivityAt90,
+                MetricKind::Kappa,
+                MetricKind::LogLoss,
+            ],
+            Task::DistortionCorrection | Task::ModalityTranslation => {
+                &[MetricKind::Ssim, MetricKind::PsnrDb, MetricKind::Nmse, MetricKind::Mae]
+            }
+            Task::SuperResolution => {
+                &[MetricKind::PsnrDb, MetricKind::Ssim, MetricKind::Nmse, MetricKind::Mae]
+            }
             Task::Pretraining => &[MetricKind::Loss, MetricKind::MaskedError, MetricKind::Dice],
         }
     }
@@ -89,8 +162,11 @@ impl Task {
     /// used in metric names (`test/psnr_db@zero-filled`).
     pub fn baselines(self) -> &'static [&'static str] {
         match self {
-            Task::Segmentation => &[],
+            Task::Segmentation => &["mean-shape"],
+            Task::Classification => &["prevalence"],
+            Task::DistortionCorrection => &["identity"],
             Task::SuperResolution => &["zero-filled", "bicubic"],
+            Task::ModalityTranslation => &["mean-image"],
             Task::Pretraining => &["visible-mean", "random-weights"],
         }
     }
@@ -99,7 +175,11 @@ impl Task {
     /// which has none to spare, those that validated it.
     pub fn result_split(self) -> Split {
         match self {
-            Task::Segmentation | Task::SuperResolution => Split::Test,
+            Task::Segmentation
+            | Task::Classification
+            | Task::DistortionCorrection
+            | Task::SuperResolution
+            | Task::ModalityTranslation => Split::Test,
             Task::Pretraining => Split::Val,
         }
     }
@@ -108,7 +188,10 @@ impl Task {
     pub fn output(self) -> Option<Output> {
         match self {
             Task::Segmentation => Some(Output::Classes),
-            Task::SuperResolution => Some(Output::Image),
+            Task::Classification => Some(Output::Label),
+            Task::DistortionCorrection | Task::SuperResolution | Task::ModalityTranslation => {
+                Some(Output::Image)
+            }
             Task::Pretraining => None,
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     adaptation::Adaptation,
     backbone::Family,
+    recipe::{Augmentation, Head, Inference, Loss, Precision},
     task::{Output, Task},
 };
 
@@ -43,6 +44,16 @@ pub struct TrainingSpec {
     /// skipped, those between in proportion. Full fine-tuning only.
     #[serde(default)]
     pub drop_path: f64,
+    #[serde(default)]
+    pub head: Head,
+    #[serde(default)]
+    pub loss: Loss,
+    #[serde(default)]
+    pub augmentation: Augmentation,
+    #[serde(default)]
+    pub inference: Inference,
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 impl TrainingSpec {
@@ -56,7 +67,7 @@ impl TrainingSpec {
         // What restores an image is new in every arm and small: it wants longer steps.
         let lr = match task.output() {
             Some(Output::Image) => 2.0 * lr,
-            Some(Output::Classes) | None => lr,
+            Some(Output::Classes | Output::Label) | None => lr,
         };
         Self {
             epochs: Self::DEFAULT_EPOCHS,
@@ -71,6 +82,11 @@ impl TrainingSpec {
             lora_rank: Self::default_lora_rank(),
             layer_decay: Self::default_layer_decay(),
             drop_path: 0.0,
+            head: Head::default(),
+            loss: Loss::default(),
+            augmentation: Augmentation::default(),
+            inference: Inference::default(),
+            precision: Precision::default(),
         }
     }
 
@@ -96,6 +112,7 @@ impl TrainingSpec {
             lora_rank: Self::default_lora_rank(),
             layer_decay: Self::default_layer_decay(),
             drop_path: 0.0,
+            head: Head::Compact,
             ..self
         }
     }
@@ -138,6 +155,21 @@ impl TrainingSpec {
         if let Some(v) = overrides.drop_path {
             self.drop_path = v;
         }
+        if let Some(v) = overrides.head {
+            self.head = v;
+        }
+        if let Some(v) = overrides.loss {
+            self.loss = v;
+        }
+        if let Some(v) = overrides.augmentation {
+            self.augmentation = v;
+        }
+        if let Some(v) = overrides.inference {
+            self.inference = v;
+        }
+        if let Some(v) = overrides.precision {
+            self.precision = v;
+        }
         self.warmup_epochs = self.warmup_epochs.min(f64::from(self.epochs) / 2.0);
         self.min_lr = self.min_lr.min(self.lr);
         self
@@ -171,6 +203,16 @@ pub struct Overrides {
     pub layer_decay: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_path: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<Head>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<Augmentation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inference: Option<Inference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
 }
 
 /// Limits of `epochs`.
@@ -192,8 +234,13 @@ fn check<T: PartialOrd + std::fmt::Display>(
 
 impl Overrides {
     /// The names that [`Overrides::set`] knows.
-    pub const KEYS: [&'static str; 11] = [
+    pub const KEYS: [&'static str; 16] = [
         "adaptation",
+        "head",
+        "loss",
+        "augmentation",
+        "inference",
+        "precision",
         "lora_rank",
         "layer_decay",
         "drop_path",
@@ -231,6 +278,11 @@ impl Overrides {
             "clip_norm" => self.clip_norm = Some(real()?),
             "min_lr" => self.min_lr = Some(real()?),
             "adaptation" => self.adaptation = Some(text.parse()?),
+            "head" => self.head = Some(text.parse()?),
+            "loss" => self.loss = Some(text.parse()?),
+            "augmentation" => self.augmentation = Some(text.parse()?),
+            "inference" => self.inference = Some(text.parse()?),
+            "precision" => self.precision = Some(text.parse()?),
             "lora_rank" => self.lora_rank = Some(whole()?),
             "layer_decay" => self.layer_decay = Some(real()?),
             "drop_path" => self.drop_path = Some(real()?),
@@ -257,6 +309,10 @@ impl Overrides {
         {
             let message = format!("{end} is more than the learning rate {peak}");
             errors.entry("min_lr".into()).or_insert(message);
+        }
+        if self.adaptation == Some(Adaptation::LinearProbe) && self.head.is_some_and(|h| h != Head::Compact) {
+            let message = "a linear probe is the head: leave this at compact, or choose another adaptation";
+            errors.insert("head".into(), message.into());
         }
         errors
     }
@@ -310,6 +366,9 @@ mod tests {
             o.set(key, text).unwrap();
             assert!(o.errors()[key].contains("out of range"), "{key}");
         }
+        o.adaptation = Some(Adaptation::LinearProbe);
+        o.set("head", "unetr").unwrap();
+        assert!(o.errors()["head"].contains("linear probe"));
         let turned = Overrides { lr: Some(1e-4), min_lr: Some(1e-3), ..Overrides::default() };
         assert!(turned.errors()["min_lr"].contains("more than the learning rate"));
     }
@@ -319,7 +378,8 @@ mod tests {
     fn a_request_without_adaptation_means_full_fine_tuning() {
         let mut json =
             serde_json::to_value(TrainingSpec::default_for(Family::Provicnet, Task::Segmentation)).unwrap();
-        for key in ["adaptation", "lora_rank", "layer_decay", "drop_path", "min_lr"] {
+        let later = ["adaptation", "lora_rank", "layer_decay", "drop_path", "min_lr", "head", "loss", "augmentation", "inference", "precision"];
+        for key in later {
             assert!(json.as_object_mut().unwrap().remove(key).is_some(), "{key}");
         }
         let spec: TrainingSpec = serde_json::from_value(json).unwrap();

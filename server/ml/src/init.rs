@@ -65,7 +65,7 @@ pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
 /// Sets the last layer of an image head to zero, so that a restoration starts as its input.
 pub fn quiet_output<B: Backend, M: Module<B>>(module: M, output: Output) -> M {
     match output {
-        Output::Classes => module,
+        Output::Classes | Output::Label => module,
         Output::Image => fill(module, |name, shape| {
             if ["out.weight", "refine.out.weight", "head.linear.weight"].contains(&name) {
                 Fill::Values(vec![0.0; shape.iter().product()])

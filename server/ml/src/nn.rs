@@ -13,6 +13,7 @@ pub mod layer_norm;
 pub mod lora;
 pub mod patch;
 pub mod positions;
+pub mod precision;
 pub mod resize;
 pub mod rows;
 

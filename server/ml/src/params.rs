@@ -105,6 +105,9 @@ const RENAMES: &[(&str, &str)] = &[
     ("head.classes", "head.3"),
     // Upstream has the encoder of a masked autoencoder beside the decoder, not inside a part.
     ("mae_encoder", ""),
+    // So it has the parts of two of its heads.
+    ("upernet_head", ""),
+    ("unetr_head", ""),
     // ProViCNet's heads.
     ("segmentation_conv.up1.conv", "segmentation_conv.1"),
     ("segmentation_conv.up1.norm", "segmentation_conv.2"),

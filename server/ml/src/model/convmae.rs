@@ -6,6 +6,7 @@
 //! checkpoints. Upstream also sends the class token through the decoder and drops it there; queries
 //! do not see each other, so that it is left out here.
 
+use crate::nn::precision::affine;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Tensor, backend::Backend};
@@ -235,7 +236,7 @@ impl<B: Kernels> ConvMae<B> {
             maps.push(y.clone());
         }
         let tokens = token_rows(self.enc_down.patch_embed.proj.forward(y));
-        let tokens = self.enc_down.linear.forward(tokens) + self.enc_down.pos_embed.value();
+        let tokens = affine(&self.enc_down.linear, tokens) + self.enc_down.pos_embed.value();
         let tokens = match masking {
             Some(masking) => masking.take_visible(tokens),
             None => tokens,
@@ -265,7 +266,7 @@ impl<B: Kernels> ConvMae<B> {
         for (map, down) in maps.iter().zip(&self.enc_fusion.down_convs) {
             tokens = tokens + masking.take_visible(token_rows(down.forward(map.clone())));
         }
-        let tokens = self.dec_linear.forward(self.enc_fusion.norm.forward(tokens));
+        let tokens = affine(&self.dec_linear, self.enc_fusion.norm.forward(tokens));
         let [_, _, e] = tokens.dims();
         let table = self.dec_embed.pos_embed.value().expand([b, masking.cells(), e]);
         let visible = tokens + masking.take_visible(table.clone());
@@ -273,7 +274,7 @@ impl<B: Kernels> ConvMae<B> {
         let heads = self.config.decoder_heads;
         let blocks = self.decoder.blocks.iter();
         let hidden = blocks.fold(hidden, |x, block| block.attend(x, visible.clone(), heads));
-        self.pred_head.forward(self.decoder.norm.forward(hidden))
+        affine(&self.pred_head, self.decoder.norm.forward(hidden))
     }
 
     /// What [`ConvMae::decode`] should give, each cell standardised over its voxels and image types where

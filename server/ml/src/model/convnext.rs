@@ -4,6 +4,7 @@
 //! Woo et al., "ConvNeXt V2" (2023), in the 3-D form of ProFound: the last downsampling keeps its
 //! resolution, so the strides of the four stages are 4, 8, 16, 16.
 
+use crate::nn::precision::affine;
 use burn::module::Module;
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Tensor, backend::Backend};
@@ -143,7 +144,7 @@ impl<B: Kernels> Block<B> {
         let (y, space) = to_channels_last(y);
         let y = self.norm.forward(y);
         let lora = self.lora.as_ref();
-        let y = gelu(lora::with(lora.map(|l| &l.pwconv1), y.clone(), self.pwconv1.forward(y)));
+        let y = gelu(lora::with(lora.map(|l| &l.pwconv1), y.clone(), affine(&self.pwconv1, y)));
         let y = match visible {
             None => self.grn.forward(y),
             Some(visible) => {
@@ -151,7 +152,7 @@ impl<B: Kernels> Block<B> {
                 self.grn.forward_over_batch(y * flat)
             }
         };
-        let y = lora::with(lora.map(|l| &l.pwconv2), y.clone(), self.pwconv2.forward(y));
+        let y = lora::with(lora.map(|l| &l.pwconv2), y.clone(), affine(&self.pwconv2, y));
         let y = x + drop.apply("block", from_channels_last(y, space));
         match visible {
             None => y,

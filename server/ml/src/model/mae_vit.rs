@@ -4,6 +4,7 @@
 //! He et al., "Masked Autoencoders Are Scalable Vision Learners" (2022), in the 3-D form of ProFound
 //! (`models/mae.py`). Names follow its checkpoints.
 
+use crate::nn::precision::affine;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Tensor, backend::Backend};
@@ -277,7 +278,7 @@ impl<B: Kernels> MaeVit<B> {
     /// # Shapes
     /// `[B, 1 + visible, E]` -> `[B, patches, values]`; volumes of the configured size only.
     pub fn decode(&self, latent: Tensor<B, 3>, masking: &Masking) -> Tensor<B, 3> {
-        let x = self.decoder_embed.forward(latent);
+        let x = affine(&self.decoder_embed, latent);
         let [b, n, e] = x.dims();
         let patches = masking.cells();
         let class = x.clone().slice([0..b, 0..1, 0..e]);
@@ -287,7 +288,7 @@ impl<B: Kernels> MaeVit<B> {
         let x = Tensor::cat(vec![class, ordered], 1) + self.decoder_pos_embed.value();
         let x = self.decoder_blocks.iter().fold(x, |x, block| block.forward(x, self.decoder_heads));
         let x = self.decoder_norm.forward(x).slice([0..b, 1..1 + patches, 0..e]);
-        self.decoder_pred.forward(x)
+        affine(&self.decoder_pred, x)
     }
 
     /// What [`MaeVit::decode`] should give: the patches' values, each patch standardised over its

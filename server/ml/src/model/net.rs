@@ -2,19 +2,20 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
-use transferscope_domain::{Architecture, Family, task::Output};
+use transferscope_domain::{Architecture, Family, Head, task::Output};
 
 use super::{
     convnext::{ConvNext, ConvNextConfig, global_average},
     head3d::DenseHead3d,
+    heads::label::LabelHead,
     mae_vit::{MaeEncoder, MaeVitConfig},
-    probe::LinearProbe,
     provicnet::{HeadKind, Provicnet, ProvicnetConfig},
     refine::{self, ImageHead},
     unet::Unet,
     vit::{PositionResize, VitConfig},
+    volume_head::{VolumeHead, width},
 };
-use crate::nn::{Mode, drop_path::DropPath, kernels::Kernels, layer_norm::channels_first};
+use crate::nn::{Mode, drop_path::DropPath, kernels::Kernels};
 
 /// ConvNeXt-V2 with a head.
 #[derive(Module, Debug)]
@@ -34,14 +35,6 @@ pub struct ProfoundVit<B: Backend> {
     pub refine: Option<ImageHead<B>>,
 }
 
-/// From an encoder's maps to the input's resolution.
-#[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one value a network")]
-pub enum VolumeHead<B: Backend> {
-    Dense(DenseHead3d<B>),
-    Probe(LinearProbe<B>),
-}
-
 /// A network for one task.
 #[derive(Module, Debug)]
 #[expect(clippy::large_enum_variant, reason = "one value a run, moved a few times")]
@@ -58,7 +51,27 @@ pub enum Input<B: Backend> {
     /// `[B, C, D, H, W]`
     Volume(Tensor<B, 5>),
     /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` (slice index, slice count)
-    Slabs { slabs: Tensor<B, 5>, axis: Tensor<B, 2> },
+    Slabs {
+        slabs: Tensor<B, 5>,
+        axis: Tensor<B, 2>,
+        /// Slabs in a row that are of one volume; only a label of the volume asks for it.
+        series: usize,
+    },
+}
+
+/// What a network gives.
+#[derive(Debug, Clone)]
+pub struct Outputs<B: Backend> {
+    /// See [`Net::forward`].
+    pub main: Tensor<B, 5>,
+    /// A second head's, in training, where there is one.
+    pub auxiliary: Option<Tensor<B, 5>>,
+}
+
+impl<B: Backend> From<Tensor<B, 5>> for Outputs<B> {
+    fn from(main: Tensor<B, 5>) -> Self {
+        Self { main, auxiliary: None }
+    }
 }
 
 /// Channels in and out of a network.
@@ -75,7 +88,7 @@ impl Ports {
     /// Channels of a foundation family's dense head.
     pub fn maps(self) -> usize {
         match self.output {
-            Output::Classes => self.out,
+            Output::Classes | Output::Label => self.out,
             Output::Image => refine::MAPS,
         }
     }
@@ -83,7 +96,7 @@ impl Ports {
     /// The head that follows the dense one when the output is an image.
     pub fn refine<B: Backend>(self, channels: usize, device: &B::Device) -> Option<ImageHead<B>> {
         match self.output {
-            Output::Classes => None,
+            Output::Classes | Output::Label => None,
             Output::Image => Some(ImageHead::new(channels, self.out, device)),
         }
     }
@@ -95,18 +108,22 @@ pub const PROFOUND_CHANNELS: usize = 3;
 impl<B: Backend> Net<B> {
     /// The `mini` network of a family, all zeros; see [`crate::init`].
     pub fn mini(family: Family, ports: Ports, device: &B::Device) -> Self {
-        Self::new(Architecture::mini(family).as_ref(), ports, device)
+        Self::new(Architecture::mini(family).as_ref(), Head::Compact, ports, device)
     }
 
-    /// The network with this encoder, all zeros; none stands for the specialist.
-    pub fn new(architecture: Option<&Architecture>, ports: Ports, device: &B::Device) -> Self {
+    /// The network with this encoder and head, all zeros; none stands for the specialist, which has a head
+    /// of its own.
+    ///
+    /// # Panics
+    /// When the head is made for another network; requests are checked by [`Head::problem`].
+    pub fn new(architecture: Option<&Architecture>, head: Head, ports: Ports, device: &B::Device) -> Self {
+        let small = architecture.is_some_and(Architecture::is_small);
         match architecture {
             Some(Architecture::ProfoundConv { in_channels, depths, dims }) => {
                 let config = ConvNextConfig { in_channels: *in_channels, depths: *depths, dims: *dims };
-                let head = DenseHead3d::new(dims, [4; 3], *in_channels, ports.maps(), device);
                 Net::ProfoundConv(ProfoundConv {
                     encoder: ConvNext::new(&config, device),
-                    head: VolumeHead::Dense(head),
+                    head: VolumeHead::of_convnext(&config, small, head, ports, device),
                     refine: ports.refine(*in_channels, device),
                 })
             }
@@ -121,10 +138,19 @@ impl<B: Backend> Net<B> {
                     // The decoder is no part of a task's network.
                     ..MaeVitConfig::mini()
                 };
-                let head = DenseHead3d::new(&[*dim], *patch, *in_channels, ports.maps(), device);
+                let head = match ports.output {
+                    Output::Label => VolumeHead::Label(LabelHead::compact(*dim, false, ports.out, device)),
+                    Output::Classes | Output::Image => VolumeHead::Dense(DenseHead3d::new(
+                        &[*dim],
+                        *patch,
+                        *in_channels,
+                        ports.maps(),
+                        device,
+                    )),
+                };
                 Net::ProfoundVit(ProfoundVit {
                     encoder: MaeEncoder::new(&config, device),
-                    head: VolumeHead::Dense(head),
+                    head,
                     refine: ports.refine(*in_channels, device),
                 })
             }
@@ -138,6 +164,7 @@ impl<B: Backend> Net<B> {
                 registers,
                 axis_tokens,
                 modalities,
+                each,
             }) => {
                 let vit = VitConfig {
                     in_channels: *slices,
@@ -153,10 +180,12 @@ impl<B: Backend> Net<B> {
                     modalities: *modalities,
                     ..VitConfig::mini()
                 };
-                let config = ProvicnetConfig { vit, shared: true, head: HeadKind::Mini };
+                let kind = if head == Head::Fusion { HeadKind::Published } else { HeadKind::Mini };
+                let shared = !(*each || head.has_own_backbones());
+                let config = ProvicnetConfig { vit, shared, head: kind };
                 Net::Provicnet(Provicnet::new(&config, ports, device))
             }
-            None => Net::Unet(Unet::new(ports.sequences, ports.out, device)),
+            None => Net::Unet(Unet::new(ports.sequences, ports.out, ports.output, device)),
         }
     }
 
@@ -164,13 +193,11 @@ impl<B: Backend> Net<B> {
     pub fn with_probe(self, ports: Ports, device: &B::Device) -> Self {
         match self {
             Net::ProfoundConv(net) => {
-                let features = net.encoder.norm.gamma.dims()[0];
-                let head = VolumeHead::Probe(LinearProbe::new(features, ports.out, device));
+                let head = VolumeHead::probe(width(&net.encoder.norm), ports, device);
                 Net::ProfoundConv(ProfoundConv { head, refine: None, ..net })
             }
             Net::ProfoundVit(net) => {
-                let features = net.encoder.norm.gamma.dims()[0];
-                let head = VolumeHead::Probe(LinearProbe::new(features, ports.out, device));
+                let head = VolumeHead::probe(width(&net.encoder.norm), ports, device);
                 Net::ProfoundVit(ProfoundVit { head, refine: None, ..net })
             }
             Net::Provicnet(net) => Net::Provicnet(net.with_probe(ports, device)),
@@ -200,38 +227,38 @@ impl<B: Kernels> Net<B> {
     /// to heads with batch normalisation.
     ///
     /// # Shapes
-    /// A volume gives `[B, out, D, H, W]`, slabs give `[S, out, 1, H, W]`.
+    /// A volume gives `[B, out, D, H, W]`, slabs give `[S, out, 1, H, W]`; a label of a volume is
+    /// `[B, out, 1, 1, 1]` from either.
     ///
     /// # Panics
     /// When a volume is given to a 2.5-D network or the other way round.
     pub fn forward(&self, input: Input<B>, drop: DropPath, mode: Mode) -> Tensor<B, 5> {
+        self.outputs(input, drop, mode).main
+    }
+
+    /// [`Self::forward`] with what a second head gives in training.
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn outputs(&self, input: Input<B>, drop: DropPath, mode: Mode) -> Outputs<B> {
+        let finish = |refine: &Option<ImageHead<B>>, out: Outputs<B>, x: Tensor<B, 5>| match refine {
+            // A second head's maps are no image.
+            Some(head) => head.forward(out.main, x).into(),
+            None => out,
+        };
         match (self, input) {
             (Net::ProfoundConv(net), Input::Volume(x)) => {
-                let mut maps = net.encoder.dropping_stages(x.clone(), drop);
-                match &net.head {
-                    VolumeHead::Dense(head) => {
-                        ImageHead::finish(&net.refine, head.forward(maps, x.clone()), x)
-                    }
-                    VolumeHead::Probe(probe) => {
-                        let [.., d, h, w] = x.dims();
-                        probe.forward(channels_first(&net.encoder.norm, maps.remove(3)), [d, h, w])
-                    }
-                }
+                let maps = net.encoder.dropping_stages(x.clone(), drop);
+                finish(&net.refine, net.head.after_convnext(&net.encoder, maps, x.clone(), mode), x)
             }
             (Net::ProfoundVit(net), Input::Volume(x)) => {
                 let map = net.encoder.dropping_forward(x.clone(), drop).map();
-                match &net.head {
-                    VolumeHead::Dense(head) => {
-                        ImageHead::finish(&net.refine, head.forward(vec![map], x.clone()), x)
-                    }
-                    VolumeHead::Probe(probe) => {
-                        let [.., d, h, w] = x.dims();
-                        probe.forward(map, [d, h, w])
-                    }
-                }
+                finish(&net.refine, net.head.after_vit(map, x.clone(), mode), x)
             }
-            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => net.forward(slabs, axis, drop, mode),
-            (Net::Unet(net), Input::Volume(x)) => net.forward(x),
+            (Net::Provicnet(net), Input::Slabs { slabs, axis, series }) => {
+                net.forward(slabs, axis, series, drop, mode).into()
+            }
+            (Net::Unet(net), Input::Volume(x)) => net.forward(x, mode).into(),
             _ => unreachable!("a family's batches come from its own sampler"),
         }
     }
@@ -242,7 +269,7 @@ impl<B: Kernels> Net<B> {
         match (self, input) {
             (Net::ProfoundConv(net), Input::Volume(x)) => net.encoder.stages(x, None),
             (Net::ProfoundVit(net), Input::Volume(x)) => vec![net.encoder.forward(x).map()],
-            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => {
+            (Net::Provicnet(net), Input::Slabs { slabs, axis, .. }) => {
                 let [s, m, ..] = slabs.dims();
                 let map = net.encode(slabs, axis, DropPath::NONE).map;
                 let [_, e, rows, columns] = map.dims();
@@ -280,7 +307,7 @@ impl<B: Kernels> Net<B> {
                 features.push(("norm".to_owned(), pool(output.tokens)));
                 features
             }
-            (Net::Provicnet(net), Input::Slabs { slabs, axis }) => {
+            (Net::Provicnet(net), Input::Slabs { slabs, axis, .. }) => {
                 let [s, m, ..] = slabs.dims();
                 let trace = net.trace(slabs, axis);
                 let pool = |tokens: Tensor<B, 3>| {

@@ -17,11 +17,14 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::{
+    heads::label::LabelHead,
     net::Ports,
     probe::LinearProbe,
     refine::ImageHead,
     vit::{DinoSize, SLICES, VitConfig, VitOutput, VitTrace},
 };
+use transferscope_domain::task::Output;
+
 use crate::nn::{Mode, drop_path::DropPath, kernels::Kernels, resize::linear as linear_resize};
 
 mod encoders;
@@ -70,9 +73,17 @@ impl<B: Backend> Provicnet<B> {
     /// A network of zeros.
     pub fn new(config: &ProvicnetConfig, ports: Ports, device: &B::Device) -> Self {
         let Ports { sequences, .. } = ports;
+        let head = match ports.output {
+            Output::Label => {
+                SliceHead::Label(LabelHead::compact(config.vit.dim * sequences, true, ports.out, device))
+            }
+            Output::Classes | Output::Image => {
+                SliceHead::new(config.head, config.vit.dim, sequences, ports.maps(), device)
+            }
+        };
         Self {
             encoder: Encoders::new(&config.vit, config.shared, sequences, device),
-            head: SliceHead::new(config.head, config.vit.dim, sequences, ports.maps(), device),
+            head,
             refine: ports.refine(sequences, device),
         }
     }
@@ -80,7 +91,12 @@ impl<B: Backend> Provicnet<B> {
     /// The same with a linear layer of zeros instead of the head.
     pub fn with_probe(self, ports: Ports, device: &B::Device) -> Self {
         let features = self.encoder.dim() * ports.sequences;
-        let head = SliceHead::Probe(LinearProbe::new(features, ports.out, device));
+        let head = match ports.output {
+            Output::Label => SliceHead::Label(LabelHead::probe(features, ports.out, device)),
+            Output::Classes | Output::Image => {
+                SliceHead::Probe(LinearProbe::new(features, ports.out, device))
+            }
+        };
         Self { head, refine: None, ..self }
     }
 
@@ -130,12 +146,26 @@ impl<B: Backend> Provicnet<B> {
     /// Blocks are skipped as `drop` says; the mode matters to heads with batch normalisation.
     ///
     /// # Shapes
-    /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` -> `[S, out, 1, H, W]`.
-    pub fn forward(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>, drop: DropPath, mode: Mode) -> Tensor<B, 5>
+    /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` -> `[S, out, 1, H, W]`; `[S / series, out, 1, 1, 1]` for a
+    /// label of the volume that `series` slabs in a row are of.
+    pub fn forward(
+        &self,
+        slabs: Tensor<B, 5>,
+        axis: Tensor<B, 2>,
+        series: usize,
+        drop: DropPath,
+        mode: Mode,
+    ) -> Tensor<B, 5>
     where
         B: Kernels,
     {
         let map = self.encode(slabs.clone(), axis, drop).map;
+        if let SliceHead::Label(head) = &self.head {
+            let [s, m, ..] = slabs.dims();
+            let [n, e, h, w] = map.dims();
+            let features = map.reshape([n, e, h * w]).mean_dim(2);
+            return head.forward(features.reshape([s / series, series, m * e]), mode);
+        }
         let centre = middle(slabs);
         let [s, m, h, w] = centre.dims();
         let out = self.head.forward(map, centre.clone(), mode);
@@ -156,7 +186,6 @@ mod tests {
     use crate::{init, params};
     use burn::tensor::Distribution;
     use burn_flex::Flex;
-    use transferscope_domain::task::Output;
 
     fn ports(sequences: usize) -> Ports {
         Ports { sequences, out: 4, output: Output::Classes }
@@ -209,8 +238,8 @@ mod tests {
         close(a.output.tokens, b.output.tokens);
         close(a.blocks[0].clone(), b.blocks[0].clone());
         let (a, b) = (
-            shared.forward(slabs.clone(), axis.clone(), DropPath::NONE, Mode::Eval),
-            own.forward(slabs, axis, DropPath::NONE, Mode::Eval),
+            shared.forward(slabs.clone(), axis.clone(), 1, DropPath::NONE, Mode::Eval),
+            own.forward(slabs, axis, 1, DropPath::NONE, Mode::Eval),
         );
         assert_eq!(a.dims(), [3, 4, 1, 16, 24]);
         close(a.reshape([3, 4, 384]), b.reshape([3, 4, 384]));

@@ -1,5 +1,6 @@
 //! The plain layer of vision transformers: pre-norm attention and feed-forward, no layer scale.
 
+use crate::nn::precision::affine;
 use burn::module::Module;
 use burn::nn::LayerNorm;
 use burn::tensor::{Tensor, backend::Backend};
@@ -57,7 +58,7 @@ pub(super) fn feed_forward<B: Backend>(dim: usize, device: &B::Device) -> Mlp<B>
 
 /// Two layers with GELU between.
 pub(super) fn fed_forward<B: Kernels>(mlp: &Mlp<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
-    mlp.fc2.forward(gelu(mlp.fc1.forward(x)))
+    affine(&mlp.fc2, gelu(affine(&mlp.fc1, x)))
 }
 
 /// A map as tokens: `[B, E, D, H, W]` -> `[B, D * H * W, E]`.

@@ -4,7 +4,11 @@ use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Tensor, activation::leaky_relu, backend::Backend};
 
+use transferscope_domain::task::Output;
+
+use super::{convnext::global_average, heads::label::LabelHead};
 use crate::nn::{
+    Mode,
     conv::SameConv3d,
     kernels::Kernels,
     patch::{PatchConv3d, PatchUp3d},
@@ -27,8 +31,19 @@ pub const MULTIPLE: [usize; 3] = [4, 8, 8];
 pub struct Unet<B: Backend> {
     pub stem: SameConv3d<B>,
     pub encoder: Vec<Level<B>>,
+    /// None for a label of the whole volume.
     pub decoder: Vec<UpLevel<B>>,
-    pub out: SameConv3d<B>,
+    pub out: UnetEnd<B>,
+}
+
+/// The last layers.
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value a network")]
+pub enum UnetEnd<B: Backend> {
+    /// A sum over channels at full resolution.
+    Dense(SameConv3d<B>),
+    /// On the average of the coarsest level.
+    Label(LabelHead<B>),
 }
 
 /// Strided convolution to the next level, then a residual block.
@@ -84,7 +99,15 @@ impl<B: Backend> Residual<B> {
 
 impl<B: Backend> Unet<B> {
     /// A network of zeros, to be filled by [`crate::init`].
-    pub fn new(in_channels: usize, out: usize, device: &B::Device) -> Self {
+    pub fn new(in_channels: usize, out: usize, output: Output, device: &B::Device) -> Self {
+        let levels = match output {
+            Output::Classes | Output::Image => 0..3,
+            Output::Label => 0..0,
+        };
+        let end = match output {
+            Output::Classes | Output::Image => UnetEnd::Dense(SameConv3d::new(CHANNELS[0], out, 1, device)),
+            Output::Label => UnetEnd::Label(LabelHead::compact(CHANNELS[3], false, out, device)),
+        };
         Self {
             stem: SameConv3d::new(in_channels, CHANNELS[0], 3, device),
             encoder: (0..3)
@@ -93,14 +116,14 @@ impl<B: Backend> Unet<B> {
                     block: Residual::new(CHANNELS[i + 1], device),
                 })
                 .collect(),
-            decoder: (0..3)
+            decoder: levels
                 .map(|i| UpLevel {
                     up: PatchUp3d::new(CHANNELS[i + 1], CHANNELS[i], STRIDES[i], device),
                     conv: SameConv3d::new(CHANNELS[i], CHANNELS[i], 3, device),
                     norm: norm(CHANNELS[i], device),
                 })
                 .collect(),
-            out: SameConv3d::new(CHANNELS[0], out, 1, device),
+            out: end,
         }
     }
 
@@ -118,17 +141,22 @@ impl<B: Backend> Unet<B> {
     }
 
     /// # Shapes
-    /// `[B, C, D, H, W]`, sizes multiples of [`MULTIPLE`] -> `[B, out, D, H, W]`.
-    pub fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5>
+    /// `[B, C, D, H, W]`, sizes multiples of [`MULTIPLE`] -> `[B, out, D, H, W]`, or one voxel for a
+    /// label.
+    pub fn forward(&self, x: Tensor<B, 5>, mode: Mode) -> Tensor<B, 5>
     where
         B: Kernels,
     {
         let mut maps = self.levels(x);
         let mut y = maps.remove(3);
+        let out = match &self.out {
+            UnetEnd::Dense(out) => out,
+            UnetEnd::Label(head) => return head.forward(global_average(y).unsqueeze_dim(1), mode),
+        };
         for (skip, level) in maps.into_iter().zip(&self.decoder).rev() {
             let joined = level.up.forward(y) + skip;
             y = group_norm(&level.norm, level.conv.forward(joined), SLOPE);
         }
-        self.out.forward(y)
+        out.forward(y)
     }
 }

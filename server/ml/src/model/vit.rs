@@ -5,6 +5,7 @@
 //! Oquab et al., "DINOv2" (2023); Darcet et al., "Vision Transformers Need Registers" (2023);
 //! the axis tokens of ProViCNet. Names follow the published checkpoints.
 
+use crate::nn::precision::product;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Int, Tensor, backend::Backend};
@@ -74,7 +75,7 @@ impl<B: Backend> PatchEmbed<B> {
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([s * rows * columns, c * p * p]);
         let weight = self.proj.weight.val().reshape([e, c * p * p]).transpose();
-        let patches = patches.matmul(weight) + self.proj.bias.val().reshape([1, e]);
+        let patches = product(patches, weight) + self.proj.bias.val().reshape([1, e]);
         patches.reshape([s, rows * columns, e])
     }
 }

@@ -11,7 +11,11 @@ use burn::tensor::{Tensor, TensorPrimitive, backend::Backend};
 use burn_autodiff::{NodeId, checkpoint::base::Checkpointer, grads::Gradients, ops::Backward, ops::Ops};
 use burn_backend::tensor::FloatTensor;
 
-use super::{kernels::Kernels, rows::softmax};
+use super::{
+    kernels::Kernels,
+    precision::{full, low},
+    rows::softmax,
+};
 
 /// Values of attention maps that are in memory at once (one sample's at least).
 pub(super) const AT_ONCE: usize = 1 << 26;
@@ -23,8 +27,8 @@ const KEPT: usize = 1 << 22;
 /// # Shapes
 /// `q`, `k`, `v` `[S, heads, N, size]` -> the same.
 pub fn attention<B: Kernels>(q: Tensor<B, 4>, k: Tensor<B, 4>, v: Tensor<B, 4>) -> Tensor<B, 4> {
-    let [q, k, v] = [q, k, v].map(|t| t.into_primitive().tensor());
-    wrap(B::attend(q, k, v))
+    let [q, k, v] = [q, k, v].map(|t| low(t).into_primitive().tensor());
+    full(wrap(B::attend(q, k, v)))
 }
 
 fn wrap<B: Backend>(x: FloatTensor<B>) -> Tensor<B, 4> {
@@ -32,7 +36,9 @@ fn wrap<B: Backend>(x: FloatTensor<B>) -> Tensor<B, 4> {
 }
 
 fn maps<B: Kernels>(q: Tensor<B, 4>, k: Tensor<B, 4>) -> Tensor<B, 4> {
-    softmax(q.matmul(k.swap_dims(2, 3)))
+    let low = q.dtype();
+    // Soft-max in 32 bits, whatever the products are computed in.
+    softmax(full(q.matmul(k.swap_dims(2, 3)))).cast(low)
 }
 
 /// Samples that are computed together.
@@ -96,11 +102,12 @@ fn gradients<B: Kernels>(
             None => maps(q.clone(), k.clone()),
         };
         by_v.push(maps.clone().swap_dims(2, 3).matmul(grad.clone()));
+        let low = q.dtype();
         let inner = B::softmax_rows_grad(
-            maps.into_primitive().tensor(),
-            grad.matmul(v.swap_dims(2, 3)).into_primitive().tensor(),
+            full(maps).into_primitive().tensor(),
+            full(grad.matmul(v.swap_dims(2, 3))).into_primitive().tensor(),
         );
-        let inner = wrap::<B>(inner);
+        let inner = wrap::<B>(inner).cast(low);
         by_q.push(inner.clone().matmul(k));
         by_k.push(q.swap_dims(2, 3).matmul(inner).swap_dims(2, 3));
     }

@@ -14,7 +14,8 @@ const EPSILON: f64 = 1e-5;
 ///
 /// In training, mean and biased variance are those of the batch, and the running statistics move a tenth
 /// of the way to them (with the unbiased variance, where burn's own layer keeps the biased one); in
-/// evaluation the running statistics are used. The mode is said by the caller, since a frozen
+/// evaluation, and where a batch has a single value a channel and so no variance, the running statistics
+/// are used. The mode is said by the caller, since a frozen
 /// encoder evaluates while its head trains.
 #[derive(Module, Debug)]
 pub struct BatchNorm<B: Backend> {
@@ -40,19 +41,14 @@ impl<B: Backend> BatchNorm<B> {
 
     /// # Shapes
     /// `[B, C, ...]` -> the same.
-    ///
-    /// # Panics
-    /// In training when a channel has a single value, which has no variance.
     pub fn forward<const D: usize>(&self, x: Tensor<B, D>, mode: Mode) -> Tensor<B, D> {
         let dims = x.dims();
         let channels = dims[1];
         let mut by_channel = [1; D];
         by_channel[1] = channels;
+        let n = dims.iter().product::<usize>() / channels;
         let (mean, variance) = match mode {
-            Mode::Eval => (self.running_mean.value(), self.running_var.value()),
-            Mode::Train => {
-                let n = dims.iter().product::<usize>() / channels;
-                assert!(n > 1, "batch normalisation needs two values a channel to train on");
+            Mode::Train if n > 1 => {
                 let flat = x.clone().swap_dims(0, 1).reshape([channels, n]);
                 let mean = flat.clone().mean_dim(1);
                 let variance = (flat - mean.clone()).square().mean_dim(1).reshape([channels]);
@@ -67,6 +63,7 @@ impl<B: Backend> BatchNorm<B> {
                 }
                 (mean, variance)
             }
+            Mode::Train | Mode::Eval => (self.running_mean.value(), self.running_var.value()),
         };
         let scale = self.gamma.val() / (variance + EPSILON).sqrt();
         let shift = self.beta.val() - mean * scale.clone();

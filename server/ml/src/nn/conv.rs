@@ -4,7 +4,10 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Tensor, TensorPrimitive, backend::Backend};
 
-use super::kernels::Kernels;
+use super::{
+    kernels::Kernels,
+    precision::{full, low},
+};
 
 /// 3-D convolution.
 #[derive(Module, Debug)]
@@ -26,12 +29,23 @@ pub struct SameConv2d<B: Backend> {
 
 fn conv<B: Kernels>(x: Tensor<B, 5>, weight: Tensor<B, 5>, bias: Option<Tensor<B, 1>>) -> Tensor<B, 5> {
     let c = weight.dims()[0];
-    let bias = bias.unwrap_or_else(|| Tensor::zeros([c], &x.device()));
-    Tensor::from_primitive(TensorPrimitive::Float(B::conv(
+    let (x, weight) = (low(x), low(weight));
+    let zeros = || Tensor::zeros([c], (&x.device(), x.dtype()));
+    // A sum over all voxels, such as a bias's gradient, has no place in a lower precision.
+    let (inside, after) = match bias {
+        Some(bias) if x.dtype() == bias.dtype() => (bias, None),
+        Some(bias) => (zeros(), Some(bias.reshape([1, c, 1, 1, 1]))),
+        None => (zeros(), None),
+    };
+    let y = full(Tensor::from_primitive(TensorPrimitive::Float(B::conv(
         x.into_primitive().tensor(),
         weight.into_primitive().tensor(),
-        bias.reshape([1, c, 1, 1, 1]).into_primitive().tensor(),
-    )))
+        inside.reshape([1, c, 1, 1, 1]).into_primitive().tensor(),
+    ))));
+    match after {
+        Some(bias) => y + bias,
+        None => y,
+    }
 }
 
 impl<B: Backend> SameConv3d<B> {

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::{
     direct::{contiguous, dims, tensor},
     kernels::Kernels,
+    precision::{full, low},
 };
 
 /// Depth-wise convolution with odd kernel `k`, stride 1 and zero padding `k / 2`.
@@ -39,11 +40,11 @@ impl<B: Backend> DepthwiseConv3d<B> {
     {
         let channels = x.dims()[1];
         let out = B::depthwise(
-            x.into_primitive().tensor(),
-            self.weight.val().into_primitive().tensor(),
+            low(x).into_primitive().tensor(),
+            low(self.weight.val()).into_primitive().tensor(),
             self.kernel,
         );
-        Tensor::from_primitive(TensorPrimitive::Float(out)) + self.bias.val().reshape([1, channels, 1, 1, 1])
+        full(Tensor::from_primitive(TensorPrimitive::Float(out))) + self.bias.val().reshape([1, channels, 1, 1, 1])
     }
 }
 

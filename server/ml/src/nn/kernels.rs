@@ -197,6 +197,21 @@ impl Kernels for burn::backend::Cuda {
     }
 }
 
+/// Computes with our loops, which know 32 bits alone, and rounds the result to what was given: like a
+/// card's tensor cores, which take lower precision and add up in 32 bits.
+fn in_float32<const N: usize>(
+    inputs: [FloatTensor<Flex>; N],
+    compute: impl FnOnce([FloatTensor<Flex>; N]) -> FloatTensor<Flex>,
+) -> FloatTensor<Flex> {
+    use burn_backend::{DType, FloatDType, TensorMetadata, ops::FloatTensorOps};
+    let given = inputs[0].dtype();
+    if given == DType::F32 {
+        return compute(inputs);
+    }
+    let wide = inputs.map(|t| Flex::float_cast(t, FloatDType::F32));
+    Flex::float_cast(compute(wide), given.into())
+}
+
 impl Kernels for Flex {
     const CASES_AT_ONCE: usize = 4;
 
@@ -231,14 +246,14 @@ impl Kernels for Flex {
         super::gelu::gradient(&x, &grad)
     }
     fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
-        super::direct::forward(&x, &weight, &bias)
+        in_float32([x, weight, bias], |[x, weight, bias]| super::direct::forward(&x, &weight, &bias))
     }
     fn conv_grad_x(
         _x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        super::direct::grad_x(&weight, &grad)
+        in_float32([weight, grad], |[weight, grad]| super::direct::grad_x(&weight, &grad))
     }
     fn conv_grad_weight(
         x: FloatTensor<Self>,
@@ -246,10 +261,10 @@ impl Kernels for Flex {
         grad: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let [_, _, kd, kh, kw] = super::direct::dims(&weight);
-        super::direct::grad_weight(&x, &grad, [kd, kh, kw])
+        in_float32([x, grad], |[x, grad]| super::direct::grad_weight(&x, &grad, [kd, kh, kw]))
     }
     fn depthwise(x: FloatTensor<Self>, weight: FloatTensor<Self>, k: usize) -> FloatTensor<Self> {
-        super::depthwise::forward(x, weight, k, false)
+        in_float32([x, weight], |[x, weight]| super::depthwise::forward(x, weight, k, false))
     }
     fn depthwise_grad_x(
         _x: FloatTensor<Self>,
@@ -257,7 +272,7 @@ impl Kernels for Flex {
         grad: FloatTensor<Self>,
         k: usize,
     ) -> FloatTensor<Self> {
-        super::depthwise::forward(grad, weight, k, true)
+        in_float32([grad, weight], |[grad, weight]| super::depthwise::forward(grad, weight, k, true))
     }
     fn depthwise_grad_weight(
         x: FloatTensor<Self>,
@@ -265,7 +280,7 @@ impl Kernels for Flex {
         grad: FloatTensor<Self>,
         k: usize,
     ) -> FloatTensor<Self> {
-        super::depthwise::grad_weight(x, grad, k)
+        in_float32([x, grad], |[x, grad]| super::depthwise::grad_weight(x, grad, k))
     }
 }
 

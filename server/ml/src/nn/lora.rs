@@ -4,6 +4,7 @@
 //! a training that goes on needs both factors, and added to the layer's matrix they could not be told
 //! from it any more.
 
+use crate::nn::precision::product;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Tensor, backend::Backend};
@@ -43,7 +44,7 @@ impl<B: Backend> LowRank<B> {
         let [from, _] = self.a.dims();
         let rows = dims.iter().product::<usize>() / from;
         dims[D - 1] = self.b.dims()[1];
-        x.reshape([rows, from]).matmul(self.a.val()).matmul(self.b.val()).reshape(dims)
+        product(product(x.reshape([rows, from]), self.a.val()), self.b.val()).reshape(dims)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Convolutions whose stride is their kernel, as matrix products: patches in, patches out.
 
+use super::precision::product;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Tensor, backend::Backend};
@@ -39,7 +40,7 @@ impl<B: Backend> PatchConv3d<B> {
             .permute([0, 2, 4, 6, 1, 3, 5, 7])
             .reshape([b * d * h * w, c_in * kd * kh * kw]);
         let weight = self.weight.val().reshape([c_out, c_in * kd * kh * kw]).transpose();
-        let y = patches.matmul(weight);
+        let y = product(patches, weight);
         let y = match &self.bias {
             Some(bias) => y + bias.val().reshape([1, c_out]),
             None => y,
@@ -76,7 +77,7 @@ impl<B: Backend> PatchUp3d<B> {
         let [c_in, c_out, kd, kh, kw] = self.weight.dims();
         let [b, _, d, h, w] = x.dims();
         let rows = x.reshape([b, c_in, d * h * w]).swap_dims(1, 2).reshape([b * d * h * w, c_in]);
-        let y = rows.matmul(self.weight.val().reshape([c_in, c_out * kd * kh * kw]));
+        let y = product(rows, self.weight.val().reshape([c_in, c_out * kd * kh * kw]));
         let y = y.reshape([b, d, h, w, c_out, kd, kh, kw]).permute([0, 4, 1, 5, 2, 6, 3, 7]).reshape([
             b,
             c_out,

@@ -10,6 +10,7 @@
 //! Differences for the small size: fewer prototypes, and crops of one image type at a time with mild
 //! changes of intensity in place of colour.
 
+use crate::nn::precision::affine;
 use burn::module::{Module, Param, RunningState};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{
@@ -103,7 +104,7 @@ impl<B: Backend> Projection<B> {
     where
         B: Kernels,
     {
-        let x = gelu(self.fc2.forward(gelu(self.fc1.forward(x))));
+        let x = gelu(affine(&self.fc2, gelu(affine(&self.fc1, x))));
         unit(self.fc3.forward(x)).matmul(unit(self.prototypes.weight.val()).transpose())
     }
 }

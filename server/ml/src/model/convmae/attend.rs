@@ -1,5 +1,6 @@
 //! ConvMAE's transformer layer, whose keys and values may come from other tokens.
 
+use crate::nn::precision::{affine, product};
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Tensor, backend::Backend};
@@ -87,11 +88,11 @@ impl<B: Kernels> Attend<B> {
         let ([b, n, e], [_, m, _]) = (queries.dims(), context.dims());
         let size = e / heads;
         let apart = |x: Tensor<B, 3>, n| x.reshape([b, n, heads, size]).swap_dims(1, 2);
-        let q = apart(self.q.forward(queries) * (size as f64).powf(-0.5), n);
-        let both = self.kv.forward(context);
+        let q = apart(affine(&self.q, queries) * (size as f64).powf(-0.5), n);
+        let both = affine(&self.kv, context);
         let k = apart(both.clone().slice([0..b, 0..m, 0..e]), m);
         let v = apart(both.slice([0..b, 0..m, e..2 * e]), m);
-        let mixed = softmax(q.matmul(k.swap_dims(2, 3))).matmul(v);
-        self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, e]))
+        let mixed = product(softmax(product(q, k.swap_dims(2, 3))), v);
+        affine(&self.proj, mixed.swap_dims(1, 2).reshape([b, n, e]))
     }
 }

@@ -49,9 +49,6 @@ impl<B: Backend> ClassifierHead<B> {
     ///
     /// # Shapes
     /// `[B, features]` -> `[B, classes]`.
-    ///
-    /// # Panics
-    /// In training on a single sample, which has no variance.
     pub fn forward(&self, pooled: Tensor<B, 2>, mode: Mode) -> Tensor<B, 2> {
         let hidden = self.bottleneck.linear.forward(pooled);
         self.classes.forward(relu(self.bottleneck.norm.forward(hidden, mode)))
@@ -82,9 +79,6 @@ impl<B: Kernels> Classifier<B> {
     ///
     /// # Shapes
     /// `[B, C, D, H, W]` -> `[B, classes]`.
-    ///
-    /// # Panics
-    /// As [`ClassifierHead::forward`].
     pub fn forward(&self, x: Tensor<B, 5>, mode: Mode) -> Tensor<B, 2> {
         self.head.forward(self.pooled(x), mode)
     }

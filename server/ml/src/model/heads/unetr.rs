@@ -25,10 +25,16 @@ pub const FEATURES: usize = 32;
 /// Of the leaky rectifiers.
 const SLOPE: f32 = 0.01;
 
-/// Encoder, norms of its three finer maps, and head.
+/// Encoder and head.
 #[derive(Module, Debug)]
 pub struct ConvnextUnetr<B: Backend> {
     pub encoder: ConvNext<B>,
+    pub unetr_head: UnetrHead<B>,
+}
+
+/// Norms of the three finer maps, and head.
+#[derive(Module, Debug)]
+pub struct UnetrHead<B: Backend> {
     pub norm1: LayerNorm<B>,
     pub norm2: LayerNorm<B>,
     pub norm3: LayerNorm<B>,
@@ -206,16 +212,48 @@ impl<B: Backend> UnetrDecoder<B> {
     }
 }
 
-impl<B: Backend> ConvnextUnetr<B> {
-    /// A network of zeros; published: [`ConvNextConfig::tiny`] and [`FEATURES`].
+impl<B: Backend> UnetrHead<B> {
+    /// A head of zeros for this encoder.
     pub fn new(config: &ConvNextConfig, features: usize, out: usize, device: &B::Device) -> Self {
         let dims = config.dims;
         Self {
-            encoder: ConvNext::new(config, device),
             norm1: layer_norm(dims[0], device),
             norm2: layer_norm(dims[1], device),
             norm3: layer_norm(dims[2], device),
             decoder: UnetrDecoder::new(config.in_channels, dims, features, out, device),
+        }
+    }
+
+    /// `last` is the encoder's own normalisation, here by voxel, where the classifier has it on the
+    /// average.
+    ///
+    /// # Shapes
+    /// `x [B, C, D, H, W]` and its four maps -> logits `[B, out, D, H, W]` and what leads there.
+    ///
+    /// # Panics
+    /// When there are not four maps.
+    pub fn forward(&self, x: Tensor<B, 5>, maps: Vec<Tensor<B, 5>>, last: &LayerNorm<B>) -> UnetrTrace<B>
+    where
+        B: Kernels,
+    {
+        let maps: [Tensor<B, 5>; 4] = maps.try_into().expect("an encoder has four stages");
+        let [s0, s1, s2, s3] = maps;
+        let maps = [
+            channels_first(&self.norm1, s0),
+            channels_first(&self.norm2, s1),
+            channels_first(&self.norm3, s2),
+            channels_first(last, s3),
+        ];
+        self.decoder.forward(x, maps)
+    }
+}
+
+impl<B: Backend> ConvnextUnetr<B> {
+    /// A network of zeros; published: [`ConvNextConfig::tiny`] and [`FEATURES`].
+    pub fn new(config: &ConvNextConfig, features: usize, out: usize, device: &B::Device) -> Self {
+        Self {
+            encoder: ConvNext::new(config, device),
+            unetr_head: UnetrHead::new(config, features, out, device),
         }
     }
 }
@@ -224,16 +262,6 @@ impl<B: Kernels> ConvnextUnetr<B> {
     /// # Shapes
     /// `[B, C, D, H, W]`, sizes divisible by 16 -> logits `[B, out, D, H, W]` and what leads there.
     pub fn forward(&self, x: Tensor<B, 5>) -> UnetrTrace<B> {
-        let maps: [Tensor<B, 5>; 4] =
-            self.encoder.stages(x.clone(), None).try_into().expect("an encoder has four stages");
-        let [s0, s1, s2, s3] = maps;
-        let maps = [
-            channels_first(&self.norm1, s0),
-            channels_first(&self.norm2, s1),
-            channels_first(&self.norm3, s2),
-            // Here by voxel, where the classifier has it on the average.
-            channels_first(&self.encoder.norm, s3),
-        ];
-        self.decoder.forward(x, maps)
+        self.unetr_head.forward(x.clone(), self.encoder.stages(x, None), &self.encoder.norm)
     }
 }

@@ -47,6 +47,12 @@ impl UperNetConfig {
 #[derive(Module, Debug)]
 pub struct UperNet<B: Backend> {
     pub encoder: ConvNext<B>,
+    pub upernet_head: UperNetHead<B>,
+}
+
+/// Everything after the encoder.
+#[derive(Module, Debug)]
+pub struct UperNetHead<B: Backend> {
     pub decode_head: DecodeHead<B>,
     pub auxiliary_head: AuxiliaryHead<B>,
     /// One for each of the encoder's maps.
@@ -224,15 +230,43 @@ impl<B: Backend> AuxiliaryHead<B> {
     }
 }
 
-impl<B: Backend> UperNet<B> {
-    /// A network of zeros; published: [`ConvNextConfig::tiny`] and [`UperNetConfig::published`].
-    pub fn new(encoder: &ConvNextConfig, config: &UperNetConfig, device: &B::Device) -> Self {
-        let dims = encoder.dims;
+impl<B: Backend> UperNetHead<B> {
+    /// Heads of zeros for maps of `dims` channels.
+    pub fn new(dims: [usize; 4], config: &UperNetConfig, device: &B::Device) -> Self {
         Self {
-            encoder: ConvNext::new(encoder, device),
             decode_head: DecodeHead::new(dims, config, device),
             auxiliary_head: AuxiliaryHead::new(dims[AUXILIARY_MAP], config, device),
             hidden_norm: dims.iter().map(|d| layer_norm(*d, device)).collect(),
+        }
+    }
+
+    /// The encoder's maps, each normalised.
+    pub fn normalised(&self, maps: Vec<Tensor<B, 5>>) -> Vec<Tensor<B, 5>> {
+        maps.into_iter().zip(&self.hidden_norm).map(|(map, norm)| channels_first(norm, map)).collect()
+    }
+
+    /// # Shapes
+    /// Four maps of `x [B, C, D, H, W]` -> logits `[B, out, D, H, W]`.
+    pub fn forward(&self, maps: Vec<Tensor<B, 5>>, x: &Tensor<B, 5>, mode: Mode) -> UperNetOutput<B>
+    where
+        B: Kernels,
+    {
+        let size = space(x);
+        let maps = self.normalised(maps);
+        let auxiliary = match mode {
+            Mode::Train => Some(resized(self.auxiliary_head.forward(maps[AUXILIARY_MAP].clone()), size)),
+            Mode::Eval => None,
+        };
+        UperNetOutput { logits: resized(self.decode_head.forward(maps).logits, size), auxiliary }
+    }
+}
+
+impl<B: Backend> UperNet<B> {
+    /// A network of zeros; published: [`ConvNextConfig::tiny`] and [`UperNetConfig::published`].
+    pub fn new(encoder: &ConvNextConfig, config: &UperNetConfig, device: &B::Device) -> Self {
+        Self {
+            encoder: ConvNext::new(encoder, device),
+            upernet_head: UperNetHead::new(encoder.dims, config, device),
         }
     }
 }
@@ -243,19 +277,12 @@ impl<B: Kernels> UperNet<B> {
     /// # Shapes
     /// `[B, C, D, H, W]`, sizes divisible by 16 -> four maps.
     pub fn maps(&self, x: Tensor<B, 5>) -> Vec<Tensor<B, 5>> {
-        let maps = self.encoder.stages(x, None);
-        maps.into_iter().zip(&self.hidden_norm).map(|(map, norm)| channels_first(norm, map)).collect()
+        self.upernet_head.normalised(self.encoder.stages(x, None))
     }
 
     /// # Shapes
     /// `[B, C, D, H, W]`, sizes divisible by 16 -> logits of the same size.
     pub fn forward(&self, x: Tensor<B, 5>, mode: Mode) -> UperNetOutput<B> {
-        let size = space(&x);
-        let maps = self.maps(x);
-        let auxiliary = match mode {
-            Mode::Train => Some(resized(self.auxiliary_head.forward(maps[AUXILIARY_MAP].clone()), size)),
-            Mode::Eval => None,
-        };
-        UperNetOutput { logits: resized(self.decode_head.forward(maps).logits, size), auxiliary }
+        self.upernet_head.forward(self.encoder.stages(x.clone(), None), &x, mode)
     }
 }

@@ -5,7 +5,7 @@ use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::model::{
-    heads::{conv_head::ConvHead, fusion::Fusion},
+    heads::{conv_head::ConvHead, fusion::Fusion, label::LabelHead},
     probe::LinearProbe,
 };
 use crate::nn::{Mode, conv::SameConv2d, kernels::Kernels, rows::group_norm};
@@ -31,6 +31,8 @@ pub enum SliceHead<B: Backend> {
     Single(ConvHead<B>),
     Fusion(Fusion<B>),
     Probe(LinearProbe<B>),
+    /// Of whole volumes; see [`super::Provicnet::forward`].
+    Label(LabelHead<B>),
 }
 
 impl<B: Backend> SliceHead<B> {
@@ -46,6 +48,9 @@ impl<B: Backend> SliceHead<B> {
     /// # Shapes
     /// `maps [S * M, features, h, w]`, sequences fastest, `slices [S, M, 8h, 8w]` ->
     /// `[S, out, 8h, 8w]`.
+    ///
+    /// # Panics
+    /// For a head of whole volumes.
     pub fn forward(&self, maps: Tensor<B, 4>, slices: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4>
     where
         B: Kernels,
@@ -63,6 +68,7 @@ impl<B: Backend> SliceHead<B> {
             Self::Probe(head) => {
                 head.forward(maps.reshape([s, m * e, 1, h, w]), [1, height, width]).squeeze_dim(2)
             }
+            Self::Label(_) => unreachable!("a volume's label is no matter of a slice"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One layer of a vision transformer: attention and feed-forward, each with a residual.
 
+use crate::nn::precision::{affine, product};
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Tensor, activation::silu, backend::Backend};
@@ -134,7 +135,7 @@ impl<B: Kernels> Attention<B> {
         let lora = self.lora.as_ref();
         let part = |i: usize, addition: Option<&LowRank<B>>| {
             let weight = self.qkv.weight.val().slice([0..e, i * e..(i + 1) * e]);
-            let y = rows.clone().matmul(weight);
+            let y = product(rows.clone(), weight);
             let y = match &self.qkv.bias {
                 Some(bias) => y + bias.val().slice(i * e..(i + 1) * e).reshape([1, e]),
                 None => y,
@@ -143,7 +144,7 @@ impl<B: Kernels> Attention<B> {
         };
         let (q, k, v) = (part(0, lora.map(|l| &l.q)), part(1, None), part(2, lora.map(|l| &l.v)));
         let mixed = attention(q * (size as f64).powf(-0.5), k, v);
-        self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, e]))
+        affine(&self.proj, mixed.swap_dims(1, 2).reshape([b, n, e]))
     }
 }
 
@@ -152,10 +153,10 @@ impl<B: Kernels> FeedForward<B> {
     /// `[S, N, E]` -> the same.
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         match self {
-            Self::Gelu(mlp) => mlp.fc2.forward(gelu(mlp.fc1.forward(x))),
+            Self::Gelu(mlp) => affine(&mlp.fc2, gelu(affine(&mlp.fc1, x))),
             Self::SwiGlu(glu) => {
-                let [gate, value] = glu.w12.forward(x).chunk(2, 2).try_into().expect("halves of a vector");
-                glu.w3.forward(silu(gate) * value)
+                let [gate, value] = affine(&glu.w12, x).chunk(2, 2).try_into().expect("halves of a vector");
+                affine(&glu.w3, silu(gate) * value)
             }
         }
     }

@@ -37,7 +37,7 @@ pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
     for (i, map) in maps.iter().enumerate() {
         io.compare(&format!("hidden_norm{i}"), map.clone())?;
     }
-    let trace = net.decode_head.forward(maps);
+    let trace = net.upernet_head.decode_head.forward(maps);
     io.compare("psp_bottleneck", trace.coarsest)?;
     for (name, maps) in [("psp", trace.pooled), ("lateral", trace.laterals), ("fpn", trace.pyramid)] {
         for (i, map) in maps.into_iter().enumerate() {

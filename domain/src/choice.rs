@@ -1,0 +1,71 @@
+//! Settings that are a choice among a few, each with a name, a label and a line of help.
+
+/// Makes an enumeration of the choices of one setting; the first one is the default.
+macro_rules! choices {
+    (
+        $(#[$outer:meta])*
+        $name:ident, $what:literal {
+            $(#[$first_doc:meta])*
+            $first:ident = $first_text:literal, $first_label:literal, $first_help:literal;
+            $($(#[$doc:meta])* $variant:ident = $text:literal, $label:literal, $help:literal;)*
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub enum $name {
+            $(#[$first_doc])*
+            #[default]
+            #[serde(rename = $first_text)]
+            $first,
+            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl $name {
+            /// All choices, in the order in which pages list them; the default first.
+            pub const ALL: &'static [$name] = &[$name::$first, $($name::$variant),*];
+
+            /// The name in JSON, URLs and on the command line.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $name::$first => $first_text,
+                    $($name::$variant => $text,)*
+                }
+            }
+
+            /// The name on pages.
+            pub fn label(self) -> &'static str {
+                match self {
+                    $name::$first => $first_label,
+                    $($name::$variant => $label,)*
+                }
+            }
+
+            /// What it does, in a line.
+            pub fn help(self) -> &'static str {
+                match self {
+                    $name::$first => $first_help,
+                    $($name::$variant => $help,)*
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|c| c.as_str() == text).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|c| c.as_str()).collect();
+                    format!(concat!("unknown ", $what, " {:?}: use one of {}"), text, known.join(", "))
+                })
+            }
+        }
+    };
+}
+
+pub(crate) use choices;

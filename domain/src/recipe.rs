@@ -1,0 +1,127 @@
+//! Choices of a training beside its numbers: precision, head, loss, augmentation.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backbone::Family,
+    choice::choices,
+    task::{Output, Task},
+};
+
+choices! {
+    /// What matrix products and convolutions of a training step are computed in. Validation and tests are
+    /// computed in 32 bits always.
+    Precision, "precision" {
+        Float32 = "float32", "32 bits", "Everything in 32-bit floats.";
+        /// Mixed: products in brain floats, sums, normalisations and parameters in 32 bits.
+        Bfloat16 = "bfloat16", "Mixed, brain floats",
+            "Products in 16 bits: faster and smaller on CUDA cards, slower on a CPU.";
+    }
+}
+
+choices! {
+    /// What turns an encoder's features into a task's output.
+    Head, "head" {
+        /// Ours, small; pooling and two layers for a classification.
+        Compact = "compact", "Compact", "A small head that every family and task has.";
+        /// ProFound's classifier: a narrow layer with batch normalisation.
+        Classifier = "classifier", "Two-layer classifier (ProFound)", "For classification with profound-conv.";
+        /// ProFound's UPerNet, with its auxiliary head in training.
+        Upernet = "upernet", "UPerNet (ProFound)", "Pyramid of all four stages; profound-conv, 3-D output.";
+        /// ProFound's UNETR.
+        Unetr = "unetr", "UNETR (ProFound)", "Transposed convolutions with skips; profound-conv, 3-D output.";
+        /// ProViCNet's: one backbone an image type, and their fusion; its convolution head where there is
+        /// one image type.
+        Fusion = "fusion", "Fusion of image types (ProViCNet)",
+            "One backbone an image type and the published head; provicnet, output for every pixel.";
+    }
+}
+
+impl Head {
+    /// Why a network of this family cannot have the head for a task; none where it can.
+    pub fn problem(self, family: Family, task: Task) -> Option<String> {
+        let volume = task.output() == Some(Output::Label);
+        let (families, fits): (&[Family], bool) = match self {
+            Head::Compact => return None,
+            Head::Classifier => (&[Family::ProfoundConv], volume),
+            Head::Upernet | Head::Unetr => (&[Family::ProfoundConv], !volume),
+            Head::Fusion => (&[Family::Provicnet], !volume),
+        };
+        if !families.contains(&family) {
+            let names: Vec<_> = families.iter().map(|f| f.label()).collect();
+            return Some(format!("{} is made for {}, not for {}", self.label(), names.join(", "), family.label()));
+        }
+        (!fits).then(|| format!("{} does not fit the task {}", self.label(), task.label()))
+    }
+
+    /// Whether every image type gets a backbone of its own.
+    pub fn has_own_backbones(self) -> bool {
+        self == Head::Fusion
+    }
+}
+
+choices! {
+    /// What a training makes small.
+    Loss, "loss" {
+        /// Dice and cross-entropy for segmentation, cross-entropy on balanced samples for
+        /// classification, L1 and SSIM for images.
+        Standard = "standard", "The task's usual one",
+            "Dice + cross-entropy, cross-entropy on balanced samples, or L1 + SSIM.";
+        /// Focal loss in place of the cross-entropy.
+        Focal = "focal", "Focal",
+            "Cross-entropy that looks away from what is easy (gamma 2); segmentation keeps its Dice part.";
+        /// Cross-entropy weighted by how rare a class is, on samples as they come.
+        Balanced = "balanced", "Class-balanced",
+            "Cross-entropy weighted against frequent classes; segmentation keeps its Dice part.";
+    }
+}
+
+choices! {
+    /// What is done to a training sample before the network sees it. Every arm of a pair sees the same.
+    Augmentation, "augmentation" {
+        Flip = "flip", "Mirrored", "Half of the samples are mirrored left to right.";
+        None = "none", "None", "Samples as they are.";
+        /// Also turned, scaled, bent, and of other contrast.
+        Standard = "standard", "Standard",
+            "Mirrored, turned, scaled, bent, with noise, bias field and other contrast; images to be restored are only mirrored.";
+    }
+}
+
+choices! {
+    /// How a trained network is asked in tests and validations.
+    Inference, "inference" {
+        Once = "once", "As it is", "Every case goes through the network once.";
+        /// Mean of the case and its mirror image.
+        Flipped = "flipped", "With its mirror image",
+            "Mean of what the network says of a case and of its mirror image: twice the time.";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_round_and_an_unknown_one_is_told_the_others() {
+        for head in Head::ALL {
+            assert_eq!(head.as_str().parse::<Head>(), Ok(*head));
+            assert_eq!(serde_json::to_value(head).unwrap(), head.as_str());
+        }
+        let error = "float8".parse::<Precision>().unwrap_err();
+        assert_eq!(error, "unknown precision \"float8\": use one of float32, bfloat16");
+        assert_eq!(Head::default(), Head::Compact);
+    }
+
+    #[test]
+    fn heads_fit_their_family_and_task() {
+        assert_eq!(Head::Upernet.problem(Family::ProfoundConv, Task::Segmentation), None);
+        assert!(Head::Upernet.problem(Family::Provicnet, Task::Segmentation).unwrap().contains("made for"));
+        assert!(Head::Fusion.problem(Family::Provicnet, Task::Classification).unwrap().contains("not fit"));
+        assert_eq!(Head::Classifier.problem(Family::ProfoundConv, Task::Classification), None);
+        for (family, task) in [(Family::Provicnet, Task::Classification), (Family::ProfoundVit, Task::SuperResolution)] {
+            assert_eq!(Head::Compact.problem(family, task), None);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What follows the encoder of a 3-D foundation family.
+
+use burn::module::Module;
+use burn::nn::LayerNorm;
+use burn::tensor::{Tensor, backend::Backend};
+use transferscope_domain::{Head, task::Output};
+
+use super::{
+    convnext::{ConvNext, ConvNextConfig, global_average},
+    head3d::DenseHead3d,
+    heads::{
+        classifier::{BOTTLENECK, ClassifierHead},
+        label::LabelHead,
+        unetr::{self, UnetrHead},
+        upernet::{UperNetConfig, UperNetHead},
+    },
+    net::{Outputs, Ports},
+    probe::LinearProbe,
+};
+use crate::nn::{Mode, kernels::Kernels, layer_norm::channels_first};
+
+/// From an encoder's maps to a task's output.
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value a network")]
+pub enum VolumeHead<B: Backend> {
+    Dense(DenseHead3d<B>),
+    Probe(LinearProbe<B>),
+    UperNet(UperNetHead<B>),
+    Unetr(UnetrHead<B>),
+    Label(LabelHead<B>),
+}
+
+/// Channels of the published heads beside an encoder of ours, which has a quarter of the published width.
+const SMALL_PYRAMID: usize = 64;
+const SMALL_UNETR: usize = 8;
+
+impl<B: Backend> VolumeHead<B> {
+    /// A head of zeros for a ConvNeXt.
+    ///
+    /// # Panics
+    /// When the head is made for another family; requests are checked by [`Head::problem`].
+    pub fn of_convnext(
+        config: &ConvNextConfig,
+        small: bool,
+        head: Head,
+        ports: Ports,
+        device: &B::Device,
+    ) -> Self {
+        let out = ports.maps();
+        match (ports.output, head) {
+            (Output::Label, Head::Classifier) => {
+                let bottleneck = BOTTLENECK.min(config.dims[3] / 2);
+                let head = ClassifierHead::new(config.dims[3], bottleneck, ports.out, device);
+                Self::Label(LabelHead::Published(head))
+            }
+            (Output::Label, _) => Self::Label(LabelHead::compact(config.dims[3], false, ports.out, device)),
+            (_, Head::Upernet) => {
+                let sizes = UperNetConfig::published(out);
+                let sizes = if small {
+                    UperNetConfig { hidden: SMALL_PYRAMID, auxiliary: SMALL_PYRAMID / 2, ..sizes }
+                } else {
+                    sizes
+                };
+                Self::UperNet(UperNetHead::new(config.dims, &sizes, device))
+            }
+            (_, Head::Unetr) => {
+                let features = if small { SMALL_UNETR } else { unetr::FEATURES };
+                Self::Unetr(UnetrHead::new(config, features, out, device))
+            }
+            (_, Head::Compact) => {
+                Self::Dense(DenseHead3d::new(&config.dims, [4; 3], config.in_channels, out, device))
+            }
+            (_, Head::Classifier | Head::Fusion) => unreachable!("{head} was refused for this network"),
+        }
+    }
+
+    /// A linear layer of zeros.
+    pub fn probe(features: usize, ports: Ports, device: &B::Device) -> Self {
+        match ports.output {
+            Output::Label => Self::Label(LabelHead::probe(features, ports.out, device)),
+            Output::Classes | Output::Image => Self::Probe(LinearProbe::new(features, ports.out, device)),
+        }
+    }
+
+    /// What a ConvNeXt's maps of `x` become.
+    ///
+    /// # Shapes
+    /// The four stages' maps, `x [B, C, D, H, W]` -> `[B, out, D, H, W]`, or one voxel for a label.
+    pub fn after_convnext(
+        &self,
+        encoder: &ConvNext<B>,
+        mut maps: Vec<Tensor<B, 5>>,
+        x: Tensor<B, 5>,
+        mode: Mode,
+    ) -> Outputs<B>
+    where
+        B: Kernels,
+    {
+        match self {
+            Self::Dense(head) => head.forward(maps, x).into(),
+            Self::Probe(head) => {
+                let [.., d, h, w] = x.dims();
+                head.forward(channels_first(&encoder.norm, maps.remove(3)), [d, h, w]).into()
+            }
+            Self::UperNet(head) => {
+                let output = head.forward(maps, &x, mode);
+                Outputs { main: output.logits, auxiliary: output.auxiliary }
+            }
+            Self::Unetr(head) => head.forward(x, maps, &encoder.norm).logits.into(),
+            Self::Label(head) => {
+                let pooled = encoder.pooled(maps.remove(3));
+                head.forward(pooled.unsqueeze_dim(1), mode).into()
+            }
+        }
+    }
+
+    /// What a transformer's map becomes.
+    ///
+    /// # Shapes
+    /// `map [B, E, d, h, w]`, `x [B, C, D, H, W]` -> as [`Self::after_convnext`].
+    pub fn after_vit(&self, map: Tensor<B, 5>, x: Tensor<B, 5>, mode: Mode) -> Outputs<B>
+    where
+        B: Kernels,
+    {
+        let [.., d, h, w] = x.dims();
+        match self {
+            Self::Dense(head) => head.forward(vec![map], x).into(),
+            Self::Probe(head) => head.forward(map, [d, h, w]).into(),
+            Self::Label(head) => head.forward(global_average(map).unsqueeze_dim(1), mode).into(),
+            Self::UperNet(_) | Self::Unetr(_) => unreachable!("made for a ConvNeXt"),
+        }
+    }
+}
+
+/// The normalisation whose number of values is that of a family's last features.
+pub(super) fn width<B: Backend>(norm: &LayerNorm<B>) -> usize {
+    norm.gamma.dims()[0]
+}
