@@ -2,6 +2,8 @@
 
 pub mod check;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{event::LeftOut, metric::Split, task::Task};
@@ -23,6 +25,36 @@ pub struct DatasetManifest {
     pub refused: Vec<LeftOut>,
     /// How the split was drawn.
     pub split_seed: u64,
+    /// BLAKE3 over which patient is in which split, whatever the images: results that carry the same
+    /// one were trained and tested on the same patients. Empty in manifests written before there was one.
+    #[serde(default)]
+    pub split_hash: String,
+    /// The cross-validation that the splits are one round of; none for a single split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<Folds>,
+}
+
+/// One round of a cross-validation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Folds {
+    pub count: u32,
+    /// The fold that tests, from 0; the next one (after the last, the first) validates, and the others
+    /// train.
+    pub test: u32,
+}
+
+impl Folds {
+    /// The split of the cases in `fold`.
+    pub fn split(self, fold: u32) -> Split {
+        if fold == self.test {
+            Split::Test
+        } else if fold == (self.test + 1) % self.count.max(1) {
+            Split::Val
+        } else {
+            Split::Train
+        }
+    }
 }
 
 /// One examination of a data set.
@@ -41,6 +73,16 @@ pub struct CaseEntry {
     /// Prepared arrays, relative to the data set folder; the name is the content hash.
     pub prepared: String,
     pub hash: String,
+    /// Whether the examination shows clinically significant cancer (ISUP grade 2 or more), as its table
+    /// says. A lesion mask alone does not decide it: masks also show indolent lesions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cspca: Option<bool>,
+    /// Which fold the case's patient is in, where there are folds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<u32>,
+    /// Who made the masks, by channel, where the folder that was added tells: people or which program.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mask_sources: BTreeMap<String, String>,
 }
 
 impl CaseEntry {
@@ -141,5 +183,29 @@ impl SegmentationTarget {
             SegmentationTarget::Zones => &["peripheral", "transition"],
             SegmentationTarget::Gland => &["gland"],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fold_tests_once_and_validates_once() {
+        for count in [3, 5] {
+            for fold in 0..count {
+                let splits: Vec<_> = (0..count).map(|test| Folds { count, test }.split(fold)).collect();
+                let in_split = |split| splits.iter().filter(|s| **s == split).count() as u32;
+                assert_eq!(Split::ALL.map(in_split), [count - 2, 1, 1]);
+            }
+        }
+    }
+
+    #[test]
+    fn entries_written_before_there_were_labels_still_load() {
+        let text = r#"{"case_id":"a","patient_id":"a","split":"train","shape":[1,1,1],"spacing_mm":[1,1,1],
+            "channels":[],"prepared":"p","hash":"h"}"#;
+        let entry: CaseEntry = serde_json::from_str(text).unwrap();
+        assert_eq!((entry.cspca, entry.fold), (None, None));
     }
 }

@@ -189,6 +189,9 @@ fn write_dataset(data: &DataDir) {
             channels: ["t2w", "adc", "hbv", "zones"].map(str::to_owned).into(),
             prepared: format!("prepared/{split}.safetensors"),
             hash: split.to_string(),
+            cspca: None,
+            fold: None,
+            mask_sources: Default::default(),
         })
         .collect();
     let manifest = DatasetManifest {
@@ -200,6 +203,8 @@ fn write_dataset(data: &DataDir) {
         cases,
         refused: Vec::new(),
         split_seed: 0,
+        split_hash: "split-of-tiny".into(),
+        folds: None,
     };
     let dir = data.datasets().join("tiny");
     std::fs::create_dir_all(&dir).unwrap();

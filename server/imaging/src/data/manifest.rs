@@ -24,19 +24,38 @@ pub fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(allowed) && name.as_bytes()[0].is_ascii_alphanumeric()
 }
 
-/// BLAKE3 over the cases' hashes, ids, patients and splits, in the manifest's order.
+/// BLAKE3 over the cases' hashes, ids, patients, splits and, where they are known, labels, in the
+/// manifest's order.
 pub fn content_hash(cases: &[CaseEntry]) -> String {
     let mut hasher = blake3::Hasher::new();
     for case in cases {
         for part in [&case.case_id, &case.patient_id, case.split.as_str(), &case.hash] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
+            add(&mut hasher, part);
+        }
+        if let Some(cspca) = case.cspca {
+            add(&mut hasher, if cspca { "cspca" } else { "no cspca" });
         }
     }
     hasher.finalize().to_hex().to_string()
 }
 
-/// Reads the manifest of a data set folder.
+/// BLAKE3 over which case of which patient is in which split, in the order of the ids.
+pub fn split_hash(cases: &[CaseEntry]) -> String {
+    let mut rows: Vec<[&str; 3]> =
+        cases.iter().map(|c| [c.case_id.as_str(), c.patient_id.as_str(), c.split.as_str()]).collect();
+    rows.sort_unstable();
+    let mut hasher = blake3::Hasher::new();
+    rows.iter().flatten().for_each(|part| add(&mut hasher, part));
+    hasher.finalize().to_hex().to_string()
+}
+
+/// With its length, so that parts cannot run into one another.
+fn add(hasher: &mut blake3::Hasher, part: &str) {
+    hasher.update(&(part.len() as u64).to_le_bytes());
+    hasher.update(part.as_bytes());
+}
+
+/// Reads the manifest of a data set folder. One written before there was a split hash gets it.
 ///
 /// # Errors
 /// When there is none, it is no manifest, its version is unknown, or a path in it leaves the folder.
@@ -48,7 +67,7 @@ pub fn load(dataset_dir: &Path) -> Result<DatasetManifest, DataError> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(DataError::refused(&path, format!("larger than {MAX_BYTES} bytes")));
     }
-    let manifest: DatasetManifest = serde_json::from_slice(&bytes)
+    let mut manifest: DatasetManifest = serde_json::from_slice(&bytes)
         .map_err(|e| DataError::refused(&path, format!("not a data set manifest: {e}")))?;
     if manifest.schema != SCHEMA {
         let reason =
@@ -62,6 +81,9 @@ pub fn load(dataset_dir: &Path) -> Result<DatasetManifest, DataError> {
                 format!("case {:?}: {:?} is not a path inside the data set", case.case_id, case.prepared);
             return Err(DataError::refused(&path, reason));
         }
+    }
+    if manifest.split_hash.is_empty() {
+        manifest.split_hash = split_hash(&manifest.cases);
     }
     Ok(manifest)
 }
@@ -125,6 +147,9 @@ mod tests {
                       "channels":[],"prepared":"../../etc/passwd","hash":""}]}"#;
         std::fs::write(&path, text).unwrap();
         assert!(load(folder.path()).unwrap_err().to_string().contains("inside the data set"));
+        std::fs::write(&path, text.replace("../../etc/passwd", "prepared/a.safetensors")).unwrap();
+        let old = load(folder.path()).unwrap();
+        assert_eq!(old.split_hash, split_hash(&old.cases), "manifests without a split hash still load");
         std::fs::write(&path, text.replace("\"schema\":1", "\"schema\":9")).unwrap();
         assert!(load(folder.path()).unwrap_err().to_string().contains("version 9"));
     }

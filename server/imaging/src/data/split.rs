@@ -1,45 +1,218 @@
-//! Who trains, who validates, who tests: by patient, drawn once, stored in the manifest.
+//! Who trains, who validates, who tests: by patient, balanced by label, drawn once, stored in the
+//! manifest.
 
 use std::collections::BTreeMap;
 
-use rand::{SeedableRng, seq::SliceRandom};
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use transferscope_domain::metric::Split;
+use transferscope_domain::{
+    dataset::{CaseEntry, Folds},
+    metric::Split,
+};
+
+use super::DataError;
+
+/// What splits are balanced by: as far as known, whether the patient has clinically significant
+/// cancer and whether a lesion is drawn in any of the patient's examinations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Stratum {
+    pub cspca: Option<bool>,
+    pub lesion: Option<bool>,
+}
+
+impl Stratum {
+    /// With one more examination of the patient: once yes is yes.
+    pub fn and(self, other: Stratum) -> Self {
+        let either = |a: Option<bool>, b: Option<bool>| match (a, b) {
+            (Some(a), Some(b)) => Some(a || b),
+            (a, b) => a.or(b),
+        };
+        Self { cspca: either(self.cspca, other.cspca), lesion: either(self.lesion, other.lesion) }
+    }
+}
+
+/// Patients, those of one stratum side by side, in an order within it that the seed decides.
+fn shuffled(patients: &BTreeMap<String, Stratum>, rng: &mut ChaCha8Rng) -> Vec<String> {
+    let mut ids: Vec<&String> = patients.keys().collect();
+    ids.shuffle(rng);
+    // Stable, so that the order within a stratum stays random.
+    ids.sort_by_key(|id| patients[*id]);
+    ids.into_iter().cloned().collect()
+}
+
+/// Takes `count` of a list at even steps from a random start, so that every stretch of it gives its
+/// share to within one: the taken and the rest, both in order.
+fn spread(ids: Vec<String>, count: usize, rng: &mut ChaCha8Rng) -> (Vec<String>, Vec<String>) {
+    let n = ids.len().max(1);
+    let start = rng.random_range(0..n);
+    let (mut taken, mut rest) = (Vec::with_capacity(count), Vec::new());
+    for (i, id) in ids.into_iter().enumerate() {
+        let chosen = ((i + 1) * count + start) / n > (i * count + start) / n;
+        if chosen { taken.push(id) } else { rest.push(id) }
+    }
+    (taken, rest)
+}
 
 /// Assigns each patient to a split: about a sixth each to val and test (at least one where there are
-/// enough patients), the rest to train. Depends on the set of patients and the seed alone.
-pub fn by_patient<'a>(patients: impl IntoIterator<Item = &'a str>, seed: u64) -> BTreeMap<String, Split> {
-    let mut ids: Vec<&str> = patients.into_iter().collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+/// enough patients), the rest to train, each stratum in the same proportions to within one patient.
+/// Depends on the patients, their strata and the seed alone.
+pub fn by_patient(patients: &BTreeMap<String, Stratum>, seed: u64) -> BTreeMap<String, Split> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let ids = shuffled(patients, &mut rng);
     let n = ids.len();
     let sixth = ((n as f64 / 6.0).round() as usize).max(1);
-    let test = if n >= 2 { sixth } else { 0 };
-    let val = if n >= 3 { sixth } else { 0 };
-    ids.into_iter()
-        .enumerate()
-        .map(|(i, id)| {
-            let split = if i < test {
-                Split::Test
-            } else if i < test + val {
-                Split::Val
-            } else {
-                Split::Train
-            };
-            (id.to_owned(), split)
-        })
+    let (test, rest) = spread(ids, if n >= 2 { sixth } else { 0 }, &mut rng);
+    let (val, train) = spread(rest, if n >= 3 { sixth } else { 0 }, &mut rng);
+    [(Split::Test, test), (Split::Val, val), (Split::Train, train)]
+        .into_iter()
+        .flat_map(|(split, ids)| ids.into_iter().map(move |id| (id, split)))
         .collect()
+}
+
+/// Assigns each patient to one of `count` folds, whose sizes and shares of each stratum differ by at
+/// most one patient.
+pub fn folds(patients: &BTreeMap<String, Stratum>, count: u32, seed: u64) -> BTreeMap<String, u32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let ids = shuffled(patients, &mut rng);
+    let start = rng.random_range(0..count.max(1)) as usize;
+    let fold = |i: usize| ((i + start) % count.max(1) as usize) as u32;
+    ids.into_iter().enumerate().map(|(i, id)| (id, fold(i))).collect()
+}
+
+/// Which splits a data set gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SplitPlan {
+    /// As stored beside the images where that is so, else two thirds, a sixth and a sixth.
+    #[default]
+    Single,
+    /// A round of a cross-validation over the folds stored beside the images.
+    StoredFold(u32),
+    /// A round of a cross-validation over folds that are drawn.
+    DrawnFolds(Folds),
+}
+
+/// Sets split and fold of every case as planned. A case's `fold` is the stored one, if any; `stored`
+/// has the stored splits of all cases, or is empty.
+///
+/// # Errors
+/// When a patient is in two stored splits or folds, some cases have a stored split or fold and others
+/// none, or there is no such fold.
+pub fn assign(
+    cases: &mut [CaseEntry],
+    strata: &BTreeMap<String, Stratum>,
+    stored: &BTreeMap<String, Split>,
+    plan: SplitPlan,
+    seed: u64,
+) -> Result<Option<Folds>, DataError> {
+    match plan {
+        SplitPlan::Single if !stored.is_empty() => {
+            let by_patient = same_for_a_patient(cases, "split", |case| stored.get(&case.case_id).copied())?;
+            cases.iter_mut().for_each(|case| case.split = by_patient[&case.patient_id]);
+            Ok(None)
+        }
+        SplitPlan::Single => {
+            let splits = by_patient(strata, seed);
+            cases.iter_mut().for_each(|case| case.split = splits[&case.patient_id]);
+            Ok(None)
+        }
+        SplitPlan::StoredFold(test) => {
+            let by_patient = same_for_a_patient(cases, "fold", |case| case.fold)?;
+            let count = by_patient.values().max().map_or(0, |highest| highest.saturating_add(1));
+            let folds = Folds { count, test };
+            check(folds)?;
+            cases.iter_mut().for_each(|case| case.split = folds.split(by_patient[&case.patient_id]));
+            Ok(Some(folds))
+        }
+        SplitPlan::DrawnFolds(plan) => {
+            check(plan)?;
+            let drawn = folds(strata, plan.count, seed);
+            for case in cases {
+                let fold = drawn[&case.patient_id];
+                case.fold = Some(fold);
+                case.split = plan.split(fold);
+            }
+            Ok(Some(plan))
+        }
+    }
+}
+
+fn check(folds: Folds) -> Result<(), DataError> {
+    const MOST: u32 = 1000;
+    if !(3..=MOST).contains(&folds.count) {
+        return Err(DataError::Options(format!(
+            "{} folds: 3 to {MOST} are possible, one to test, one to validate and the others to train",
+            folds.count
+        )));
+    }
+    if folds.test >= folds.count {
+        let last = folds.count - 1;
+        return Err(DataError::Options(format!(
+            "there is no fold {}: they count from 0 to {last}",
+            folds.test
+        )));
+    }
+    Ok(())
+}
+
+/// A stored value by patient, which all cases must have and all of a patient's the same.
+fn same_for_a_patient<T: Copy + PartialEq + std::fmt::Display>(
+    cases: &[CaseEntry],
+    what: &str,
+    stored: impl Fn(&CaseEntry) -> Option<T>,
+) -> Result<BTreeMap<String, T>, DataError> {
+    let mut by_patient: BTreeMap<String, T> = BTreeMap::new();
+    for case in cases {
+        let value = stored(case).ok_or_else(|| {
+            DataError::Options(format!(
+                "no {what} is stored for case {}: give every case one in the column {what}, or none",
+                case.case_id
+            ))
+        })?;
+        if let Some(other) = by_patient.insert(case.patient_id.clone(), value)
+            && other != value
+        {
+            return Err(DataError::Options(format!(
+                "patient {} is in {what} {other} and in {what} {value}: all examinations of a patient belong in one",
+                case.patient_id
+            )));
+        }
+    }
+    Ok(by_patient)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// `n` patients, of whom every `every`-th has cancer.
+    fn patients(n: usize, every: usize) -> BTreeMap<String, Stratum> {
+        (0..n)
+            .map(|i| {
+                let cspca = Some(i % every == 0);
+                (format!("p{i:03}"), Stratum { cspca, lesion: None })
+            })
+            .collect()
+    }
+
     fn counts(n: usize, seed: u64) -> [usize; 3] {
-        let ids: Vec<String> = (0..n).map(|i| format!("p{i:03}")).collect();
-        let split = by_patient(ids.iter().map(String::as_str), seed);
+        let split = by_patient(&patients(n, 2), seed);
         Split::ALL.map(|s| split.values().filter(|v| **v == s).count())
+    }
+
+    fn case(id: &str, patient: &str, fold: Option<u32>) -> CaseEntry {
+        CaseEntry {
+            case_id: id.into(),
+            patient_id: patient.into(),
+            split: Split::Train,
+            shape: [1; 3],
+            spacing_mm: [1.0; 3],
+            channels: Vec::new(),
+            prepared: String::new(),
+            hash: String::new(),
+            cspca: None,
+            fold,
+            mask_sources: BTreeMap::new(),
+        }
     }
 
     #[test]
@@ -47,16 +220,90 @@ mod tests {
         assert_eq!(counts(48, 0), [32, 8, 8]);
         assert_eq!(counts(3, 0), [1, 1, 1]);
         assert_eq!(counts(4, 9), [2, 1, 1]);
+        assert_eq!(counts(2, 0), [1, 0, 1]);
         assert_eq!(counts(1, 0), [1, 0, 0]);
         assert_eq!(counts(0, 0), [0, 0, 0]);
     }
 
     #[test]
-    fn order_and_repetition_of_patients_do_not_matter_but_the_seed_does() {
-        let a = by_patient(["b", "a", "c", "d", "a"], 1);
-        assert_eq!(a, by_patient(["d", "c", "b", "a"], 1));
-        let ids: Vec<String> = (0..30).map(|i| i.to_string()).collect();
-        let draw = |seed| by_patient(ids.iter().map(String::as_str), seed);
-        assert_ne!(draw(1), draw(2));
+    fn every_split_and_fold_has_its_share_of_each_stratum() {
+        for seed in 0..20 {
+            let all = patients(60, 5);
+            let split = by_patient(&all, seed);
+            for part in Split::ALL {
+                let ill = split.iter().filter(|(id, s)| **s == part && all[*id].cspca == Some(true)).count();
+                let size = split.values().filter(|s| **s == part).count();
+                assert!(ill.abs_diff(size / 5) <= 1, "{part}: {ill} of {size}");
+            }
+            let fold = folds(&all, 5, seed);
+            for part in 0..5 {
+                let ill = fold.iter().filter(|(id, f)| **f == part && all[*id].cspca == Some(true)).count();
+                let size = fold.values().filter(|f| **f == part).count();
+                assert_eq!(size, 12);
+                assert!((2..=3).contains(&ill), "{ill}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        let all = patients(30, 3);
+        assert_eq!(by_patient(&all, 1), by_patient(&all, 1));
+        assert_ne!(by_patient(&all, 1), by_patient(&all, 2));
+        assert_ne!(folds(&all, 5, 1), folds(&all, 5, 2));
+    }
+
+    #[test]
+    fn once_ill_is_ill() {
+        let (yes, no) = (Some(true), Some(false));
+        let a = Stratum { cspca: no, lesion: None };
+        assert_eq!(a.and(Stratum { cspca: yes, lesion: no }), Stratum { cspca: yes, lesion: no });
+    }
+
+    #[test]
+    fn drawn_folds_keep_patients_together_and_are_stored() {
+        let strata = patients(9, 3);
+        let mut cases: Vec<_> =
+            (0..18).map(|i| case(&format!("c{i}"), &format!("p{:03}", i / 2), None)).collect();
+        let plan = SplitPlan::DrawnFolds(Folds { count: 3, test: 1 });
+        let folds = assign(&mut cases, &strata, &BTreeMap::new(), plan, 0).unwrap().unwrap();
+        for pair in cases.chunks(2) {
+            assert_eq!((pair[0].split, pair[0].fold), (pair[1].split, pair[1].fold));
+            assert_eq!(pair[0].split, folds.split(pair[0].fold.unwrap()));
+        }
+        assert_eq!(cases.iter().filter(|c| c.split == Split::Test).count(), 6);
+    }
+
+    #[test]
+    fn stored_splits_and_folds_are_used_or_refused_with_the_reason() {
+        let strata = patients(3, 2);
+        let all = || [case("a", "p0", Some(0)), case("b", "p1", Some(1)), case("c", "p2", Some(2))];
+        let none = BTreeMap::new();
+        let mut cases = all();
+        let folds = assign(&mut cases, &strata, &none, SplitPlan::StoredFold(2), 0).unwrap();
+        assert_eq!(folds, Some(Folds { count: 3, test: 2 }));
+        assert_eq!(cases.each_ref().map(|c| c.split), [Split::Val, Split::Train, Split::Test]);
+
+        let stored = BTreeMap::from([("a", Split::Test), ("b", Split::Train), ("c", Split::Val)]);
+        let stored: BTreeMap<String, Split> = stored.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        assign(&mut cases, &strata, &stored, SplitPlan::Single, 0).unwrap();
+        assert_eq!(cases.each_ref().map(|c| c.split), [Split::Test, Split::Train, Split::Val]);
+
+        let refusal = |mut cases: [CaseEntry; 3], stored: &BTreeMap<String, Split>, plan| {
+            assign(&mut cases, &strata, stored, plan, 0).unwrap_err().to_string()
+        };
+        let mut torn = all();
+        torn[1].patient_id = "p0".into();
+        let text = refusal(torn, &stored, SplitPlan::Single);
+        assert!(text.contains("patient p0 is in split test and in split train"), "{text}");
+        let mut hole = all();
+        hole[2].fold = None;
+        let text = refusal(hole, &none, SplitPlan::StoredFold(0));
+        assert!(text.contains("no fold is stored for case c"), "{text}");
+        assert!(
+            refusal(all(), &none, SplitPlan::StoredFold(3)).contains("no fold 3: they count from 0 to 2")
+        );
+        let two = SplitPlan::DrawnFolds(Folds { count: 2, test: 0 });
+        assert!(refusal(all(), &none, two).contains("2 folds: 3 to 1000"));
     }
 }

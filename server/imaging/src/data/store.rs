@@ -54,7 +54,8 @@ impl Staging {
         &self.folder
     }
 
-    /// Stores the arrays of one case and gives its manifest entry, its split still to be drawn.
+    /// Stores the arrays of one case and gives its manifest entry, whose label is not known and whose
+    /// split is still to be drawn.
     ///
     /// # Errors
     /// When the arrays cannot be encoded or written.
@@ -83,6 +84,9 @@ impl Staging {
             channels: channels.map(|c| (*c).to_owned()).collect(),
             prepared: relative,
             hash,
+            cspca: None,
+            fold: None,
+            mask_sources: BTreeMap::new(),
         })
     }
 

@@ -20,7 +20,8 @@ use transferscope_domain::dataset::DatasetManifest;
 
 use self::{anatomy::Anatomy, render::Scan};
 use super::{
-    DataError, Geometry, MASKS, Volume, manifest, split,
+    DataError, Geometry, MASKS, Volume, manifest,
+    split::{self, SplitPlan, Stratum},
     store::Staging,
     write::{self, Element},
 };
@@ -82,7 +83,8 @@ impl SynthOptions {
 pub struct Phantom {
     /// t2w, adc, hbv, gland, zones, lesion: whole numbers all.
     pub volumes: BTreeMap<String, Volume>,
-    /// Whether it holds a lesion that would count as clinically significant (at least 0.2 ml).
+    /// Whether it holds a lesion that counts as clinically significant: at least 0.2 ml, and dark enough
+    /// to be told from its surroundings. About every second patient does.
     pub significant: bool,
 }
 
@@ -120,6 +122,7 @@ pub fn generate(
     std::fs::create_dir_all(&cases_dir).map_err(DataError::io(&cases_dir))?;
 
     let mut cases = Vec::with_capacity(options.patients);
+    let mut strata = BTreeMap::new();
     let mut table = String::from("case_id,patient_id,cspca\n");
     let patients: Vec<usize> = (0..options.patients).collect();
     progress(0, options.patients);
@@ -130,12 +133,20 @@ pub fn generate(
                 let id = format!("phantom-{index:04}");
                 let phantom = phantom(options.seed, index as u64, options.size);
                 write_case(&cases_dir.join(&id), &phantom.volumes, &geometry)?;
-                let entry = staging.add_case(&id, &id, &geometry, &phantom.volumes)?;
-                Ok((entry, phantom.significant))
+                let mut entry = staging.add_case(&id, &id, &geometry, &phantom.volumes)?;
+                entry.cspca = Some(phantom.significant);
+                let lesion = phantom.volumes["lesion"].data.iter().any(|v| *v > 0.0);
+                let stratum = Stratum { cspca: entry.cspca, lesion: Some(lesion) };
+                Ok((entry, stratum))
             })
             .collect::<Result<Vec<_>, DataError>>()?;
-        for (entry, significant) in made {
-            table.push_str(&format!("{0},{0},{1}\n", entry.case_id, u8::from(significant)));
+        for (entry, stratum) in made {
+            table.push_str(&format!(
+                "{0},{0},{1}\n",
+                entry.case_id,
+                if entry.cspca == Some(true) { "yes" } else { "no" }
+            ));
+            strata.insert(entry.patient_id.clone(), stratum);
             cases.push(entry);
         }
         progress(cases.len(), options.patients);
@@ -143,19 +154,18 @@ pub fn generate(
     let table_path = cases_dir.join("cases.csv");
     std::fs::write(&table_path, table).map_err(DataError::io(&table_path))?;
 
-    let splits = split::by_patient(cases.iter().map(|c| c.patient_id.as_str()), options.seed);
-    for case in &mut cases {
-        case.split = splits[&case.patient_id];
-    }
+    split::assign(&mut cases, &strata, &BTreeMap::new(), SplitPlan::Single, options.seed)?;
     staging.publish(DatasetManifest {
         schema: manifest::SCHEMA,
         name: options.name.clone(),
         source: options.source(),
         synthetic: true,
         hash: manifest::content_hash(&cases),
+        split_hash: manifest::split_hash(&cases),
         cases,
         refused: Vec::new(),
         split_seed: options.seed,
+        folds: None,
     })
 }
 
@@ -208,6 +218,28 @@ mod tests {
         assert!(try_with(options("x", 0)).contains("0 patients"));
         assert!(try_with(SynthOptions { size: [24, 9999, 96], ..options("x", 1) }).contains("24x9999x96"));
         assert!(try_with(options("../x", 1)).contains("cannot be the name"));
+    }
+
+    #[test]
+    fn about_every_second_patient_has_significant_cancer() {
+        let patients = 400;
+        let ill = (0..patients)
+            .filter(|index| {
+                let mut rng = ChaCha8Rng::seed_from_u64(0);
+                rng.set_stream(*index);
+                Anatomy::draw(&mut rng).is_significant()
+            })
+            .count();
+        assert!((0.35..0.6).contains(&(ill as f64 / patients as f64)), "{ill} of {patients}");
+    }
+
+    #[test]
+    fn phantoms_know_whether_there_is_cancer() {
+        let root = tempfile::tempdir().unwrap();
+        let made = generate(root.path(), &options("labelled", 8), &|_, _| ()).unwrap();
+        for (index, entry) in made.cases.iter().enumerate() {
+            assert_eq!(entry.cspca, Some(phantom(7, index as u64, [8, 32, 32]).significant));
+        }
     }
 
     /// Contrasts follow what is known of the tissues, on average over patients.

@@ -8,7 +8,7 @@ use transferscope_domain::metric::Split;
 use super::*;
 use crate::data::{
     Geometry, Volume, case, check,
-    fixtures::shared,
+    fixtures::{self, shared},
     synth::{self, SynthOptions},
     write::{self, Element},
 };
@@ -157,7 +157,14 @@ fn patients_of_the_table_stay_together_and_bad_tables_are_refused() {
     let manifest = add(&p.datasets, &p.source, Some("with-table"), &quiet).unwrap();
     assert_eq!(manifest.patients(), 3);
     assert_eq!(manifest.cases[0].split, manifest.cases[1].split);
+    let labels: Vec<_> = manifest.cases.iter().map(|c| c.cspca).collect();
+    assert_eq!(labels, [Some(false), Some(true), Some(false), None]);
     for (text, reason) in [
+        ("case_id,patient_id,cspca\na,p,maybe\n", "line 2: \"maybe\": yes, no or unknown was expected"),
+        ("case_id,patient_id,split\na,p,testing\n", "line 2: split \"testing\": train, val or test"),
+        ("case_id,patient_id,fold\na,p,-1\n", "line 2: fold \"-1\": a whole number"),
+        ("case_id,case_id,patient_id\na,a,p\n", "two columns case_id"),
+        ("case_id,patient_id\na\n", "not a readable table"),
         ("case_id,name\na,x\n", "no column patient_id"),
         ("case_id,patient_id\na,p\na,q\n", "line 3: case \"a\" stands there twice"),
         ("case_id,patient_id\na,\n", "line 2: case_id or patient_id is empty"),
@@ -190,4 +197,104 @@ fn changed_arrays_are_noticed_on_loading_and_by_the_check() {
     fs::write(dataset.join("dataset.json"), serde_json::to_vec(&edited).unwrap()).unwrap();
     let text = check::check(&dataset).unwrap().to_string();
     assert!(text.contains("is in ") && text.contains("edited by hand"), "{text}");
+}
+
+#[test]
+fn a_case_of_the_table_without_images_is_named() {
+    let p = place();
+    fs::write(p.source.join("cases.csv"), "case_id,patient_id\na,a\nz,z\n").unwrap();
+    let manifest = add(&p.datasets, &p.source, Some("x"), &quiet).unwrap();
+    assert_eq!(manifest.refused.len(), 1);
+    assert_eq!(manifest.refused[0].case_id, "z");
+}
+
+#[test]
+fn stored_splits_and_folds_of_the_table_are_kept() {
+    let p = place();
+    let table = "case_id,patient_id,split,fold\na,a,test,0\nb,b,train,1\nc,c,val,2\n";
+    fs::write(p.source.join("cases.csv"), table).unwrap();
+    let manifest = add(&p.datasets, &p.source, Some("stored"), &quiet).unwrap();
+    let splits = |m: &DatasetManifest| m.cases.iter().map(|c| c.split).collect::<Vec<_>>();
+    assert_eq!(splits(&manifest), [Split::Test, Split::Train, Split::Val]);
+    assert_eq!(manifest.folds, None);
+    let round = |name: &str, test| {
+        let options = AddOptions { name: Some(name.into()), split: SplitPlan::StoredFold(test) };
+        add_with(&p.datasets, &p.source, &options, &quiet).unwrap()
+    };
+    let (first, second) = (round("first", 0), round("second", 1));
+    assert_eq!(splits(&first), [Split::Test, Split::Val, Split::Train]);
+    assert_eq!(splits(&second), [Split::Train, Split::Test, Split::Val]);
+    assert_ne!(first.split_hash, second.split_hash);
+    assert_eq!(first.folds.map(|f| (f.count, f.test)), Some((3, 0)));
+}
+
+/// A study of the PI-CAI layout, with its masks and its line of the marksheet.
+fn write_study(images: &Path, labels: &Path, patient: &str, study: &str, offset: usize) {
+    let folder = images.join(patient);
+    fs::create_dir_all(&folder).unwrap();
+    let grid = Geometry::centred(SHAPE, [3.0, 1.0, 1.0]);
+    for (i, channel) in ["t2w", "adc", "hbv", "cor", "sag"].into_iter().enumerate() {
+        let path = folder.join(format!("{patient}_{study}_{channel}.mha"));
+        fs::write(path, fixtures::mha(&ramp(offset + i), &grid, fixtures::Storage::Zlib)).unwrap();
+    }
+    let mut mask = Volume::filled(SHAPE, 0.0);
+    mask.data[60..90].fill(2.0);
+    for place in [
+        "csPCa_lesion_delineations/human_expert/resampled",
+        "anatomical_delineations/whole_gland/AI/Bosma22b",
+    ] {
+        fs::create_dir_all(labels.join(place)).unwrap();
+        let path = labels.join(place).join(format!("{patient}_{study}.nii.gz"));
+        write::nifti(&path, &mask, &grid, Element::U8).unwrap();
+    }
+}
+
+#[test]
+fn the_layout_of_pi_cai_is_recognised() {
+    let root = tempfile::tempdir().unwrap();
+    let images = root.path().join("images");
+    let labels = root.path().join("picai_labels");
+    let fold = |n: usize| images.join(format!("public_training_images_fold{n}"));
+    write_study(&fold(0), &labels, "10000", "1000000", 0);
+    write_study(&fold(1), &labels, "10001", "1000001", 10);
+    write_study(&fold(2), &labels, "10002", "1000002", 20);
+    write_study(&fold(2), &labels, "10002", "1000003", 30);
+    let sheet = labels.join("clinical_information");
+    fs::create_dir_all(&sheet).unwrap();
+    fs::write(
+        sheet.join("marksheet.csv"),
+        "patient_id,study_id,mri_date,patient_age,psa,psad,prostate_volume,histopath_type,lesion_GS,lesion_ISUP,\
+         case_ISUP,case_csPCa,center\n\
+         10000,1000000,2019-07-02,73,7.7,,55,MRBx,0+0,0,0,NO,PCNN\n\
+         10001,1000001,2016-05-27,64,8.7,0.09,102,\"SysBx+MRBx\",\"4+3,0+0\",\"3,0\",3,YES,ZGT\n\
+         10002,1000002,2021-04-18,58,4.2,0.06,74,,,,,NO,ZGT\n",
+    )
+    .unwrap();
+    // Found beside the images, and below the folder that is added.
+    for (folder, name) in [(&images, "beside"), (&root.path().to_owned(), "below")] {
+        let made = add(&root.path().join("out"), folder, Some(name), &quiet).unwrap();
+        let cases: Vec<_> = made.cases.iter().map(|c| (c.case_id.as_str(), c.cspca, c.fold)).collect();
+        let expected = [
+            ("10000_1000000", Some(false), Some(0)),
+            ("10001_1000001", Some(true), Some(1)),
+            ("10002_1000002", Some(false), Some(2)),
+            ("10002_1000003", None, Some(2)),
+        ];
+        assert_eq!(cases, expected);
+        assert_eq!((made.patients(), made.refused.len()), (3, 0));
+        assert_eq!(made.cases[0].channels, ["t2w", "adc", "hbv", "gland", "lesion"]);
+        assert_eq!(made.cases[0].mask_sources["lesion"], "csPCa_lesion_delineations/human_expert/resampled");
+        let first = case::load(&root.path().join("out").join(name), &made.cases[0]).unwrap();
+        assert_eq!(first.volumes["lesion"].range(), Some((0.0, 1.0)));
+    }
+    let options = AddOptions { name: Some("round".into()), split: SplitPlan::StoredFold(1) };
+    let round = add_with(&root.path().join("out"), &images, &options, &quiet).unwrap();
+    let splits: Vec<_> = round.cases.iter().map(|c| c.split).collect();
+    assert_eq!(splits, [Split::Train, Split::Test, Split::Val, Split::Val]);
+
+    fs::remove_file(fold(0).join("10000/10000_1000000_t2w.mha")).unwrap();
+    fs::remove_file(fold(1).join("10001/10001_1000001_adc.mha")).unwrap();
+    let lacking = add(&root.path().join("out"), &images, Some("lacking"), &quiet).unwrap();
+    assert!(lacking.refused[0].reason.contains("no t2w image"), "{}", lacking.refused[0].reason);
+    assert!(!lacking.cases[0].has("adc"));
 }

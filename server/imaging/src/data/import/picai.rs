@@ -1,0 +1,201 @@
+//! The layout of the PI-CAI challenge's public data, recognised by its file names.
+//!
+//! Images are `PATIENT/PATIENT_STUDY_{t2w,adc,hbv,cor,sag}.mha`, in the folder itself or in folders below
+//! it such as `public_training_images_fold0`, whose number is the case's fold. Labels and the marksheet
+//! are the repository `picai_labels`, in the folder or beside it. The coronal and sagittal series are
+//! passed over: no task sees them.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    case_files::CaseFiles,
+    csv_file::CsvFile,
+    source::{self, Examination, MAX_CASES},
+};
+use crate::data::{DataError, IMAGES, read::ENDINGS};
+
+/// How deep below the folder patients are looked for.
+const MAX_DEPTH: usize = 3;
+
+/// Names of the folder with the labels.
+const LABEL_FOLDERS: [&str; 4] = [".", "picai_labels", "picai_labels-main", "labels"];
+
+/// Where masks lie within it, the first that has a case's is used: people's before computed ones, and
+/// computed ones whose values are ours (1 peripheral, 2 transition zone) before others.
+const MASK_FOLDERS: [(&str, &[&str]); 3] = [
+    (
+        "lesion",
+        &[
+            "csPCa_lesion_delineations/human_expert/resampled",
+            "csPCa_lesion_delineations/human_expert/Pooch25",
+            "csPCa_lesion_delineations/human_expert/original",
+            "csPCa_lesion_delineations/AI/Bosma22a",
+        ],
+    ),
+    (
+        "gland",
+        &[
+            "anatomical_delineations/whole_gland/AI/Bosma22b",
+            "anatomical_delineations/whole_gland/AI/Guerbet23",
+            "anatomical_delineations/whole_gland/AI",
+        ],
+    ),
+    (
+        "zones",
+        &[
+            "anatomical_delineations/zonal_pz_tz/AI/HeviAI23",
+            "anatomical_delineations/zonal_pz_tz/AI/Yuan23",
+            "anatomical_delineations/zonal_pz_tz/AI/BDay23",
+        ],
+    ),
+];
+
+const MARKSHEETS: [&str; 2] = ["marksheet.csv", "clinical_information/marksheet.csv"];
+
+/// The examinations below a folder in this layout; none where it has another.
+///
+/// # Errors
+/// When a folder cannot be listed, or the marksheet is damaged.
+pub fn find(folder: &Path) -> Result<Option<Vec<Examination>>, DataError> {
+    let mut found = BTreeMap::new();
+    patients(folder, None, 0, &mut found)?;
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let labels = label_folders(folder);
+    let outcomes = outcomes(&labels)?;
+    let examinations = found.into_iter().map(|((patient_id, study), (images, fold))| {
+        let case_id = format!("{patient_id}_{study}");
+        let files = files(&case_id, images, &labels);
+        Examination { cspca: outcomes.get(&case_id).copied().flatten(), case_id, patient_id, fold, files }
+    });
+    Ok(Some(examinations.collect()))
+}
+
+/// Images of a study by what they show, in the order found, and the fold of the folder they are in.
+type Study = (Vec<(&'static str, PathBuf)>, Option<u32>);
+
+/// Collects studies by patient and number from the patient folders below `folder`.
+fn patients(
+    folder: &Path,
+    fold: Option<u32>,
+    depth: usize,
+    found: &mut BTreeMap<(String, String), Study>,
+) -> Result<(), DataError> {
+    for (name, _) in source::names(folder)?.into_iter().filter(|(_, is_folder)| *is_folder) {
+        let path = folder.join(&name);
+        let is_patient = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+        if is_patient {
+            studies(&path, &name, fold, found)?;
+        } else if depth + 1 < MAX_DEPTH {
+            patients(&path, fold_number(&name).or(fold), depth + 1, found)?;
+        }
+        if found.len() > MAX_CASES {
+            return Err(DataError::refused(folder, format!("more than {MAX_CASES} studies")));
+        }
+    }
+    Ok(())
+}
+
+/// The number behind the word `fold` at the end of a name.
+fn fold_number(name: &str) -> Option<u32> {
+    name.rsplit_once("fold").and_then(|(_, number)| number.parse().ok())
+}
+
+fn studies(
+    folder: &Path,
+    patient: &str,
+    fold: Option<u32>,
+    found: &mut BTreeMap<(String, String), Study>,
+) -> Result<(), DataError> {
+    for (name, _) in source::names(folder)?.into_iter().filter(|(_, is_folder)| !is_folder) {
+        let Some((study, channel)) = parts(&name, patient) else { continue };
+        let study = found.entry((patient.to_owned(), study.to_owned())).or_insert((Vec::new(), fold));
+        if let Some(channel) = IMAGES.into_iter().find(|c| *c == channel) {
+            study.0.push((channel, folder.join(&name)));
+        }
+    }
+    Ok(())
+}
+
+/// Study and channel of `PATIENT_STUDY_CHANNEL.ENDING`; none where a name is of another form.
+fn parts<'a>(name: &'a str, patient: &str) -> Option<(&'a str, &'a str)> {
+    const CHANNELS: [&str; 5] = ["t2w", "adc", "hbv", "cor", "sag"];
+    let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))?;
+    let (study, channel) = stem.strip_prefix(patient)?.strip_prefix('_')?.split_once('_')?;
+    let number = !study.is_empty() && study.bytes().all(|b| b.is_ascii_digit());
+    (number && CHANNELS.contains(&channel)).then_some((study, channel))
+}
+
+/// The folders in `folder` and beside it that may hold labels.
+fn label_folders(folder: &Path) -> Vec<PathBuf> {
+    let within = LABEL_FOLDERS.iter().map(|name| folder.join(name));
+    let beside =
+        folder.parent().into_iter().flat_map(|up| LABEL_FOLDERS[1..].iter().map(|name| up.join(name)));
+    within.chain(beside).filter(|path| path.is_dir()).collect()
+}
+
+/// The files of one study: its images, and the masks that the label folders have for it.
+fn files(
+    case_id: &str,
+    images: Vec<(&'static str, PathBuf)>,
+    labels: &[PathBuf],
+) -> Result<CaseFiles, DataError> {
+    let mut files = BTreeMap::new();
+    let folder = images.first().and_then(|(_, path)| path.parent()).unwrap_or(Path::new(case_id)).to_owned();
+    for (channel, path) in images {
+        if let Some(other) = files.insert(channel, path.clone()) {
+            let reason =
+                format!("the {channel} image of {case_id} is there more than once: {}", other.display());
+            return Err(DataError::refused(path, reason));
+        }
+    }
+    let mut sources = BTreeMap::new();
+    for (channel, folders) in MASK_FOLDERS {
+        let mut places =
+            folders.iter().flat_map(|place| labels.iter().map(move |root| (*place, root.join(place))));
+        let found = places.find_map(|(place, folder)| {
+            let mut paths = ENDINGS.iter().map(|ending| folder.join(format!("{case_id}{ending}")));
+            paths.find(|path| path.is_file()).map(|path| (place, path))
+        });
+        if let Some((place, path)) = found {
+            files.insert(channel, path);
+            sources.insert(channel.to_owned(), place.to_owned());
+        }
+    }
+    Ok(CaseFiles::new(&folder, files)?.with_sources(sources))
+}
+
+/// Clinically significant cancer by case from the marksheet, empty where there is none: `case_csPCa`
+/// where the column is there, else an ISUP grade (`case_ISUP`) of 2 or more.
+fn outcomes(labels: &[PathBuf]) -> Result<BTreeMap<String, Option<bool>>, DataError> {
+    let mut outcomes = BTreeMap::new();
+    let places = labels.iter().flat_map(|root| MARKSHEETS.map(|name| root.join(name)));
+    let Some(path) = places.into_iter().find(|path| path.is_file()) else { return Ok(outcomes) };
+    let Some(mut file) = CsvFile::open(&path)? else { return Ok(outcomes) };
+    let (patient, study) = (file.require("patient_id")?, file.require("study_id")?);
+    let (cancer, grade) = (file.column("case_csPCa")?, file.column("case_ISUP")?);
+    while let Some(record) = file.next()? {
+        let case = format!("{}_{}", record.cell(patient), record.cell(study));
+        let outcome =
+            match (cancer, grade) {
+                (Some(column), _) => record.yes_or_no(column)?,
+                (None, Some(column)) => match record.cell(column) {
+                    "" | "N/A" => None,
+                    text => Some(
+                        text.parse::<f64>().ok().filter(|grade| (0.0..=5.0).contains(grade)).ok_or_else(
+                            || record.refused(format!("case_ISUP {text:?}: 0 to 5 was expected")),
+                        )? >= 2.0,
+                    ),
+                },
+                (None, None) => None,
+            };
+        if outcomes.insert(case.clone(), outcome).is_some() {
+            return Err(record.refused(format!("case {case} stands there twice")));
+        }
+    }
+    Ok(outcomes)
+}
