@@ -146,7 +146,9 @@ impl Architecture {
                 let (_, depths, dims) = CONV_SIZES.into_iter().find(|(known, ..)| *known == size)?;
                 Some(Architecture::ProfoundConv { in_channels, depths, dims })
             }
-            (Architecture::ProfoundVit { in_channels, .. }, Some((_, dim, depth, heads))) if size == "base" => {
+            (Architecture::ProfoundVit { in_channels, .. }, Some((_, dim, depth, heads)))
+                if size == "base" =>
+            {
                 Some(Architecture::ProfoundVit {
                     in_channels,
                     image: [64, 256, 256],
@@ -156,20 +158,21 @@ impl Architecture {
                     heads: *heads,
                 })
             }
-            (Architecture::Provicnet { slices, patch, registers, axis_tokens, .. }, Some((_, dim, depth, heads))) => {
-                Some(Architecture::Provicnet {
-                    slices,
-                    patch,
-                    grid: 37,
-                    dim: *dim,
-                    depth: *depth,
-                    heads: *heads,
-                    registers,
-                    axis_tokens,
-                    modalities: 0,
-                    each: false,
-                })
-            }
+            (
+                Architecture::Provicnet { slices, patch, registers, axis_tokens, .. },
+                Some((_, dim, depth, heads)),
+            ) => Some(Architecture::Provicnet {
+                slices,
+                patch,
+                grid: 37,
+                dim: *dim,
+                depth: *depth,
+                heads: *heads,
+                registers,
+                axis_tokens,
+                modalities: 0,
+                each: false,
+            }),
             _ => None,
         }
     }
@@ -298,7 +301,14 @@ mod tests {
     #[test]
     fn names_lead_back_to_their_architecture() {
         let conv = CONV_SIZES.iter().map(|(size, ..)| format!("profound-conv-{size}"));
-        let others = ["profound-vit-mini", "profound-vit-base", "provicnet-mini", "provicnet-small", "provicnet-base", "provicnet-large"];
+        let others = [
+            "profound-vit-mini",
+            "profound-vit-base",
+            "provicnet-mini",
+            "provicnet-small",
+            "provicnet-base",
+            "provicnet-large",
+        ];
         for name in conv.chain(others.map(str::to_owned)) {
             let found = Architecture::named(&name).unwrap_or_else(|| panic!("{name}"));
             assert_eq!(found.name(), name);

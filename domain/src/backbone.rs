@@ -20,6 +20,8 @@ pub enum Family {
 }
 
 impl Family {
+    pub const ALL: [Family; 4] = [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Family::ProfoundConv => "profound-conv",

@@ -102,11 +102,7 @@ impl DatasetManifest {
 
     /// Why `case` cannot serve `task`; none where it can.
     pub fn unusable(&self, case: &CaseEntry, task: Task) -> Option<String> {
-        let needs: &[&str] = match task {
-            Task::Segmentation => &["t2w", "hbv", "adc"],
-            Task::SuperResolution => &["t2w"],
-            Task::Pretraining => &["t2w", "hbv", "adc"],
-        };
+        let needs = task.images();
         let missing: Vec<_> = needs.iter().filter(|n| !case.has(n)).copied().collect();
         if !missing.is_empty() {
             return Some(format!("{task} needs {}; not at hand: {}", needs.join(", "), missing.join(", ")));
@@ -116,7 +112,14 @@ impl DatasetManifest {
                 let target = self.segmentation_target();
                 (!case.has(target.channel())).then(|| format!("no {} mask to learn from", target.channel()))
             }
-            Task::SuperResolution | Task::Pretraining => None,
+            Task::Classification => case.cspca.is_none().then(|| {
+                "it is not known whether there is clinically significant cancer: cases.csv has no cspca for it"
+                    .into()
+            }),
+            Task::DistortionCorrection
+            | Task::SuperResolution
+            | Task::ModalityTranslation
+            | Task::Pretraining => None,
         }
     }
 
@@ -140,7 +143,7 @@ impl DatasetManifest {
         let empty: Vec<_> =
             Split::ALL.into_iter().filter(|s| self.usable(task, *s).is_empty()).map(Split::as_str).collect();
         if empty.is_empty() {
-            return None;
+            return self.one_sided(task);
         }
         let usable = self.cases.iter().filter(|c| self.unusable(c, task).is_none()).count();
         let why = self
@@ -155,6 +158,26 @@ impl DatasetManifest {
             self.name,
             self.cases.len(),
             empty.join(" and ")
+        ))
+    }
+}
+
+impl DatasetManifest {
+    /// Says where a split has patients with one diagnosis only, which nothing can be learnt from or
+    /// measured on; none where every split has both, and for tasks without a diagnosis.
+    fn one_sided(&self, task: Task) -> Option<String> {
+        if task != Task::Classification {
+            return None;
+        }
+        let split = Split::ALL.into_iter().find(|split| {
+            let cases = self.usable(task, *split);
+            let positive = cases.iter().filter(|c| c.cspca == Some(true)).count();
+            positive == 0 || positive == cases.len()
+        })?;
+        Some(format!(
+            "{} needs patients with and without clinically significant cancer in each of train, val and test; {:?} has one kind only in {split}",
+            task.label(),
+            self.name
         ))
     }
 }

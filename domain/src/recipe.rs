@@ -51,7 +51,12 @@ impl Head {
         };
         if !families.contains(&family) {
             let names: Vec<_> = families.iter().map(|f| f.label()).collect();
-            return Some(format!("{} is made for {}, not for {}", self.label(), names.join(", "), family.label()));
+            return Some(format!(
+                "{} is made for {}, not for {}",
+                self.label(),
+                names.join(", "),
+                family.label()
+            ));
         }
         (!fits).then(|| format!("{} does not fit the task {}", self.label(), task.label()))
     }
@@ -120,7 +125,9 @@ mod tests {
         assert!(Head::Upernet.problem(Family::Provicnet, Task::Segmentation).unwrap().contains("made for"));
         assert!(Head::Fusion.problem(Family::Provicnet, Task::Classification).unwrap().contains("not fit"));
         assert_eq!(Head::Classifier.problem(Family::ProfoundConv, Task::Classification), None);
-        for (family, task) in [(Family::Provicnet, Task::Classification), (Family::ProfoundVit, Task::SuperResolution)] {
+        for (family, task) in
+            [(Family::Provicnet, Task::Classification), (Family::ProfoundVit, Task::SuperResolution)]
+        {
             assert_eq!(Head::Compact.problem(family, task), None);
         }
     }

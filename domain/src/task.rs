@@ -87,9 +87,7 @@ impl Task {
             Task::SuperResolution => {
                 "T2-weighted image with half of its in-plane k-space in; full resolution out. Scored by PSNR."
             }
-            Task::ModalityTranslation => {
-                "T2-weighted and ADC images in; high-b image out. Scored by SSIM."
-            }
+            Task::ModalityTranslation => "T2-weighted and ADC images in; high-b image out. Scored by SSIM.",
             Task::Pretraining => {
                 "All images in; general features out, learnt by an objective of its own. Scored by its validation loss."
             }

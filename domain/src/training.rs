@@ -378,7 +378,18 @@ mod tests {
     fn a_request_without_adaptation_means_full_fine_tuning() {
         let mut json =
             serde_json::to_value(TrainingSpec::default_for(Family::Provicnet, Task::Segmentation)).unwrap();
-        let later = ["adaptation", "lora_rank", "layer_decay", "drop_path", "min_lr", "head", "loss", "augmentation", "inference", "precision"];
+        let later = [
+            "adaptation",
+            "lora_rank",
+            "layer_decay",
+            "drop_path",
+            "min_lr",
+            "head",
+            "loss",
+            "augmentation",
+            "inference",
+            "precision",
+        ];
         for key in later {
             assert!(json.as_object_mut().unwrap().remove(key).is_some(), "{key}");
         }
