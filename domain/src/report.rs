@@ -57,6 +57,9 @@ pub struct RunReport {
     pub load_report: Option<LoadReport>,
     pub left_out: Vec<LeftOut>,
     pub seconds: f64,
+    /// Share of the training's time that it waited for its batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_wait_share: Option<f64>,
     pub peak_memory_bytes: u64,
     pub synthetic_data: bool,
 }

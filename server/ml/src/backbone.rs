@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use transferscope_domain::{Architecture, Backbone, api::Made, backbone::is_name, report::LoadReport};
@@ -53,12 +54,14 @@ fn shipped() -> impl Iterator<Item = (Card, &'static [u8])> {
 /// Every backbone that a run can start from, the shipped ones first. A folder of
 /// `DATA/backbones` that cannot be read is left out with a warning.
 pub fn registry(data_dir: &Path) -> Vec<Backbone> {
-    let mut all: Vec<Backbone> = shipped()
-        .map(|(card, weights)| {
+    static SHIPPED: LazyLock<Vec<Backbone>> = LazyLock::new(|| {
+        let backbone = |(card, weights): (Card, &'static [u8])| {
             let file = checkpoint::open_bytes(BUILT_IN, weights);
             card.backbone(hash(weights), file.ok().as_ref().and_then(architecture))
-        })
-        .collect();
+        };
+        shipped().map(backbone).collect()
+    });
+    let mut all = SHIPPED.clone();
     for folder in folders(&data_dir.join("backbones")) {
         match stored(&folder) {
             Ok(backbone) if all.iter().all(|b| b.name != backbone.name) => all.push(backbone),
@@ -107,6 +110,12 @@ fn stored(folder: &Path) -> Result<Backbone, String> {
         AnyCard::Added(card) if path.is_file() => Ok(card.backbone()),
         AnyCard::Added(_) => Err(format!("{WEIGHTS} is missing")),
         AnyCard::Pretrained(card) => {
+            // What the card says is trusted here: a run compares the hash before it starts.
+            if let (Some(hash), Some(architecture)) = (&card.weights_hash, &card.architecture)
+                && path.is_file()
+            {
+                return Ok(card.backbone(hash.clone(), Some(architecture.clone())));
+            }
             let weights = fs::read(&path).map_err(|e| format!("{WEIGHTS}: {e}"))?;
             let hash = hash(&weights);
             let file = checkpoint::open_bytes(WEIGHTS, weights);

@@ -14,6 +14,7 @@ pub mod refine;
 pub mod transformer;
 pub mod unet;
 pub mod vit;
+pub mod volume_head;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use burn::{
     tensor::{Tensor, backend::AutodiffBackend},
 };
 use transferscope_domain::{
-    Arm, Family, Objective, RunRequest,
+    Architecture, Arm, Objective, RunRequest,
     event::{EventBody, Phase},
     metric::Split,
     pretraining::Pretraining,
@@ -25,6 +25,7 @@ use crate::{
     model::{
         fcmae::{Fcmae, FcmaeConfig},
         mae_vit::MaeVitConfig,
+        vit::VitConfig,
     },
     nn::kernels::Kernels,
     observer::{Observer, Progress},
@@ -32,11 +33,12 @@ use crate::{
     run::{Outcome, RunError, load_manifest},
     train::{
         adapt::count,
-        batch::{Batch, Item},
+        batch::Batch,
         example::{Example, load_for_pretraining},
+        items::Item,
         optimiser::Optimiser,
         state,
-        view::WorkingGrid,
+        view::View,
     },
 };
 
@@ -49,15 +51,22 @@ mod probe;
 
 use course::{Course, Ended};
 
+/// The samples of a batch, and what decides which parts of them are taken.
+#[derive(Clone, Copy)]
+struct Drawn<'a> {
+    examples: &'a [Example],
+    items: &'a [Item],
+    view: View,
+    seed: u64,
+    epoch: u64,
+}
+
 /// What an objective must do; the loop is the same for all.
 trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
     /// The loss of one batch.
     fn loss(
         &self,
-        examples: &[Example],
-        items: &[Item],
-        seed: u64,
-        epoch: u64,
+        drawn: Drawn<'_>,
         device: &B::Device,
     ) -> Tensor<B, 1>;
 
@@ -66,7 +75,7 @@ trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
     /// # Errors
     /// As [`load_encoder`].
     fn start_from(self, path: &str, weights: &EncoderWeights) -> Result<(Self, LoadReport), CheckpointError> {
-        load_encoder(self, path, weights)
+        load_encoder(self, path, weights, &[])
     }
 
     /// Whether a parameter belongs to the encoder that is left behind; heads are thrown away.
@@ -85,7 +94,13 @@ trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
     }
 
     /// How well it goes on cases that are not learnt from.
-    fn validate(net: &Self::InnerModule, examples: &[Example], seed: u64, device: &B::Device) -> Validation;
+    fn validate(
+        net: &Self::InnerModule,
+        examples: &[Example],
+        view: View,
+        seed: u64,
+        device: &B::Device,
+    ) -> Validation;
 }
 
 /// What a validation found.
@@ -124,22 +139,24 @@ where
     B: AutodiffBackend + Kernels,
     B::InnerBackend: Kernels,
 {
-    match (job.pretraining.objective, job.request.family) {
-        (Objective::Mae, Family::ProfoundConv) => {
-            job.train(Fcmae::<B>::new(&FcmaeConfig::mini(), device), device)
+    let architecture = job
+        .request
+        .encoder()
+        .ok_or_else(|| RunError::Data(format!("{} has no encoder to pre-train", job.request.backbone)))?;
+    match (job.pretraining.objective, &architecture) {
+        (Objective::Mae, Architecture::ProfoundConv { .. }) => {
+            job.train(Fcmae::<B>::new(&FcmaeConfig::of(&architecture), device), device)
         }
-        (Objective::Mae, Family::ProfoundVit) => {
-            job.train(mae::VitAutoencoder::<B>::new(&MaeVitConfig::mini(), device), device)
+        (Objective::Mae, Architecture::ProfoundVit { .. }) => {
+            job.train(mae::VitAutoencoder::<B>::new(&MaeVitConfig::of(&architecture), device), device)
         }
-        (Objective::PatchContrast, Family::Provicnet) => {
-            job.train(contrast::Contrast::<B>::new(device), device)
+        (Objective::PatchContrast, Architecture::Provicnet { .. }) => {
+            job.train(contrast::Contrast::<B>::new(&VitConfig::of(&architecture), device), device)
         }
-        (Objective::SelfDistillation, Family::Provicnet) => {
-            job.train(distil::SelfDistillation::<B>::new(device), device)
+        (Objective::SelfDistillation, Architecture::Provicnet { .. }) => {
+            job.train(distil::SelfDistillation::<B>::new(&VitConfig::of(&architecture), device), device)
         }
-        (objective, family) => {
-            Err(RunError::Data(format!("{objective} cannot train the family {}", family.as_str())))
-        }
+        (objective, other) => Err(RunError::Data(format!("{objective} cannot train {}", other.name()))),
     }
 }
 
@@ -157,9 +174,10 @@ impl Job<'_> {
         if let Some(problem) = objective.data_problem(&manifest) {
             return Err(RunError::Data(problem));
         }
+        let view = View::of(request.encoder().as_ref());
         let dataset_dir = self.run_dir.join(&request.dataset_dir);
         let load = |split| {
-            load_for_pretraining(&dataset_dir, &manifest, objective.needs(), WorkingGrid::SMALL, split)
+            load_for_pretraining(&dataset_dir, &manifest, objective.needs(), view.grid, split)
                 .map_err(|e| RunError::Data(e.to_string()))
         };
         // Every patient may be learnt from, but for those that tell how well it goes.
@@ -184,6 +202,7 @@ impl Job<'_> {
             run_dir: self.run_dir,
             train: &train,
             val: &val,
+            view,
             spec: &request.training,
             accumulate: self.pretraining.accumulate.max(1),
             seed: request.seed,

@@ -20,17 +20,19 @@ use crate::{
     device::{Device, DeviceError, resolve},
     init,
     model::net::{Net, Ports},
-    nn::kernels::Kernels,
+    nn::{kernels::Kernels, precision},
     observer::{Observer, Progress},
     pretrain,
     train::{
         adapt::{adapt, count},
-        evaluate::{baseline_scores, evaluate_cases, means},
+        baseline::Baselines,
+        evaluate::{Judge, evaluate_cases, summary},
         example::{Example, TaskPlan, load},
         fit::{Fit, Fitted, fit},
         layer_decay::{Layers, grouping},
         optimiser::{Optimiser, Rule},
         probe::{PER_CASE, features},
+        rule::LossRule,
         state,
         view::View,
     },
@@ -191,7 +193,10 @@ impl Job<'_> {
         })?;
         let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output };
         let training = &self.request.training;
-        let net = Net::<B>::new(self.request.encoder().as_ref(), ports, device);
+        if let Some(problem) = training.head.problem(self.request.family, plan.task) {
+            return Err(RunError::Data(problem));
+        }
+        let net = Net::<B>::new(self.request.encoder().as_ref(), training.head, ports, device);
         let net = match training.adaptation {
             Adaptation::LinearProbe => net.with_probe(ports, device),
             Adaptation::Full | Adaptation::Frozen | Adaptation::Lora => net,
@@ -206,7 +211,7 @@ impl Job<'_> {
             (Arm::Pretrained, Some(reference)) => {
                 let weights =
                     backbone::read(self.run_dir, reference, self.request.checkpoint_hash.as_deref())?;
-                let (net, report) = load_encoder(net, reference, &weights)?;
+                let (net, report) = load_encoder(net, reference, &weights, plan.sequences())?;
                 Ok((adapted(net), Some(report)))
             }
         }
@@ -220,6 +225,12 @@ impl Job<'_> {
         let request = self.request;
         self.phase(Phase::Preparing, 0, 0.0);
         self.folders()?;
+        if !precision::is_supported::<B>(request.training.precision, device) {
+            return Err(RunError::Data(format!(
+                "{} does not compute in {}: use precision=float32",
+                self.device, request.training.precision
+            )));
+        }
         if let Some(pretraining) = &request.pretraining {
             let Job { request, run_dir, attempt, observer, device: resolved } = self;
             let job = pretrain::Job {
@@ -252,12 +263,13 @@ impl Job<'_> {
         let groups = grouping(Layers::of(&net), &request.training);
         let mut optimiser = Optimiser::new(Rule::ADAMW, groups);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
+        let rule = LossRule::new(request.training.loss, &train, plan.out());
+        let judge = Judge { plan, view, rule: &rule, inference: request.training.inference };
         let training = Fit {
             run_dir: self.run_dir,
             train: &train,
             val: &val,
-            plan,
-            view,
+            judge,
             spec: &request.training,
             seed: request.seed,
             observer: self.observer,
@@ -285,12 +297,15 @@ impl Job<'_> {
         let epoch = f64::from(request.training.epochs);
         self.phase(Phase::Testing, step, 0.94);
         let (initial, _) = self.initial::<B>(plan, device)?;
-        let best = burn::module::AutodiffModule::valid(&state::load_best(self.run_dir, initial.clone())?);
+        // Running statistics are shared between clones of a network: the best one gets its own.
+        let (fresh, _) = self.initial::<B>(plan, device)?;
+        let best = burn::module::AutodiffModule::valid(&state::load_best(self.run_dir, fresh)?);
+        let baselines = Baselines::new(&train, plan);
         let mut cases = Vec::new();
         for (split, examples) in [(Split::Val, &val), (Split::Test, &test)] {
-            let results = evaluate_cases(&best, examples, plan, view, split.as_str(), device);
+            let results = evaluate_cases(&best, examples, judge, split.as_str(), device);
             for (i, (example, mut result)) in examples.iter().zip(results).enumerate() {
-                result.score.scores.extend(baseline_scores(example));
+                result.score.scores.extend(baselines.scores(example));
                 if split == Split::Test && i < TEST_PREVIEWS {
                     preview::write(self.run_dir, example, &result.prediction, step, epoch, self.observer)?;
                 }
@@ -300,7 +315,7 @@ impl Job<'_> {
         let mut metrics = std::collections::BTreeMap::new();
         for split in [Split::Val, Split::Test] {
             let of_split = cases.iter().filter(|c| c.split == split.as_str());
-            for (name, value) in means(of_split) {
+            for (name, value) in summary(of_split) {
                 metrics.insert(format!("{split}/{name}"), value);
             }
         }
@@ -323,6 +338,7 @@ impl Job<'_> {
             load_report,
             left_out,
             seconds: completed.seconds,
+            data_wait_share: Some(completed.waited),
             peak_memory_bytes: peak_memory_bytes(),
             synthetic_data: manifest.synthetic,
         };

@@ -33,6 +33,13 @@ pub enum Command {
         /// What the file must hold.
         #[arg(long, default_value = "auto", value_parser = ["auto", "profound-conv", "profound-vit", "provicnet"])]
         architecture: String,
+        /// Checkpoint of the encoder for ADC images, where every image type has one (ProViCNet); the first
+        /// file is then that of T2-weighted ones.
+        #[arg(long, value_name = "CHECKPOINT")]
+        adc: Option<PathBuf>,
+        /// As --adc, for high-b images.
+        #[arg(long, value_name = "CHECKPOINT")]
+        hbv: Option<PathBuf>,
         #[command(flatten)]
         told: Told,
         /// Where the file came from.
@@ -79,9 +86,11 @@ impl Told {
 /// folder cannot be used.
 pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
-        Command::Add { checkpoint, name, architecture, told, source, licence, note } => {
+        Command::Add { checkpoint, name, architecture, adc, hbv, told, source, licence, note } => {
             let kind = (architecture != "auto").then_some(architecture);
-            let options = AddOptions { name, kind, hints: told.hints(), source, licence, note };
+            let further = [("hbv", hbv), ("adc", adc)];
+            let by_type = further.into_iter().filter_map(|(name, file)| Some((name, file?))).collect();
+            let options = AddOptions { name, kind, hints: told.hints(), source, licence, note, by_type };
             let card = add(&context.data()?.backbones(), &checkpoint, &options)?;
             show_added(context, &card)?;
         }

@@ -9,13 +9,14 @@ use std::{
 };
 
 use transferscope_domain::{
+    Architecture,
     backbone::{NAME_MAX, SPECIALIST, is_name},
     report::LoadReport,
 };
 
 use super::{AddedCard, CARD, DEFAULTED, WEIGHTS, added_in, shipped};
 use crate::checkpoint::{
-    self, CheckpointError, KeyMap,
+    self, CheckpointError, CheckpointFile, EncoderWeights, KeyMap,
     architecture::{Hints, fit, infer},
     write_synced,
 };
@@ -31,6 +32,9 @@ pub struct AddOptions {
     pub source: Option<String>,
     pub licence: Option<String>,
     pub note: Option<String>,
+    /// Further files, by the image type whose encoder each holds; the file that is added is then that of
+    /// t2w, as ProViCNet publishes one file an image type.
+    pub by_type: Vec<(&'static str, PathBuf)>,
 }
 
 /// Why a file was not added.
@@ -46,6 +50,10 @@ pub enum AddError {
     ContentTaken(String),
     #[error("{file}: {reason}")]
     Architecture { file: String, reason: String },
+    #[error("{file} holds a {found}; the file of t2w holds a {first}: encoders of one backbone are of one size")]
+    OtherSize { file: String, found: String, first: String },
+    #[error("one encoder for each image type is ProViCNet's way; {0} holds all in one")]
+    OneForAll(String),
     #[error("{file} holds a {found}, not a {asked}")]
     OtherKind { file: String, found: String, asked: String },
     #[error("the backbone cannot be written to {path}: {source}; nothing of it was kept")]
@@ -74,21 +82,32 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
     }
     let mut file = checkpoint::open(path)?;
     let there = added_in(backbones);
-    let file_hash = hash_file(path)
-        .map_err(|source| CheckpointError::Read { path: path.display().to_string(), source })?;
+    let file_hash = hash_of(path, &options.by_type)?;
     if let Some(same) = there.iter().find(|card| card.file_hash == file_hash) {
         return Err(AddError::ContentTaken(same.name.clone()));
     }
 
-    let mut map = KeyMap::of(&file)?;
-    let architecture = infer(&map, options.hints)
-        .map_err(|reason| AddError::Architecture { file: file_name.clone(), reason })?;
+    let (mut architecture, mut map) = encoder(&file, &file_name, options.hints)?;
     if let Some(asked) = options.kind.as_deref().filter(|asked| *asked != architecture.kind()) {
         let found = architecture.name();
         return Err(AddError::OtherKind { file: file_name, found, asked: asked.to_owned() });
     }
     fit(&mut map, &architecture, file.path())?;
-    let weights = map.load(&mut file)?;
+    let mut weights = map.load(&mut file)?;
+    let mut parameters = map.parameters();
+    if !options.by_type.is_empty() {
+        let Architecture::Provicnet { each, .. } = &mut architecture else {
+            return Err(AddError::OneForAll(architecture.name()));
+        };
+        *each = true;
+        weights = of_type(weights, "t2w");
+        for (sequence, path) in &options.by_type {
+            let (more, count) = further(path, sequence, &architecture, options.hints)?;
+            weights.tensors.extend(more.tensors);
+            weights.defaulted.extend(more.defaulted);
+            parameters += count;
+        }
+    }
     let applied = weights.tensors.iter().map(|t| t.name.clone());
     let load_report = LoadReport {
         source: file_name.clone(),
@@ -109,7 +128,7 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
     let card = AddedCard {
         name: name.clone(),
         architecture,
-        parameters: map.parameters(),
+        parameters,
         file: file_name,
         file_hash,
         weights_hash,
@@ -121,6 +140,68 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
     };
     staging.publish(&card).map_err(writing)?;
     Ok(card)
+}
+
+/// Hash of the file, or of the hashes of all files that a backbone is made of.
+fn hash_of(path: &Path, by_type: &[(&'static str, PathBuf)]) -> Result<String, CheckpointError> {
+    let of = |path: &Path| {
+        hash_file(path).map_err(|source| CheckpointError::Read { path: path.display().to_string(), source })
+    };
+    let first = of(path)?;
+    if by_type.is_empty() {
+        return Ok(first);
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(first.as_bytes());
+    for (sequence, path) in by_type {
+        hasher.update(sequence.as_bytes());
+        hasher.update(of(path)?.as_bytes());
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// The architecture of a file's encoder, and which of its tensors are what.
+fn encoder(
+    file: &CheckpointFile,
+    file_name: &str,
+    hints: Hints,
+) -> Result<(Architecture, KeyMap), AddError> {
+    let map = KeyMap::of(file)?;
+    let architecture = infer(&map, hints)
+        .map_err(|reason| AddError::Architecture { file: file_name.to_owned(), reason })?;
+    Ok((architecture, map))
+}
+
+/// The encoder of one more image type, and its number of parameters.
+fn further(
+    path: &Path,
+    sequence: &str,
+    first: &Architecture,
+    hints: Hints,
+) -> Result<(EncoderWeights, u64), AddError> {
+    let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut file = checkpoint::open(path)?;
+    let (mut found, mut map) = encoder(&file, &file_name, hints)?;
+    fit(&mut map, &found, file.path())?;
+    if let Architecture::Provicnet { each, .. } = &mut found {
+        *each = true;
+    }
+    if found != *first {
+        let (found, first) = (found.to_string(), first.to_string());
+        return Err(AddError::OtherSize { file: file_name, found, first });
+    }
+    Ok((of_type(map.load(&mut file)?, sequence), map.parameters()))
+}
+
+/// The same tensors as those of one image type.
+fn of_type(mut weights: EncoderWeights, sequence: &str) -> EncoderWeights {
+    let name = |name: &str| match name.strip_prefix("encoder.") {
+        Some(rest) => format!("encoder.{sequence}.{rest}"),
+        None => name.to_owned(),
+    };
+    weights.tensors.iter_mut().for_each(|t| t.name = name(&t.name));
+    weights.defaulted.iter_mut().for_each(|n| *n = name(n));
+    weights
 }
 
 /// A folder that is being filled; dropped without [`Staging::publish`] it leaves nothing. One that a

@@ -11,6 +11,12 @@ pub struct Card {
     pub name: String,
     pub family: Family,
     pub summary: String,
+    /// The encoder's size, and the BLAKE3 hash of `weights.safetensors`; cards from before they were
+    /// written here leave both to be read from the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Architecture>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_hash: Option<String>,
     /// `mae` or `patch-contrast`.
     pub objective: String,
     /// Data in words, with its hash.

@@ -143,6 +143,7 @@ fn dino(map: &KeyMap, hints: Hints) -> Result<Architecture, String> {
         registers: optional("register_tokens", 1),
         axis_tokens: map.shape("encoder.axis_pos.weight").is_some(),
         modalities: optional("modal.weight", 1),
+        each: false,
     })
 }
 

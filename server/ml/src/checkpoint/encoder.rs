@@ -9,7 +9,9 @@ use super::{error::CheckpointError, key_map::EncoderWeights, position};
 use crate::params::{Fill, NamedTensor, fill};
 
 /// Fills the encoder of `module` (its parameters named `encoder.*`) from `weights`; what belongs to
-/// heads on either side is left alone. A position table of another size is resized.
+/// heads on either side is left alone. A position table of another size is resized. Where `module` has an
+/// encoder for each of `sequences` (`encoder.0.*`, `encoder.1.*`), each takes its own weights
+/// (`encoder.t2w.*`) where the file has them by image type, and the shared ones where it does not.
 ///
 /// # Errors
 /// When an encoder parameter is missing or has another shape: a run must not start from a half
@@ -18,6 +20,7 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
     module: M,
     path: &str,
     weights: &EncoderWeights,
+    sequences: &[&str],
 ) -> Result<(M, LoadReport), CheckpointError> {
     let by_name: HashMap<&str, &NamedTensor> = weights.tensors.iter().map(|t| (t.name.as_str(), t)).collect();
     let mut report = LoadReport { source: path.to_owned(), ..LoadReport::default() };
@@ -27,12 +30,12 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
         if !name.starts_with("encoder.") {
             return Fill::Keep;
         }
-        let Some(tensor) = by_name.get(name) else {
+        let Some(tensor) = stored_names(name, sequences).iter().find_map(|n| by_name.get(n.as_str())) else {
             report.missing.push(name.to_owned());
             return Fill::Keep;
         };
         let (list, values) = if tensor.shape == shape {
-            let defaulted = weights.defaulted.iter().any(|d| d == name);
+            let defaulted = weights.defaulted.contains(&tensor.name);
             let list = if defaulted { &mut report.defaulted } else { &mut report.applied };
             (list, tensor.data.clone())
         } else if let Some(values) = position::resized(tensor, shape, &by_name) {
@@ -47,7 +50,7 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
             return Fill::Keep;
         };
         list.push(name.to_owned());
-        used.insert(name.to_owned());
+        used.insert(tensor.name.clone());
         Fill::Values(values)
     });
     if let Some(error) = wrong {
@@ -63,6 +66,18 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
     let names = weights.tensors.iter().map(|t| t.name.clone());
     report.unused = names.filter(|name| !used.contains(name)).collect();
     Ok((module, report))
+}
+
+/// Names under which a file may hold a network's parameter, the most particular one first.
+fn stored_names(name: &str, sequences: &[&str]) -> Vec<String> {
+    let numbered = name.strip_prefix("encoder.").and_then(|rest| {
+        let (number, rest) = rest.split_once('.')?;
+        Some((sequences.get(number.parse::<usize>().ok()?)?, rest))
+    });
+    match numbered {
+        Some((sequence, rest)) => vec![format!("encoder.{sequence}.{rest}"), format!("encoder.{rest}")],
+        None => vec![name.to_owned()],
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +107,7 @@ mod tests {
             let mut file = open_bytes("x", bytes).unwrap();
             assert_eq!(file.metadata()["k"], "v");
             let tensors = file.weights().unwrap();
-            let (loaded, report) = load_encoder(net(family, 2), "x", &tensors.into()).unwrap();
+            let (loaded, report) = load_encoder(net(family, 2), "x", &tensors.into(), &[]).unwrap();
             assert!(report.missing.is_empty() && !report.unused.is_empty());
             for (a, b) in collect(&loaded).iter().zip(&source) {
                 assert_eq!(a.name, b.name);
@@ -100,6 +115,40 @@ mod tests {
                 assert_eq!(a.data == b.data, a.name.starts_with("encoder.") || !random, "{}", a.name);
             }
         }
+    }
+
+    /// A file for all image types fills every encoder; one with encoders by image type fills each with its
+    /// own, whatever their order in the network.
+    #[test]
+    fn image_types_take_their_own_encoder_or_the_shared_one() {
+        use transferscope_domain::{Architecture, Head};
+        let device = Default::default();
+        let ports = Ports { sequences: 2, out: 3, output: Output::Classes };
+        let architecture = Architecture::mini(Family::Provicnet);
+        let own = || init::random(Net::<Flex>::new(architecture.as_ref(), Head::Fusion, ports, &device), 1);
+        let shared = collect(&net(Family::Provicnet, 7));
+        let (loaded, report) =
+            load_encoder(own(), "f", &shared.clone().into(), &["t2w", "adc"]).unwrap();
+        let value = |net: &Net<Flex>, name: &str| {
+            collect(net).into_iter().find(|t| t.name == name).unwrap_or_else(|| panic!("{name}")).data
+        };
+        assert_eq!(value(&loaded, "encoder.0.cls_token"), value(&loaded, "encoder.1.cls_token"));
+        assert!(report.applied.contains(&"encoder.1.blocks.0.attn.qkv.weight".to_owned()));
+
+        let mut by_type = Vec::new();
+        for (sequence, seed) in [("hbv", 3), ("adc", 4), ("t2w", 5)] {
+            for mut tensor in collect(&net(Family::Provicnet, seed)) {
+                if let Some(rest) = tensor.name.strip_prefix("encoder.") {
+                    tensor.name = format!("encoder.{sequence}.{rest}");
+                    by_type.push(tensor);
+                }
+            }
+        }
+        let (loaded, report) = load_encoder(own(), "f", &by_type.into(), &["t2w", "adc"]).unwrap();
+        let other = |seed| value(&net(Family::Provicnet, seed), "encoder.cls_token");
+        assert_eq!(value(&loaded, "encoder.0.cls_token"), other(5));
+        assert_eq!(value(&loaded, "encoder.1.cls_token"), other(4));
+        assert!(report.unused.iter().all(|n| n.starts_with("encoder.hbv.")) && !report.unused.is_empty());
     }
 
     #[test]
@@ -134,11 +183,11 @@ mod tests {
         let at = source.iter().position(|t| t.name == "encoder.norm.weight").unwrap();
         let taken = source.remove(at);
         let error =
-            load_encoder(net(Family::ProfoundConv, 2), "f", &source.clone().into()).unwrap_err().to_string();
+            load_encoder(net(Family::ProfoundConv, 2), "f", &source.clone().into(), &[]).unwrap_err().to_string();
         assert!(error.contains("encoder.norm.weight"), "{error}");
         source.push(NamedTensor { shape: vec![1], data: vec![0.0], ..taken });
         let error =
-            load_encoder(net(Family::ProfoundConv, 2), "f", &source.clone().into()).unwrap_err().to_string();
+            load_encoder(net(Family::ProfoundConv, 2), "f", &source.clone().into(), &[]).unwrap_err().to_string();
         assert!(error.contains("[1]") && error.contains("[192]"), "{error}");
     }
 }

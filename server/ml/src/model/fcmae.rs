@@ -6,6 +6,7 @@
 //! 16 voxels in each direction over all image types together, a dense decoder of ConvNeXt-V2
 //! blocks, squared error on hidden cells. GRN's statistics run over all visible voxels of the batch.
 
+use transferscope_domain::Architecture;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Tensor, backend::Backend};
@@ -33,6 +34,19 @@ impl FcmaeConfig {
     /// Our small size.
     pub fn mini() -> Self {
         Self { encoder: ConvNextConfig::mini(), decoder_dim: 128, decoder_depth: 1 }
+    }
+
+    /// With an encoder of this architecture, which is a ConvNeXt; the decoder is published with all sizes.
+    ///
+    /// # Panics
+    /// For another architecture.
+    pub fn of(architecture: &Architecture) -> Self {
+        let Architecture::ProfoundConv { in_channels, depths, dims } = architecture else {
+            unreachable!("asked for a ConvNeXt")
+        };
+        let encoder = ConvNextConfig { in_channels: *in_channels, depths: *depths, dims: *dims };
+        let size = if architecture.is_small() { Self::mini() } else { Self::tiny() };
+        Self { encoder, ..size }
     }
 
     /// The size that ProFound publishes.

@@ -4,6 +4,7 @@
 //! He et al., "Masked Autoencoders Are Scalable Vision Learners" (2022), in the 3-D form of ProFound
 //! (`models/mae.py`). Names follow its checkpoints.
 
+use transferscope_domain::Architecture;
 use crate::nn::precision::affine;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
@@ -41,6 +42,26 @@ pub struct MaeVitConfig {
 }
 
 impl MaeVitConfig {
+    /// With an encoder of this architecture, which is a 3-D transformer.
+    ///
+    /// # Panics
+    /// For another architecture.
+    pub fn of(architecture: &Architecture) -> Self {
+        let Architecture::ProfoundVit { in_channels, image, patch, dim, depth, heads } = architecture else {
+            unreachable!("asked for a 3-D transformer")
+        };
+        let decoder = if architecture.is_small() { Self::mini() } else { Self::base() };
+        Self {
+            in_channels: *in_channels,
+            image: *image,
+            patch: *patch,
+            dim: *dim,
+            depth: *depth,
+            heads: *heads,
+            ..decoder
+        }
+    }
+
     /// The published size, `mae_vit_base_patch16`.
     pub fn base() -> Self {
         Self {

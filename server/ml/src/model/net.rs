@@ -12,7 +12,7 @@ use super::{
     provicnet::{HeadKind, Provicnet, ProvicnetConfig},
     refine::{self, ImageHead},
     unet::Unet,
-    vit::{PositionResize, VitConfig},
+    vit::VitConfig,
     volume_head::{VolumeHead, width},
 };
 use crate::nn::{Mode, drop_path::DropPath, kernels::Kernels};
@@ -127,17 +127,9 @@ impl<B: Backend> Net<B> {
                     refine: ports.refine(*in_channels, device),
                 })
             }
-            Some(Architecture::ProfoundVit { in_channels, image, patch, dim, depth, heads }) => {
-                let config = MaeVitConfig {
-                    in_channels: *in_channels,
-                    image: *image,
-                    patch: *patch,
-                    dim: *dim,
-                    depth: *depth,
-                    heads: *heads,
-                    // The decoder is no part of a task's network.
-                    ..MaeVitConfig::mini()
-                };
+            Some(other @ Architecture::ProfoundVit { in_channels, patch, dim, .. }) => {
+                // The decoder is no part of a task's network.
+                let config = MaeVitConfig::of(other);
                 let head = match ports.output {
                     Output::Label => VolumeHead::Label(LabelHead::compact(*dim, false, ports.out, device)),
                     Output::Classes | Output::Image => VolumeHead::Dense(DenseHead3d::new(
@@ -154,32 +146,8 @@ impl<B: Backend> Net<B> {
                     refine: ports.refine(*in_channels, device),
                 })
             }
-            Some(Architecture::Provicnet {
-                slices,
-                patch,
-                grid,
-                dim,
-                depth,
-                heads,
-                registers,
-                axis_tokens,
-                modalities,
-                each,
-            }) => {
-                let vit = VitConfig {
-                    in_channels: *slices,
-                    grid: *grid,
-                    patch: *patch,
-                    dim: *dim,
-                    depth: *depth,
-                    heads: *heads,
-                    hidden: 4 * dim,
-                    registers: *registers,
-                    positions: PositionResize::of_registers(*registers),
-                    axis: *axis_tokens,
-                    modalities: *modalities,
-                    ..VitConfig::mini()
-                };
+            Some(other @ Architecture::Provicnet { each, .. }) => {
+                let vit = VitConfig::of(other);
                 let kind = if head == Head::Fusion { HeadKind::Published } else { HeadKind::Mini };
                 let shared = !(*each || head.has_own_backbones());
                 let config = ProvicnetConfig { vit, shared, head: kind };

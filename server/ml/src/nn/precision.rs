@@ -107,6 +107,7 @@ mod tests {
                 Family::Provicnet => Input::Slabs {
                     slabs: random([2, 3, 3, 16, 32]),
                     axis: Tensor::from_floats([[0.0, 5.0], [3.0, 5.0]], &device),
+                    series: 1,
                 },
                 _ => Input::Volume(random([1, 3, 16, 32, 32])),
             };

@@ -19,9 +19,8 @@ use burn::tensor::{
     backend::{AutodiffBackend, Backend},
 };
 use rand::seq::SliceRandom;
-use transferscope_domain::Family;
 
-use super::{Pretrain, Shown, Validation};
+use super::{Drawn, Pretrain, Shown, Validation};
 use crate::nn::gelu::gelu;
 use crate::{
     init::stream,
@@ -36,9 +35,11 @@ use crate::{
     nn::{Mode, drop_path::DropPath, kernels::Kernels},
     preview::segmentation_strip,
     train::{
-        batch::{Item, TargetBatch, training_batch, whole},
+        batch::{TargetBatch, training_batch, whole},
         evaluate::{scalar, values},
         example::{Example, Target},
+        items::Item,
+        view::View,
     },
 };
 
@@ -70,10 +71,9 @@ pub struct Contrast<B: Backend> {
 }
 
 impl<B: Backend> Contrast<B> {
-    pub fn new(device: &B::Device) -> Self {
-        let config = VitConfig::mini();
+    pub fn new(config: &VitConfig, device: &B::Device) -> Self {
         Self {
-            encoder: Vit::new(&config, device),
+            encoder: Vit::new(config, device),
             head: Head2d::new(config.dim * SEQUENCES, SEQUENCES, CLASSES, device),
             project1: linear(config.dim, 128, device),
             project2: linear(128, 64, device),
@@ -104,14 +104,12 @@ where
 {
     fn loss(
         &self,
-        examples: &[Example],
-        items: &[Item],
-        seed: u64,
-        epoch: u64,
+        drawn: Drawn<'_>,
         device: &B::Device,
     ) -> Tensor<B, 1> {
-        let batch = training_batch::<B>(examples, items, Family::Provicnet, seed, epoch, device);
-        let (Input::Slabs { slabs, axis }, TargetBatch::Labels(labels)) = (batch.input, batch.target) else {
+        let Drawn { examples, items, view, seed, epoch } = drawn;
+        let batch = training_batch(examples, items, view, seed, epoch).on::<B>(device);
+        let (Input::Slabs { slabs, axis, .. }, TargetBatch::Labels(labels)) = (batch.input, batch.target) else {
             unreachable!("the 2.5-D family's batches of labelled cases")
         };
         let net = self.network();
@@ -134,8 +132,14 @@ where
         segmentation * (1.0 - MIX) + self.contrast(tokens, &chosen) * MIX
     }
 
-    fn validate(net: &Self::InnerModule, examples: &[Example], _seed: u64, device: &B::Device) -> Validation {
-        validate(net, examples, device)
+    fn validate(
+        net: &Self::InnerModule,
+        examples: &[Example],
+        view: View,
+        _seed: u64,
+        device: &B::Device,
+    ) -> Validation {
+        validate(net, examples, view, device)
     }
 }
 
@@ -170,18 +174,19 @@ fn choose(labels: &[i32], [h, w]: [usize; 2], seed: u64, epoch: u64, items: &[It
 
 /// Loss of the segmentation and Dice of gland and lesion on the validation cases, with pictures of
 /// the first cases.
-fn validate<B: Kernels>(net: &Contrast<B>, examples: &[Example], device: &B::Device) -> Validation {
+fn validate<B: Kernels>(net: &Contrast<B>, examples: &[Example], view: View, device: &B::Device) -> Validation {
     let net = net.network();
     let (mut by_case, mut pictures) = (Vec::new(), Vec::new());
     let (mut loss, mut batches) = (0.0, 0u32);
     for (i, example) in examples.iter().enumerate() {
         let mut labels = Vec::new();
-        for batch in whole::<B>(example, Family::Provicnet, device) {
-            let (Input::Slabs { slabs, axis }, TargetBatch::Labels(truth)) = (batch.input, batch.target)
+        for batch in whole(example, view) {
+            let batch = batch.on::<B>(device);
+            let (Input::Slabs { slabs, axis, .. }, TargetBatch::Labels(truth)) = (batch.input, batch.target)
             else {
                 unreachable!("the 2.5-D family's batches of labelled cases")
             };
-            let logits = net.forward(slabs, axis, DropPath::NONE, Mode::Eval);
+            let logits = net.forward(slabs, axis, 1, DropPath::NONE, Mode::Eval);
             loss += scalar(dice_ce(logits.clone(), truth, &DiceCe::Weighted(CLASS_WEIGHTS.to_vec())));
             batches += 1;
             labels.extend(values(logits.argmax(1).float()).into_iter().map(|v| v as u8));

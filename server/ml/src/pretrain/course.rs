@@ -17,19 +17,20 @@ use transferscope_domain::{
     metric::Split,
 };
 
-use super::Pretrain;
+use super::{Drawn, Pretrain};
 use crate::{
-    nn::kernels::Kernels,
+    nn::{kernels::Kernels, precision},
     observer::{Observer, Progress},
     params::{NamedTensor, collect},
     run::RunError,
     train::{
-        batch::epoch_items,
         evaluate::scalar,
         example::Example,
+        items::epoch_items,
         optimiser::Optimiser,
         schedule::WarmupCosine,
         state::{self, Position},
+        view::View,
     },
 };
 
@@ -38,6 +39,7 @@ pub struct Course<'a> {
     pub run_dir: &'a Path,
     pub train: &'a [Example],
     pub val: &'a [Example],
+    pub view: View,
     pub spec: &'a TrainingSpec,
     /// Batches in one optimiser step.
     pub accumulate: u32,
@@ -147,7 +149,9 @@ impl Course<'_> {
             let mut accumulator = GradientsAccumulator::new();
             let mut value = 0.0;
             for batch in &batches {
-                let loss = net.loss(self.train, batch, self.seed, epoch, device) / batches.len() as f64;
+                let drawn =
+                    Drawn { examples: self.train, items: batch, view: self.view, seed: self.seed, epoch };
+                let loss = precision::with(self.spec.precision, || net.loss(drawn, device)) / batches.len() as f64;
                 value += scalar(loss.clone().inner());
                 accumulator.accumulate(&net, GradientsParams::from_grads(loss.backward(), &net));
             }
@@ -217,7 +221,7 @@ impl Course<'_> {
         M: Pretrain<B>,
     {
         let epoch = step as f64 / self.steps_per_epoch() as f64;
-        let found = M::validate(&net.valid(), self.val, self.seed, device);
+        let found = M::validate(&net.valid(), self.val, self.view, self.seed, device);
         for (name, value) in &found.metrics {
             let name = format!("{}/{name}", Split::Val);
             self.emit(EventBody::Metric { name, step, epoch, value: *value })?;

@@ -21,7 +21,7 @@ use burn::tensor::{
 use rand::RngExt;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::{Pretrain, Validation};
+use super::{Drawn, Pretrain, Validation};
 use crate::{
     init::stream,
     model::{
@@ -34,7 +34,12 @@ use crate::{
         resize::{linear as linear_resize, resize},
     },
     params::{Fill, collect, fill},
-    train::{batch::Item, evaluate::scalar, example::Example},
+    train::{
+        evaluate::scalar,
+        example::Example,
+        items::Item,
+        view::{View, WorkingGrid},
+    },
 };
 
 /// Prototypes, and the widths of the projection before them.
@@ -47,9 +52,9 @@ const SMALL: usize = 4;
 /// Shares of a slice's side that a crop covers.
 const LARGE_SHARE: std::ops::Range<f32> = 0.6..1.0;
 const SMALL_SHARE: std::ops::Range<f32> = 0.3..0.6;
-/// Patches of a crop in each direction.
-const LARGE_GRID: usize = 12;
-const SMALL_GRID: usize = 6;
+/// Patches of a large and a small crop in each direction, for the small size and as published.
+const GRIDS: [usize; 2] = [12, 6];
+const FULL_GRIDS: [usize; 2] = [16, 7];
 const STUDENT_TEMPERATURE: f64 = 0.1;
 const TEACHER_TEMPERATURE: f64 = 0.04;
 /// Share of the old centre in the new one.
@@ -124,12 +129,11 @@ fn follow<B: Backend, M: Module<B>>(to: M, from: &M, keep: f32) -> M {
 }
 
 impl<B: Backend> SelfDistillation<B> {
-    pub fn new(device: &B::Device) -> Self {
-        let config = VitConfig::mini();
+    pub fn new(config: &VitConfig, device: &B::Device) -> Self {
         Self {
-            encoder: Vit::new(&config, device).no_grad(),
+            encoder: Vit::new(config, device).no_grad(),
             projection: Projection::new(config.dim, device).no_grad(),
-            student: Vit::new(&config, device),
+            student: Vit::new(config, device),
             student_projection: Projection::new(config.dim, device),
             centre: RunningState::new(Tensor::zeros([PROTOTYPES], device)),
         }
@@ -157,13 +161,11 @@ impl Crops {
 
 /// `views` crops of every image type of every item, view by view.
 fn crops(
-    examples: &[Example],
-    items: &[Item],
+    drawn: Drawn<'_>,
     (views, share, grid): (usize, &std::ops::Range<f32>, usize),
     patch: usize,
-    seed: u64,
-    epoch: u64,
 ) -> Crops {
+    let Drawn { examples, items, seed, epoch, .. } = drawn;
     let side = grid * patch;
     let jobs: Vec<(usize, &Item)> =
         (0..views).flat_map(|view| items.iter().map(move |item| (view, item))).collect();
@@ -238,17 +240,11 @@ fn agreement<B: Backend>(
 
 impl<B: Kernels> SelfDistillation<B> {
     /// The loss of some items, and the teacher's outputs.
-    fn views(
-        &self,
-        examples: &[Example],
-        items: &[Item],
-        seed: u64,
-        epoch: u64,
-        device: &B::Device,
-    ) -> (Tensor<B, 1>, Tensor<B, 2>) {
+    fn views(&self, drawn: Drawn<'_>, device: &B::Device) -> (Tensor<B, 1>, Tensor<B, 2>) {
         let patch = self.encoder.patch();
-        let large = crops(examples, items, (LARGE, &LARGE_SHARE, LARGE_GRID), patch, seed, epoch);
-        let small = crops(examples, items, (SMALL, &SMALL_SHARE, SMALL_GRID), patch, seed, epoch);
+        let [large, small] = if drawn.view.grid == WorkingGrid::SMALL { GRIDS } else { FULL_GRIDS };
+        let large = crops(drawn, (LARGE, &LARGE_SHARE, large), patch);
+        let small = crops(drawn, (SMALL, &SMALL_SHARE, small), patch);
         let (x, axis) = large.tensors::<B>(device);
         let class = |vit: &Vit<B>, x: Tensor<B, 4>, axis: Tensor<B, 2>| {
             vit.forward(x, vit.own_tokens(axis, None)).class()
@@ -276,13 +272,10 @@ where
 
     fn loss(
         &self,
-        examples: &[Example],
-        items: &[Item],
-        seed: u64,
-        epoch: u64,
+        drawn: Drawn<'_>,
         device: &B::Device,
     ) -> Tensor<B, 1> {
-        let (loss, teacher) = self.views(examples, items, seed, epoch, device);
+        let (loss, teacher) = self.views(drawn, device);
         let mean = teacher.mean_dim(0).reshape([PROTOTYPES]);
         self.centre.update(self.centre.value() * CENTRE_MOMENTUM + mean * (1.0 - CENTRE_MOMENTUM));
         // What was updated is what `value` and a visit see from now on.
@@ -299,10 +292,17 @@ where
         }
     }
 
-    fn validate(net: &Self::InnerModule, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
+    fn validate(
+        net: &Self::InnerModule,
+        examples: &[Example],
+        view: View,
+        seed: u64,
+        device: &B::Device,
+    ) -> Validation {
         // One slice of a case at a time, the same in every validation.
         let losses = (0..examples.len()).map(|example| {
-            let (loss, _) = net.views(examples, &[Item { example, draw: 0 }], seed, u64::MAX, device);
+            let items = [Item { example, draw: 0 }];
+            let (loss, _) = net.views(Drawn { examples, items: &items, view, seed, epoch: u64::MAX }, device);
             scalar(loss)
         });
         let loss = losses.sum::<f64>() / examples.len() as f64;
@@ -317,24 +317,18 @@ mod tests {
     use burn::backend::Autodiff;
     use burn::optim::GradientsParams;
     use burn_flex::Flex;
+    use transferscope_domain::Family;
 
     type B = Autodiff<Flex>;
 
     fn example() -> Example {
         let shape = [4, 32, 32];
         let volume: Vec<f32> = (0..4 * 32 * 32).map(|i| (i as f32 * 0.37).sin()).collect();
-        Example {
-            case_id: "c".into(),
-            patient_id: "p".into(),
-            shape,
-            inputs: vec![volume; 3],
-            target: Target::Labels(vec![0; 4 * 32 * 32]),
-            display: Vec::new(),
-        }
+        Example::new(("c", "p"), shape, vec![volume; 3], Target::Labels(vec![0; 4 * 32 * 32]), Vec::new())
     }
 
     fn net() -> SelfDistillation<B> {
-        crate::init::random(SelfDistillation::<B>::new(&Default::default()), 1).prepare()
+        crate::init::random(SelfDistillation::<B>::new(&VitConfig::mini(), &Default::default()), 1).prepare()
     }
 
     #[test]
@@ -358,7 +352,8 @@ mod tests {
         let before = collect(&net.encoder);
         assert_eq!(before[0].data, collect(&net.student)[0].data);
         let items = [Item { example: 0, draw: 0 }];
-        let loss = net.loss(&[example()], &items, 0, 0, &device);
+        let view = Family::Provicnet.into();
+        let loss = net.loss(Drawn { examples: &[example()], items: &items, view, seed: 0, epoch: 0 }, &device);
         let grads = GradientsParams::from_grads(loss.backward(), &net);
         let mut optimiser = crate::train::optimiser::Optimiser::adamw(0.0);
         let (net, norm) = optimiser.step(net, grads, 1e-2, 1.0);
@@ -379,7 +374,11 @@ mod tests {
     #[test]
     fn views_of_an_item_are_of_one_slice_and_can_be_drawn_again() {
         let draw =
-            |seed| crops(&[example()], &[Item { example: 0, draw: 2 }], (3, &SMALL_SHARE, 2), 14, seed, 1);
+            |seed| {
+                let (examples, items) = ([example()], [Item { example: 0, draw: 2 }]);
+                let view = Family::Provicnet.into();
+                crops(Drawn { examples: &examples, items: &items, view, seed, epoch: 1 }, (3, &SMALL_SHARE, 2), 14)
+            };
         let (a, b) = (draw(1), draw(1));
         assert_eq!(a.data, b.data);
         assert_eq!((a.images, a.axis.len() / 2, a.side), (3, 9, 28));

@@ -24,19 +24,27 @@ use crate::{
     nn::kernels::Kernels,
     preview::{Panel, strip},
     train::{
-        batch::{Item, boxes},
+        batch::boxes,
         evaluate::{scalar, values},
         example::Example,
+        items::Item,
+        view::{View, WorkingGrid},
     },
 };
-use transferscope_domain::{Family, report::LoadReport};
+use transferscope_domain::report::LoadReport;
+
+/// Voxels D, H, W of what one step sees, and of its cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Geometry {
+    whole: [usize; 3],
+    cell: [usize; 3],
+}
 
 /// A network that reconstructs the hidden cells of a box.
 trait Masked<B: Kernels> {
-    const FAMILY: Family;
     /// Voxels D, H, W of a box that one step sees, and of a cell.
-    const BOX: [usize; 3];
-    const CELL: [usize; 3];
+    fn geometry(view: View) -> Geometry;
+
     /// Share of cells that are hidden.
     const HIDDEN: f64;
 
@@ -44,8 +52,9 @@ trait Masked<B: Kernels> {
     fn reconstruct(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 3>;
 
     /// Random cells for each sample, the same number in each.
-    fn mask(samples: &[String], seed: u64) -> Vec<Vec<bool>> {
-        let cells: usize = (0..3).map(|axis| Self::BOX[axis] / Self::CELL[axis]).product();
+    fn mask(samples: &[String], geometry: Geometry, seed: u64) -> Vec<Vec<bool>> {
+        let Geometry { whole, cell } = geometry;
+        let cells: usize = (0..3).map(|axis| whole[axis] / cell[axis]).product();
         let kept = (cells as f64 * (1.0 - Self::HIDDEN)) as usize;
         let draw = |sample: &String| {
             let mut order: Vec<usize> = (0..cells).collect();
@@ -58,41 +67,39 @@ trait Masked<B: Kernels> {
     }
 
     /// Boxes of some samples and what of them is hidden.
-    fn draw(
-        examples: &[Example],
-        items: &[Item],
-        seed: u64,
-        epoch: u64,
-        device: &B::Device,
-    ) -> (Tensor<B, 5>, Vec<Vec<bool>>) {
-        let x = volume(boxes::<B>(examples, items, Self::BOX, Self::FAMILY, seed, epoch, device));
+    fn draw(drawn: Drawn<'_>, device: &B::Device) -> (Tensor<B, 5>, Vec<Vec<bool>>) {
+        let Drawn { examples, items, view, seed, epoch } = drawn;
+        let geometry = Self::geometry(view);
+        let x = volume(boxes(examples, items, geometry.whole, view, seed, epoch).on::<B>(device));
         let label = |i: &Item| format!("{epoch}/{}/{}", examples[i.example].case_id, i.draw);
-        (x, Self::mask(&items.iter().map(label).collect::<Vec<_>>(), seed))
+        (x, Self::mask(&items.iter().map(label).collect::<Vec<_>>(), geometry, seed))
     }
 
     /// Mean squared error on hidden cells.
-    fn objective(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 1> {
+    fn objective(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>], view: View) -> Tensor<B, 1> {
         let device = x.device();
-        let target = standardised(cells(x.clone(), Self::CELL));
+        let target = standardised(cells(x.clone(), Self::geometry(view).cell));
         masked_error(self.reconstruct(x, hidden), target, shares(hidden, &device))
     }
 
     /// Error on hidden cells of the validation cases, beside that of the mean of what is visible, and a
     /// picture of the first cases.
-    fn validation(&self, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
+    fn validation(&self, examples: &[Example], view: View, seed: u64, device: &B::Device) -> Validation {
+        let cell = Self::geometry(view).cell;
         let (mut reached, mut baseline) = (0.0, 0.0);
         let mut pictures = Vec::new();
         for (i, example) in examples.iter().enumerate() {
             let items = [Item { example: i, draw: 0 }];
-            let (x, mask) = Self::draw(examples, &items, seed, u64::MAX, device);
+            let drawn = Drawn { examples, items: &items, view, seed, epoch: u64::MAX };
+            let (x, mask) = Self::draw(drawn, device);
             let hidden = shares::<B>(&mask, device);
-            let goal = standardised(cells(x.clone(), Self::CELL));
-            let trivial = visible_mean(x.clone(), hidden.clone(), Self::CELL);
+            let goal = standardised(cells(x.clone(), cell));
+            let trivial = visible_mean(x.clone(), hidden.clone(), cell);
             baseline += scalar(masked_error(trivial, goal.clone(), hidden.clone()));
             let pred = self.reconstruct(x.clone(), &mask);
             reached += scalar(masked_error(pred.clone(), goal, hidden.clone()));
             if i < PICTURES {
-                pictures.extend(picture(&example.case_id, x, pred, hidden, Self::CELL));
+                pictures.extend(picture(&example.case_id, x, pred, hidden, cell));
             }
         }
         let n = examples.len() as f64;
@@ -106,14 +113,17 @@ trait Masked<B: Kernels> {
 }
 
 impl<B: Kernels> Masked<B> for Fcmae<B> {
-    const FAMILY: Family = Family::ProfoundConv;
-    const BOX: [usize; 3] = [16, 96, 96];
-    const CELL: [usize; 3] = fcmae::CELL;
     const HIDDEN: f64 = 0.6;
+
+    fn geometry(view: View) -> Geometry {
+        // Published: 64 x 224 x 224 voxels.
+        let whole = if view.grid == WorkingGrid::SMALL { [16, 96, 96] } else { [64, 224, 224] };
+        Geometry { whole, cell: fcmae::CELL }
+    }
 
     fn reconstruct(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 3> {
         let [b, _, d, h, w] = x.dims();
-        let [cd, ch, cw] = Self::CELL;
+        let [cd, ch, cw] = fcmae::CELL;
         let hidden = shares(hidden, &x.device()).reshape([b, 1, d / cd, h / ch, w / cw]);
         self.predict(x, hidden)
     }
@@ -125,18 +135,21 @@ where
 {
     fn loss(
         &self,
-        examples: &[Example],
-        items: &[Item],
-        seed: u64,
-        epoch: u64,
+        drawn: Drawn<'_>,
         device: &B::Device,
     ) -> Tensor<B, 1> {
-        let (x, hidden) = Self::draw(examples, items, seed, epoch, device);
-        Masked::objective(self, x, &hidden)
+        let (x, hidden) = Self::draw(drawn, device);
+        Masked::objective(self, x, &hidden, drawn.view)
     }
 
-    fn validate(net: &Self::InnerModule, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
-        net.validation(examples, seed, device)
+    fn validate(
+        net: &Self::InnerModule,
+        examples: &[Example],
+        view: View,
+        seed: u64,
+        device: &B::Device,
+    ) -> Validation {
+        net.validation(examples, view, seed, device)
     }
 }
 
@@ -159,10 +172,11 @@ impl<B: Backend> VitAutoencoder<B> {
 }
 
 impl<B: Kernels> Masked<B> for VitAutoencoder<B> {
-    const FAMILY: Family = Family::ProfoundVit;
-    const BOX: [usize; 3] = [24, 96, 96];
-    const CELL: [usize; 3] = [4, 16, 16];
     const HIDDEN: f64 = 0.75;
+
+    fn geometry(view: View) -> Geometry {
+        Geometry { whole: view.crop, cell: view.multiple }
+    }
 
     fn reconstruct(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 3> {
         let masking = Masking::from_hidden(hidden).expect("masks hide as many cells of every sample");
@@ -177,7 +191,7 @@ where
     fn start_from(self, path: &str, weights: &EncoderWeights) -> Result<(Self, LoadReport), CheckpointError> {
         let Self { mut encoder } = self;
         let kept = Kept { encoder: encoder.mae_encoder };
-        let (kept, report) = load_encoder(kept, path, weights)?;
+        let (kept, report) = load_encoder(kept, path, weights, &[])?;
         encoder.mae_encoder = kept.encoder;
         Ok((Self { encoder }, report))
     }
@@ -189,18 +203,21 @@ where
 
     fn loss(
         &self,
-        examples: &[Example],
-        items: &[Item],
-        seed: u64,
-        epoch: u64,
+        drawn: Drawn<'_>,
         device: &B::Device,
     ) -> Tensor<B, 1> {
-        let (x, hidden) = Self::draw(examples, items, seed, epoch, device);
-        self.objective(x, &hidden)
+        let (x, hidden) = Self::draw(drawn, device);
+        self.objective(x, &hidden, drawn.view)
     }
 
-    fn validate(net: &Self::InnerModule, examples: &[Example], seed: u64, device: &B::Device) -> Validation {
-        net.validation(examples, seed, device)
+    fn validate(
+        net: &Self::InnerModule,
+        examples: &[Example],
+        view: View,
+        seed: u64,
+        device: &B::Device,
+    ) -> Validation {
+        net.validation(examples, view, seed, device)
     }
 }
 
@@ -270,6 +287,7 @@ mod tests {
     use super::*;
     use burn::tensor::Distribution;
     use burn_flex::Flex;
+    use transferscope_domain::Family;
 
     #[test]
     fn the_visible_mean_costs_more_than_each_cells_own() {
@@ -285,7 +303,8 @@ mod tests {
 
     #[test]
     fn masks_hide_the_same_share_of_every_sample_and_can_be_drawn_again() {
-        let draw = || <VitAutoencoder<Flex> as Masked<Flex>>::mask(&["a".into(), "b".into()], 3);
+        let geometry = <VitAutoencoder<Flex> as Masked<Flex>>::geometry(Family::ProfoundVit.into());
+        let draw = || <VitAutoencoder<Flex> as Masked<Flex>>::mask(&["a".into(), "b".into()], geometry, 3);
         let masks = draw();
         assert_eq!(masks, draw());
         assert_ne!(masks[0], masks[1]);

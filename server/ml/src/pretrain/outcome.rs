@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use transferscope_domain::{
-    Family, Objective,
+    Architecture, Family, Head, Objective,
     dataset::DatasetManifest,
     event::{EventBody, LogLevel, Phase},
     metric::Split,
@@ -23,6 +23,7 @@ use crate::{
     train::{
         adapt::Parameters,
         example::{Example, PRETRAINING_CLASSES},
+        view::View,
     },
 };
 
@@ -47,15 +48,16 @@ impl Job<'_> {
         val: &[Example],
         device: &B::Device,
     ) -> Result<BTreeMap<String, f64>, RunError> {
-        let (step, family) = (completed.steps, self.request.family);
+        let (step, encoder) = (completed.steps, self.request.encoder());
         self.observer.progress(Progress { step, progress: 0.96, phase: Phase::Testing, eta_s: None });
         let ports = Ports { sequences: 3, out: PRETRAINING_CLASSES, output: Output::Classes };
-        let random = init::random(Net::<B>::mini(family, ports, device), self.request.seed);
+        let net = Net::<B>::new(encoder.as_ref(), Head::Compact, ports, device);
+        let random = init::random(net, self.request.seed);
         let (learnt, _) =
-            load_encoder(random.clone(), "the pre-trained encoder", &completed.encoder.clone().into())?;
+            load_encoder(random.clone(), "the pre-trained encoder", &completed.encoder.clone().into(), &[])?;
         let mut found = BTreeMap::new();
         for (name, net) in [(PROBE.to_owned(), learnt), (format!("{PROBE}@{RANDOM}"), random)] {
-            if let Some(dice) = probe::dice(&net, family, train, val, device) {
+            if let Some(dice) = probe::dice(&net, View::of(encoder.as_ref()), train, val, device) {
                 let epoch = f64::from(self.request.training.epochs);
                 let full = format!("{}/{name}", Split::Val);
                 self.emit(EventBody::Metric { name: full, step, epoch, value: dice })?;
@@ -78,10 +80,13 @@ impl Job<'_> {
         let encoder = &completed.encoder;
         let mut validation = completed.validation.clone();
         validation.extend(found);
+        let weights = to_bytes(encoder, Precision::Half, Default::default());
         let card = Card {
             name: self.pretraining.name.clone(),
             family: request.family,
-            summary: summary(request.family, objective),
+            architecture: request.encoder(),
+            weights_hash: Some(blake3::hash(&weights).to_hex().to_string()),
+            summary: summary(request.encoder().as_ref(), objective),
             objective: objective.as_str().into(),
             data: format!("{} ({} patients, {})", manifest.name, manifest.patients(), manifest.source),
             data_hash: manifest.hash.clone(),
@@ -96,7 +101,6 @@ impl Job<'_> {
             loss_curve: completed.loss_curve.clone(),
             validation: validation.clone(),
         };
-        let weights = to_bytes(encoder, Precision::Half, Default::default());
         let folder = self.run_dir.join(FOLDER);
         write(&folder, &card, &weights).map_err(writing("the backbone"))?;
         if let Some(publish) = &self.pretraining.publish {
@@ -122,6 +126,7 @@ impl Job<'_> {
             load_report,
             left_out: objective.left_out(manifest),
             seconds: completed.seconds,
+            data_wait_share: None,
             peak_memory_bytes: peak_memory_bytes(),
             synthetic_data: manifest.synthetic,
         };
@@ -149,13 +154,18 @@ impl Job<'_> {
     }
 }
 
-fn summary(family: Family, objective: Objective) -> String {
-    let what = match family {
-        Family::ProfoundConv => "Small 3-D ConvNeXt-V2",
-        Family::ProfoundVit => "Small 3-D vision transformer",
-        Family::Provicnet => "Small 2.5-D vision transformer with registers",
-        Family::Unet => "Residual 3-D U-Net",
+fn summary(architecture: Option<&Architecture>, objective: Objective) -> String {
+    let size = match architecture {
+        Some(other) if !other.is_small() => format!("{}:", other.name()),
+        _ => "Small".to_owned(),
     };
+    let kind = match architecture.map(Architecture::family) {
+        Some(Family::ProfoundConv) => "3-D ConvNeXt-V2",
+        Some(Family::ProfoundVit) => "3-D vision transformer",
+        Some(Family::Provicnet) => "2.5-D vision transformer with registers",
+        Some(Family::Unet) | None => "residual 3-D U-Net",
+    };
+    let what = format!("{size} {kind}");
     let how = match objective {
         Objective::Mae => "pre-trained as a masked autoencoder like ProFound",
         Objective::PatchContrast => "pre-trained by segmentation with patch contrast like ProViCNet",

@@ -7,7 +7,6 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 use nalgebra::{DMatrix, linalg::Cholesky};
-use transferscope_domain::Family;
 
 use crate::{
     data::window::window,
@@ -18,6 +17,7 @@ use crate::{
         batch::{TargetBatch, whole},
         evaluate::values,
         example::{Example, PRETRAINING_CLASSES, Target},
+        view::View,
     },
 };
 
@@ -28,16 +28,17 @@ const RIDGE: f64 = 1e-3;
 /// or the features are useless (constant or not finite).
 pub fn dice<B: Kernels>(
     net: &Net<B>,
-    family: Family,
+    view: View,
     train: &[Example],
     val: &[Example],
     device: &B::Device,
 ) -> Option<f64> {
-    let weights = fit(net, family, train, device)?;
+    let weights = fit(net, view, train, device)?;
     let mut by_case = Vec::new();
     for example in val {
         let mut labels = Vec::with_capacity(example.voxels());
-        for batch in whole::<B>(example, family, device) {
+        for batch in whole(example, view) {
+            let batch = batch.on::<B>(device);
             let (features, grid) = features(net.maps(batch.input));
             let [_, c] = features.dims();
             let w = Tensor::<B, 2>::from_data(
@@ -48,7 +49,7 @@ pub fn dice<B: Kernels>(
             labels.extend(enlarged(&best, grid, &batch.target));
         }
         let Target::Labels(truth) = &example.target else { continue };
-        labels = cut(labels, example, family);
+        labels = cut(labels, example, view);
         by_case.push(metrics::dice_by_class(&labels, truth, (PRETRAINING_CLASSES - 1) as u8));
     }
     let known: Vec<f64> = metrics::mean_by_class(&by_case).into_iter().flatten().collect();
@@ -56,10 +57,11 @@ pub fn dice<B: Kernels>(
 }
 
 /// Weights `[C, classes]`, row-major.
-fn fit<B: Kernels>(net: &Net<B>, family: Family, train: &[Example], device: &B::Device) -> Option<Vec<f32>> {
+fn fit<B: Kernels>(net: &Net<B>, view: View, train: &[Example], device: &B::Device) -> Option<Vec<f32>> {
     let mut normal: Option<(DMatrix<f64>, DMatrix<f64>)> = None;
     for example in train {
-        for batch in whole::<B>(example, family, device) {
+        for batch in whole(example, view) {
+            let batch = batch.on::<B>(device);
             let (x, grid) = features(net.maps(batch.input));
             let y = shares(&batch.target, grid, device);
             let xt = x.clone().transpose();
@@ -134,8 +136,8 @@ fn enlarged<B: Backend>(cells: &[f32], [b, d, h, w]: [usize; 4], target: &Target
 }
 
 /// A padded volume cut to the example's shape; slices of a 2.5-D family are not padded.
-fn cut(labels: Vec<u8>, example: &Example, family: Family) -> Vec<u8> {
-    let padded = crate::train::batch::padded(example, family);
+fn cut(labels: Vec<u8>, example: &Example, view: View) -> Vec<u8> {
+    let padded = crate::train::batch::padded(example, view);
     if padded == example.shape {
         return labels;
     }
@@ -147,7 +149,7 @@ mod tests {
     use super::*;
     use crate::{init, model::net::Ports};
     use burn_flex::Flex;
-    use transferscope_domain::task::Output;
+    use transferscope_domain::{Family, task::Output};
 
     /// A bright block on noise, which is the gland.
     fn example(number: usize) -> Example {
@@ -160,14 +162,8 @@ mod tests {
             labels[i] = u8::from(inside);
             *value = 2.0 * f32::from(u8::from(inside)) + 0.1 * (i as f32 * 12.9898).sin();
         }
-        Example {
-            case_id: format!("c{number}"),
-            patient_id: format!("p{number}"),
-            shape,
-            inputs: vec![image.clone(), image.clone(), image],
-            target: Target::Labels(labels),
-            display: Vec::new(),
-        }
+        let inputs = vec![image.clone(), image.clone(), image];
+        Example::new(("c", "p"), shape, inputs, Target::Labels(labels), Vec::new())
     }
 
     #[test]
@@ -176,7 +172,7 @@ mod tests {
         for family in [Family::ProfoundConv, Family::Provicnet] {
             let ports = Ports { sequences: 3, out: 3, output: Output::Classes };
             let net = init::random(Net::<Flex>::mini(family, ports, &Default::default()), 1);
-            let dice = dice(&net, family, &examples[..2], &examples[2..], &Default::default()).unwrap();
+            let dice = dice(&net, family.into(), &examples[..2], &examples[2..], &Default::default()).unwrap();
             assert!(dice > 0.5, "{family:?}: {dice}");
         }
     }

@@ -7,12 +7,15 @@ use transferscope_domain::event::EventBody;
 use super::RunError;
 use crate::{
     observer::Observer,
-    preview::{restoration_strip, segmentation_strip},
+    preview::{Panel, restoration_strip, segmentation_strip, strip},
     train::{
         evaluate::Prediction,
         example::{Example, Target},
     },
 };
+
+/// Values of a normalised image that are shown as black and white.
+const NORMALISED: [f32; 2] = [-1.5, 3.0];
 
 /// Writes `previews/CASE-epoch-E.png` of the slice that shows most, and says so.
 ///
@@ -30,6 +33,7 @@ pub fn write(
     let z = telling_slice(example);
     let part = z * h * w..(z + 1) * h * w;
     let shown = &example.display[part.clone()];
+    let mut note = example.note.clone();
     let (picture, caption) = match (&example.target, prediction) {
         (Target::Labels(truth), Prediction::Labels(labels)) => {
             let strip = segmentation_strip([h, w], shown, [0.0, 1.0], &truth[part.clone()], &labels[part]);
@@ -39,6 +43,13 @@ pub fn write(
             let strip = restoration_strip([h, w], shown, &sharp[part.clone()], &image[part], [0.0, 1.0]);
             (strip, "input, target, prediction, absolute error")
         }
+        (Target::Label(truth), Prediction::Probability(p)) => {
+            let all = example.inputs.iter().map(|image| &image[part.clone()]);
+            let panels: Vec<_> =
+                all.map(|pixels| Panel::Grey { pixels, range: NORMALISED }).collect();
+            note = Some(format!("cancer {}, probability {p:.2}", if *truth == 1 { "yes" } else { "no" }));
+            (strip([h, w], &panels), "input images")
+        }
         _ => unreachable!("a prediction is of its target's kind"),
     };
     let failed = |e: crate::preview::PreviewError| RunError::Write {
@@ -47,7 +58,8 @@ pub fn write(
     };
     let file = format!("{}-epoch-{:04}.png", example.case_id, epoch.round());
     picture.map_err(failed)?.write(&run_dir.join("previews").join(&file)).map_err(failed)?;
-    let caption = format!("{}, slice {} of {d}: {caption}", example.case_id, z + 1);
+    let note = note.map(|n| format!(" ({n})")).unwrap_or_default();
+    let caption = format!("{}, slice {} of {d}: {caption}{note}", example.case_id, z + 1);
     let event = EventBody::Preview { step, epoch, case_id: example.case_id.clone(), file, caption };
     observer.event(event).map_err(|source| RunError::Write { what: "the event log".into(), source })
 }
@@ -60,6 +72,6 @@ fn telling_slice(example: &Example) -> usize {
             let area = |z: &usize| labels[z * h * w..(z + 1) * h * w].iter().filter(|l| **l > 0).count();
             (0..d).max_by_key(area).unwrap_or(d / 2)
         }
-        Target::Image { .. } => d / 2,
+        Target::Image { .. } | Target::Label(_) => d / 2,
     }
 }

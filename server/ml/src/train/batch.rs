@@ -1,45 +1,27 @@
-//! Batches: which cases come when, which part of a case is taken, and the tensors made of it.
+//! Batches: which part of which case is taken, and the tensors made of it.
 //!
 //! Every choice is drawn from a stream of (seed, epoch, case, draw), so that paired arms see the same
-//! cases in the same order, and a training that goes on in the middle of an epoch sees what it
-//! would have seen.
+//! parts, and a training that goes on in the middle of an epoch sees what it would have seen. What is
+//! made ahead of time, on other threads, are plain arrays ([`HostBatch`]).
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
-use rand::{RngExt, seq::SliceRandom};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use transferscope_domain::Family;
 
 use super::{
     example::{Example, Target},
+    items::Item,
     view::View,
 };
 use crate::{
     data::window::window,
     init::stream,
-    loss::{DiceCe, dice_ce, l1_ssim},
     model::{
         net::{Input, PROFOUND_CHANNELS},
         vit::SLICES,
     },
 };
-
-/// One sample of an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item {
-    /// Index of the example.
-    pub example: usize,
-    /// Which of the epoch's samples of that example.
-    pub draw: u32,
-}
-
-/// The samples of an epoch in order.
-pub fn epoch_items(examples: usize, samples_per_case: u32, seed: u64, epoch: u64) -> Vec<Item> {
-    let mut items: Vec<Item> = (0..samples_per_case)
-        .flat_map(|draw| (0..examples).map(move |example| Item { example, draw }))
-        .collect();
-    items.shuffle(&mut stream(seed, &format!("order/{epoch}")));
-    items
-}
 
 /// What the output is compared with.
 #[derive(Debug, Clone)]
@@ -48,6 +30,8 @@ pub enum TargetBatch<B: Backend> {
     Labels(Tensor<B, 5, Int>),
     /// `[B, 1, D, H, W]` each
     Image { sharp: Tensor<B, 5>, degraded: Tensor<B, 5> },
+    /// `[B]`
+    Label(Tensor<B, 1, Int>),
 }
 
 /// Input and target of some samples.
@@ -57,16 +41,56 @@ pub struct Batch<B: Backend> {
     pub target: TargetBatch<B>,
 }
 
-/// Weight of the structural term beside the mean absolute error.
-const SSIM_WEIGHT: f64 = 0.2;
+/// A batch in plain memory, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostBatch {
+    input: Vec<f32>,
+    /// `[B, C, D, H, W]`, or `[S, M, 3, H, W]` of slabs.
+    dims: [usize; 5],
+    /// Of slabs: index and number of slices of each, and how many in a row are of one volume.
+    slabs: Option<(Vec<f32>, usize)>,
+    target: HostTarget,
+}
 
-/// The task's loss: Dice + cross-entropy for classes, L1 + SSIM for images.
-pub fn loss<B: Backend>(output: Tensor<B, 5>, target: TargetBatch<B>) -> Tensor<B, 1> {
-    match target {
-        TargetBatch::Labels(labels) => dice_ce(output, labels, &DiceCe::WithoutBackground),
-        TargetBatch::Image { sharp, degraded } => l1_ssim(output + degraded, sharp, SSIM_WEIGHT),
+#[derive(Debug, Clone, PartialEq)]
+enum HostTarget {
+    Labels(Vec<i32>, [usize; 5]),
+    Image { sharp: Vec<f32>, degraded: Vec<f32>, dims: [usize; 5] },
+    Label(Vec<i32>),
+}
+
+impl HostBatch {
+    /// The tensors.
+    pub fn on<B: Backend>(self, device: &B::Device) -> Batch<B> {
+        let data = Tensor::from_data(TensorData::new(self.input, self.dims), device);
+        let input = match self.slabs {
+            None => Input::Volume(data),
+            Some((axis, series)) => {
+                let axis = Tensor::from_data(TensorData::new(axis, [self.dims[0], 2]), device);
+                Input::Slabs { slabs: data, axis, series }
+            }
+        };
+        let target = match self.target {
+            HostTarget::Labels(data, dims) => {
+                TargetBatch::Labels(Tensor::from_data(TensorData::new(data, dims), device))
+            }
+            HostTarget::Image { sharp, degraded, dims } => {
+                let tensor = |data| Tensor::from_data(TensorData::new(data, dims), device);
+                TargetBatch::Image { sharp: tensor(sharp), degraded: tensor(degraded) }
+            }
+            HostTarget::Label(data) => {
+                let n = data.len();
+                TargetBatch::Label(Tensor::from_data(TensorData::new(data, [n]), device))
+            }
+        };
+        Batch { input, target }
     }
 }
+
+/// Slices of a case that a label of the whole case is learnt from in one sample.
+const SLICES_OF_A_SAMPLE: usize = 8;
+/// Most slices that a label of a whole case is told from.
+const SLICES_OF_A_CASE: usize = 32;
 
 /// A box of an example, possibly mirrored from left to right.
 #[derive(Debug, Clone, Copy)]
@@ -84,71 +108,105 @@ impl Part {
         }
         out
     }
+
+    /// The same box at another slice.
+    fn at_slice(self, z: isize) -> Self {
+        Self { start: [z, self.start[1], self.start[2]], ..self }
+    }
+}
+
+/// What is taken of a case for one sample: a box, or for a label of a whole case several slices.
+struct Sample<'a> {
+    example: &'a Example,
+    parts: Vec<Part>,
 }
 
 /// The batch of some samples of an epoch.
 ///
 /// # Panics
 /// When `items` is empty or names an example that is not there.
-pub fn training_batch<B: Backend>(
+pub fn training_batch(
     examples: &[Example],
     items: &[Item],
     view: impl Into<View>,
     seed: u64,
     epoch: u64,
-    device: &B::Device,
-) -> Batch<B> {
+) -> HostBatch {
     let view = view.into();
-    let parts: Vec<(&Example, Part)> = items
+    let samples: Vec<Sample<'_>> = items
         .iter()
         .map(|item| {
             let example = &examples[item.example];
             let mut rng = stream(seed, &format!("sample/{epoch}/{}/{}", example.case_id, item.draw));
             let mirrored = rng.random_bool(0.5);
-            let mut place = |n: usize, size: usize| place(&mut rng, n, size);
             let [d, h, w] = example.shape;
-            let part = match view.family {
+            let parts = match (view.family, &example.target) {
+                (Family::Provicnet, Target::Label(_)) => (0..SLICES_OF_A_SAMPLE)
+                    .map(|i| {
+                        // One slice of each of as many stretches.
+                        let at = (i as f64 + rng.random_range(0.0..1.0)) / SLICES_OF_A_SAMPLE as f64;
+                        let z = ((at * d as f64) as isize).min(d as isize - 1);
+                        Part { start: [z, 0, 0], size: [1, h, w], mirrored }
+                    })
+                    .collect(),
                 // A slice with a neighbour on either side where there are three.
-                Family::Provicnet => {
+                (Family::Provicnet, _) => {
+                    let mut place = |n: usize, size: usize| place(&mut rng, n, size);
                     let z = if d > 2 { 1 + place(d - 2, 1) } else { place(d, 1) };
-                    Part { start: [z, 0, 0], size: [1, h, w], mirrored }
+                    vec![Part { start: [z, 0, 0], size: [1, h, w], mirrored }]
                 }
-                Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
+                (_, Target::Label(_)) => {
+                    let size = whole_box(examples, view);
+                    let start = std::array::from_fn(|a| {
+                        (example.shape[a] as isize - size[a] as isize).div_euclid(2)
+                    });
+                    vec![Part { start, size, mirrored }]
+                }
+                (_, _) => {
+                    let mut place = |n: usize, size: usize| place(&mut rng, n, size);
                     let size = view.crop_of(example.shape);
-                    Part { start: [place(d, size[0]), place(h, size[1]), place(w, size[2])], size, mirrored }
+                    let start = [place(d, size[0]), place(h, size[1]), place(w, size[2])];
+                    vec![Part { start, size, mirrored }]
                 }
             };
-            (example, part)
+            Sample { example, parts }
         })
         .collect();
-    batch(&parts, view, device)
+    batch(&samples, view)
+}
+
+/// A box that holds every example whole, so that they can stand in one batch.
+fn whole_box(examples: &[Example], view: View) -> [usize; 3] {
+    std::array::from_fn(|axis| {
+        let longest = examples.iter().map(|e| e.shape[axis]).max().unwrap_or(1);
+        longest.next_multiple_of(view.multiple[axis])
+    })
 }
 
 /// Boxes of `size` at random places, mirrored at random, for 3-D pre-training.
 ///
 /// # Panics
 /// As [`training_batch`].
-pub fn boxes<B: Backend>(
+pub fn boxes(
     examples: &[Example],
     items: &[Item],
     size: [usize; 3],
     view: impl Into<View>,
     seed: u64,
     epoch: u64,
-    device: &B::Device,
-) -> Batch<B> {
+) -> HostBatch {
     let view = view.into();
-    let parts: Vec<(&Example, Part)> = items
+    let samples: Vec<Sample<'_>> = items
         .iter()
         .map(|item| {
             let example = &examples[item.example];
             let mut rng = stream(seed, &format!("box/{epoch}/{}/{}", example.case_id, item.draw));
             let mirrored = rng.random_bool(0.5);
             let start = std::array::from_fn(|axis| place(&mut rng, example.shape[axis], size[axis]));
-            (example, Part { start, size, mirrored })
+            Sample { example, parts: vec![Part { start, size, mirrored }] }
         })
         .collect();
-    batch(&parts, view, device)
+    batch(&samples, view)
 }
 
 /// A random start of `size` voxels among `n`; the larger of the two contains the other.
@@ -169,35 +227,41 @@ pub fn padded(example: &Example, view: impl Into<View>) -> [usize; 3] {
 }
 
 /// Batches that cover a whole example without augmentation: one padded volume for the 3-D families,
-/// runs of slices for the 2.5-D one. Outputs, joined in order, are cut to `example.shape`.
-pub fn whole<B: Backend>(example: &Example, view: impl Into<View>, device: &B::Device) -> Vec<Batch<B>> {
+/// runs of slices for the 2.5-D one. Outputs, joined in order, are cut to `example.shape`; a label of the
+/// whole case comes from one batch.
+pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
     let view = view.into();
     let [d, h, w] = example.shape;
-    let parts: Vec<Part> = match view.family {
-        Family::Provicnet => {
-            (0..d).map(|z| Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: false }).collect()
+    let slice = |z: usize| Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: false };
+    match (view.family, &example.target) {
+        (Family::Provicnet, Target::Label(_)) => {
+            let n = d.min(SLICES_OF_A_CASE);
+            let parts = (0..n).map(|i| slice((2 * i + 1) * d / (2 * n))).collect();
+            vec![batch(&[Sample { example, parts }], view)]
         }
-        Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
-            vec![Part { start: [0; 3], size: padded(example, view), mirrored: false }]
+        (Family::Provicnet, _) => {
+            const SLICES_AT_ONCE: usize = 8;
+            let all: Vec<usize> = (0..d).collect();
+            let runs = all.chunks(SLICES_AT_ONCE);
+            runs.map(|run| {
+                let samples: Vec<_> =
+                    run.iter().map(|z| Sample { example, parts: vec![slice(*z)] }).collect();
+                batch(&samples, view)
+            })
+            .collect()
         }
-    };
-    const SLICES_AT_ONCE: usize = 8;
-    parts
-        .chunks(SLICES_AT_ONCE)
-        .map(|parts| batch(&parts.iter().map(|p| (example, *p)).collect::<Vec<_>>(), view, device))
-        .collect()
+        (Family::ProfoundConv | Family::ProfoundVit | Family::Unet, _) => {
+            let part = Part { start: [0; 3], size: padded(example, view), mirrored: false };
+            vec![batch(&[Sample { example, parts: vec![part] }], view)]
+        }
+    }
 }
 
-/// Samples of a fixed set for features: `per_case` evenly spaced slices or boxes of each example.
-pub fn probes<B: Backend>(
-    example: &Example,
-    per_case: usize,
-    view: impl Into<View>,
-    device: &B::Device,
-) -> Batch<B> {
+/// Samples of a fixed set for features: `per_case` evenly spaced slices or boxes of an example.
+pub fn probes(example: &Example, per_case: usize, view: impl Into<View>) -> HostBatch {
     let view = view.into();
     let [d, h, w] = example.shape;
-    let parts: Vec<(&Example, Part)> = (0..per_case)
+    let samples: Vec<Sample<'_>> = (0..per_case)
         .map(|i| {
             let part = match view.family {
                 Family::Provicnet => {
@@ -217,77 +281,87 @@ pub fn probes<B: Backend>(
                     Part { start, size, mirrored: false }
                 }
             };
-            (example, part)
+            Sample { example, parts: vec![part] }
         })
         .collect();
-    batch(&parts, view, device)
+    batch(&samples, view)
 }
 
-/// All parts have one size.
-fn batch<B: Backend>(parts: &[(&Example, Part)], view: View, device: &B::Device) -> Batch<B> {
+/// All parts have one size, and all samples as many of them.
+fn batch(samples: &[Sample<'_>], view: View) -> HostBatch {
+    let parts: Vec<(&Example, Part)> =
+        samples.iter().flat_map(|s| s.parts.iter().map(|part| (s.example, *part))).collect();
     let n = parts.len();
-    let size = parts[0].1.size;
-    let [d, h, w] = size;
-    let input = match view.family {
+    let [d, h, w] = parts[0].1.size;
+    let mut input = Vec::new();
+    let (dims, slabs) = match view.family {
         Family::Provicnet => {
             let m = parts[0].0.inputs.len();
-            let mut slabs = Vec::with_capacity(n * m * SLICES * h * w);
+            input.reserve(n * m * SLICES * h * w);
             let mut axis = Vec::with_capacity(2 * n);
-            for (example, part) in parts {
+            for (example, part) in &parts {
                 let last = example.shape[0] as isize - 1;
                 for volume in &example.inputs {
                     for offset in -1..=1 {
                         // Neighbours outside of the volume repeat the end slice.
                         let z = (part.start[0] + offset).clamp(0, last);
-                        let slice = Part { start: [z, part.start[1], part.start[2]], ..*part };
-                        slabs.extend(slice.take(volume, example.shape));
+                        input.extend(part.at_slice(z).take(volume, example.shape));
                     }
                 }
                 axis.extend([part.start[0] as f32, example.shape[0] as f32]);
             }
-            Input::Slabs {
-                slabs: Tensor::from_data(TensorData::new(slabs, [n, m, SLICES, h, w]), device),
-                axis: Tensor::from_data(TensorData::new(axis, [n, 2]), device),
-            }
+            ([n, m, SLICES, h, w], Some((axis, n / samples.len())))
         }
         Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
             let channels = match view.family {
                 Family::ProfoundConv | Family::ProfoundVit => PROFOUND_CHANNELS,
-                _ => parts[0].0.inputs.len(),
+                Family::Provicnet | Family::Unet => parts[0].0.inputs.len(),
             };
             let voxels = d * h * w;
-            let mut data = Vec::with_capacity(n * channels * voxels);
-            for (example, part) in parts {
+            input.reserve(n * channels * voxels);
+            for (example, part) in &parts {
                 for volume in &example.inputs {
-                    data.extend(part.take(volume, example.shape));
+                    input.extend(part.take(volume, example.shape));
                 }
-                data.resize(data.len() + (channels - example.inputs.len()) * voxels, 0.0);
+                input.resize(input.len() + (channels - example.inputs.len()) * voxels, 0.0);
             }
-            Input::Volume(Tensor::from_data(TensorData::new(data, [n, channels, d, h, w]), device))
+            ([n, channels, d, h, w], None)
         }
     };
-    let target = match &parts[0].0.target {
+    HostBatch { input, dims, slabs, target: target(samples, &parts) }
+}
+
+fn target(samples: &[Sample<'_>], parts: &[(&Example, Part)]) -> HostTarget {
+    let [d, h, w] = parts[0].1.size;
+    let dims = [parts.len(), 1, d, h, w];
+    match &parts[0].0.target {
         Target::Labels(_) => {
-            let mut labels = Vec::with_capacity(n * d * h * w);
+            let mut labels = Vec::with_capacity(dims.iter().product());
             for (example, part) in parts {
                 if let Target::Labels(data) = &example.target {
                     labels.extend(part.take(data, example.shape).into_iter().map(i32::from));
                 }
             }
-            TargetBatch::Labels(Tensor::from_data(TensorData::new(labels, [n, 1, d, h, w]), device))
+            HostTarget::Labels(labels, dims)
         }
         Target::Image { .. } => {
-            let (mut sharp, mut degraded) = (Vec::new(), Vec::new());
+            let (mut all_sharp, mut all_degraded) = (Vec::new(), Vec::new());
             for (example, part) in parts {
-                let (s, d) = example.target.image_parts();
-                sharp.extend(part.take(s, example.shape));
-                degraded.extend(part.take(d, example.shape));
+                if let Target::Image { sharp, degraded } = &example.target {
+                    all_sharp.extend(part.take(sharp, example.shape));
+                    all_degraded.extend(part.take(degraded, example.shape));
+                }
             }
-            let tensor = |data| Tensor::from_data(TensorData::new(data, [n, 1, d, h, w]), device);
-            TargetBatch::Image { sharp: tensor(sharp), degraded: tensor(degraded) }
+            HostTarget::Image { sharp: all_sharp, degraded: all_degraded, dims }
         }
-    };
-    Batch { input, target }
+        Target::Label(_) => {
+            let label = |sample: &Sample<'_>| match sample.example.target {
+                Target::Label(label) => Some(i32::from(label)),
+                Target::Labels(_) | Target::Image { .. } => None,
+            };
+            HostTarget::Label(samples.iter().filter_map(label).collect())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -295,37 +369,25 @@ mod tests {
     use super::*;
     use burn_flex::Flex;
 
-    fn example() -> Example {
+    fn example(target: Target) -> Example {
         let shape = [5, 32, 32];
         let data: Vec<f32> = (0..5 * 32 * 32).map(|i| i as f32).collect();
-        Example {
-            case_id: "c".into(),
-            patient_id: "p".into(),
-            shape,
-            inputs: vec![data.clone()],
-            target: Target::Labels(vec![1; 5 * 32 * 32]),
-            display: data,
-        }
+        Example::new(("c", "p"), shape, vec![data.clone()], target, data)
     }
 
-    #[test]
-    fn an_epoch_takes_every_case_and_only_its_order_changes() {
-        let one = epoch_items(5, 2, 7, 0);
-        assert_eq!(one, epoch_items(5, 2, 7, 0));
-        assert_ne!(one, epoch_items(5, 2, 7, 1));
-        let mut sorted: Vec<_> = one.iter().map(|i| (i.example, i.draw)).collect();
-        sorted.sort_unstable();
-        assert_eq!(sorted.len(), 10);
-        sorted.dedup();
-        assert_eq!(sorted.len(), 10);
+    fn labelled() -> Example {
+        example(Target::Labels(vec![1; 5 * 32 * 32]))
     }
 
     #[test]
     fn slices_carry_their_neighbours_and_ends_repeat() {
-        let batches = whole::<Flex>(&example(), Family::Provicnet, &Default::default());
+        let mut batches = whole(&labelled(), Family::Provicnet);
         assert_eq!(batches.len(), 1);
-        let Input::Slabs { slabs, axis } = &batches[0].input else { panic!("slabs") };
-        assert_eq!(slabs.dims(), [5, 1, 3, 32, 32]);
+        let Input::Slabs { slabs, axis, series } = batches.remove(0).on::<Flex>(&Default::default()).input
+        else {
+            panic!("slabs")
+        };
+        assert_eq!((slabs.dims(), series), ([5, 1, 3, 32, 32], 1));
         let first = slabs.clone().slice([0..1, 0..1, 0..3, 0..1, 0..1]).into_data();
         assert_eq!(first.as_slice::<f32>().unwrap(), [0.0, 0.0, 1024.0]);
         let middle = slabs.clone().slice([2..3, 0..1, 0..3, 0..1, 0..1]).into_data();
@@ -335,16 +397,34 @@ mod tests {
 
     #[test]
     fn volumes_are_padded_and_the_same_draw_is_the_same_sample() {
-        let device = Default::default();
-        let batches = whole::<Flex>(&example(), Family::ProfoundConv, &device);
-        let Input::Volume(x) = &batches[0].input else { panic!("volume") };
-        assert_eq!(x.dims(), [1, 3, 16, 32, 32]);
+        let batches = whole(&labelled(), Family::ProfoundConv);
+        assert_eq!(batches[0].dims, [1, 3, 16, 32, 32]);
         let items = [Item { example: 0, draw: 3 }];
-        let take = || {
-            let b = training_batch::<Flex>(&[example()], &items, Family::Unet, 1, 2, &device);
-            let Input::Volume(x) = b.input else { panic!("volume") };
-            x.into_data()
-        };
+        let take = || training_batch(&[labelled()], &items, Family::Unet, 1, 2);
         assert_eq!(take(), take());
+    }
+
+    #[test]
+    fn a_case_with_one_label_is_seen_whole() {
+        let one = Example { shape: [5, 32, 32], ..example(Target::Label(1)) };
+        let mut longer = example(Target::Label(0));
+        longer.shape = [7, 32, 16];
+        longer.inputs = vec![vec![1.0; 7 * 32 * 16]];
+        let cases = [one, longer];
+        let items = [Item { example: 0, draw: 0 }, Item { example: 1, draw: 0 }];
+        let volumes = training_batch(&cases, &items, Family::Unet, 1, 0);
+        assert_eq!((volumes.dims, &volumes.target), ([2, 1, 8, 32, 32], &HostTarget::Label(vec![1, 0])));
+        let sum = |batch: &HostBatch, of: std::ops::Range<usize>| batch.input[of].iter().sum::<f32>();
+        let n = 8 * 32 * 32;
+        assert_eq!(sum(&volumes, n..2 * n), 7.0 * 32.0 * 16.0);
+
+        let slices = training_batch(&cases[..1], &items[..1], Family::Provicnet, 1, 0);
+        assert_eq!(slices.dims, [8, 1, 3, 32, 32]);
+        let (axis, series) = slices.slabs.unwrap();
+        let seen: Vec<f32> = axis.chunks(2).map(|a| a[0]).collect();
+        assert_eq!(series, 8);
+        assert!(seen.is_sorted() && seen[0] == 0.0 && seen[7] == 4.0, "{seen:?}");
+        let all = whole(&cases[0], Family::Provicnet).remove(0);
+        assert_eq!((all.dims[0], all.slabs.unwrap().1), (5, 5));
     }
 }

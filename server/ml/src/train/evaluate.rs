@@ -2,27 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{Tensor, activation::softmax, backend::Backend};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use transferscope_domain::{metric::MetricKind, report::CaseScore};
+use transferscope_domain::{Inference, metric::MetricKind, report::CaseScore};
 
 use super::{
-    batch::{loss, whole},
+    batch::{Batch, whole},
     example::{Example, Target, TaskPlan},
+    rule::LossRule,
+    scores,
     view::View,
 };
 use crate::{
-    metrics,
-    model::net::Net,
+    infer::sliding_window::{Blending, SlidingWindow},
+    model::net::{Input, Net},
     nn::{Mode, drop_path::DropPath, kernels::Kernels},
 };
 
 /// What a network gives for a case.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Prediction {
-    /// A class for each voxel.
+    /// A class for each voxel of the working grid.
     Labels(Vec<u8>),
-    /// The restored image, in the target's scale.
+    /// The image, in the target's scale.
     Image(Vec<f32>),
+    /// Probability of the class 1 of the whole case.
+    Probability(f64),
 }
 
 /// Scores, loss and prediction of one case.
@@ -32,25 +37,32 @@ pub struct CaseResult {
     pub prediction: Prediction,
 }
 
+/// How cases are put through a network and judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge<'a> {
+    pub plan: TaskPlan,
+    pub view: View,
+    pub rule: &'a LossRule,
+    pub inference: Inference,
+}
+
 /// [`evaluate_case`] of each example, in their order; on the CPU a few at once, since small networks
 /// leave cores idle between their operations. Lazy: only those few predictions are in memory.
-pub fn evaluate_cases<B: Kernels>(
-    net: &Net<B>,
-    examples: &[Example],
-    plan: TaskPlan,
-    view: impl Into<View>,
-    split: &str,
-    device: &B::Device,
-) -> impl Iterator<Item = CaseResult> {
-    let view = view.into();
+pub fn evaluate_cases<'a, B: Kernels>(
+    net: &'a Net<B>,
+    examples: &'a [Example],
+    judge: Judge<'a>,
+    split: &'a str,
+    device: &'a B::Device,
+) -> impl Iterator<Item = CaseResult> + 'a {
     examples.chunks(B::CASES_AT_ONCE).flat_map(move |some| {
         if let [example] = some {
             // On this thread: a CUDA stream belongs to the thread that uses it.
-            return vec![evaluate_case(net, example, plan, view, split, device)];
+            return vec![evaluate_case(net, example, judge, split, device)];
         }
         let jobs: Vec<(Net<B>, &Example)> = some.iter().map(|example| (net.clone(), example)).collect();
         jobs.into_par_iter()
-            .map(|(net, example)| evaluate_case(&net, example, plan, view, split, device))
+            .map(|(net, example)| evaluate_case(&net, example, judge, split, device))
             .collect()
     })
 }
@@ -60,49 +72,26 @@ pub fn evaluate_cases<B: Kernels>(
 pub fn evaluate_case<B: Kernels>(
     net: &Net<B>,
     example: &Example,
-    plan: TaskPlan,
-    view: impl Into<View>,
+    judge: Judge<'_>,
     split: &str,
     device: &B::Device,
 ) -> CaseResult {
-    let [d, h, w] = example.shape;
-    let mut outputs = Vec::new();
-    let (mut loss_sum, mut samples) = (0.0, 0.0);
-    for batch in whole::<B>(example, view, device) {
-        let output = net.forward(batch.input, DropPath::NONE, Mode::Eval);
-        let n = output.dims()[0] as f64;
-        loss_sum += n * scalar(loss(output.clone(), batch.target));
-        samples += n;
-        let [n, out, depth, height, width] = output.dims();
-        // Slices in a row become a volume: [S, out, 1, H, W] -> [1, out, S, H, W].
-        outputs.push(output.swap_dims(0, 1).reshape([1, out, n * depth, height, width]));
-    }
-    let output = Tensor::cat(outputs, 2);
-    let out = output.dims()[1];
-    let output = output.slice([0..1, 0..out, 0..d, 0..h, 0..w]);
-    let voxels = d * h * w;
+    let answer = answer(net, example, judge, device);
+    let out = answer.channels;
     let (scores, prediction) = match &example.target {
         Target::Labels(truth) => {
-            let values = values(output);
-            let labels: Vec<u8> = (0..voxels)
-                .map(|i| {
-                    let best =
-                        (0..out).max_by(|a, b| values[a * voxels + i].total_cmp(&values[b * voxels + i]));
-                    best.unwrap_or(0) as u8
-                })
-                .collect();
-            let names = plan.segmentation.classes();
-            let by_class = metrics::dice_by_class(&labels, truth, names.len() as u8);
-            let mut scores: BTreeMap<String, f64> = BTreeMap::new();
-            for (name, dice) in names.iter().zip(&by_class) {
-                scores.extend(dice.map(|v| (format!("{}.{name}", MetricKind::Dice), v)));
-            }
-            scores.extend(metrics::mean_dice(&[by_class]).map(|v| (MetricKind::Dice.to_string(), v)));
+            let probability = probabilities(&answer.values, out);
+            let labels = argmax(&probability, out);
+            let scores = scores::labels(&probability, &labels, truth, example, judge.plan.segmentation);
             (scores, Prediction::Labels(labels))
         }
-        Target::Image { sharp, degraded, .. } => {
-            let image: Vec<f32> = values(output).iter().zip(degraded).map(|(a, b)| a + b).collect();
-            (image_scores(&image, sharp, example.shape, ""), Prediction::Image(image))
+        Target::Image { sharp, degraded } => {
+            let image: Vec<f32> = answer.values.iter().zip(degraded).map(|(a, b)| a + b).collect();
+            (scores::image(&image, sharp, example, ""), Prediction::Image(image))
+        }
+        Target::Label(truth) => {
+            let probability = f64::from(probabilities(&answer.values, out)[1]);
+            (scores::label(probability, *truth), Prediction::Probability(probability))
         }
     };
     let score = CaseScore {
@@ -111,43 +100,128 @@ pub fn evaluate_case<B: Kernels>(
         split: split.to_owned(),
         scores,
     };
-    CaseResult { score, loss: loss_sum / samples, prediction }
+    CaseResult { score, loss: answer.loss, prediction }
 }
 
-/// Scores of the task's trivial methods on a case, named `metric@method`.
-pub fn baseline_scores(example: &Example) -> BTreeMap<String, f64> {
-    match &example.target {
-        Target::Labels(_) => BTreeMap::new(),
-        Target::Image { sharp, degraded, bicubic } => {
-            let mut scores = image_scores(degraded, sharp, example.shape, "@zero-filled");
-            scores.extend(image_scores(bicubic, sharp, example.shape, "@bicubic"));
-            scores
+/// A network's output for a whole case.
+struct Answer {
+    /// `[out, D, H, W]`, or `[out]` of a label of the case.
+    values: Vec<f32>,
+    channels: usize,
+    loss: f64,
+}
+
+fn answer<B: Kernels>(net: &Net<B>, example: &Example, judge: Judge<'_>, device: &B::Device) -> Answer {
+    if let Some(window) = sliding(example, judge.view) {
+        return by_windows(net, example, judge, window, device);
+    }
+    let [d, h, w] = example.shape;
+    let mut outputs = Vec::new();
+    let (mut loss_sum, mut samples) = (0.0, 0.0);
+    for batch in whole(example, judge.view) {
+        let Batch { input, target } = batch.on::<B>(device);
+        let output = ask(net, input, judge.inference);
+        let n = output.dims()[0] as f64;
+        loss_sum += n * scalar(judge.rule.of(output.clone().into(), target));
+        samples += n;
+        let [n, out, depth, height, width] = output.dims();
+        // Slices in a row become a volume: [S, out, 1, H, W] -> [1, out, S, H, W].
+        outputs.push(output.swap_dims(0, 1).reshape([1, out, n * depth, height, width]));
+    }
+    let output = Tensor::cat(outputs, 2);
+    let channels = output.dims()[1];
+    let output = match example.target {
+        Target::Label(_) => output,
+        Target::Labels(_) | Target::Image { .. } => output.slice([0..1, 0..channels, 0..d, 0..h, 0..w]),
+    };
+    Answer { values: values(output), channels, loss: loss_sum / samples }
+}
+
+/// What the network says of an input, or of it and its mirror image.
+fn ask<B: Kernels>(net: &Net<B>, input: Input<B>, inference: Inference) -> Tensor<B, 5> {
+    let run = |input| net.forward(input, DropPath::NONE, Mode::Eval);
+    match inference {
+        Inference::Once => run(input),
+        Inference::Flipped => {
+            let mirrored = match input.clone() {
+                Input::Volume(x) => Input::Volume(x.flip([4])),
+                Input::Slabs { slabs, axis, series } => Input::Slabs { slabs: slabs.flip([4]), axis, series },
+            };
+            (run(input) + run(mirrored).flip([4])) / 2.0
         }
     }
 }
 
-/// PSNR (data range 1), SSIM and NMSE; what is undefined or infinite is absent.
-fn image_scores(image: &[f32], sharp: &[f32], shape: [usize; 3], suffix: &str) -> BTreeMap<String, f64> {
-    let scores = [
-        (MetricKind::PsnrDb, Some(metrics::psnr_db(image, sharp, 1.0))),
-        (MetricKind::Ssim, Some(metrics::ssim3d(image, sharp, shape, 1.0))),
-        (MetricKind::Nmse, metrics::nmse(image, sharp)),
-    ];
-    scores
-        .into_iter()
-        .filter_map(|(kind, value)| Some((format!("{kind}{suffix}"), value.filter(|v| v.is_finite())?)))
-        .collect()
+/// The windows that a case goes through a 3-D network in, where it is larger than what the network was
+/// trained on and its grid fine; small grids go through at once.
+fn sliding(example: &Example, view: View) -> Option<SlidingWindow> {
+    let dense = !matches!(example.target, Target::Label(_));
+    let size = view.crop_of(example.shape);
+    let larger = (0..3).any(|axis| example.shape[axis] > size[axis]);
+    (dense && larger && view.slides)
+        .then_some(SlidingWindow { size, overlap: 0.5, blending: Blending::Gaussian })
 }
 
-/// Mean of every score over the cases that have it.
-pub fn means<'a>(cases: impl IntoIterator<Item = &'a CaseScore>) -> BTreeMap<String, f64> {
+fn by_windows<B: Kernels>(
+    net: &Net<B>,
+    example: &Example,
+    judge: Judge<'_>,
+    window: SlidingWindow,
+    device: &B::Device,
+) -> Answer {
+    let padded = whole(example, judge.view).remove(0).on::<B>(device);
+    let Input::Volume(x) = padded.input else { unreachable!("slices are not cut into windows") };
+    let [_, c, d, h, w] = x.dims();
+    let image = values(x);
+    let predict = |part: &[f32]| -> Result<Vec<f32>, std::convert::Infallible> {
+        let [d, h, w] = window.size;
+        let data = burn::tensor::TensorData::new(part.to_vec(), [1, c, d, h, w]);
+        Ok(values(ask(net, Input::Volume(Tensor::from_data(data, device)), judge.inference)))
+    };
+    let Ok(joined) = window.run(&image, [d, h, w], predict);
+    let channels = joined.len() / (d * h * w);
+    let data = burn::tensor::TensorData::new(joined, [1, channels, d, h, w]);
+    let output = Tensor::<B, 5>::from_data(data, device);
+    let loss = scalar(judge.rule.of(output.clone().into(), padded.target));
+    let [d, h, w] = example.shape;
+    let values = values(output.slice([0..1, 0..channels, 0..d, 0..h, 0..w]));
+    Answer { values, channels, loss }
+}
+
+/// Soft-max over channels, `[out, ...]` -> the same.
+fn probabilities(logits: &[f32], channels: usize) -> Vec<f32> {
+    type Cpu = burn_flex::Flex;
+    let n = logits.len() / channels;
+    let data = burn::tensor::TensorData::new(logits.to_vec(), [channels, n]);
+    values(softmax(Tensor::<Cpu, 2>::from_data(data, &Default::default()), 0))
+}
+
+/// The channel with the largest value at every position; the first one of equals.
+pub(super) fn argmax(values: &[f32], channels: usize) -> Vec<u8> {
+    let n = values.len() / channels;
+    let best = |i: usize| {
+        (1..channels).fold(0, |best, c| if values[c * n + i] > values[best * n + i] { c } else { best })
+    };
+    (0..n).map(|i| best(i) as u8).collect()
+}
+
+/// Values of the task over many cases: what is measured on them together, and the mean of every other
+/// score over the cases that have it.
+pub fn summary<'a>(cases: impl IntoIterator<Item = &'a CaseScore>) -> BTreeMap<String, f64> {
+    let cases: Vec<&CaseScore> = cases.into_iter().collect();
     let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-    for (name, value) in cases.into_iter().flat_map(|c| &c.scores) {
-        let (sum, n) = sums.entry(name.clone()).or_default();
-        *sum += value;
-        *n += 1.0;
+    for (name, value) in cases.iter().flat_map(|c| &c.scores) {
+        // What a network said of a case is no measure of it.
+        let measure = name.split(['@', '.']).next().is_some_and(|kind| kind.parse::<MetricKind>().is_ok());
+        if measure {
+            let (sum, n) = sums.entry(name.clone()).or_default();
+            *sum += value;
+            *n += 1.0;
+        }
     }
-    sums.into_iter().map(|(name, (sum, n))| (name, sum / n)).collect()
+    let mut all: BTreeMap<String, f64> = sums.into_iter().map(|(name, (sum, n))| (name, sum / n)).collect();
+    all.extend(scores::together(&cases));
+    all
 }
 
 /// The one number of a tensor.
@@ -165,7 +239,7 @@ mod tests {
     use crate::{init, model::net::Ports};
     use burn_flex::Flex;
     use transferscope_domain::{
-        Family,
+        Family, Loss,
         dataset::SegmentationTarget,
         task::{Output, Task},
     };
@@ -177,14 +251,9 @@ mod tests {
         let wave =
             |scale: f32| -> Vec<f32> { (0..voxels).map(|i| (i as f32 * scale).sin() * 0.5 + 0.5).collect() };
         let degraded = wave(0.013 * (number + 1) as f32);
-        Example {
-            case_id: format!("case{number}"),
-            patient_id: format!("patient{number}"),
-            shape: SHAPE,
-            inputs: vec![degraded.clone()],
-            target: Target::Image { sharp: wave(0.017), bicubic: degraded.clone(), degraded },
-            display: Vec::new(),
-        }
+        let target = Target::Image { sharp: wave(0.017), degraded: degraded.clone() };
+        let name = format!("case{number}");
+        Example::new((&name, &name), SHAPE, vec![degraded], target, Vec::new())
     }
 
     fn images(net: &Net<Flex>, examples: &[Example], family: Family) -> Vec<Vec<f32>> {
@@ -193,13 +262,15 @@ mod tests {
             segmentation: SegmentationTarget::Zones,
             grid: crate::train::view::WorkingGrid::SMALL,
         };
-        evaluate_cases(net, examples, plan, family, "val", &Default::default())
+        let rule = LossRule::new(Loss::Standard, &[], 1);
+        let judge = Judge { plan, view: family.into(), rule: &rule, inference: Inference::Once };
+        evaluate_cases(net, examples, judge, "val", &Default::default())
             .zip(examples)
             .map(|(result, example)| {
                 assert_eq!(result.score.case_id, example.case_id);
                 match result.prediction {
                     Prediction::Image(image) => image,
-                    Prediction::Labels(_) => panic!("a restoration gives an image"),
+                    other => panic!("a restoration gives an image, not {other:?}"),
                 }
             })
             .collect()
@@ -227,5 +298,26 @@ mod tests {
                 assert_eq!(image, degraded, "{family:?}");
             }
         }
+    }
+
+    /// Of a network that does not care for sides, the mirror image is as good as the case.
+    #[test]
+    fn a_case_and_its_mirror_image_are_averaged() {
+        let ports = Ports { sequences: 1, out: 1, output: Output::Image };
+        let net = init::random(Net::<Flex>::mini(Family::Unet, ports, &Default::default()), 1);
+        let x = Tensor::<Flex, 5>::random([1, 1, 4, 16, 16], burn::tensor::Distribution::Default, &Default::default());
+        let run = |x: &Tensor<Flex, 5>| net.forward(Input::Volume(x.clone()), DropPath::NONE, Mode::Eval);
+        let expected = (run(&x) + run(&x.clone().flip([4])).flip([4])) / 2.0;
+        let both = ask(&net, Input::Volume(x.clone()), Inference::Flipped);
+        assert!((both.clone() - expected).abs().max().into_scalar() < 1e-6);
+        let turned = ask(&net, Input::Volume(x.flip([4])), Inference::Flipped).flip([4]);
+        assert!((both - turned).abs().max().into_scalar() < 1e-5);
+    }
+
+    #[test]
+    fn the_likeliest_class_is_the_first_of_equals() {
+        assert_eq!(argmax(&[0.2, 0.5, 0.1, 0.2, 0.5, 0.3, 0.6, 0.0, 0.6], 3), [2, 0, 2]);
+        let p = probabilities(&[0.0, 2.0, 0.0, 0.0], 2);
+        assert!((p[0] - 0.5).abs() < 1e-6 && (p[1] + p[3] - 1.0).abs() < 1e-6 && p[1] > 0.88);
     }
 }

@@ -13,17 +13,19 @@ use transferscope_domain::{
 };
 
 use super::{
-    batch::{Item, epoch_items, loss, training_batch},
-    evaluate::{evaluate_cases, means, scalar},
-    example::{Example, TaskPlan},
+    batch::training_batch,
+    evaluate::{Judge, evaluate_cases, scalar, summary},
+    example::{Example, Target},
+    items::{Item, balanced_items, epoch_items},
+    loader::Loader,
     optimiser::Optimiser,
+    rule::LossRule,
     schedule::WarmupCosine,
     state::{self, Position},
-    view::View,
 };
 use crate::{
     model::net::Net,
-    nn::{Mode, drop_path::DropPath, kernels::Kernels},
+    nn::{Mode, drop_path::DropPath, kernels::Kernels, precision},
     observer::{Observer, Progress},
     run::RunError,
 };
@@ -33,8 +35,7 @@ pub struct Fit<'a> {
     pub run_dir: &'a Path,
     pub train: &'a [Example],
     pub val: &'a [Example],
-    pub plan: TaskPlan,
-    pub view: View,
+    pub judge: Judge<'a>,
     pub spec: &'a TrainingSpec,
     pub seed: u64,
     pub observer: &'a dyn Observer,
@@ -52,10 +53,14 @@ pub enum Fitted {
 pub struct Completed {
     pub best_epoch: f64,
     pub seconds: f64,
+    /// Of this process's steps, the share of time that the training waited for its batches.
+    pub waited: f64,
 }
 
 /// Share of a run's work that training and validation take; the rest is testing and alignment.
 const TRAINING_SHARE: f64 = 0.93;
+/// Validation cases that get a picture in every validation.
+const PREVIEWS: usize = 2;
 /// A checkpoint is also written within an epoch when the last one is older than this.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 
@@ -69,6 +74,27 @@ impl Fit<'_> {
     /// Optimiser steps of the whole training.
     pub fn total_steps(&self) -> u64 {
         self.steps_per_epoch() * u64::from(self.spec.epochs)
+    }
+
+    /// The samples of an epoch.
+    fn items(&self, epoch: u64) -> Vec<Item> {
+        let per_case = self.spec.samples_per_case;
+        let whole = matches!(self.train.first().map(|e| &e.target), Some(Target::Label(_)));
+        if whole && LossRule::balances_samples(self.spec.loss) {
+            balanced_items(self.train, per_case, self.seed, epoch)
+        } else {
+            epoch_items(self.train.len(), per_case, self.seed, epoch)
+        }
+    }
+
+    /// The batch of a step.
+    fn batch(&self, step: u64) -> super::batch::HostBatch {
+        let per_epoch = self.steps_per_epoch();
+        let epoch = step / per_epoch;
+        let items = self.items(epoch);
+        let from = (step % per_epoch) as usize * self.spec.batch_size as usize;
+        let to = (from + self.spec.batch_size as usize).min(items.len());
+        training_batch(self.train, &items[from..to], self.judge.view, self.seed, epoch)
     }
 }
 
@@ -102,61 +128,69 @@ where
         validate(fit, &net, &mut position, &clock, device)?;
         save_last(fit, &net, &optimiser, &mut position, &clock)?;
     }
-    let mut saved = Instant::now();
-    let mut epoch_start = Instant::now();
-    let mut items: (u64, Vec<Item>) = (u64::MAX, Vec::new());
-    while position.step < total {
-        if fit.observer.should_stop() {
-            save_last(fit, &net, &optimiser, &mut position, &clock)?;
-            return Ok(Fitted::Cancelled {
+    std::thread::scope(|scope| {
+        let mut loader = Loader::start(scope, position.step..total, |step| fit.batch(step));
+        let begun = Instant::now();
+        let mut saved = Instant::now();
+        let mut epoch_start = Instant::now();
+        while position.step < total {
+            if fit.observer.should_stop() {
+                save_last(fit, &net, &optimiser, &mut position, &clock)?;
+                return Ok(Fitted::Cancelled {
+                    step: position.step,
+                    epoch: position.step as f64 / per_epoch as f64,
+                });
+            }
+            let started = Instant::now();
+            let batch = loader
+                .next()
+                .ok_or_else(|| RunError::Data("a batch could not be made".into()))?
+                .on::<B>(device);
+            let fraction = position.step as f64 / per_epoch as f64;
+            let lr = schedule.at(fraction);
+            let drop = DropPath { rate: drop_rate, seed: fit.seed, step: position.step };
+            let outputs =
+                precision::with(spec.precision, || net.outputs(batch.input, drop, Mode::Train));
+            let value = fit.judge.rule.of(outputs, batch.target);
+            let grads = GradientsParams::from_grads(value.backward(), &net);
+            let value = scalar(value.inner());
+            if !value.is_finite() {
+                return Err(RunError::NonFiniteLoss {
+                    loss: value,
+                    step: position.step + 1,
+                    epoch: fraction,
+                });
+            }
+            let (updated, grad_norm) = optimiser.step(net, grads, lr, spec.clip_norm);
+            net = updated;
+            position.step += 1;
+            let epoch_now = position.step as f64 / per_epoch as f64;
+            fit.emit(EventBody::Step {
                 step: position.step,
-                epoch: position.step as f64 / per_epoch as f64,
-            });
+                epoch: epoch_now,
+                loss: value,
+                lr,
+                grad_norm,
+                ms: started.elapsed().as_secs_f64() * 1e3,
+            })?;
+            fit.progress(&clock, position.step, Phase::Training);
+            let whole_epoch = position.step.is_multiple_of(per_epoch);
+            if whole_epoch {
+                validate(fit, &net, &mut position, &clock, device)?;
+                let seconds = epoch_start.elapsed().as_secs_f64();
+                fit.emit(EventBody::Epoch { step: position.step, epoch: epoch_now, seconds })?;
+                epoch_start = Instant::now();
+            }
+            if whole_epoch || saved.elapsed() > CHECKPOINT_EVERY {
+                save_last(fit, &net, &optimiser, &mut position, &clock)?;
+                saved = Instant::now();
+            }
         }
-        let started = Instant::now();
-        let epoch = position.step / per_epoch;
-        if items.0 != epoch {
-            items = (epoch, epoch_items(fit.train.len(), spec.samples_per_case, fit.seed, epoch));
-            epoch_start = Instant::now();
-        }
-        let from = (position.step % per_epoch) as usize * spec.batch_size as usize;
-        let to = (from + spec.batch_size as usize).min(items.1.len());
-        let batch = training_batch::<B>(fit.train, &items.1[from..to], fit.view, fit.seed, epoch, device);
-        let fraction = position.step as f64 / per_epoch as f64;
-        let lr = schedule.at(fraction);
-        let drop = DropPath { rate: drop_rate, seed: fit.seed, step: position.step };
-        let value = loss(net.forward(batch.input, drop, Mode::Train), batch.target);
-        let grads = GradientsParams::from_grads(value.backward(), &net);
-        let value = scalar(value.inner());
-        if !value.is_finite() {
-            return Err(RunError::NonFiniteLoss { loss: value, step: position.step + 1, epoch: fraction });
-        }
-        let (updated, grad_norm) = optimiser.step(net, grads, lr, spec.clip_norm);
-        net = updated;
-        position.step += 1;
-        let epoch_now = position.step as f64 / per_epoch as f64;
-        fit.emit(EventBody::Step {
-            step: position.step,
-            epoch: epoch_now,
-            loss: value,
-            lr,
-            grad_norm,
-            ms: started.elapsed().as_secs_f64() * 1e3,
-        })?;
-        fit.progress(&clock, position.step, Phase::Training);
-        if position.step.is_multiple_of(per_epoch) {
-            validate(fit, &net, &mut position, &clock, device)?;
-            let seconds = epoch_start.elapsed().as_secs_f64();
-            fit.emit(EventBody::Epoch { step: position.step, epoch: epoch_now, seconds })?;
-        }
-        if position.step.is_multiple_of(per_epoch) || saved.elapsed() > CHECKPOINT_EVERY {
-            save_last(fit, &net, &optimiser, &mut position, &clock)?;
-            saved = Instant::now();
-        }
-    }
-    let (_, best_epoch) =
-        position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
-    Ok(Fitted::Complete(Completed { best_epoch, seconds: clock.seconds() }))
+        let (_, best_epoch) =
+            position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
+        let waited = loader.waited().as_secs_f64() / begun.elapsed().as_secs_f64().max(1e-9);
+        Ok(Fitted::Complete(Completed { best_epoch, seconds: clock.seconds(), waited }))
+    })
 }
 
 /// Time spent and left.
@@ -225,15 +259,15 @@ where
     let epoch = position.step as f64 / fit.steps_per_epoch() as f64;
     let valid = net.valid();
     let results: Vec<_> =
-        evaluate_cases(&valid, fit.val, fit.plan, fit.view, Split::Val.as_str(), device).collect();
-    let mut values = means(results.iter().map(|r| &r.score));
+        evaluate_cases(&valid, fit.val, fit.judge, Split::Val.as_str(), device).collect();
+    let mut values = summary(results.iter().map(|r| &r.score));
     let loss = results.iter().map(|r| r.loss).sum::<f64>() / results.len().max(1) as f64;
     values.insert(MetricKind::Loss.to_string(), loss);
     for (name, value) in &values {
         let name = format!("{}/{name}", Split::Val);
         fit.emit(EventBody::Metric { name, step: position.step, epoch, value: *value })?;
     }
-    if let (Some(example), Some(result)) = (fit.val.first(), results.first()) {
+    for (example, result) in fit.val.iter().zip(&results).take(PREVIEWS) {
         crate::run::preview::write(
             fit.run_dir,
             example,
@@ -243,7 +277,7 @@ where
             fit.observer,
         )?;
     }
-    let kind = fit.plan.task.primary_metric();
+    let kind = fit.judge.plan.task.primary_metric();
     let direction: Direction = kind.direction();
     if let Some(value) = values.get(kind.as_str()).copied()
         && position.best.is_none_or(|(best, _)| direction.better(value, best))

@@ -20,7 +20,7 @@ pub fn features<B: Kernels>(
     let view = view.into();
     let mut layers: Vec<(String, Features)> = Vec::new();
     for example in examples {
-        let batch = probes::<B>(example, PER_CASE, view, device);
+        let batch = probes(example, PER_CASE, view).on::<B>(device);
         for (i, (name, rows)) in net.features(batch.input).into_iter().enumerate() {
             let rows: Tensor<B, 2> = rows;
             let [n, dim] = rows.dims();

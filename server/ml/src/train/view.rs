@@ -31,6 +31,9 @@ pub struct View {
     pub multiple: [usize; 3],
     /// Box D, H, W that a 3-D network trains on.
     pub crop: [usize; 3],
+    /// Whether whole cases go through it box by box: small ones go at once, and positions are absolute in
+    /// a transformer.
+    pub slides: bool,
 }
 
 /// Box of the small 3-D networks.
@@ -52,7 +55,7 @@ impl View {
             Some(Architecture::Provicnet { .. }) => (Family::Provicnet, [1, CELL, CELL], SMALL_CROP),
             None => (Family::Unet, MULTIPLE, SMALL_CROP),
         };
-        Self { family, grid, multiple, crop }
+        Self { family, grid, multiple, crop, slides: !small && family == Family::ProfoundConv }
     }
 
     /// The box that is taken of a case of `shape`.

@@ -7,7 +7,7 @@ use crate::{
     reference,
 };
 use burn_flex::Flex;
-use transferscope_domain::{Family, task::Output};
+use transferscope_domain::{Family, Head, task::Output};
 
 fn net(family: Family, seed: u64) -> Net<Flex> {
     let ports = Ports { sequences: 3, out: 3, output: Output::Classes };
@@ -56,7 +56,7 @@ fn an_added_backbone_is_listed_and_a_network_starts_from_it() {
         let reference = checkpoint_reference(data.path(), &run, &card.name).unwrap();
         fs::create_dir_all(&run).unwrap();
         let read = read(&run, &reference, found.checkpoint_hash.as_deref()).unwrap();
-        let (loaded, report) = load_encoder(net(family, 2), &reference, &read).unwrap();
+        let (loaded, report) = load_encoder(net(family, 2), &reference, &read, &[]).unwrap();
         assert!(report.unused.is_empty() && report.defaulted.is_empty());
         let same = |t: &NamedTensor| collect(&loaded).contains(t);
         assert!(weights.iter().filter(|t| t.name.starts_with("encoder.")).all(same));
@@ -65,6 +65,43 @@ fn an_added_backbone_is_listed_and_a_network_starts_from_it() {
     let minis: Vec<_> =
         registry(data.path()).into_iter().take(3).map(|b| b.architecture.unwrap().name()).collect();
     assert_eq!(minis, ["profound-conv-mini", "profound-vit-mini", "provicnet-mini"]);
+}
+
+/// As ProViCNet is published: one file an image type.
+#[test]
+fn a_backbone_may_have_an_encoder_for_each_image_type() {
+    let data = tempfile::tempdir().unwrap();
+    let backbones = data.path().join("backbones");
+    let files: Vec<_> = (1..4)
+        .map(|seed| file(&format!("part{seed}.safetensors"), &collect(&net(Family::Provicnet, seed))))
+        .collect();
+    let options = |hbv: &Path| AddOptions {
+        name: Some("all".into()),
+        by_type: vec![("hbv", hbv.to_owned()), ("adc", files[2].1.clone())],
+        ..AddOptions::default()
+    };
+    let (_conv, conv) = file("conv.safetensors", &collect(&net(Family::ProfoundConv, 1)));
+    let error = add(&backbones, &files[0].1, &options(&conv)).unwrap_err().to_string();
+    assert!(error.contains("conv.safetensors holds a profound-conv-mini"), "{error}");
+    let error = add(&backbones, &conv, &options(&files[1].1)).unwrap_err().to_string();
+    assert!(error.contains("ProViCNet's way"), "{error}");
+
+    let card = add(&backbones, &files[0].1, &options(&files[1].1)).unwrap();
+    assert!(card.architecture.to_string().ends_with("one for each image type"));
+    let ports = Ports { sequences: 2, out: 2, output: Output::Classes };
+    let found = find(data.path(), "all").unwrap();
+    let run = data.path().join("runs/1");
+    fs::create_dir_all(&run).unwrap();
+    let reference = checkpoint_reference(data.path(), &run, "all").unwrap();
+    let weights = read(&run, &reference, found.checkpoint_hash.as_deref()).unwrap();
+    let empty = Net::<Flex>::new(found.architecture.as_ref(), Head::Compact, ports, &Default::default());
+    let (loaded, _) = load_encoder(empty, &reference, &weights, &["t2w", "adc"]).unwrap();
+    let value = |tensors: Vec<NamedTensor>, name: &str| {
+        tensors.into_iter().find(|t| t.name == name).unwrap_or_else(|| panic!("{name}")).data
+    };
+    let of = |seed| value(collect(&net(Family::Provicnet, seed)), "encoder.cls_token");
+    assert_eq!(value(collect(&loaded), "encoder.0.cls_token"), of(1));
+    assert_eq!(value(collect(&loaded), "encoder.1.cls_token"), of(3));
 }
 
 #[test]

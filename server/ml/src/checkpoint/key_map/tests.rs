@@ -103,6 +103,7 @@ fn dino(folder: &str) -> Vec<StoredTensor> {
         registers: 0,
         axis_tokens: false,
         modalities: 0,
+        each: false,
     };
     let name = |ours: &str| ours.replace("encoder.", folder);
     tensors(&architecture).iter().map(|(ours, shape)| stored(&name(ours), shape)).collect()

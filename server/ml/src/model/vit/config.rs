@@ -1,5 +1,6 @@
 //! Sizes of vision transformers.
 
+use transferscope_domain::Architecture;
 use super::{block::FeedForwardKind, positions::PositionResize};
 
 /// Size of a backbone, and what it has beside patches.
@@ -53,6 +54,42 @@ impl VitConfig {
             mask_token: false,
             axis: true,
             modalities: 0,
+        }
+    }
+
+    /// The encoder of slices of this architecture, which is a 2.5-D transformer.
+    ///
+    /// # Panics
+    /// For another architecture.
+    pub fn of(architecture: &Architecture) -> Self {
+        let Architecture::Provicnet {
+            slices,
+            patch,
+            grid,
+            dim,
+            depth,
+            heads,
+            registers,
+            axis_tokens,
+            modalities,
+            each: _,
+        } = architecture
+        else {
+            unreachable!("asked for a 2.5-D transformer")
+        };
+        Self {
+            in_channels: *slices,
+            grid: *grid,
+            patch: *patch,
+            dim: *dim,
+            depth: *depth,
+            heads: *heads,
+            hidden: 4 * dim,
+            registers: *registers,
+            positions: PositionResize::of_registers(*registers),
+            axis: *axis_tokens,
+            modalities: *modalities,
+            ..Self::mini()
         }
     }
 

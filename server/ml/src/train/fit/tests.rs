@@ -14,7 +14,7 @@ use crate::{
     params::NamedTensor,
     train::{
         adapt::adapt,
-        example::Target,
+        example::{Target, TaskPlan},
         layer_decay::{Layers, grouping},
         optimiser::Rule,
         view::WorkingGrid,
@@ -47,14 +47,8 @@ fn example(i: usize) -> Example {
         .collect();
     let image: Vec<f32> =
         labels.iter().enumerate().map(|(at, l)| f32::from(*l) + 0.3 * (at as f32).sin()).collect();
-    Example {
-        case_id: format!("case-{i}"),
-        patient_id: format!("patient-{i}"),
-        shape,
-        inputs: vec![image.clone(); 3],
-        target: Target::Labels(labels),
-        display: image,
-    }
+    let name = format!("case-{i}");
+    Example::new((&name, &name), shape, vec![image.clone(); 3], Target::Labels(labels), image)
 }
 
 /// Trains until the end or until `steps` are done, going on from what `run_dir` has.
@@ -70,17 +64,18 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
     let net = adapt(init::random(net, 5), spec, 5, &device);
     let mut optimiser = Optimiser::new(Rule::ADAMW, grouping(Layers::of(&net), spec));
     let (net, from) = state::load_last(run_dir, net, &mut optimiser, &device).unwrap();
+    let plan = TaskPlan {
+        task: Task::Segmentation,
+        segmentation: SegmentationTarget::Gland,
+        grid: WorkingGrid::SMALL,
+    };
+    let rule = LossRule::new(spec.loss, &examples, plan.out());
     let observer = StopAfter(AtomicU64::new(steps));
     let training = Fit {
         run_dir,
         train: &examples,
         val: &val,
-        plan: TaskPlan {
-            task: Task::Segmentation,
-            segmentation: SegmentationTarget::Gland,
-            grid: WorkingGrid::SMALL,
-        },
-        view: family.into(),
+        judge: Judge { plan, view: family.into(), rule: &rule, inference: spec.inference },
         spec,
         seed: 5,
         observer: &observer,
