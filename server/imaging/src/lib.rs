@@ -10,4 +10,5 @@ pub mod physics;
 pub mod preview;
 pub mod random;
 pub mod reference;
+pub mod region;
 pub mod verify;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 pub mod cases;
 pub mod folder;
+mod physics;
 
 pub use cases::{Cases, Line, Report, Tolerance};
 pub use folder::{Array, Folder, Problem, Tensors, Tolerances, number, numbers, whole};
@@ -22,7 +23,7 @@ pub struct Entry {
 }
 
 /// The comparisons of this crate.
-pub const CHECKS: &[Entry] = &[];
+pub const CHECKS: &[Entry] = &[Entry { files: &[physics::FILE, physics::FACTS], check: physics::check }];
 
 /// Files that are for people.
 const DOCUMENTS: &[&str] = &["README.md"];
