@@ -1,6 +1,8 @@
-//! Data sets: the manifest that `dataset.json` holds, and the report of a check.
+//! Data sets: the manifest that `dataset.json` holds, the report of a check, and what pages show of them.
 
 pub mod check;
+pub mod sheet;
+pub mod view;
 
 use std::collections::BTreeMap;
 

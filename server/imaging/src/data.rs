@@ -17,6 +17,7 @@ mod error;
 pub mod import;
 pub mod manifest;
 pub mod normalise;
+pub mod placement;
 pub mod prepared;
 pub mod read;
 pub mod resample;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Read, path::Path};
 
 use transferscope_domain::dataset::CaseEntry;
 
-use super::{DataError, prepared};
+use super::{DataError, Geometry, prepared};
 
 pub use super::volume::Volume;
 
@@ -16,6 +16,8 @@ pub struct Case {
     pub shape: [usize; 3],
     /// Voxel size in mm, `[D, H, W]`.
     pub spacing_mm: [f64; 3],
+    /// Where the grid lies in the patient; none where the prepared file does not say.
+    pub geometry: Option<Geometry>,
     /// By channel name: t2w, adc, hbv (raw intensities), gland, zones, lesion (whole numbers).
     pub volumes: BTreeMap<String, Volume>,
 }
@@ -69,5 +71,12 @@ pub fn load(dataset_dir: &Path, entry: &CaseEntry) -> Result<Case, DataError> {
             )));
         }
     }
-    Ok(Case { id: entry.case_id.clone(), shape: entry.shape, spacing_mm: entry.spacing_mm, volumes })
+    let geometry = prepared::geometry(&bytes).map_err(&refused)?;
+    Ok(Case {
+        id: entry.case_id.clone(),
+        shape: entry.shape,
+        spacing_mm: entry.spacing_mm,
+        geometry,
+        volumes,
+    })
 }

@@ -46,7 +46,8 @@ pub fn check(dataset_dir: &Path) -> Result<CheckReport, DataError> {
     Ok(report)
 }
 
-fn overview(manifest: &DatasetManifest) -> CheckReport {
+/// What the manifest alone says, at once: no label values, and no findings.
+pub fn overview(manifest: &DatasetManifest) -> CheckReport {
     let mut channels = BTreeMap::new();
     let mut shapes = BTreeMap::new();
     let mut spacings_mm = BTreeMap::new();

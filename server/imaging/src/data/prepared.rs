@@ -72,6 +72,21 @@ pub fn decode(bytes: &[u8]) -> Result<BTreeMap<String, Volume>, String> {
         .collect()
 }
 
+/// The grid of the arrays in a file's bytes; none where the file does not hold one.
+///
+/// # Errors
+/// In words, when the bytes are not such a file or the grid cannot be one.
+pub fn geometry(bytes: &[u8]) -> Result<Option<Geometry>, String> {
+    let (_, header) =
+        SafeTensors::read_metadata(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
+    let Some(text) = header.metadata().as_ref().and_then(|m| m.get(GEOMETRY_KEY)) else { return Ok(None) };
+    let grid: Geometry = serde_json::from_str(text).map_err(|e| format!("{GEOMETRY_KEY}: {e}"))?;
+    match grid.problem() {
+        Some(problem) => Err(format!("{GEOMETRY_KEY}: {problem}")),
+        None => Ok(Some(grid)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +104,9 @@ mod tests {
         let bytes = encode(&volumes, &geometry).unwrap();
         assert_eq!(bytes, encode(&volumes, &geometry).unwrap());
         assert_eq!(decode(&bytes).unwrap(), volumes);
+        assert_eq!(super::geometry(&bytes).unwrap(), Some(geometry));
+        let flat = Geometry::new([1.0; 3], [0.0; 3], [[1.0, 1.0, 0.0], [0.0; 3], [0.0, 0.0, 1.0]]);
+        assert!(super::geometry(&encode(&volumes, &flat).unwrap()).unwrap_err().contains("singular"));
         assert!(decode(&bytes[..bytes.len() - 1]).is_err());
         assert!(decode(b"no").is_err());
     }

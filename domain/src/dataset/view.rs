@@ -1,0 +1,89 @@
+//! What the API and the pages say about a data set and about one case of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CaseEntry, DatasetManifest, check::CheckReport, sheet::Sheet};
+
+/// How far the check of a data set is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum CheckStatus {
+    /// Every case is being read; ask again.
+    Running,
+    /// It was done at this time.
+    Done { checked_ms: i64 },
+    /// It could not be done.
+    Failed { message: String },
+}
+
+/// A check and what it has found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Checked {
+    pub status: CheckStatus,
+    /// Until the check is done: what the manifest says, without findings and label values.
+    pub report: CheckReport,
+}
+
+/// A data set with its check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DatasetDetail {
+    #[serde(flatten)]
+    pub manifest: DatasetManifest,
+    pub check: Checked,
+    /// Runs on a data set of this name.
+    pub runs: u32,
+}
+
+/// One case with what a viewer needs to show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CaseDetail {
+    pub dataset: String,
+    pub synthetic: bool,
+    pub case: CaseEntry,
+    pub images: Vec<Levels>,
+    /// None where the prepared file does not say how its grid lies in the patient.
+    pub placement: Option<Placement>,
+    /// None where all slices of a channel do not fit on one picture.
+    pub sheet: Option<Sheet>,
+    /// The case before it in the manifest.
+    pub previous: Option<String>,
+    /// The case after it in the manifest.
+    pub next: Option<String>,
+}
+
+/// Grey values of an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Levels {
+    pub channel: String,
+    /// Lowest value, and one that all but the brightest few voxels stay below.
+    pub range: [f32; 2],
+    /// What is shown from black to white at first.
+    pub window: [f32; 2],
+}
+
+/// How slices lie in the patient: letters at a slice's edges (R right, L left, A front, P back,
+/// S head, I feet) and its place along the slice axis.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Placement {
+    pub left: char,
+    pub right: char,
+    pub top: char,
+    pub bottom: char,
+    /// Where the first slice lies along the slice axis, in mm from the scanner's origin.
+    pub first_mm: f64,
+    /// From one slice to the next, in mm.
+    pub step_mm: f64,
+}
+
+impl Placement {
+    /// Where a slice lies along the slice axis, in mm from the scanner's origin.
+    pub fn position_mm(&self, slice: usize) -> f64 {
+        self.first_mm + self.step_mm * slice as f64
+    }
+}
