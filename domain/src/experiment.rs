@@ -43,7 +43,7 @@ pub const RUNS_MAX: usize = 2000;
 pub const SEED_MAX: u64 = (1 << 53) - 1;
 
 impl ExperimentSpec {
-    /// The `quick` preset: both families, both tasks, all arms, one seed on the built-in data.
+    /// The `quick` preset: two backbones, all tasks, all arms, one seed on the built-in data.
     pub fn quick(dataset: &str) -> Self {
         Self {
             name: "quick".into(),
@@ -144,8 +144,8 @@ mod tests {
         let spec = ExperimentSpec::quick("phantom");
         let plan = spec.plan();
         // Per task: one specialist, two backbones in two arms.
-        assert_eq!(plan.len(), 2 * (1 + 2 * 2));
-        assert_eq!(plan.iter().filter(|r| r.arm == Arm::Specialist).count(), 2);
+        assert_eq!(plan.len(), 5 * (1 + 2 * 2));
+        assert_eq!(plan.iter().filter(|r| r.arm == Arm::Specialist).count(), 5);
         assert!(spec.errors().is_empty());
     }
 
@@ -153,7 +153,7 @@ mod tests {
     fn doubles_are_run_once_and_nothing_is_an_error_by_field() {
         let mut spec = ExperimentSpec::quick("phantom");
         spec.seeds = vec![1, 1];
-        assert_eq!(spec.plan().len(), 10);
+        assert_eq!(spec.plan().len(), 25);
         spec.seeds.clear();
         spec.tasks.clear();
         spec.dataset = "../x".into();

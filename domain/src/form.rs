@@ -245,6 +245,15 @@ pub fn check_against(
             Some(_) => {}
         }
     }
+    if let Some(head) = spec.overrides.head {
+        let families = backbones.iter().filter(|b| spec.backbones.contains(&b.backbone.name));
+        let unfit = families
+            .flat_map(|b| spec.tasks.iter().map(move |task| (b.backbone.family, *task)))
+            .find_map(|(family, task)| head.problem(family, task));
+        if let Some(problem) = unfit {
+            errors.insert("head".into(), format!("{problem}: start an experiment of its own, or use compact."));
+        }
+    }
     match datasets.iter().find(|d| d.name == spec.dataset) {
         None => {
             let known: Vec<_> = datasets.iter().map(|d| d.name.as_str()).collect();

@@ -233,7 +233,21 @@ fn check<T: PartialOrd + std::fmt::Display>(
 }
 
 impl Overrides {
-    /// The names that [`Overrides::set`] knows.
+    /// The settings that are numbers.
+    pub const NUMBERS: [&'static str; 10] = [
+        "lora_rank",
+        "layer_decay",
+        "drop_path",
+        "batch_size",
+        "samples_per_case",
+        "lr",
+        "min_lr",
+        "weight_decay",
+        "warmup_epochs",
+        "clip_norm",
+    ];
+
+    /// The names that [`Overrides::set`] knows: choices, then [`Overrides::NUMBERS`].
     pub const KEYS: [&'static str; 16] = [
         "adaptation",
         "head",

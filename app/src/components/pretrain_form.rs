@@ -5,7 +5,8 @@ use transferscope_domain::{
     api::BackboneView,
     dataset::DatasetManifest,
     form::FieldErrors,
-    pretraining::{Objective, PretrainForm, PretrainSpec, TRAINABLE, check_pretraining},
+    Precision,
+    pretraining::{Objective, PretrainForm, PretrainSpec, TRAINABLE, check_pretraining, trainable},
 };
 
 /// Everything that is wrong with a form, by field.
@@ -102,11 +103,22 @@ pub fn PretrainFields(
     let errors = if checked { form_errors(&form, &backbones, &datasets) } else { FieldErrors::new() };
     let wrong = !errors.is_empty();
     let (form, errors) = (StoredValue::new(form), StoredValue::new(errors));
-    let architectures =
-        TRAINABLE.iter().map(|t| (t.name.to_owned(), format!("{} – {}", t.name, t.family.label()))).collect();
+    let architectures = TRAINABLE
+        .iter()
+        .map(|name| {
+            let small = trainable(name).is_some_and(|a| a.is_small());
+            let note = if small { "a CPU is enough" } else { "published size, for a GPU" };
+            ((*name).to_owned(), format!("{name} – {note}"))
+        })
+        .collect();
     let objectives =
         Objective::ALL.into_iter().map(|o| (o.as_str().to_owned(), o.label().to_owned())).collect();
     let objective_help = Objective::ALL.map(|o| format!("{}: {}", o.label(), o.help())).join(" ");
+    let precisions = Precision::ALL
+        .iter()
+        .map(|p| (p.as_str().to_owned(), p.label().to_owned()))
+        .collect::<Vec<_>>();
+    let no_data = datasets.is_empty();
     let sets = datasets
         .iter()
         .map(|d| (d.name.clone(), format!("{} ({} patients)", d.name, d.patients())))
@@ -128,6 +140,14 @@ pub fn PretrainFields(
                         <p>"What is wrong stands below the fields."</p>
                     </div>
                 })}
+            {no_data
+                .then(|| view! {
+                    <p class="notice">
+                        "There is no data set yet: the built-in one is being made, or add one with "
+                        <code>"transferscope dataset add FOLDER"</code>
+                        ", then load this page again."
+                    </p>
+                })}
             <div class="field-row">
                 <Field
                     name="name"
@@ -140,7 +160,7 @@ pub fn PretrainFields(
                 <Choice
                     name="architecture"
                     label="Architecture"
-                    help="What is trained; the small ones need no GPU."
+                    help="What is trained. Masked autoencoding trains profound, the other two provicnet."
                     options=architectures
                     form=form
                     errors=errors
@@ -192,6 +212,14 @@ pub fn PretrainFields(
                         errors=errors
                     />
                     <Field name="lr" label="Learning rate" help="Peak of the cosine schedule." placeholder="0.001" form=form errors=errors />
+                    <Choice
+                        name="precision"
+                        label="Precision"
+                        help="Of products in training steps. 16 bits are faster on CUDA cards and slower on a CPU."
+                        options=precisions
+                        form=form
+                        errors=errors
+                    />
                     <Field name="seed" label="Seed" help="Decides weights, order and masks." placeholder="0" form=form errors=errors />
                 </div>
             </details>

@@ -14,6 +14,11 @@ pub fn settings(t: &TrainingSpec) -> Vec<(&'static str, String)> {
     };
     vec![
         ("Adaptation", adaptation),
+        ("Head", t.head.label().to_owned()),
+        ("Loss", t.loss.label().to_owned()),
+        ("Augmentation", t.augmentation.label().to_owned()),
+        ("Tests", t.inference.label().to_owned()),
+        ("Precision", t.precision.label().to_owned()),
         ("Layer-wise rate decay", format::significant(t.layer_decay)),
         ("Stochastic depth", format::significant(t.drop_path)),
         ("Epochs", t.epochs.to_string()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use leptos::{ev, prelude::*};
 use transferscope_domain::{
-    Adaptation, Arm, Task,
+    Adaptation, Arm, Augmentation, Head, Inference, Loss, Precision, Task,
     api::BackboneView,
     backbone::SPECIALIST,
     dataset::DatasetManifest,
@@ -30,7 +30,7 @@ pub fn form_errors(form: &ExperimentForm, choices: &Choices) -> Result<Experimen
 }
 
 /// Labels of the fields, in the order of the page.
-const FIELDS: [(&str, &str); 18] = [
+const FIELDS: [(&str, &str); 23] = [
     ("name", "Name"),
     ("backbones", "Backbones"),
     ("tasks", "Tasks"),
@@ -39,6 +39,11 @@ const FIELDS: [(&str, &str); 18] = [
     ("seeds", "Seeds"),
     ("epochs", "Epochs"),
     ("adaptation", "Adaptation"),
+    ("head", "Head"),
+    ("loss", "Loss"),
+    ("augmentation", "Augmentation"),
+    ("inference", "Tests"),
+    ("precision", "Precision"),
     ("lora_rank", "LoRA rank"),
     ("layer_decay", "Layer-wise rate decay"),
     ("drop_path", "Stochastic depth"),
@@ -401,35 +406,90 @@ fn DatasetFields(datasets: Vec<DatasetManifest>, initial: String, state: FormSta
     }
 }
 
-/// Which part of the network is trained; an empty value is the default.
+/// A setting that is a choice among a few.
+struct Choice {
+    name: &'static str,
+    label: &'static str,
+    help: &'static str,
+    /// Value and text of each option, the default first.
+    options: Vec<(&'static str, &'static str)>,
+}
+
+/// The settings that are choices, in the form's order.
+fn setting_choices() -> Vec<Choice> {
+    macro_rules! options {
+        ($all:expr) => {
+            $all.iter().map(|c| (c.as_str(), c.label())).collect()
+        };
+    }
+    vec![
+        Choice {
+            name: "adaptation",
+            label: "Adaptation",
+            help: "What is trained: everything, the head on a frozen encoder, one linear layer on it, or the head and low-rank additions. The specialist is always trained in full.",
+            options: options!(Adaptation::ALL),
+        },
+        Choice {
+            name: "head",
+            label: "Head",
+            help: "What turns features into the task's output. The published ones are for one family each; the specialist has its own.",
+            options: options!(Head::ALL),
+        },
+        Choice {
+            name: "loss",
+            label: "Loss",
+            help: "What the training makes small; images to be restored keep L1 + SSIM.",
+            options: options!(Loss::ALL),
+        },
+        Choice {
+            name: "augmentation",
+            label: "Augmentation",
+            help: "What is done to training samples, the same in every arm. Images to be restored are at most mirrored.",
+            options: options!(Augmentation::ALL),
+        },
+        Choice {
+            name: "inference",
+            label: "Tests",
+            help: "Averaging with the mirror image takes twice the time.",
+            options: options!(Inference::ALL),
+        },
+        Choice {
+            name: "precision",
+            label: "Precision",
+            help: "Of products in training steps; tests are in 32 bits always. 16 bits are faster on CUDA cards and slower on a CPU.",
+            options: options!(Precision::ALL),
+        },
+    ]
+}
+
+/// A choice as a list; an empty value is the default.
 #[component]
-fn AdaptationField(value: String, state: FormState) -> impl IntoView {
-    let options = Adaptation::ALL
+fn ChoiceField(choice: Choice, value: String, state: FormState) -> impl IntoView {
+    let Choice { name, label, help, options } = choice;
+    let options = options
         .into_iter()
-        .map(|adaptation| {
-            let default = adaptation == Adaptation::default();
-            let sent = if default { "" } else { adaptation.as_str() };
+        .enumerate()
+        .map(|(i, (key, text))| {
+            let sent = if i == 0 { "" } else { key };
             // A link may name the default as well.
-            let selected = value == sent || value == adaptation.as_str();
-            view! { <option value=sent selected=selected>{adaptation.label()}</option> }
+            let selected = value == sent || value == key;
+            view! { <option value=sent selected=selected>{text}</option> }
         })
         .collect_view();
     view! {
         <div class="field">
-            <label class="field__label" for="field-adaptation">"Adaptation"</label>
+            <label class="field__label" for=format!("field-{name}")>{label}</label>
             <select
                 class="field__input"
-                id="field-adaptation"
-                name="adaptation"
-                aria-describedby="help-adaptation error-adaptation"
-                aria-invalid=move || state.error("adaptation").is_some().then_some("true")
+                id=format!("field-{name}")
+                name=name
+                aria-describedby=format!("help-{name} error-{name}")
+                aria-invalid=move || state.error(name).is_some().then_some("true")
             >
                 {options}
             </select>
-            <p class="field__help" id="help-adaptation">
-                "What is trained: everything, the head on a frozen encoder, one linear layer on it, or the head and low-rank additions. The specialist is always trained in full."
-            </p>
-            <FieldError field="adaptation" state=state />
+            <p class="field__help" id=format!("help-{name}")>{help}</p>
+            <FieldError field=name state=state />
         </div>
     }
 }
@@ -491,10 +551,15 @@ fn Advanced(initial: ExperimentForm, state: FormState, choices: StoredValue<Choi
         values.dedup();
         values.into_iter().map(format::significant).collect::<Vec<_>>().join(" or ")
     };
-    let adaptation = given.get("adaptation").cloned().unwrap_or_default();
-    let fields = Overrides::KEYS
+    let selects = setting_choices()
         .into_iter()
-        .filter(|key| *key != "adaptation")
+        .map(|choice| {
+            let value = given.get(choice.name).cloned().unwrap_or_default();
+            view! { <ChoiceField choice=choice value=value state=state /> }
+        })
+        .collect_view();
+    let fields = Overrides::NUMBERS
+        .into_iter()
         .map(|key| {
             let (label, help) = setting_help(key);
             let default = defaults(key);
@@ -521,7 +586,7 @@ fn Advanced(initial: ExperimentForm, state: FormState, choices: StoredValue<Choi
             <summary>"Advanced settings"</summary>
             <p class="field__help">"Empty fields keep the defaults, which are shown in grey."</p>
             <div class="field-row">
-                <AdaptationField value=adaptation state=state />
+                {selects}
                 {fields}
             </div>
         </details>

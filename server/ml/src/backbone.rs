@@ -114,7 +114,8 @@ fn stored(folder: &Path) -> Result<Backbone, String> {
             if let (Some(hash), Some(architecture)) = (&card.weights_hash, &card.architecture)
                 && path.is_file()
             {
-                return Ok(card.backbone(hash.clone(), Some(architecture.clone())));
+                let (hash, architecture) = (hash.clone(), architecture.clone());
+                return Ok(card.backbone(hash, Some(architecture)));
             }
             let weights = fs::read(&path).map_err(|e| format!("{WEIGHTS}: {e}"))?;
             let hash = hash(&weights);

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use transferscope_domain::{
     Objective, RunId, RunState,
     api::RunView,
-    pretraining::{PretrainSpec, trainable},
+    Precision,
+    pretraining::{PretrainSpec, TRAINABLE, trainable},
 };
 
 use super::{
@@ -21,7 +22,8 @@ pub struct Args {
     /// mae, patch-contrast or self-distillation.
     #[arg(long)]
     objective: Objective,
-    /// The architecture: profound-conv-mini, profound-vit-mini or provicnet-mini.
+    /// The architecture, with its size: profound-conv-mini, profound-vit-mini or provicnet-mini; or a
+    /// published one, such as profound-conv-tiny, profound-vit-base or provicnet-small.
     #[arg(long)]
     backbone: String,
     /// Data set to learn from; best one that no run is tested on.
@@ -48,6 +50,9 @@ pub struct Args {
     accumulate: Option<u32>,
     #[arg(long)]
     lr: Option<f64>,
+    /// Of products in training steps: float32, or bfloat16 (mixed).
+    #[arg(long, default_value_t)]
+    precision: Precision,
     #[command(flatten)]
     how: submit::How,
 }
@@ -78,6 +83,7 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
         batch_size: args.batch_size,
         accumulate: args.accumulate,
         lr: args.lr,
+        precision: args.precision,
     };
     let errors = spec.errors();
     if !errors.is_empty() {
@@ -93,8 +99,7 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
 }
 
 fn known() -> String {
-    let names: Vec<_> = transferscope_domain::pretraining::TRAINABLE.iter().map(|t| t.name).collect();
-    format!("use one of {}", names.join(", "))
+    format!("use one of {}", TRAINABLE.join(", "))
 }
 
 async fn wait(client: &Client, id: &RunId) -> Result<RunView> {

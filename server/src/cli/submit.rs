@@ -40,6 +40,8 @@ pub struct TrainingArgs {
     #[arg(long)]
     epochs: Option<u32>,
     /// Changes a training setting; may be repeated. adaptation (full, frozen, linear-probe or lora),
+    /// head (compact, classifier, upernet, unetr or fusion), loss (standard, focal or balanced),
+    /// augmentation (flip, none or standard), inference (once or flipped), precision (float32 or bfloat16),
     /// lora_rank, layer_decay, drop_path, batch_size, samples_per_case, lr, min_lr, weight_decay,
     /// warmup_epochs or clip_norm.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -203,7 +203,7 @@ fn in_float32<const N: usize>(
     inputs: [FloatTensor<Flex>; N],
     compute: impl FnOnce([FloatTensor<Flex>; N]) -> FloatTensor<Flex>,
 ) -> FloatTensor<Flex> {
-    use burn_backend::{DType, FloatDType, TensorMetadata, ops::FloatTensorOps};
+    use burn_backend::{DType, FloatDType, ops::FloatTensorOps};
     let given = inputs[0].dtype();
     if given == DType::F32 {
         return compute(inputs);

@@ -12,7 +12,7 @@ use burn::tensor::{
 };
 use rand::seq::SliceRandom;
 
-use super::{Pretrain, Shown, Validation, volume};
+use super::{Drawn, Pretrain, Shown, Validation, volume};
 use crate::{
     checkpoint::{CheckpointError, EncoderWeights, load_encoder},
     init::stream,

@@ -203,7 +203,7 @@ mod tests {
     use crate::train::view::WorkingGrid;
     use std::collections::BTreeMap;
     use transferscope_domain::{Task, dataset::SegmentationTarget, metric::Split};
-    use transferscope_imaging::data::synth;
+    use transferscope_imaging::data::{Geometry, synth};
 
     #[test]
     fn scaling_leaves_an_empty_image_empty() {
@@ -225,8 +225,10 @@ mod tests {
             hash: String::new(),
             cspca: Some(true),
             fold: None,
+            mask_sources: BTreeMap::new(),
         };
-        let case = Case { id: "case".into(), shape, spacing_mm: entry.spacing_mm, volumes };
+        let geometry = Geometry::centred(shape, entry.spacing_mm);
+        let case = Case { id: "case".into(), shape, spacing_mm: entry.spacing_mm, geometry: Some(geometry), volumes };
         (entry, case)
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use transferscope_domain::{dataset::SegmentationTarget, metric::MetricKind, report::CaseScore};
 
 use super::{evaluate::argmax, example::Example};
-use crate::metrics::{self, binary};
+use crate::metrics::{self, Confusion, Decisions, KappaWeight};
 use transferscope_imaging::region;
 
 /// What a network said of a case, among its scores: not a measure, but what measures over many cases are
@@ -119,13 +119,13 @@ pub fn together(cases: &[&CaseScore]) -> BTreeMap<String, f64> {
             Some((*c.scores.get(&format!("{PROBABILITY}{suffix}"))?, *c.scores.get(TRUTH)? > 0.5))
         };
         let (scores, truth): (Vec<f64>, Vec<bool>) = cases.iter().filter_map(|c| said(&c)).unzip();
-        let decisions = binary::Decisions::at(&scores, &truth, THRESHOLD);
+        let decisions = Decisions::at(&scores, &truth, THRESHOLD);
         let found = [
-            (MetricKind::Auroc, binary::auroc(&scores, &truth)),
-            (MetricKind::AveragePrecision, binary::average_precision(&scores, &truth)),
+            (MetricKind::Auroc, metrics::auroc(&scores, &truth)),
+            (MetricKind::AveragePrecision, metrics::average_precision(&scores, &truth)),
             (MetricKind::BalancedAccuracy, decisions.balanced_accuracy()),
-            (MetricKind::SensitivityAt80, binary::sensitivity_at_specificity(&scores, &truth, 0.8)),
-            (MetricKind::SensitivityAt90, binary::sensitivity_at_specificity(&scores, &truth, 0.9)),
+            (MetricKind::SensitivityAt80, metrics::sensitivity_at_specificity(&scores, &truth, 0.8)),
+            (MetricKind::SensitivityAt90, metrics::sensitivity_at_specificity(&scores, &truth, 0.9)),
             (MetricKind::Kappa, kappa(&decisions)),
         ];
         all.extend(found.into_iter().filter_map(|(kind, value)| {
@@ -136,14 +136,14 @@ pub fn together(cases: &[&CaseScore]) -> BTreeMap<String, f64> {
 }
 
 /// Quadratic kappa of two classes.
-fn kappa(decisions: &binary::Decisions) -> Option<f64> {
-    let metrics::binary::Decisions { true_negatives, false_positives, false_negatives, true_positives } =
+fn kappa(decisions: &Decisions) -> Option<f64> {
+    let Decisions { true_negatives, false_positives, false_negatives, true_positives } =
         *decisions;
-    let confusion = metrics::ordinal::Confusion {
+    let confusion = Confusion {
         classes: 2,
         counts: vec![true_negatives, false_positives, false_negatives, true_positives],
     };
-    confusion.kappa(metrics::ordinal::KappaWeight::Quadratic)
+    confusion.kappa(KappaWeight::Quadratic)
 }
 
 #[cfg(test)]
