@@ -4,6 +4,7 @@
 //! Arrays are row-major `[D, H, W]` (slice, row, column); world coordinates are millimetres in LPS.
 //! Start reading at [`data`].
 
+pub mod augment;
 pub mod data;
 pub mod metrics;
 pub mod physics;
