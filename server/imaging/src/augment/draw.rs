@@ -255,8 +255,9 @@ mod tests {
             [("default", Recipe::default()), ("everything", all()), ("none", Recipe::none())]
         {
             let times: Vec<(f64, f64)> = (0..40).map(|draw| case(&recipe, draw)).collect();
-            let mean = |f: fn(&(f64, f64)) -> f64| times.iter().map(f).sum::<f64>() / 40.0;
-            println!("{what}: {:.1} ms, {:.1} of it moving", mean(|t| t.1), mean(|t| t.0));
+            let mean = times.iter().map(|t| t.1).sum::<f64>() / 40.0;
+            let least = |f: fn(&(f64, f64)) -> f64| times.iter().map(f).fold(f64::INFINITY, f64::min);
+            println!("{what}: mean {mean:.1} ms; least {:.1}, {:.1} to move", least(|t| t.1), least(|t| t.0));
         }
     }
 }

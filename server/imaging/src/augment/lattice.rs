@@ -42,9 +42,17 @@ impl Lattice {
         (first, weights(at - first as f32))
     }
 
-    /// Displacements of a row of voxels that begins at `start` and runs along W.
-    pub fn row(&self, start: [isize; 3], out: &mut [[f32; 3]]) {
-        let ((d0, along_d), (h0, along_h)) = (self.taps(0, start[0]), self.taps(1, start[1]));
+    /// The taps of a row of voxels along W that begins at column `start`, for [`Lattice::add_row`].
+    pub fn columns(&self, start: isize, columns: usize) -> Vec<(usize, [f32; 4])> {
+        (0..columns).map(|x| self.taps(2, start + x as isize)).collect()
+    }
+
+    /// Adds the displacements of a row of voxels of slice `d` and row `h` to their positions.
+    ///
+    /// # Shapes
+    /// `positions` `[D, H, W]` of each voxel, in three lists.
+    pub fn add_row(&self, d: isize, h: isize, columns: &[(usize, [f32; 4])], positions: &mut [Vec<f32>; 3]) {
+        let ((d0, along_d), (h0, along_h)) = (self.taps(0, d), self.taps(1, h));
         // The nodes of this row: what slices and rows bear on it is the same for all of its voxels.
         let mut line = vec![[0.0f32; 3]; self.nodes[2]];
         for (i, a) in along_d.iter().enumerate() {
@@ -57,13 +65,12 @@ impl Lattice {
                 }
             }
         }
-        for (x, out) in out.iter_mut().enumerate() {
-            let (first, along_w) = self.taps(2, start[2] + x as isize);
-            *out = [0.0; 3];
-            for (weight, value) in along_w.iter().zip(&line[first..]) {
-                for (o, v) in out.iter_mut().zip(value) {
-                    *o += weight * v;
-                }
+        let [ds, hs, ws] = positions;
+        for ((((first, weights), d), h), w) in columns.iter().zip(ds).zip(hs).zip(ws) {
+            for (weight, value) in weights.iter().zip(&line[*first..]) {
+                *d += weight * value[0];
+                *h += weight * value[1];
+                *w += weight * value[2];
             }
         }
     }
@@ -89,9 +96,9 @@ mod tests {
         let grid = Grid { shape: [8, 40, 40], spacing_mm: [3.0, 1.0, 1.0] };
         let lattice = Lattice::draw(5, &grid, 12.0, [1.0, 4.0, 4.0]);
         let row = |start: [isize; 3], n: usize| {
-            let mut out = vec![[0.0; 3]; n];
-            lattice.row(start, &mut out);
-            out
+            let mut at = [vec![0.0; n], vec![0.0; n], vec![0.0; n]];
+            lattice.add_row(start[0], start[1], &lattice.columns(start[2], n), &mut at);
+            (0..n).map(|x| [at[0][x], at[1][x], at[2][x]]).collect::<Vec<[f32; 3]>>()
         };
         let whole = row([3, 20, 0], 40);
         assert_eq!(row([3, 20, 10], 5), whole[10..15]);

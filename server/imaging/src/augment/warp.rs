@@ -40,10 +40,11 @@ pub struct Warp {
 
 /// Where a voxel's value comes from: the lowest of eight neighbours, the steps to the others (0 at the grid's
 /// edge), and the parts of the way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Source {
-    first: usize,
-    steps: [usize; 3],
+    inside: bool,
+    first: u32,
+    steps: [u32; 3],
     parts: [f32; 3],
 }
 
@@ -63,10 +64,8 @@ impl Warp {
         let mut out = vec![vec![0.0; self.crop.size.iter().product()]; images.len()];
         self.rows(|first, sources| {
             for (image, out) in images.iter().zip(&mut out) {
-                for (source, out) in sources.iter().zip(&mut out[first..]) {
-                    if let Some(source) = source {
-                        *out = source.linear(image);
-                    }
+                for (source, out) in sources.iter().zip(&mut out[first..]).filter(|(s, _)| s.inside) {
+                    *out = source.linear(image);
                 }
             }
         });
@@ -87,10 +86,8 @@ impl Warp {
         }
         let mut out = vec![0; self.crop.size.iter().product()];
         self.rows(|first, sources| {
-            for (source, out) in sources.iter().zip(&mut out[first..]) {
-                if let Some(source) = source {
-                    *out = labels[source.nearest()];
-                }
+            for (source, out) in sources.iter().zip(&mut out[first..]).filter(|(s, _)| s.inside) {
+                *out = labels[source.nearest()];
             }
         });
         out
@@ -120,23 +117,60 @@ impl Warp {
     }
 
     /// Calls `f` for each row of the box with the position of its first voxel and the sources of all.
-    fn rows(&self, mut f: impl FnMut(usize, &[Option<Source>])) {
+    fn rows(&self, mut f: impl FnMut(usize, &[Source])) {
         let [depth, rows, columns] = self.crop.size;
-        let mut displacements = vec![[0.0f32; 3]; columns];
-        let mut sources = vec![None; columns];
+        let [d, h, w] = self.crop.start;
+        let elastic = self.elastic.as_ref().map(|lattice| (lattice, lattice.columns(w, columns)));
+        let mut positions: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; columns]);
+        let mut sources = vec![Source::default(); columns];
         for z in 0..depth {
             for y in 0..rows {
-                let [d, h, w] = self.crop.start;
-                let start = [d + z as isize, h + y as isize, w];
-                if let Some(elastic) = &self.elastic {
-                    elastic.row(start, &mut displacements);
+                let (d, h) = (d + z as isize, h + y as isize);
+                let (first, step) = self.line([d, h, w]);
+                for axis in 0..3 {
+                    let (first, step) = (first[axis], step[axis]);
+                    for (x, position) in positions[axis].iter_mut().enumerate() {
+                        *position = first + x as f32 * step;
+                    }
                 }
-                let (position, step) = self.line(start);
-                for (x, (source, displacement)) in sources.iter_mut().zip(&displacements).enumerate() {
-                    let at = std::array::from_fn(|a| position[a] + x as f32 * step[a] + displacement[a]);
-                    *source = self.source(at);
+                if let Some((lattice, taps)) = &elastic {
+                    lattice.add_row(d, h, taps, &mut positions);
                 }
+                self.find_sources(&positions, &mut sources);
                 f((z * rows + y) * columns, &sources);
+            }
+        }
+    }
+
+    fn find_sources(&self, positions: &[Vec<f32>; 3], sources: &mut [Source]) {
+        let shape = self.grid.shape;
+        let strides = [(shape[1] * shape[2]) as u32, shape[2] as u32, 1];
+        let last = shape.map(|n| n as f32 - 1.0);
+        let within = |axis: usize| positions[axis].iter().all(|p| *p >= 0.0 && *p < last[axis]);
+        if (0..3).all(within) {
+            // Nothing of the row touches the grid's edge.
+            let [ds, hs, ws] = positions;
+            for (((source, d), h), w) in sources.iter_mut().zip(ds).zip(hs).zip(ws) {
+                let (d0, h0, w0) = (*d as u32, *h as u32, *w as u32);
+                source.inside = true;
+                source.first = d0 * strides[0] + h0 * strides[1] + w0;
+                source.steps = strides;
+                source.parts = [d - d0 as f32, h - h0 as f32, w - w0 as f32];
+            }
+            return;
+        }
+        for (x, source) in sources.iter_mut().enumerate() {
+            *source = Source::default();
+            source.inside = (0..3).all(|a| positions[a][x] >= -0.5 && positions[a][x] < last[a] + 0.5);
+            if !source.inside {
+                continue;
+            }
+            for axis in 0..3 {
+                let at = positions[axis][x].clamp(0.0, last[axis]);
+                let low = at as u32;
+                source.first += low * strides[axis];
+                source.parts[axis] = at - low as f32;
+                source.steps[axis] = if at < last[axis] { strides[axis] } else { 0 };
             }
         }
     }
@@ -156,38 +190,21 @@ impl Warp {
         };
         (std::array::from_fn(|a| (position[a] + middle[a]) as f32), step.map(|v| v as f32))
     }
-
-    fn source(&self, at: [f32; 3]) -> Option<Source> {
-        let shape = self.grid.shape;
-        let strides = [shape[1] * shape[2], shape[2], 1];
-        let mut source = Source { first: 0, steps: [0; 3], parts: [0.0; 3] };
-        for axis in 0..3 {
-            let last = shape[axis] as f32 - 1.0;
-            if !(at[axis] >= -0.5 && at[axis] < last + 0.5) {
-                return None;
-            }
-            let at = at[axis].clamp(0.0, last);
-            let low = at as usize;
-            source.first += low * strides[axis];
-            source.parts[axis] = at - low as f32;
-            source.steps[axis] = if low + 1 < shape[axis] { strides[axis] } else { 0 };
-        }
-        Some(source)
-    }
 }
 
 impl Source {
     /// Steps from one value to the next: equal values give just that value.
     fn linear(&self, values: &[f32]) -> f32 {
-        let [d, h, w] = self.steps;
+        let [d, h, w] = self.steps.map(|step| step as usize);
+        let values = &values[self.first as usize..];
         let along = |a: f32, b: f32, part: f32| a + part * (b - a);
         let row = |i: usize| along(values[i], values[i + w], self.parts[2]);
         let slice = |i: usize| along(row(i), row(i + h), self.parts[1]);
-        along(slice(self.first), slice(self.first + d), self.parts[0])
+        along(slice(0), slice(d), self.parts[0])
     }
 
     fn nearest(&self) -> usize {
         let step = |axis: usize| if self.parts[axis] >= 0.5 { self.steps[axis] } else { 0 };
-        self.first + step(0) + step(1) + step(2)
+        (self.first + step(0) + step(1) + step(2)) as usize
     }
 }
