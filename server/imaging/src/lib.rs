@@ -1,9 +1,12 @@
 //! Images of Transferscope, without networks: file formats and geometry, data sets, phantoms, the
-//! physics that degrades images, measures of a result, and pictures of it.
+//! physics that degrades images, augmentation, trivial predictors, measures of a result, and pictures
+//! of it.
 //!
 //! Arrays are row-major `[D, H, W]` (slice, row, column); world coordinates are millimetres in LPS.
 //! Start reading at [`data`].
 
+pub mod augment;
+pub mod baseline;
 pub mod data;
 pub mod metrics;
 pub mod physics;

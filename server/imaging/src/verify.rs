@@ -5,8 +5,13 @@
 use std::path::Path;
 
 pub mod cases;
+mod classification;
 pub mod folder;
+mod image_quality;
 mod physics;
+mod segmentation;
+#[cfg(test)]
+mod tests;
 
 pub use cases::{Cases, Line, Report, Tolerance};
 pub use folder::{Array, Folder, Problem, Tensors, Tolerances, number, numbers, whole};
@@ -23,7 +28,12 @@ pub struct Entry {
 }
 
 /// The comparisons of this crate.
-pub const CHECKS: &[Entry] = &[Entry { files: &[physics::FILE, physics::FACTS], check: physics::check }];
+pub const CHECKS: &[Entry] = &[
+    Entry { files: &[classification::FILE], check: classification::check },
+    Entry { files: &[image_quality::FILE, image_quality::SCORES], check: image_quality::check },
+    Entry { files: &[segmentation::FILE, segmentation::MASKS], check: segmentation::check },
+    Entry { files: &[physics::FILE, physics::FACTS], check: physics::check },
+];
 
 /// Files that are for people.
 const DOCUMENTS: &[&str] = &["README.md"];

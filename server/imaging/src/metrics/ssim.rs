@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::region::{self, Region};
+
 /// Widest window and its standard deviation, in voxels.
 const WINDOW: usize = 11;
 const SIGMA: f64 = 1.5;
@@ -43,6 +45,112 @@ fn filter_plane(plane: &[f64], [h, w]: [usize; 2], along_h: &[f64], along_w: &[f
     filtered
 }
 
+/// What is compared at each position: the window, and the estimator of its variances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ssim {
+    /// Weights along `[D, H, W]`, each with sum 1 and of an odd number.
+    pub windows: [Vec<f64>; 3],
+    /// Whether variances are those of a sample, `n / (n - 1)` times the biased ones.
+    pub of_sample: bool,
+}
+
+/// Similarity at every position where the window lies wholly inside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SsimMap {
+    /// `[D, H, W]` of the volume, less the window's size less 1.
+    pub shape: [usize; 3],
+    pub values: Vec<f64>,
+}
+
+impl Ssim {
+    /// The [`gaussian_window`] of each axis.
+    pub fn gaussian(shape: [usize; 3]) -> Self {
+        Self { windows: shape.map(gaussian_window), of_sample: false }
+    }
+
+    /// Slice by slice: the [`gaussian_window`] of rows and columns only.
+    pub fn gaussian_by_slice(shape: [usize; 3]) -> Self {
+        let [_, h, w] = shape;
+        Self { windows: [vec![1.0], gaussian_window(h), gaussian_window(w)], of_sample: false }
+    }
+
+    /// The similarity at each position; empty where the window does not fit.
+    ///
+    /// # Shapes
+    /// Both row-major `[D, H, W]` of `shape`.
+    ///
+    /// # Panics
+    /// When a volume does not have the size of `shape`.
+    pub fn map(&self, prediction: &[f32], reference: &[f32], shape: [usize; 3], data_range: f64) -> SsimMap {
+        let [d, h, w] = shape;
+        let plane = h * w;
+        assert_eq!(prediction.len(), d * plane, "the volume has the size of its shape");
+        assert_eq!(reference.len(), d * plane, "the volume has the size of its shape");
+        let fits = |axis: usize| (shape[axis] + 1).saturating_sub(self.windows[axis].len());
+        let size: [usize; 3] = std::array::from_fn(fits);
+        if size.contains(&0) || prediction.is_empty() {
+            return SsimMap { shape: [0; 3], values: Vec::new() };
+        }
+        let [along_d, along_h, along_w] = &self.windows;
+
+        // Moments of every slice: E[x], E[y], E[x^2], E[y^2], E[xy].
+        let slices: Vec<[Vec<f64>; MOMENTS]> = prediction
+            .par_chunks_exact(plane)
+            .zip(reference.par_chunks_exact(plane))
+            .map(|(x, y)| {
+                let moment = |f: fn(f64, f64) -> f64| {
+                    let values: Vec<f64> =
+                        x.iter().zip(y).map(|(x, y)| f(f64::from(*x), f64::from(*y))).collect();
+                    filter_plane(&values, [h, w], along_h, along_w)
+                };
+                [
+                    moment(|x, _| x),
+                    moment(|_, y| y),
+                    moment(|x, _| x * x),
+                    moment(|_, y| y * y),
+                    moment(|x, y| x * y),
+                ]
+            })
+            .collect();
+
+        let n: usize = self.windows.iter().map(Vec::len).product();
+        let scale = if self.of_sample && n > 1 { n as f64 / (n - 1) as f64 } else { 1.0 };
+        let (c1, c2) = ((K1 * data_range).powi(2), (K2 * data_range).powi(2));
+        let values = (0..size[0])
+            .into_par_iter()
+            .flat_map_iter(|z| {
+                let mut m: [Vec<f64>; MOMENTS] = std::array::from_fn(|_| vec![0.0; size[1] * size[2]]);
+                for (weight, slice) in along_d.iter().zip(&slices[z..]) {
+                    for (out, values) in m.iter_mut().zip(slice) {
+                        for (o, v) in out.iter_mut().zip(values) {
+                            *o += weight * v;
+                        }
+                    }
+                }
+                (0..size[1] * size[2]).map(move |i| {
+                    let [ex, ey, exx, eyy, exy] = [m[0][i], m[1][i], m[2][i], m[3][i], m[4][i]];
+                    let [vx, vy, cov] = [exx - ex * ex, eyy - ey * ey, exy - ex * ey].map(|v| v * scale);
+                    (2.0 * ex * ey + c1) * (2.0 * cov + c2) / ((ex * ex + ey * ey + c1) * (vx + vy + c2))
+                })
+            })
+            .collect();
+        SsimMap { shape: size, values }
+    }
+}
+
+impl SsimMap {
+    /// The mean over all positions; none without any.
+    pub fn mean(&self) -> Option<f64> {
+        (!self.values.is_empty()).then(|| self.values.iter().sum::<f64>() / self.values.len() as f64)
+    }
+
+    /// The mean of each slice of positions.
+    pub fn mean_by_slice(&self) -> Vec<f64> {
+        let plane = self.shape[1] * self.shape[2];
+        self.values.chunks_exact(plane.max(1)).map(|s| s.iter().sum::<f64>() / plane as f64).collect()
+    }
+}
+
 /// Structural similarity of two volumes, at most 1, which equal volumes reach exactly.
 ///
 /// Gaussian window of 11 x 11 x 11 voxels with a standard deviation of 1.5 voxels, k1 0.01,
@@ -61,82 +169,31 @@ fn filter_plane(plane: &[f64], [h, w]: [usize; 2], along_h: &[f64], along_w: &[f
 /// Wang et al., "Image quality assessment: from error visibility to structural similarity"
 /// (2004), with the window in three dimensions.
 pub fn ssim3d(prediction: &[f32], reference: &[f32], shape: [usize; 3], data_range: f64) -> f64 {
-    let [d, h, w] = shape;
-    let plane = h * w;
-    assert_eq!(prediction.len(), d * plane, "the volume has the size of its shape");
-    assert_eq!(reference.len(), d * plane, "the volume has the size of its shape");
-    if prediction.is_empty() {
-        return f64::NAN;
-    }
-    let (along_d, along_h, along_w) = (gaussian_window(d), gaussian_window(h), gaussian_window(w));
+    Ssim::gaussian(shape).map(prediction, reference, shape, data_range).mean().unwrap_or(f64::NAN)
+}
 
-    // Moments of every slice: E[x], E[y], E[x^2], E[y^2], E[xy].
-    let slices: Vec<[Vec<f64>; MOMENTS]> = prediction
-        .par_chunks_exact(plane)
-        .zip(reference.par_chunks_exact(plane))
-        .map(|(x, y)| {
-            let moment = |f: fn(f64, f64) -> f64| {
-                let values: Vec<f64> =
-                    x.iter().zip(y).map(|(x, y)| f(f64::from(*x), f64::from(*y))).collect();
-                filter_plane(&values, [h, w], &along_h, &along_w)
-            };
-            [
-                moment(|x, _| x),
-                moment(|_, y| y),
-                moment(|x, _| x * x),
-                moment(|_, y| y * y),
-                moment(|x, y| x * y),
-            ]
-        })
-        .collect();
-
-    let (c1, c2) = ((K1 * data_range).powi(2), (K2 * data_range).powi(2));
-    let out_d = d + 1 - along_d.len();
-    let out_plane = slices[0][0].len();
-    // Collected before the sum, so that the order of additions never depends on the threads.
-    let sums: Vec<f64> = (0..out_d)
-        .into_par_iter()
-        .map(|z| {
-            let mut m: [Vec<f64>; MOMENTS] = std::array::from_fn(|_| vec![0.0; out_plane]);
-            for (weight, slice) in along_d.iter().zip(&slices[z..]) {
-                for (out, values) in m.iter_mut().zip(slice) {
-                    for (o, v) in out.iter_mut().zip(values) {
-                        *o += weight * v;
-                    }
-                }
-            }
-            let [ex, ey, exx, eyy, exy] = &m;
-            (0..out_plane)
-                .map(|i| {
-                    let (mx, my) = (ex[i], ey[i]);
-                    let (vx, vy, cov) = (exx[i] - mx * mx, eyy[i] - my * my, exy[i] - mx * my);
-                    ((2.0 * mx * my + c1) * (2.0 * cov + c2)) / ((mx * mx + my * my + c1) * (vx + vy + c2))
-                })
-                .sum()
-        })
-        .collect();
-    sums.iter().sum::<f64>() / (out_d * out_plane) as f64
+/// [`ssim3d`] restricted to a box: the mean over the positions whose middle voxel lies in it. Windows reach
+/// beyond the box and are those of the whole volume. None where no window's middle lies in the box.
+///
+/// # Panics
+/// When a volume does not have the size of `shape`, or the box reaches over it.
+pub fn ssim3d_in(
+    prediction: &[f32],
+    reference: &[f32],
+    shape: [usize; 3],
+    data_range: f64,
+    region: &Region,
+) -> Option<f64> {
+    let ssim = Ssim::gaussian(shape);
+    let half: [usize; 3] = std::array::from_fn(|a| ssim.windows[a].len() / 2);
+    let reach = region::grown(region, half, shape);
+    let part = |values: &[f32]| region::cut(values, shape, &reach);
+    ssim.map(&part(prediction), &part(reference), region::size(&reach), data_range).mean()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference;
-
-    #[test]
-    fn equals_the_double_precision_reference() {
-        let Some(images) = reference::tensors("metrics/image_quality.safetensors") else { return };
-        let expected = &reference::json("metrics/image_quality.json").unwrap()["per_sample"];
-        let (x, y) = (images.f32("x"), images.f32("y"));
-        let size = x.len() / 3;
-        for i in 0..3 {
-            let range = i * size..(i + 1) * size;
-            let ours = ssim3d(&y[range.clone()], &x[range.clone()], [14, 20, 20], 1.0);
-            let theirs = reference::number(&expected["ssim3d_plain_float64"][i]);
-            assert!((ours - theirs).abs() < 1e-10, "{ours} and {theirs}");
-            assert_eq!(ssim3d(&x[range.clone()], &x[range], [14, 20, 20], 1.0), 1.0);
-        }
-    }
 
     /// The definition, position by position, with a three-dimensional window.
     fn plain(x: &[f32], y: &[f32], [d, h, w]: [usize; 3], data_range: f64) -> f64 {
@@ -179,5 +236,29 @@ mod tests {
             assert!((ours - theirs).abs() < 1e-12, "{shape:?}: {ours} and {theirs}");
         }
         assert!(ssim3d(&[], &[], [0, 4, 4], 1.0).is_nan());
+    }
+    #[test]
+    fn equal_volumes_reach_one_and_a_box_takes_its_positions() {
+        let shape = [14, 20, 22];
+        let x: Vec<f32> = (0..14 * 20 * 22).map(|i| (i as f32 * 0.37).sin()).collect();
+        let y: Vec<f32> = x.iter().enumerate().map(|(i, v)| v + 0.3 * (i as f32 * 0.11).cos()).collect();
+        assert_eq!(ssim3d(&x, &x, shape, 2.0), 1.0);
+        let map = Ssim::gaussian(shape).map(&y, &x, shape, 2.0);
+        assert_eq!(map.shape, [4, 10, 12]);
+        // Middles lie from voxel 5 on; the box is cut by the volume's edge on one side.
+        let region = [0..7, 8..11, 15..22];
+        let mut inside = Vec::new();
+        for z in 0..2 {
+            for r in 3..6 {
+                inside.extend_from_slice(&map.values[(z * 10 + r) * 12 + 10..(z * 10 + r) * 12 + 12]);
+            }
+        }
+        let expected = inside.iter().sum::<f64>() / inside.len() as f64;
+        let ours = ssim3d_in(&y, &x, shape, 2.0, &region).unwrap();
+        assert!((ours - expected).abs() < 1e-12, "{ours} and {expected}");
+        assert_eq!(ssim3d_in(&y, &x, shape, 2.0, &[0..3, 0..20, 0..22]), None);
+        let whole = ssim3d_in(&y, &x, shape, 2.0, &[0..14, 0..20, 0..22]).unwrap();
+        assert_eq!(whole, ssim3d(&y, &x, shape, 2.0));
+        assert_eq!(Ssim::gaussian_by_slice(shape).map(&y, &x, shape, 2.0).mean_by_slice().len(), 14);
     }
 }

@@ -1,0 +1,123 @@
+//! Smooth displacements: random vectors on a coarse lattice, joined by cubic B-splines.
+
+use rand::RngExt;
+
+use super::warp::Grid;
+use crate::random;
+
+/// Displacements of a grid's voxels.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Lattice {
+    /// Nodes along `[D, H, W]`; node 1 lies on the first voxel.
+    nodes: [usize; 3],
+    /// Nodes a voxel step goes, `[D, H, W]`.
+    step: [f32; 3],
+    /// Displacements in voxels, `[D, H, W]` of each node.
+    values: Vec<[f32; 3]>,
+}
+
+impl Lattice {
+    /// Draws displacements up to `most_mm` along each axis on nodes `node_mm` apart, for the whole grid.
+    pub fn draw(seed: u64, grid: &Grid, node_mm: f64, most_mm: [f64; 3]) -> Self {
+        let step: [f32; 3] = std::array::from_fn(|a| (grid.spacing_mm[a] / node_mm) as f32);
+        // Four nodes bear on every voxel.
+        let nodes: [usize; 3] = std::array::from_fn(|a| (grid.shape[a] as f32 * step[a]) as usize + 4);
+        let rng = &mut random::stream(seed, "elastic");
+        let values = (0..nodes.iter().product::<usize>())
+            .map(|_| {
+                std::array::from_fn(|a| {
+                    (rng.random_range(-1.0..1.0f64) * most_mm[a] / grid.spacing_mm[a]) as f32
+                })
+            })
+            .collect();
+        Self { nodes, step, values }
+    }
+
+    /// First node and weights of the four that bear on a voxel.
+    fn taps(&self, axis: usize, voxel: isize) -> (usize, [f32; 4]) {
+        let last = (self.nodes[axis] - 4) as f32;
+        // Beyond the grid the ends' displacement goes on.
+        let at = (voxel as f32 * self.step[axis]).clamp(0.0, last + 0.999_99);
+        let first = at as usize;
+        (first, weights(at - first as f32))
+    }
+
+    /// The taps of a row of voxels along W that begins at column `start`, for [`Lattice::add_row`].
+    pub fn columns(&self, start: isize, columns: usize) -> Vec<(usize, [f32; 4])> {
+        (0..columns).map(|x| self.taps(2, start + x as isize)).collect()
+    }
+
+    /// Adds the displacements of a row of voxels of slice `d` and row `h` to their positions.
+    ///
+    /// # Shapes
+    /// `positions` `[D, H, W]` of each voxel, in three lists.
+    pub fn add_row(&self, d: isize, h: isize, columns: &[(usize, [f32; 4])], positions: &mut [Vec<f32>; 3]) {
+        let ((d0, along_d), (h0, along_h)) = (self.taps(0, d), self.taps(1, h));
+        // The nodes of this row: what slices and rows bear on it is the same for all of its voxels.
+        let mut line = vec![[0.0f32; 3]; self.nodes[2]];
+        for (i, a) in along_d.iter().enumerate() {
+            for (j, b) in along_h.iter().enumerate() {
+                let first = ((d0 + i) * self.nodes[1] + h0 + j) * self.nodes[2];
+                for (sum, value) in line.iter_mut().zip(&self.values[first..]) {
+                    for (s, v) in sum.iter_mut().zip(value) {
+                        *s += a * b * v;
+                    }
+                }
+            }
+        }
+        let [ds, hs, ws] = positions;
+        for ((((first, weights), d), h), w) in columns.iter().zip(ds).zip(hs).zip(ws) {
+            for (weight, value) in weights.iter().zip(&line[*first..]) {
+                *d += weight * value[0];
+                *h += weight * value[1];
+                *w += weight * value[2];
+            }
+        }
+    }
+}
+
+/// Cubic B-spline weights of the four nodes round a position, `part` of the way from the second to the third.
+fn weights(part: f32) -> [f32; 4] {
+    let rest = 1.0 - part;
+    [
+        rest * rest * rest / 6.0,
+        (3.0 * part * part * part - 6.0 * part * part + 4.0) / 6.0,
+        (3.0 * rest * rest * rest - 6.0 * rest * rest + 4.0) / 6.0,
+        part * part * part / 6.0,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn displacements_are_smooth_bounded_and_the_same_in_every_box() {
+        let grid = Grid { shape: [8, 40, 40], spacing_mm: [3.0, 1.0, 1.0] };
+        let lattice = Lattice::draw(5, &grid, 12.0, [1.0, 4.0, 4.0]);
+        let row = |start: [isize; 3], n: usize| {
+            let mut at = [vec![0.0; n], vec![0.0; n], vec![0.0; n]];
+            lattice.add_row(start[0], start[1], &lattice.columns(start[2], n), &mut at);
+            (0..n).map(|x| [at[0][x], at[1][x], at[2][x]]).collect::<Vec<[f32; 3]>>()
+        };
+        let whole = row([3, 20, 0], 40);
+        assert_eq!(row([3, 20, 10], 5), whole[10..15]);
+        for pair in whole.windows(2) {
+            for axis in 0..3 {
+                assert!((pair[1][axis] - pair[0][axis]).abs() < 0.8 && pair[0][axis].abs() <= 4.0);
+            }
+            assert!(pair[0][0].abs() <= 1.0 / 3.0 + 1e-6);
+        }
+        assert!(whole.iter().any(|d| d[1].abs() > 0.1));
+        // Far outside nothing is out of range.
+        assert_eq!(row([-50, 500, 1000], 1)[0], row([0, 39 + 500, 900], 1)[0]);
+    }
+
+    #[test]
+    fn weights_sum_to_one() {
+        for part in [0.0, 0.3, 0.999] {
+            assert!((weights(part).iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
+        assert_eq!(weights(0.0)[3], 0.0);
+    }
+}

@@ -1,0 +1,234 @@
+//! Distances between the surfaces of two masks.
+
+use super::{distance_map::squared_distance, quantile::quantile};
+use crate::region::{self, Region};
+
+/// Distances from each surface voxel of one mask to the nearest of the other, in the unit of the spacing.
+///
+/// A mask's surface is its voxels with at least one of six neighbours outside the mask; beyond the image is
+/// outside. Distances are between voxel centres.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SurfaceDistances {
+    pub prediction_to_truth: Vec<f64>,
+    pub truth_to_prediction: Vec<f64>,
+}
+
+impl SurfaceDistances {
+    /// Of one class; none where either mask has no voxel of it, since nothing is a distance to nothing.
+    /// (MONAI says NaN or infinity there.)
+    ///
+    /// # Shapes
+    /// Label maps `[D, H, W]` of `shape`; `spacing_mm` `[D, H, W]`, ones for distances in voxels.
+    ///
+    /// # Panics
+    /// When a map does not have the size of `shape`.
+    pub fn between(
+        prediction: &[u8],
+        truth: &[u8],
+        class: u8,
+        shape: [usize; 3],
+        spacing_mm: [f64; 3],
+    ) -> Option<Self> {
+        let bounds = |labels: &[u8]| region::bounding_box(labels, shape, |label| label == class);
+        let (a, b) = (bounds(prediction)?, bounds(truth)?);
+        // No nearest voxel lies outside of both boxes.
+        let both: Region = std::array::from_fn(|k| a[k].start.min(b[k].start)..a[k].end.max(b[k].end));
+        let size = region::size(&both);
+        let surface_of = |labels: &[u8]| surface(&region::cut(labels, shape, &both), size, class);
+        let (prediction, truth) = (surface_of(prediction), surface_of(truth));
+        let distances = |from: &[bool], to: &[bool]| {
+            let map = squared_distance(to, size, spacing_mm);
+            from.iter().zip(map).filter(|(from, _)| **from).map(|(_, d)| d.sqrt()).collect()
+        };
+        Some(Self {
+            prediction_to_truth: distances(&prediction, &truth),
+            truth_to_prediction: distances(&truth, &prediction),
+        })
+    }
+
+    /// The larger of the two directed quantiles `q`, linearly interpolated.
+    fn hausdorff_quantile(&self, q: f64) -> f64 {
+        let directed = [&self.prediction_to_truth, &self.truth_to_prediction];
+        directed.into_iter().filter_map(|d| quantile(d, q)).fold(0.0, f64::max)
+    }
+
+    /// The larger of the two directed 95th percentiles, as MONAI computes it. MedPy pools the distances
+    /// first, which is [`SurfaceDistances::hd95_pooled`].
+    pub fn hd95(&self) -> f64 {
+        self.hausdorff_quantile(0.95)
+    }
+
+    /// The 95th percentile of the distances of both directions pooled.
+    pub fn hd95_pooled(&self) -> f64 {
+        quantile(&self.pooled().collect::<Vec<_>>(), 0.95).unwrap_or(0.0)
+    }
+
+    /// The largest distance: the Hausdorff distance.
+    pub fn hd100(&self) -> f64 {
+        self.hausdorff_quantile(1.0)
+    }
+
+    /// Average symmetric surface distance: the mean over the distances of both directions pooled.
+    pub fn assd(&self) -> f64 {
+        mean(self.pooled())
+    }
+
+    /// The mean of the two directions' means.
+    pub fn assd_mean_of_means(&self) -> f64 {
+        0.5 * (self.asd() + self.asd_truth_to_prediction())
+    }
+
+    /// Average surface distance from the prediction to the truth.
+    pub fn asd(&self) -> f64 {
+        mean(self.prediction_to_truth.iter().copied())
+    }
+
+    /// Average surface distance from the truth to the prediction.
+    pub fn asd_truth_to_prediction(&self) -> f64 {
+        mean(self.truth_to_prediction.iter().copied())
+    }
+
+    fn pooled(&self) -> impl Iterator<Item = f64> + '_ {
+        self.prediction_to_truth.iter().chain(&self.truth_to_prediction).copied()
+    }
+}
+
+/// Every mask that has a voxel has a surface, so that there is something to take the mean of.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut n) = (0.0, 0.0);
+    for v in values {
+        sum += v;
+        n += 1.0;
+    }
+    sum / n
+}
+
+/// 95th percentile of the surface distances of one class in mm, the larger of the two directions; none
+/// where either mask is empty.
+///
+/// # Panics
+/// When a map does not have the size of `shape`.
+pub fn hd95_mm(
+    prediction: &[u8],
+    truth: &[u8],
+    class: u8,
+    shape: [usize; 3],
+    spacing_mm: [f64; 3],
+) -> Option<f64> {
+    SurfaceDistances::between(prediction, truth, class, shape, spacing_mm).map(|d| d.hd95())
+}
+
+/// Average symmetric surface distance of one class in mm; none where either mask is empty.
+///
+/// # Panics
+/// When a map does not have the size of `shape`.
+pub fn assd_mm(
+    prediction: &[u8],
+    truth: &[u8],
+    class: u8,
+    shape: [usize; 3],
+    spacing_mm: [f64; 3],
+) -> Option<f64> {
+    SurfaceDistances::between(prediction, truth, class, shape, spacing_mm).map(|d| d.assd())
+}
+
+/// Voxels of the class with a neighbour that is not of it.
+fn surface(labels: &[u8], [depth, rows, columns]: [usize; 3], class: u8) -> Vec<bool> {
+    let plane = rows * columns;
+    let is = |i: usize| labels[i] == class;
+    let mut out = vec![false; labels.len()];
+    for z in 0..depth {
+        for y in 0..rows {
+            let row = z * plane + y * columns;
+            let edge = z == 0 || z + 1 == depth || y == 0 || y + 1 == rows;
+            for x in 0..columns {
+                let i = row + x;
+                out[i] = is(i)
+                    && (edge
+                        || x == 0
+                        || x + 1 == columns
+                        || !(is(i - 1)
+                            && is(i + 1)
+                            && is(i - columns)
+                            && is(i + columns)
+                            && is(i - plane)
+                            && is(i + plane)));
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hand_computed_distances() {
+        // A bar of three voxels against one of its ends, 2 mm apart along the row.
+        let (bar, end) = ([0, 1, 1, 1, 0], [0, 1, 0, 0, 0]);
+        let d = SurfaceDistances::between(&bar, &end, 1, [1, 1, 5], [3.0, 1.0, 2.0]).unwrap();
+        assert_eq!(d.prediction_to_truth, [0.0, 2.0, 4.0]);
+        assert_eq!(d.truth_to_prediction, [0.0]);
+        assert_eq!((d.asd(), d.assd(), d.hd100()), (2.0, 1.5, 4.0));
+        assert!((d.hd95() - 3.8).abs() < 1e-12 && (d.hd95_pooled() - 3.7).abs() < 1e-12);
+        assert_eq!(d.assd_mean_of_means(), 1.0);
+        assert_eq!(hd95_mm(&end, &end, 1, [1, 1, 5], [1.0; 3]), Some(0.0));
+        // Across slices the spacing is the slices'.
+        assert_eq!(assd_mm(&[1, 0], &[0, 1], 1, [2, 1, 1], [3.0, 1.0, 1.0]), Some(3.0));
+    }
+
+    #[test]
+    fn a_missing_mask_has_no_distance() {
+        for (p, t) in [([0, 0], [0, 1]), ([1, 0], [0, 0]), ([0, 0], [0, 0]), ([2, 2], [1, 1])] {
+            assert_eq!(SurfaceDistances::between(&p, &t, 1, [1, 1, 2], [1.0; 3]), None);
+        }
+    }
+
+    #[test]
+    fn the_inside_of_a_ball_is_no_surface() {
+        let full = vec![1u8; 27];
+        let mut expected = vec![true; 27];
+        expected[13] = false;
+        assert_eq!(surface(&full, [3, 3, 3], 1), expected);
+    }
+
+    /// Time of HD95 and ASSD of two blobs in a clinical volume, of a distance map over the whole of it, and
+    /// of SSIM; run with `--ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn measure() {
+        let shape = [20, 256, 256];
+        let ball = |centre: [f64; 3], radius: f64| -> Vec<u8> {
+            (0..shape.iter().product::<usize>())
+                .map(|i| {
+                    let at = [(i / 65536) as f64 * 3.0, (i / 256 % 256) as f64 * 0.5, (i % 256) as f64 * 0.5];
+                    let square: f64 = (0..3).map(|a| (at[a] - centre[a]).powi(2)).sum();
+                    u8::from(square < radius * radius)
+                })
+                .collect()
+        };
+        let (a, b) = (ball([30.0, 64.0, 64.0], 22.0), ball([32.0, 67.0, 62.0], 24.0));
+        let best = |what: &str, f: &dyn Fn()| {
+            let times = (0..10).map(|_| {
+                let start = std::time::Instant::now();
+                f();
+                start.elapsed().as_secs_f64() * 1e3
+            });
+            println!("{what}: {:.2} ms", times.fold(f64::INFINITY, f64::min));
+        };
+        let spacing = [3.0, 0.5, 0.5];
+        best("HD95 and ASSD of two glands, 20x256x256", &|| {
+            let d = SurfaceDistances::between(&a, &b, 1, shape, spacing).unwrap();
+            assert!(d.hd95() > d.assd());
+        });
+        let set: Vec<bool> = a.iter().map(|v| *v == 1).collect();
+        best("distance map, 20x256x256", &|| {
+            assert_eq!(squared_distance(&set, shape, spacing).len(), set.len());
+        });
+        let image: Vec<f32> = (0..32 * 96 * 96).map(|i| (i as f32 * 0.37).sin()).collect();
+        best("SSIM, 32x96x96", &|| {
+            assert!(super::super::ssim3d(&image, &image, [32, 96, 96], 1.0) > 0.99);
+        });
+    }
+}

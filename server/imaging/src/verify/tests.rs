@@ -1,0 +1,119 @@
+//! What is said of folders that are not as they should be.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+use super::{CHECKS, Entry, Report, verify};
+use crate::reference;
+
+fn run(folder: &Path) -> Report {
+    verify(folder, &CHECKS.iter().collect::<Vec<&Entry>>()).unwrap()
+}
+
+/// A folder with copies of the reference files of one check.
+fn copies(root: &Path, entry: &Entry) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in entry.files {
+        let to = folder.path().join(file);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(root.join(file), to).unwrap();
+    }
+    folder
+}
+
+/// A safetensors file whose tensor `at` (in the order of the header) has its shape turned round, flattened
+/// or emptied, as `how` says; the values stay.
+fn misshapen(bytes: &[u8], at: usize, how: usize) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let tensors = header.as_object_mut().unwrap();
+    tensors.remove("__metadata__");
+    let count = tensors.len();
+    let tensor = tensors.values_mut().nth(at % count).unwrap();
+    let mut shape: Vec<u64> =
+        tensor["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    match how % 3 {
+        0 => shape.reverse(),
+        1 => shape = vec![shape.iter().product()],
+        _ => shape.push(1),
+    }
+    tensor["shape"] = shape.into();
+    let header = serde_json::to_vec(&header).unwrap();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    file.extend(&bytes[8 + length..]);
+    file
+}
+
+/// Replaces the value that `at` counts to, through all nested objects and lists.
+fn replace(value: &mut Value, at: &mut usize, by: &Value) {
+    let children: Vec<&mut Value> = match value {
+        Value::Object(map) => map.values_mut().collect(),
+        // The first items stand for the others.
+        Value::Array(items) => items.iter_mut().take(3).collect(),
+        _ => Vec::new(),
+    };
+    for child in children {
+        if *at == 0 {
+            *child = by.clone();
+        }
+        *at = at.wrapping_sub(1);
+        replace(child, at, by);
+    }
+}
+
+#[test]
+fn misshapen_tensors_are_no_panics() {
+    let Some(root) = reference::folder() else { return };
+    for entry in CHECKS {
+        for file in entry.files.iter().filter(|f| f.ends_with(".safetensors")) {
+            let folder = copies(&root, entry);
+            let bytes = fs::read(root.join(file)).unwrap();
+            for at in 0..9 {
+                fs::write(folder.path().join(file), misshapen(&bytes, at * 7, at)).unwrap();
+                run(folder.path());
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_json_values_are_no_panics() {
+    let Some(root) = reference::folder() else { return };
+    let wrong = [Value::Null, (-1).into(), u64::MAX.into(), "text".into(), vec![0u8, 1].into(), 1e300.into()];
+    for entry in CHECKS {
+        for file in entry.files.iter().filter(|f| f.ends_with(".json")) {
+            let folder = copies(&root, entry);
+            let json: Value = serde_json::from_slice(&fs::read(root.join(file)).unwrap()).unwrap();
+            for at in 0..60 {
+                let mut json = json.clone();
+                replace(&mut json, &mut (at * 5), &wrong[at % wrong.len()]);
+                fs::write(folder.path().join(file), serde_json::to_vec(&json).unwrap()).unwrap();
+                run(folder.path());
+            }
+        }
+    }
+}
+
+#[test]
+fn another_number_an_unknown_key_and_a_missing_file_are_misses() {
+    let Some(root) = reference::folder() else { return };
+    for entry in CHECKS {
+        let whole = copies(&root, entry);
+        let report = run(whole.path());
+        assert_eq!((report.misses(), report.unknown.len()), (0, 0), "{:?}", entry.files);
+        if entry.files.len() > 1 {
+            fs::remove_file(whole.path().join(entry.files[1])).unwrap();
+            assert!(run(whole.path()).misses() > 0, "{:?}", entry.files);
+        }
+    }
+    let folder = copies(&root, CHECKS.iter().find(|e| e.files[0].ends_with("classification.json")).unwrap());
+    let file = folder.path().join("metrics/classification.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let first = json.as_object_mut().unwrap().values_mut().find(|v| v.get("auroc").is_some()).unwrap();
+    first["auroc"] = 0.123.into();
+    first["new"] = 1.into();
+    fs::write(&file, serde_json::to_vec(&json).unwrap()).unwrap();
+    assert_eq!(run(folder.path()).misses(), 2);
+}
