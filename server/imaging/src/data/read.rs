@@ -5,9 +5,9 @@
 
 mod bounded;
 mod dicom;
-mod element;
-mod metaimage;
-mod nifti;
+pub(crate) mod element;
+pub(crate) mod metaimage;
+pub(crate) mod nifti;
 
 use std::path::Path;
 

@@ -14,7 +14,7 @@ use std::{
 
 use flate2::bufread::{GzDecoder, ZlibDecoder};
 
-use self::header::Header;
+pub use self::header::Header;
 use super::{bounded, element::Element, voxels};
 use crate::data::{Geometry, Image, Volume};
 
@@ -48,6 +48,11 @@ pub fn read(path: &Path) -> Result<Image, String> {
     Ok(Image { volume: Volume { shape: [z, y, x], data }, geometry })
 }
 
+/// Reads a file's header alone.
+pub fn header(path: &Path) -> Result<Header, String> {
+    Header::read(&mut BufReader::new(File::open(path).map_err(|e| e.to_string())?))
+}
+
 /// Size (x, y, z).
 fn size_xyz(header: &Header) -> Result<[usize; 3], String> {
     let rank = header.require("NDims")?;
@@ -63,7 +68,7 @@ fn size_xyz(header: &Header) -> Result<[usize; 3], String> {
 }
 
 /// How a voxel is stored.
-fn element(header: &Header) -> Result<Element, String> {
+pub fn element(header: &Header) -> Result<Element, String> {
     if header.get(&["BinaryData"]).is_some() && !header.is_true(&["BinaryData"])? {
         return Err("its voxels are written as text: binary data was expected".into());
     }

@@ -4,13 +4,13 @@ mod header;
 
 use std::{
     fs::File,
-    io::{BufReader, Read},
+    io::{BufRead, BufReader, Read},
     path::Path,
 };
 
 use flate2::bufread::MultiGzDecoder;
 
-use self::header::Header;
+pub use self::header::Header;
 use super::{bounded, voxels};
 use crate::data::{Geometry, Image, Volume};
 
@@ -27,16 +27,28 @@ pub struct Series {
 
 /// Reads a file; reasons of refusal in words.
 pub fn read(path: &Path) -> Result<Series, String> {
+    let (source, size) = open(path)?;
+    from_reader(source, size)
+}
+
+/// Reads a file's header alone.
+pub fn header(path: &Path) -> Result<Header, String> {
+    Header::read(&mut open(path)?.0)
+}
+
+/// A file's bytes, unpacked where it is compressed, and their number where that is known.
+fn open(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let size = file.metadata().map_err(|e| e.to_string())?.len();
     let mut source = BufReader::new(file);
-    let mut magic = [0u8; 2];
-    source.read_exact(&mut magic).map_err(|_| "not a NIfTI file: it is empty".to_owned())?;
-    let whole = magic.as_slice().chain(source);
-    if magic == [0x1f, 0x8b] {
-        from_reader(MultiGzDecoder::new(BufReader::new(whole)), None)
+    let start = source.fill_buf().map_err(|e| e.to_string())?;
+    if start.is_empty() {
+        return Err("not a NIfTI file: it is empty".into());
+    }
+    if start.starts_with(&[0x1f, 0x8b]) {
+        Ok((Box::new(BufReader::new(MultiGzDecoder::new(source))), None))
     } else {
-        from_reader(whole, Some(size))
+        Ok((Box::new(source), Some(size)))
     }
 }
 

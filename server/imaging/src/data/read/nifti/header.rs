@@ -20,14 +20,14 @@ pub struct Header {
     dim: [i64; 8],
     datatype: i16,
     /// Handedness and voxel sizes, in the unit of [`Header::unit_mm`].
-    pixdim: [f64; 8],
+    pub pixdim: [f64; 8],
     pub vox_offset: f64,
-    scl_slope: f64,
-    scl_inter: f64,
+    pub scl_slope: f64,
+    pub scl_inter: f64,
     /// Units of space (the lowest three bits) and time.
     xyzt_units: u8,
-    qform_code: i32,
-    sform_code: i32,
+    pub qform_code: i32,
+    pub sform_code: i32,
     quatern_bcd: [f64; 3],
     qoffset: [f64; 3],
     srow: [[f64; 4]; 3],
@@ -152,10 +152,14 @@ impl Header {
         self.bytes() as f64 + 4.0
     }
 
+    /// The sizes, x first.
+    pub fn dimensions(&self) -> &[i64] {
+        &self.dim[1..=self.dim[0].clamp(0, 7) as usize]
+    }
+
     /// The sizes in words.
     pub fn sizes(&self) -> String {
-        let rank = self.dim[0].clamp(0, 7) as usize;
-        self.dim[1..=rank].iter().map(i64::to_string).collect::<Vec<_>>().join("x")
+        self.dimensions().iter().map(i64::to_string).collect::<Vec<_>>().join("x")
     }
 
     /// Size (x, y, z) of a volume, and the number of volumes.
