@@ -23,6 +23,7 @@ pub mod read;
 pub mod resample;
 pub mod slabs;
 pub mod smooth;
+pub mod spline;
 pub mod split;
 pub mod store;
 pub mod synth;

@@ -107,3 +107,30 @@ pub fn relative_l2(ours: &[f64], theirs: &[f64]) -> f64 {
     let size: f64 = theirs.iter().map(|b| b * b).sum();
     (difference / size).sqrt()
 }
+
+/// A safetensors file whose tensor `at` (in the order of the header) has its shape turned round, flattened
+/// or lengthened, as `how` says; the values stay. For tests of what reads such files without trust.
+///
+/// # Panics
+/// When the bytes are no safetensors file.
+pub fn misshapen(bytes: &[u8], at: usize, how: usize) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let tensors = header.as_object_mut().unwrap();
+    tensors.remove("__metadata__");
+    let count = tensors.len();
+    let tensor = tensors.values_mut().nth(at % count).unwrap();
+    let mut shape: Vec<u64> =
+        tensor["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    match how % 3 {
+        0 => shape.reverse(),
+        1 => shape = vec![shape.iter().product()],
+        _ => shape.push(1),
+    }
+    tensor["shape"] = shape.into();
+    let header = serde_json::to_vec(&header).unwrap();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    file.extend(&bytes[8 + length..]);
+    file
+}

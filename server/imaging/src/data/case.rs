@@ -16,8 +16,8 @@ pub struct Case {
     pub shape: [usize; 3],
     /// Voxel size in mm, `[D, H, W]`.
     pub spacing_mm: [f64; 3],
-    /// Where the grid lies in the patient; none where the prepared file does not say.
-    pub geometry: Option<Geometry>,
+    /// Where the grid lies in the world, so that results can be saved where the images are.
+    pub geometry: Geometry,
     /// By channel name: t2w, adc, hbv (raw intensities), gland, zones, lesion (whole numbers).
     pub volumes: BTreeMap<String, Volume>,
 }
@@ -61,7 +61,7 @@ pub fn load(dataset_dir: &Path, entry: &CaseEntry) -> Result<Case, DataError> {
         let reason = format!("the content has changed: its hash is {hash}, the manifest says {}", entry.hash);
         return Err(refused(reason));
     }
-    let volumes = prepared::decode(&bytes).map_err(&refused)?;
+    let (volumes, geometry) = prepared::decode(&bytes).map_err(&refused)?;
     for name in &entry.channels {
         let volume = volumes.get(name).ok_or_else(|| refused(format!("no {name} in it")))?;
         if volume.shape != entry.shape {
@@ -71,7 +71,6 @@ pub fn load(dataset_dir: &Path, entry: &CaseEntry) -> Result<Case, DataError> {
             )));
         }
     }
-    let geometry = prepared::geometry(&bytes).map_err(&refused)?;
     Ok(Case {
         id: entry.case_id.clone(),
         shape: entry.shape,

@@ -1,8 +1,13 @@
-//! Where tests find the reference numbers and sample images, which lie beside the repository.
+//! For tests: where the reference numbers and sample images are, which lie beside the repository, and
+//! small files of every format.
 
-use std::{collections::BTreeMap, io::Write, path::PathBuf};
+pub mod dicom;
+pub mod metaimage;
+pub mod nifti;
 
-use super::{Geometry, Volume};
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::Volume;
 
 /// The shared folder (`TRANSFERSCOPE_SHARED`, else `../shared` beside the repository); where it is
 /// absent a line says that `test` was skipped.
@@ -48,51 +53,4 @@ pub fn relative_l2(a: &[f32], b: &[f32]) -> f64 {
         a.iter().zip(b).map(|(x, y)| f(f64::from(*x), f64::from(*y))).sum()
     };
     (sum(&|x, y| (x - y) * (x - y)) / sum(&|_, y| y * y).max(1e-300)).sqrt()
-}
-
-/// How a MetaImage holds its voxels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Storage {
-    Raw,
-    Zlib,
-}
-
-/// A volume of whole numbers as a `.mha` file of `MET_SHORT`.
-pub fn mha(volume: &Volume, geometry: &Geometry, storage: Storage) -> Vec<u8> {
-    let mut file = metaimage_header(volume, geometry, storage, "LOCAL").into_bytes();
-    file.extend(metaimage_data(volume, storage));
-    file
-}
-
-/// The header of such a file, with the data in `data_file`.
-pub fn metaimage_header(volume: &Volume, geometry: &Geometry, storage: Storage, data_file: &str) -> String {
-    let [depth, height, width] = volume.shape;
-    let [sz, sy, sx] = geometry.spacing_mm();
-    let m = &geometry.world_from_voxel;
-    let axes: Vec<String> = [sx, sy, sz]
-        .iter()
-        .enumerate()
-        .flat_map(|(axis, step)| m.map(|row| (row[axis] / step).to_string()))
-        .collect();
-    let origin = geometry.origin().map(|v| v.to_string()).join(" ");
-    format!(
-        "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n\
-         CompressedData = {}\nTransformMatrix = {}\nOffset = {origin}\nElementSpacing = {sx} {sy} {sz}\n\
-         DimSize = {width} {height} {depth}\nElementType = MET_SHORT\nElementDataFile = {data_file}\n",
-        if storage == Storage::Zlib { "True" } else { "False" },
-        axes.join(" ")
-    )
-}
-
-/// The data of such a file.
-pub fn metaimage_data(volume: &Volume, storage: Storage) -> Vec<u8> {
-    let raw: Vec<u8> = volume.data.iter().flat_map(|v| (*v as i16).to_le_bytes()).collect();
-    match storage {
-        Storage::Raw => raw,
-        Storage::Zlib => {
-            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(&raw).unwrap();
-            encoder.finish().unwrap()
-        }
-    }
 }

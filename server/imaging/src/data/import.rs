@@ -167,4 +167,6 @@ fn name_of(folder: &Path) -> String {
 }
 
 #[cfg(test)]
+mod orientation;
+#[cfg(test)]
 mod tests;

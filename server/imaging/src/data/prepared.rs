@@ -55,13 +55,19 @@ pub fn encode(volumes: &BTreeMap<String, Volume>, geometry: &Geometry) -> Result
     safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
 }
 
-/// The arrays in a file's bytes.
+/// The arrays in a file's bytes, and the grid they lie on.
 ///
 /// # Errors
 /// In words, when the bytes are not such a file or hold an unexpected element type.
-pub fn decode(bytes: &[u8]) -> Result<BTreeMap<String, Volume>, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
-    file.iter()
+pub fn decode(bytes: &[u8]) -> Result<(BTreeMap<String, Volume>, Geometry), String> {
+    let no_file = |e| format!("not a safetensors file: {e}");
+    let file = SafeTensors::deserialize(bytes).map_err(no_file)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(no_file)?;
+    let grid = header.metadata().as_ref().and_then(|entries| entries.get(GEOMETRY_KEY));
+    let grid = grid.ok_or_else(|| format!("no {GEOMETRY_KEY} in it"))?;
+    let geometry = serde_json::from_str(grid).map_err(|e| format!("{GEOMETRY_KEY}: {e}"))?;
+    let volumes = file
+        .iter()
         .map(|(name, view)| {
             let shape: [usize; 3] =
                 view.shape().try_into().map_err(|_| format!("{name} has rank {}", view.shape().len()))?;
@@ -69,22 +75,8 @@ pub fn decode(bytes: &[u8]) -> Result<BTreeMap<String, Volume>, String> {
                 .ok_or_else(|| format!("{name} has element type {:?}", view.dtype()))?;
             Ok((name.to_owned(), Volume { shape, data }))
         })
-        .collect()
-}
-
-/// The grid of the arrays in a file's bytes; none where the file does not hold one.
-///
-/// # Errors
-/// In words, when the bytes are not such a file or the grid cannot be one.
-pub fn geometry(bytes: &[u8]) -> Result<Option<Geometry>, String> {
-    let (_, header) =
-        SafeTensors::read_metadata(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
-    let Some(text) = header.metadata().as_ref().and_then(|m| m.get(GEOMETRY_KEY)) else { return Ok(None) };
-    let grid: Geometry = serde_json::from_str(text).map_err(|e| format!("{GEOMETRY_KEY}: {e}"))?;
-    match grid.problem() {
-        Some(problem) => Err(format!("{GEOMETRY_KEY}: {problem}")),
-        None => Ok(Some(grid)),
-    }
+        .collect::<Result<_, String>>()?;
+    Ok((volumes, geometry))
 }
 
 #[cfg(test)]
@@ -103,10 +95,7 @@ mod tests {
         let geometry = Geometry::centred(shape, [3.0, 1.0, 1.0]);
         let bytes = encode(&volumes, &geometry).unwrap();
         assert_eq!(bytes, encode(&volumes, &geometry).unwrap());
-        assert_eq!(decode(&bytes).unwrap(), volumes);
-        assert_eq!(super::geometry(&bytes).unwrap(), Some(geometry));
-        let flat = Geometry::new([1.0; 3], [0.0; 3], [[1.0, 1.0, 0.0], [0.0; 3], [0.0, 0.0, 1.0]]);
-        assert!(super::geometry(&encode(&volumes, &flat).unwrap()).unwrap_err().contains("singular"));
+        assert_eq!(decode(&bytes).unwrap(), (volumes, geometry));
         assert!(decode(&bytes[..bytes.len() - 1]).is_err());
         assert!(decode(b"no").is_err());
     }

@@ -149,6 +149,14 @@ impl Cases {
         });
     }
 
+    /// Says why something could not be compared that is no fault of the folder or of ours.
+    pub fn skipped(&mut self, file: &str, what: &str, reason: &str) {
+        self.equal(file, what, None);
+        if let Some(line) = self.lines.last_mut() {
+            line.reason = Some(format!("not compared: {reason}"));
+        }
+    }
+
     /// A file that could not be compared.
     pub fn problem(&mut self, file: &str, problem: &Problem) {
         self.equal(file, "-", Some(problem.to_string()));

@@ -38,6 +38,8 @@ const DEPTH_LIMIT: usize = 8;
 pub struct Folder {
     root: PathBuf,
     files: Vec<String>,
+    /// Files that a check asked for.
+    asked: RefCell<BTreeSet<String>>,
     opened: RefCell<BTreeMap<String, Rc<Tensors>>>,
 }
 
@@ -50,7 +52,7 @@ impl Folder {
         let mut files = Vec::new();
         list(root, "", 0, &mut files)?;
         files.sort();
-        Ok(Self { root: root.to_owned(), files, opened: RefCell::default() })
+        Ok(Self { root: root.to_owned(), files, asked: RefCell::default(), opened: RefCell::default() })
     }
 
     /// All files, as paths with `/` relative to the folder.
@@ -62,9 +64,20 @@ impl Folder {
         self.files.binary_search_by(|f| f.as_str().cmp(file)).is_ok()
     }
 
-    /// Where a file is.
+    /// Where a file is; that it was asked for is remembered.
     pub fn path(&self, file: &str) -> PathBuf {
+        self.asked.borrow_mut().insert(file.to_owned());
         self.root.join(file)
+    }
+
+    /// Whether a check asked for a file.
+    pub fn was_asked(&self, file: &str) -> bool {
+        self.asked.borrow().contains(file)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The bytes of a file.

@@ -5,35 +5,11 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 use super::{all, pure, verify};
-use crate::reference;
+use crate::reference::{self, misshapen};
 
 /// Runs the check whose first file is `file` on the reference folder and wants every line to pass.
 pub(crate) fn assert_file_passes(file: &str) {
     pure::assert_file_passes(file, &all());
-}
-
-/// A safetensors file whose tensor `at` (in the order of the header) has its shape turned round, flattened
-/// or emptied, as `how` says; the values stay.
-fn misshapen(bytes: &[u8], at: usize, how: usize) -> Vec<u8> {
-    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
-    let tensors = header.as_object_mut().unwrap();
-    tensors.remove("__metadata__");
-    let count = tensors.len();
-    let tensor = tensors.values_mut().nth(at % count).unwrap();
-    let mut shape: Vec<u64> =
-        tensor["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
-    match how % 3 {
-        0 => shape.reverse(),
-        1 => shape = vec![shape.iter().product()],
-        _ => shape.push(1),
-    }
-    tensor["shape"] = shape.into();
-    let header = serde_json::to_vec(&header).unwrap();
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend(header);
-    file.extend(&bytes[8 + length..]);
-    file
 }
 
 /// Sizes in a file may be anything: the check says so and goes on.

@@ -8,7 +8,10 @@ use transferscope_domain::metric::Split;
 use super::*;
 use crate::data::{
     Geometry, Volume, case, check,
-    fixtures::{self, shared},
+    fixtures::{
+        metaimage::{self, Storage},
+        shared,
+    },
     synth::{self, SynthOptions},
     write::{self, Element},
 };
@@ -235,7 +238,7 @@ fn write_study(images: &Path, labels: &Path, patient: &str, study: &str, offset:
     let grid = Geometry::centred(SHAPE, [3.0, 1.0, 1.0]);
     for (i, channel) in ["t2w", "adc", "hbv", "cor", "sag"].into_iter().enumerate() {
         let path = folder.join(format!("{patient}_{study}_{channel}.mha"));
-        fs::write(path, fixtures::mha(&ramp(offset + i), &grid, fixtures::Storage::Zlib)).unwrap();
+        fs::write(path, metaimage::file(&ramp(offset + i), &grid, Storage::Zlib)).unwrap();
     }
     let mut mask = Volume::filled(SHAPE, 0.0);
     mask.data[60..90].fill(2.0);

@@ -27,19 +27,3 @@ pub fn skip(source: impl Read, count: u64) -> Result<(), String> {
         Err(e) => Err(format!("damaged before the image data: {e}")),
     }
 }
-
-/// Numbers from bytes, as f64.
-pub fn numbers<const N: usize>(bytes: &[u8], big_endian: bool, read: fn([u8; N]) -> f64) -> Vec<f64> {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|chunk| {
-            let mut little = *chunk;
-            if big_endian {
-                little.reverse();
-            }
-            read(little)
-        })
-        .collect()
-}

@@ -1,108 +1,74 @@
-//! MetaImage with header and data in one file (`.mha`), plain or zlib-compressed.
+//! MetaImage: header and data in one file (`.mha`) or in two that lie side by side (`.mhd` and
+//! `.raw` or `.zraw`), plain or zlib-compressed.
+//!
+//! World coordinates are LPS, as ITK writes them; like ITK this reads the direction from
+//! `TransformMatrix` and not from `AnatomicalOrientation`, which repeats it in letters.
+
+mod header;
 
 use std::{
-    collections::BTreeMap,
     fs::File,
-    io::{BufRead, BufReader, Read},
-    path::Path,
+    io::{BufRead, BufReader, Seek, SeekFrom},
+    path::{Path, PathBuf},
 };
 
-use flate2::bufread::ZlibDecoder;
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 
-use super::{
-    bounded::{self, numbers},
-    voxels,
-};
+pub use self::header::Header;
+use super::{bounded, element::Element, voxels};
 use crate::data::{Geometry, Image, Volume};
-
-/// A header with more bytes or lines than this is none.
-const MAX_HEADER_BYTES: u64 = 64 * 1024;
-
-/// The `Key = Value` lines.
-struct Header(BTreeMap<String, String>);
-
-impl Header {
-    /// Reads lines up to and with `ElementDataFile`, after which the data begin.
-    fn read(source: &mut impl BufRead) -> Result<Self, String> {
-        let mut entries = BTreeMap::new();
-        let mut left = MAX_HEADER_BYTES;
-        loop {
-            let mut line = Vec::new();
-            let n = source.take(left).read_until(b'\n', &mut line).map_err(|e| e.to_string())? as u64;
-            left -= n;
-            if line.last() != Some(&b'\n') {
-                return Err("not a MetaImage: its header has no line ElementDataFile".into());
-            }
-            let text = std::str::from_utf8(&line).map_err(|_| "not a MetaImage: its header is no text")?;
-            let text = text.trim();
-            if text.is_empty() {
-                continue;
-            }
-            let (key, value) = text
-                .split_once('=')
-                .map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned()))
-                .ok_or_else(|| {
-                    format!("not a MetaImage: {:?} in its header", text.chars().take(40).collect::<String>())
-                })?;
-            let last = key == "ElementDataFile";
-            entries.insert(key, value);
-            if last {
-                return Ok(Self(entries));
-            }
-        }
-    }
-
-    fn get(&self, keys: &[&str]) -> Option<&str> {
-        keys.iter().find_map(|k| self.0.get(*k)).map(String::as_str)
-    }
-
-    fn require(&self, key: &str) -> Result<&str, String> {
-        self.get(&[key]).ok_or_else(|| format!("its header has no {key}"))
-    }
-
-    fn is_true(&self, keys: &[&str]) -> Result<bool, String> {
-        match self.get(keys).map(str::to_ascii_lowercase).as_deref() {
-            None | Some("false" | "0") => Ok(false),
-            Some("true" | "1") => Ok(true),
-            Some(other) => Err(format!("{} = {other:?}: True or False was expected", keys[0])),
-        }
-    }
-
-    fn floats<const N: usize>(&self, keys: &[&str]) -> Result<Option<[f64; N]>, String> {
-        let Some(text) = self.get(keys) else { return Ok(None) };
-        text.split_whitespace()
-            .map(|v| v.parse().ok())
-            .collect::<Option<Vec<f64>>>()
-            .and_then(|v| v.try_into().ok())
-            .map(Some)
-            .ok_or_else(|| format!("{} = {text:?}: {N} numbers were expected", keys[0]))
-    }
-}
 
 /// Reads a file; reasons of refusal in words.
 pub fn read(path: &Path) -> Result<Image, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let size = file.metadata().map_err(|e| e.to_string())?.len();
-    from_reader(BufReader::new(file), size)
+    let mut source = BufReader::new(file);
+    let header = Header::read(&mut source)?;
+    let size_xyz = size_xyz(&header)?;
+    let count = voxels(size_xyz)?;
+    let element = element(&header)?;
+    let geometry = geometry(&header)?;
+    let wanted = count * element.width();
+    let raw = match header.require("ElementDataFile")? {
+        "LOCAL" => data(&header, source, size, wanted)?,
+        name => {
+            let beside = beside(path, name)?;
+            let words = |e: std::io::Error| format!("its data file {name}: {e}");
+            let file = File::open(&beside).map_err(words)?;
+            let size = file.metadata().map_err(words)?.len();
+            let mut source = BufReader::new(file);
+            skip_header(&header, &mut source, size, wanted)
+                .map_err(|e| format!("its data file {name}: {e}"))?;
+            data(&header, source, size, wanted).map_err(|e| format!("its data file {name}: {e}"))?
+        }
+    };
+    let big = header.is_true(&["BinaryDataByteOrderMSB", "ElementByteOrderMSB"])?;
+    let data = element.decode(&raw, big, 1.0, 0.0);
+    let [x, y, z] = size_xyz;
+    Ok(Image { volume: Volume { shape: [z, y, x], data }, geometry })
 }
 
-fn from_reader(mut source: impl BufRead, size: u64) -> Result<Image, String> {
-    let header = Header::read(&mut source)?;
+/// Reads a file's header alone.
+pub fn header(path: &Path) -> Result<Header, String> {
+    Header::read(&mut BufReader::new(File::open(path).map_err(|e| e.to_string())?))
+}
+
+/// Size (x, y, z).
+fn size_xyz(header: &Header) -> Result<[usize; 3], String> {
     let rank = header.require("NDims")?;
     if rank != "3" {
         return Err(format!("{rank} dimensions: one three-dimensional image was expected"));
     }
-    let size_xyz = header.require("DimSize")?;
-    let size_xyz: [usize; 3] = size_xyz
-        .split_whitespace()
+    let text = header.require("DimSize")?;
+    text.split_whitespace()
         .map(|v| v.parse().ok())
         .collect::<Option<Vec<usize>>>()
         .and_then(|v| v.try_into().ok())
-        .ok_or_else(|| format!("DimSize = {size_xyz:?}: three whole numbers were expected"))?;
-    let count = voxels(size_xyz)?;
-    if header.require("ElementDataFile")? != "LOCAL" {
-        return Err("its data lie in another file: convert it to one .mha file".into());
-    }
+        .ok_or_else(|| format!("DimSize = {text:?}: three whole numbers were expected"))
+}
+
+/// How a voxel is stored.
+pub fn element(header: &Header) -> Result<Element, String> {
     if header.get(&["BinaryData"]).is_some() && !header.is_true(&["BinaryData"])? {
         return Err("its voxels are written as text: binary data was expected".into());
     }
@@ -111,51 +77,77 @@ fn from_reader(mut source: impl BufRead, size: u64) -> Result<Image, String> {
     {
         return Err(format!("{channels} values a voxel: one was expected"));
     }
-    if let Some(skip) = header.get(&["HeaderSize"])
-        && skip != "0"
-    {
-        return Err(format!("HeaderSize = {skip}: not supported"));
-    }
-    let big = header.is_true(&["BinaryDataByteOrderMSB", "ElementByteOrderMSB"])?;
-    let element = header.require("ElementType")?;
-    let (width, decode) = decoder(element)
-        .ok_or_else(|| format!("ElementType = {element}: a whole or real number was expected"))?;
-    let wanted = count * width;
-    let raw = if header.is_true(&["CompressedData"])? {
-        bounded::exactly(ZlibDecoder::new(source), wanted)?
-    } else {
-        if size < wanted as u64 {
-            return Err(format!("truncated: {size} bytes, its header promises {wanted} of image data"));
-        }
-        bounded::exactly(source, wanted)?
-    };
-    let [x, y, z] = size_xyz;
-    let data = decode(&raw, big).into_iter().map(|v| v as f32).collect();
-    Ok(Image { volume: Volume { shape: [z, y, x], data }, geometry: geometry(&header)? })
-}
-
-/// From bytes (and whether the most significant comes first) to values.
-type Decode = fn(&[u8], bool) -> Vec<f64>;
-
-/// Bytes of an element and how to read a run of them.
-fn decoder(element: &str) -> Option<(usize, Decode)> {
-    Some(match element {
-        "MET_UCHAR" => (1, |raw, big| numbers(raw, big, |b: [u8; 1]| f64::from(b[0]))),
-        "MET_CHAR" => (1, |raw, big| numbers(raw, big, |b| f64::from(i8::from_le_bytes(b)))),
-        "MET_USHORT" => (2, |raw, big| numbers(raw, big, |b| f64::from(u16::from_le_bytes(b)))),
-        "MET_SHORT" => (2, |raw, big| numbers(raw, big, |b| f64::from(i16::from_le_bytes(b)))),
+    let name = header.require("ElementType")?;
+    Ok(match name {
+        "MET_UCHAR" => Element::U8,
+        "MET_CHAR" => Element::I8,
+        "MET_USHORT" => Element::U16,
+        "MET_SHORT" => Element::I16,
         // In MetaImage a long has four bytes on every machine.
-        "MET_UINT" | "MET_ULONG" => (4, |raw, big| numbers(raw, big, |b| f64::from(u32::from_le_bytes(b)))),
-        "MET_INT" | "MET_LONG" => (4, |raw, big| numbers(raw, big, |b| f64::from(i32::from_le_bytes(b)))),
-        "MET_ULONG_LONG" => (8, |raw, big| numbers(raw, big, |b| u64::from_le_bytes(b) as f64)),
-        "MET_LONG_LONG" => (8, |raw, big| numbers(raw, big, |b| i64::from_le_bytes(b) as f64)),
-        "MET_FLOAT" => (4, |raw, big| numbers(raw, big, |b| f64::from(f32::from_le_bytes(b)))),
-        "MET_DOUBLE" => (8, |raw, big| numbers(raw, big, f64::from_le_bytes)),
-        _ => return None,
+        "MET_UINT" | "MET_ULONG" => Element::U32,
+        "MET_INT" | "MET_LONG" => Element::I32,
+        "MET_ULONG_LONG" => Element::U64,
+        "MET_LONG_LONG" => Element::I64,
+        "MET_FLOAT" => Element::F32,
+        "MET_DOUBLE" => Element::F64,
+        _ => return Err(format!("ElementType = {name}: a whole or real number was expected")),
     })
 }
 
-/// The header lists the direction of the x axis first, then y, then z; world is LPS.
+/// Where the data file is, which must lie beside the header.
+fn beside(path: &Path, name: &str) -> Result<PathBuf, String> {
+    let plain =
+        !name.is_empty() && !name.contains(['/', '\\', '\0', '%', ' ']) && name != ".." && name != ".";
+    if !plain || name == "LIST" {
+        let reason = "the name of one file beside the header was expected";
+        return Err(format!("ElementDataFile = {name:?}: {reason}"));
+    }
+    let beside = path.with_file_name(name);
+    // A link could lead anywhere.
+    match std::fs::symlink_metadata(&beside) {
+        Ok(metadata) if metadata.is_file() => Ok(beside),
+        Ok(_) => Err(format!("its data file {name} is not a plain file")),
+        Err(_) => Err(format!("its data file {name} is not there: it must lie beside the header")),
+    }
+}
+
+/// Passes over what `HeaderSize` says stands before the data in their file: so many bytes, or with -1
+/// all but the data.
+fn skip_header(
+    header: &Header,
+    source: &mut BufReader<File>,
+    size: u64,
+    wanted: usize,
+) -> Result<(), String> {
+    let Some(text) = header.get(&["HeaderSize"]) else { return Ok(()) };
+    let from = match text {
+        "-1" => size.checked_sub(wanted as u64).ok_or("truncated: fewer bytes than its header promises")?,
+        _ => text
+            .parse::<u64>()
+            .ok()
+            .filter(|from| *from <= size)
+            .ok_or_else(|| format!("HeaderSize = {text:?}: -1 or a place in the file was expected"))?,
+    };
+    source.seek(SeekFrom::Start(from)).map(|_| ()).map_err(|e| e.to_string())
+}
+
+/// The bytes of the voxels.
+fn data(header: &Header, mut source: impl BufRead, size: u64, wanted: usize) -> Result<Vec<u8>, String> {
+    if header.is_true(&["CompressedData"])? {
+        let start = source.fill_buf().map_err(|e| e.to_string())?;
+        return if start.starts_with(&[0x1f, 0x8b]) {
+            bounded::exactly(GzDecoder::new(source), wanted)
+        } else {
+            bounded::exactly(ZlibDecoder::new(source), wanted)
+        };
+    }
+    if size < wanted as u64 {
+        return Err(format!("truncated: {size} bytes, its header promises {wanted} of image data"));
+    }
+    bounded::exactly(source, wanted)
+}
+
+/// The header lists the direction of the x axis first, then y, then z.
 fn geometry(header: &Header) -> Result<Geometry, String> {
     let axes = header
         .floats::<9>(&["TransformMatrix", "Rotation", "Orientation"])?
@@ -164,6 +156,9 @@ fn geometry(header: &Header) -> Result<Geometry, String> {
     let spacing = header
         .floats::<3>(&["ElementSpacing", "ElementSize"])?
         .ok_or("its header has no ElementSpacing: the voxel size is unknown")?;
+    if let Some(bad) = spacing.iter().find(|step| **step < 0.0) {
+        return Err(format!("a voxel size of {bad} mm: a positive one was expected"));
+    }
     let direction = std::array::from_fn(|row| std::array::from_fn(|axis| axes[3 * axis + row]));
     Ok(Geometry::new(spacing, origin, direction))
 }

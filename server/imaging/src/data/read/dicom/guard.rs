@@ -2,8 +2,7 @@
 //!
 //! The parser takes memory for an element's value before it reads it, as much as the element's header
 //! claims, and it loses its place where a length is no whole number of values. So every header is looked at
-//! first: no element may claim more than there is or a part of a value, nesting is bounded, and only
-//! uncompressed data sets (and RLE) go on.
+//! first: no element may claim more than there is or a part of a value, and nesting is bounded.
 
 use dicom_core::{
     Tag, VR,
@@ -11,9 +10,7 @@ use dicom_core::{
 };
 use dicom_object::StandardDataDictionary;
 
-const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
-const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
-const EXPLICIT_BIG: &str = "1.2.840.10008.1.2.2";
+use super::syntax::Syntax;
 
 const MAX_DEPTH: usize = 16;
 const UNDEFINED: u32 = u32::MAX;
@@ -65,8 +62,8 @@ struct Element {
 /// Checks a whole file and gives its transfer syntax.
 ///
 /// # Errors
-/// In words: no DICOM file, truncated, or compressed in a way that is not undone here.
-pub fn check(bytes: &[u8]) -> Result<String, String> {
+/// In words: no DICOM file, truncated, or of a transfer syntax that is not decoded here.
+pub fn check(bytes: &[u8]) -> Result<Syntax, String> {
     if bytes.len() < 132 || &bytes[128..132] != b"DICM" {
         return Err("not a DICOM file: no DICM at byte 128".into());
     }
@@ -82,15 +79,10 @@ pub fn check(bytes: &[u8]) -> Result<String, String> {
         }
     }
     let syntax = syntax.ok_or("not a DICOM file: it names no transfer syntax")?;
-    let encoding = match syntax.as_str() {
-        IMPLICIT_LITTLE => Encoding { implicit: true, big: false },
-        EXPLICIT_BIG => Encoding { implicit: false, big: true },
-        EXPLICIT_LITTLE | super::slice::RLE => Encoding { implicit: false, big: false },
-        other => {
-            return Err(format!(
-                "compressed with transfer syntax {other}: decompress the series first (dcmdjpeg, gdcmconv --raw)"
-            ));
-        }
+    let syntax = Syntax::of(&syntax)?;
+    let encoding = match syntax {
+        Syntax::Native { implicit, big_endian } => Encoding { implicit, big: big_endian },
+        _ => Encoding { implicit: false, big: false },
     };
     while walker.at < bytes.len() {
         walker.one(encoding, 0)?;

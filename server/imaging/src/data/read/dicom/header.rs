@@ -1,0 +1,167 @@
+//! What a DICOM file says about its pixels, and the pixels as they are stored.
+
+use std::path::{Path, PathBuf};
+
+use dicom_core::{Tag, value::Value};
+use dicom_object::{DefaultDicomObject, InMemDicomObject, OpenFileOptions};
+
+use super::{
+    guard,
+    place::{self, Place},
+    syntax::Syntax,
+};
+use crate::data::read::voxels;
+
+const DESCRIPTION: Tag = Tag(0x0008, 0x103E);
+const SERIES: Tag = Tag(0x0020, 0x000E);
+const NUMBER: Tag = Tag(0x0020, 0x0011);
+const SAMPLES: Tag = Tag(0x0028, 0x0002);
+const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
+const FRAMES: Tag = Tag(0x0028, 0x0008);
+const ROWS: Tag = Tag(0x0028, 0x0010);
+const COLUMNS: Tag = Tag(0x0028, 0x0011);
+const BITS_ALLOCATED: Tag = Tag(0x0028, 0x0100);
+const BITS_STORED: Tag = Tag(0x0028, 0x0101);
+const HIGH_BIT: Tag = Tag(0x0028, 0x0102);
+const SIGNED: Tag = Tag(0x0028, 0x0103);
+const PIXELS: Tag = Tag(0x7FE0, 0x0010);
+
+/// The series a file belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    pub uid: String,
+    pub number: Option<i64>,
+    pub description: String,
+}
+
+/// How a frame's pixels are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    pub rows: usize,
+    pub columns: usize,
+    /// Bits of a pixel's place: 8, 16 or 32.
+    pub allocated: u32,
+    /// Bits of its value, the lowest at `shift`.
+    pub stored: u32,
+    pub shift: u32,
+    /// Whether the highest of them is a sign.
+    pub signed: bool,
+}
+
+/// A file's header.
+#[derive(Debug)]
+pub struct Header {
+    pub path: PathBuf,
+    pub series: Series,
+    pub syntax: Syntax,
+    pub layout: Layout,
+    pub frames: Vec<Place>,
+}
+
+/// Stored pixels.
+#[derive(Debug)]
+pub enum Pixels {
+    /// All frames one after another.
+    Native(Vec<u8>),
+    /// Fragments, and where each frame's first one begins among them in bytes (empty where not said).
+    Fragments { offsets: Vec<u32>, fragments: Vec<Vec<u8>> },
+}
+
+/// Reads the header in a file's bytes.
+///
+/// # Errors
+/// In words: no DICOM image, of a kind that is not read here, or without a place in space.
+pub fn read(bytes: &[u8], path: &Path) -> Result<Header, String> {
+    let syntax = guard::check(bytes)?;
+    let object = parse(OpenFileOptions::new().read_until(PIXELS), bytes)?;
+    let rows = required(&object, ROWS, "Rows")? as usize;
+    let columns = required(&object, COLUMNS, "Columns")? as usize;
+    let samples = number(&object, SAMPLES, "samples")?.unwrap_or(1.0);
+    if samples != 1.0 {
+        return Err(format!("{samples} values a pixel: one was expected"));
+    }
+    let photometric = text(&object, PHOTOMETRIC);
+    if photometric != "MONOCHROME2" {
+        return Err(format!("photometric interpretation {photometric:?}: MONOCHROME2 was expected"));
+    }
+    let frames = number(&object, FRAMES, "frames")?.unwrap_or(1.0);
+    if !(1.0..=f64::from(u16::MAX)).contains(&frames) || frames.fract() != 0.0 {
+        return Err(format!("{frames} frames: 1 to {} were expected", u16::MAX));
+    }
+    let frames = frames as usize;
+    voxels([columns, rows, frames])?;
+    Ok(Header {
+        path: path.to_owned(),
+        series: Series {
+            uid: text(&object, SERIES),
+            number: number(&object, NUMBER, "series number").ok().flatten().map(|n| n as i64),
+            description: text(&object, DESCRIPTION),
+        },
+        syntax,
+        layout: layout(&object, rows, columns)?,
+        frames: place::all(&object, frames)?,
+    })
+}
+
+fn layout(object: &InMemDicomObject, rows: usize, columns: usize) -> Result<Layout, String> {
+    let allocated = required(object, BITS_ALLOCATED, "BitsAllocated")?;
+    if ![8.0, 16.0, 32.0].contains(&allocated) {
+        return Err(format!("{allocated} bits a pixel: 8, 16 or 32 were expected"));
+    }
+    let stored = number(object, BITS_STORED, "BitsStored")?.unwrap_or(allocated);
+    let high = number(object, HIGH_BIT, "HighBit")?.unwrap_or(stored - 1.0);
+    let shift = high + 1.0 - stored;
+    if !(1.0..=allocated).contains(&stored)
+        || shift < 0.0
+        || high >= allocated
+        || high.fract() + stored.fract() != 0.0
+    {
+        return Err(format!("{stored} bits up to bit {high} of {allocated}: no such bits"));
+    }
+    let signed = number(object, SIGNED, "PixelRepresentation")?.unwrap_or(0.0) == 1.0;
+    Ok(Layout {
+        rows,
+        columns,
+        allocated: allocated as u32,
+        stored: stored as u32,
+        shift: shift as u32,
+        signed,
+    })
+}
+
+/// The pixels in a file's bytes.
+///
+/// # Errors
+/// In words: there are none.
+pub fn pixels(bytes: &[u8]) -> Result<Pixels, String> {
+    guard::check(bytes)?;
+    let mut object = parse(OpenFileOptions::new(), bytes)?;
+    let element = object.take_element(PIXELS).map_err(|_| "no pixel data in it")?;
+    match element.into_value() {
+        Value::Primitive(value) => Ok(Pixels::Native(value.to_bytes().into_owned())),
+        Value::PixelSequence(sequence) => {
+            let offsets = sequence.offset_table().to_vec();
+            let fragments = sequence.into_fragments().into_iter().map(|f| f.to_vec()).collect();
+            Ok(Pixels::Fragments { offsets, fragments })
+        }
+        Value::Sequence(_) => Err("no pixel data in it".into()),
+    }
+}
+
+fn parse(options: OpenFileOptions, bytes: &[u8]) -> Result<DefaultDicomObject, String> {
+    options.from_reader(bytes).map_err(|e| format!("not a readable DICOM file: {e}"))
+}
+
+fn text(object: &InMemDicomObject, tag: Tag) -> String {
+    let element = object.element_opt(tag).ok().flatten();
+    let value = element.and_then(|element| element.to_str().ok());
+    value.map(|text| text.trim_matches(['\0', ' ']).to_owned()).unwrap_or_default()
+}
+
+fn number(object: &InMemDicomObject, tag: Tag, name: &str) -> Result<Option<f64>, String> {
+    Ok(place::numbers(object, tag, name)?.first().copied())
+}
+
+fn required(object: &InMemDicomObject, tag: Tag, name: &str) -> Result<f64, String> {
+    number(object, tag, name)?.ok_or_else(|| format!("not a DICOM image: no {name} in it"))
+}
