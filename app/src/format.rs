@@ -73,7 +73,13 @@ pub fn metric_label(name: &str) -> String {
     let (split, rest) = name.split_once('/').unwrap_or(("", name));
     let (base, baseline) = rest.split_once('@').map_or((rest, None), |(b, n)| (b, Some(n)));
     let class = base.split_once('.').map(|(_, c)| c);
-    let mut text = MetricKind::of_name(name).map_or_else(|| base.replace('_', " "), |k| k.label().to_owned());
+    let mut text = match (MetricKind::of_name(name), base) {
+        (Some(kind), _) => kind.label().to_owned(),
+        // What a classification says of a case, and what is so.
+        (None, "probability") => "Probability of cancer".to_owned(),
+        (None, "truth") => "Cancer, 1 = yes".to_owned(),
+        (None, other) => other.replace('_', " "),
+    };
     for part in [class, baseline].into_iter().flatten() {
         text.push_str(", ");
         text.push_str(part);

@@ -291,7 +291,7 @@ pub fn case_pairs(data: &CompareData, a: usize, b: usize) -> Option<CasePairs> {
     if run_a.task != run_b.task || a == b {
         return None;
     }
-    let kind = run_a.task.primary_metric();
+    let kind = run_a.task.case_metric();
     let scores = |i: usize| -> BTreeMap<&str, f64> {
         data.cases
             .get(i)

@@ -50,7 +50,7 @@ pub fn pairs(metric: MetricKind, reference: &[CaseScore], other: &[CaseScore]) -
 #[component]
 pub fn CasePairTables(data: CompareData, styles: Vec<Style>) -> impl IntoView {
     let Some(reference) = data.runs.first().cloned() else { return ().into_any() };
-    let metric = reference.task.primary_metric();
+    let metric = reference.task.case_metric();
     let none = Vec::new();
     let base = data.cases.first().unwrap_or(&none);
     let sections: Vec<_> = data

@@ -5,10 +5,10 @@ use transferscope_domain::{MetricKind, Task, report::CaseScore};
 
 use crate::format;
 
-/// Scores of the test cases, worst first by the task's primary metric.
+/// Scores of the test cases, worst first by the task's metric of single cases.
 #[component]
 pub fn CaseTable(task: Task, cases: Vec<CaseScore>) -> impl IntoView {
-    let primary = task.primary_metric();
+    let primary = task.case_metric();
     let mut cases: Vec<CaseScore> = cases.into_iter().filter(|c| c.split == "test").collect();
     let score = |c: &CaseScore| c.scores.get(primary.as_str()).copied();
     cases.sort_by(|a, b| match (score(a), score(b)) {

@@ -69,7 +69,7 @@ pub fn NewExperimentPage() -> impl IntoView {
             <p class="presets">
                 "Presets: "
                 <a href="/new?preset=quick">"quick"</a>
-                " (both backbones, both tasks, all arms, one seed)"
+                " (two small backbones, all tasks and arms, one seed)"
             </p>
         </div>
         {loaded(choices, "what can be chosen", move |choices: Choices| {

@@ -28,7 +28,7 @@ use crate::{
         baseline::Baselines,
         evaluate::{Judge, evaluate_cases, summary},
         example::{Example, TaskPlan, load},
-        fit::{Fit, Fitted, fit},
+        fit::{Fit, Fitted, fit, recipe},
         layer_decay::{Layers, grouping},
         optimiser::{Optimiser, Rule},
         probe::{PER_CASE, features},
@@ -271,6 +271,7 @@ impl Job<'_> {
             val: &val,
             judge,
             spec: &request.training,
+            recipe: recipe(request.training.augmentation),
             seed: request.seed,
             observer: self.observer,
         };

@@ -13,7 +13,7 @@ const SPEC_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Preset {
-    /// Both backbones, both tasks, all arms, one seed.
+    /// Two small backbones, all tasks, all arms, one seed.
     Quick,
 }
 

@@ -108,7 +108,7 @@ where
         device: &B::Device,
     ) -> Tensor<B, 1> {
         let Drawn { examples, items, view, seed, epoch } = drawn;
-        let batch = training_batch(examples, items, view, seed, epoch).on::<B>(device);
+        let batch = training_batch(examples, items, view, None, seed, epoch).on::<B>(device);
         let (Input::Slabs { slabs, axis, .. }, TargetBatch::Labels(labels)) = (batch.input, batch.target) else {
             unreachable!("the 2.5-D family's batches of labelled cases")
         };

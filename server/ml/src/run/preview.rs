@@ -7,8 +7,9 @@ use transferscope_domain::event::EventBody;
 use super::RunError;
 use crate::{
     observer::Observer,
-    preview::{Panel, restoration_strip, segmentation_strip, strip},
+    preview::{Panel, Picture, PreviewError, restoration_strip, segmentation_strip, strip},
     train::{
+        batch::HostBatch,
         evaluate::Prediction,
         example::{Example, Target},
     },
@@ -52,16 +53,37 @@ pub fn write(
         }
         _ => unreachable!("a prediction is of its target's kind"),
     };
-    let failed = |e: crate::preview::PreviewError| RunError::Write {
-        what: "a preview".into(),
-        source: std::io::Error::other(e),
-    };
     let file = format!("{}-epoch-{:04}.png", example.case_id, epoch.round());
-    picture.map_err(failed)?.write(&run_dir.join("previews").join(&file)).map_err(failed)?;
+    save(picture, run_dir, &file)?;
     let note = note.map(|n| format!(" ({n})")).unwrap_or_default();
     let caption = format!("{}, slice {} of {d}: {caption}{note}", example.case_id, z + 1);
     let event = EventBody::Preview { step, epoch, case_id: example.case_id.clone(), file, caption };
     observer.event(event).map_err(|source| RunError::Write { what: "the event log".into(), source })
+}
+
+/// Training samples in one picture at most.
+const SAMPLES: usize = 6;
+
+/// Writes `previews/training-samples-epoch-0000.png`: the first samples of a training as the network sees them.
+///
+/// # Errors
+/// As [`write`].
+pub fn samples(run_dir: &Path, batch: &HostBatch, observer: &dyn Observer) -> Result<(), RunError> {
+    let shown: Vec<_> = (0..SAMPLES).map_while(|i| batch.slice(i)).collect();
+    let Some((_, size)) = shown.first() else { return Ok(()) };
+    let panels: Vec<_> =
+        shown.iter().map(|(pixels, _)| Panel::Grey { pixels, range: NORMALISED }).collect();
+    let file = "training-samples-epoch-0000.png".to_owned();
+    save(strip(*size, &panels), run_dir, &file)?;
+    let caption = format!("the first {} samples of the training, augmented: middle slice of the first image", shown.len());
+    let event =
+        EventBody::Preview { step: 0, epoch: 0.0, case_id: "training samples".into(), file, caption };
+    observer.event(event).map_err(|source| RunError::Write { what: "the event log".into(), source })
+}
+
+fn save(picture: Result<Picture, PreviewError>, run_dir: &Path, file: &str) -> Result<(), RunError> {
+    let failed = |e: PreviewError| RunError::Write { what: "a preview".into(), source: std::io::Error::other(e) };
+    picture.map_err(failed)?.write(&run_dir.join("previews").join(file)).map_err(failed)
 }
 
 /// The slice with most foreground, or the middle one.

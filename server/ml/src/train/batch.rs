@@ -8,6 +8,7 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use transferscope_domain::Family;
+use transferscope_imaging::augment::{Augmentation, Crop, Grid, Recipe, Warp};
 
 use super::{
     example::{Example, Target},
@@ -60,6 +61,13 @@ enum HostTarget {
 }
 
 impl HostBatch {
+    /// The middle slice of the first image of a sample, and its rows and columns; none beyond the last sample.
+    pub fn slice(&self, sample: usize) -> Option<(&[f32], [usize; 2])> {
+        let [n, c, d, h, w] = self.dims;
+        let first = (sample * c * d + d / 2) * h * w;
+        (sample < n).then(|| (&self.input[first..first + h * w], [h, w]))
+    }
+
     /// The tensors.
     pub fn on<B: Backend>(self, device: &B::Device) -> Batch<B> {
         let data = Tensor::from_data(TensorData::new(self.input, self.dims), device);
@@ -109,19 +117,76 @@ impl Part {
         out
     }
 
+    /// The slice with those before and after it.
+    fn with_neighbours(self) -> Self {
+        let [z, y, x] = self.start;
+        Self { start: [z - 1, y, x], size: [SLICES, self.size[1], self.size[2]], ..self }
+    }
+
     /// The same box at another slice.
     fn at_slice(self, z: isize) -> Self {
         Self { start: [z, self.start[1], self.start[2]], ..self }
     }
 }
 
-/// What is taken of a case for one sample: a box, or for a label of a whole case several slices.
+/// What is taken of a case for one sample: a box, or for a label of a whole case several slices; and what is
+/// done to it.
 struct Sample<'a> {
     example: &'a Example,
     parts: Vec<Part>,
+    augmentation: Option<Augmentation>,
 }
 
-/// The batch of some samples of an epoch.
+impl Sample<'_> {
+    /// All images of a part, as long as it is in the volume: slices beyond repeat the end slice.
+    ///
+    /// # Shapes
+    /// `[size]` of the part each, or `[3, H, W]` round its slice.
+    fn images(&self, part: Part, slab: bool) -> Vec<Vec<f32>> {
+        let example = self.example;
+        let last = example.shape[0] as isize - 1;
+        let inside = |offset: isize| (part.start[0] + offset).clamp(0, last);
+        let Some(augmentation) = &self.augmentation else {
+            let taken = |volume: &Vec<f32>| {
+                if !slab {
+                    return part.take(volume, example.shape);
+                }
+                (-1..=1).flat_map(|o| part.at_slice(inside(o)).take(volume, example.shape)).collect()
+            };
+            return example.inputs.iter().map(taken).collect();
+        };
+        let box_ = if slab { part.with_neighbours() } else { part };
+        let volumes: Vec<&[f32]> = example.inputs.iter().map(Vec::as_slice).collect();
+        let mut images = self.warp(augmentation, box_).images(&volumes);
+        let slice = part.size[1] * part.size[2];
+        for (channel, image) in images.iter_mut().enumerate() {
+            augmentation.intensity(channel, image, box_.size);
+            if slab && part.start[0] == 0 {
+                image.copy_within(slice..2 * slice, 0);
+            }
+            if slab && part.start[0] == last {
+                image.copy_within(slice..2 * slice, 2 * slice);
+            }
+        }
+        images
+    }
+
+    /// Labels of a part.
+    fn labels(&self, part: Part, labels: &[u8]) -> Vec<u8> {
+        match &self.augmentation {
+            Some(augmentation) => self.warp(augmentation, part).labels(labels),
+            None => part.take(labels, self.example.shape),
+        }
+    }
+
+    fn warp(&self, augmentation: &Augmentation, part: Part) -> Warp {
+        let grid = Grid { shape: self.example.shape, spacing_mm: self.example.spacing_mm };
+        augmentation.spatial(grid, Crop { start: part.start, size: part.size })
+    }
+}
+
+/// The batch of some samples of an epoch, changed as `recipe` says, or without one mirrored at random.
+/// Images to be restored are mirrored at most.
 ///
 /// # Panics
 /// When `items` is empty or names an example that is not there.
@@ -129,6 +194,7 @@ pub fn training_batch(
     examples: &[Example],
     items: &[Item],
     view: impl Into<View>,
+    recipe: Option<&Recipe>,
     seed: u64,
     epoch: u64,
 ) -> HostBatch {
@@ -137,8 +203,13 @@ pub fn training_batch(
         .iter()
         .map(|item| {
             let example = &examples[item.example];
+            let recipe = recipe.filter(|_| !matches!(example.target, Target::Image { .. }));
+            let augmentation = recipe.map(|recipe| {
+                let label = format!("augment/{epoch}/{}/{}", example.case_id, item.draw);
+                Augmentation::draw(recipe, &mut stream(seed, &label))
+            });
             let mut rng = stream(seed, &format!("sample/{epoch}/{}/{}", example.case_id, item.draw));
-            let mirrored = rng.random_bool(0.5);
+            let mirrored = rng.random_bool(0.5) && augmentation.is_none();
             let [d, h, w] = example.shape;
             let parts = match (view.family, &example.target) {
                 (Family::Provicnet, Target::Label(_)) => (0..SLICES_OF_A_SAMPLE)
@@ -169,7 +240,7 @@ pub fn training_batch(
                     vec![Part { start, size, mirrored }]
                 }
             };
-            Sample { example, parts }
+            Sample { example, parts, augmentation }
         })
         .collect();
     batch(&samples, view)
@@ -203,7 +274,7 @@ pub fn boxes(
             let mut rng = stream(seed, &format!("box/{epoch}/{}/{}", example.case_id, item.draw));
             let mirrored = rng.random_bool(0.5);
             let start = std::array::from_fn(|axis| place(&mut rng, example.shape[axis], size[axis]));
-            Sample { example, parts: vec![Part { start, size, mirrored }] }
+            Sample { example, parts: vec![Part { start, size, mirrored }], augmentation: None }
         })
         .collect();
     batch(&samples, view)
@@ -237,7 +308,7 @@ pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
         (Family::Provicnet, Target::Label(_)) => {
             let n = d.min(SLICES_OF_A_CASE);
             let parts = (0..n).map(|i| slice((2 * i + 1) * d / (2 * n))).collect();
-            vec![batch(&[Sample { example, parts }], view)]
+            vec![batch(&[plain(example, parts)], view)]
         }
         (Family::Provicnet, _) => {
             const SLICES_AT_ONCE: usize = 8;
@@ -245,14 +316,14 @@ pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
             let runs = all.chunks(SLICES_AT_ONCE);
             runs.map(|run| {
                 let samples: Vec<_> =
-                    run.iter().map(|z| Sample { example, parts: vec![slice(*z)] }).collect();
+                    run.iter().map(|z| plain(example, vec![slice(*z)])).collect();
                 batch(&samples, view)
             })
             .collect()
         }
         (Family::ProfoundConv | Family::ProfoundVit | Family::Unet, _) => {
             let part = Part { start: [0; 3], size: padded(example, view), mirrored: false };
-            vec![batch(&[Sample { example, parts: vec![part] }], view)]
+            vec![batch(&[plain(example, vec![part])], view)]
         }
     }
 }
@@ -281,49 +352,45 @@ pub fn probes(example: &Example, per_case: usize, view: impl Into<View>) -> Host
                     Part { start, size, mirrored: false }
                 }
             };
-            Sample { example, parts: vec![part] }
+            plain(example, vec![part])
         })
         .collect();
     batch(&samples, view)
 }
 
+/// A sample as it is.
+fn plain(example: &Example, parts: Vec<Part>) -> Sample<'_> {
+    Sample { example, parts, augmentation: None }
+}
+
 /// All parts have one size, and all samples as many of them.
 fn batch(samples: &[Sample<'_>], view: View) -> HostBatch {
-    let parts: Vec<(&Example, Part)> =
-        samples.iter().flat_map(|s| s.parts.iter().map(|part| (s.example, *part))).collect();
+    let parts: Vec<(&Sample<'_>, Part)> =
+        samples.iter().flat_map(|s| s.parts.iter().map(move |part| (s, *part))).collect();
     let n = parts.len();
     let [d, h, w] = parts[0].1.size;
+    let images = parts[0].0.example.inputs.len();
     let mut input = Vec::new();
     let (dims, slabs) = match view.family {
         Family::Provicnet => {
-            let m = parts[0].0.inputs.len();
-            input.reserve(n * m * SLICES * h * w);
+            input.reserve(n * images * SLICES * h * w);
             let mut axis = Vec::with_capacity(2 * n);
-            for (example, part) in &parts {
-                let last = example.shape[0] as isize - 1;
-                for volume in &example.inputs {
-                    for offset in -1..=1 {
-                        // Neighbours outside of the volume repeat the end slice.
-                        let z = (part.start[0] + offset).clamp(0, last);
-                        input.extend(part.at_slice(z).take(volume, example.shape));
-                    }
-                }
-                axis.extend([part.start[0] as f32, example.shape[0] as f32]);
+            for (sample, part) in &parts {
+                sample.images(*part, true).into_iter().for_each(|image| input.extend(image));
+                axis.extend([part.start[0] as f32, sample.example.shape[0] as f32]);
             }
-            ([n, m, SLICES, h, w], Some((axis, n / samples.len())))
+            ([n, images, SLICES, h, w], Some((axis, n / samples.len())))
         }
         Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
             let channels = match view.family {
                 Family::ProfoundConv | Family::ProfoundVit => PROFOUND_CHANNELS,
-                Family::Provicnet | Family::Unet => parts[0].0.inputs.len(),
+                Family::Provicnet | Family::Unet => images,
             };
             let voxels = d * h * w;
             input.reserve(n * channels * voxels);
-            for (example, part) in &parts {
-                for volume in &example.inputs {
-                    input.extend(part.take(volume, example.shape));
-                }
-                input.resize(input.len() + (channels - example.inputs.len()) * voxels, 0.0);
+            for (sample, part) in &parts {
+                sample.images(*part, false).into_iter().for_each(|image| input.extend(image));
+                input.resize(input.len() + (channels - images) * voxels, 0.0);
             }
             ([n, channels, d, h, w], None)
         }
@@ -331,25 +398,25 @@ fn batch(samples: &[Sample<'_>], view: View) -> HostBatch {
     HostBatch { input, dims, slabs, target: target(samples, &parts) }
 }
 
-fn target(samples: &[Sample<'_>], parts: &[(&Example, Part)]) -> HostTarget {
+fn target(samples: &[Sample<'_>], parts: &[(&Sample<'_>, Part)]) -> HostTarget {
     let [d, h, w] = parts[0].1.size;
     let dims = [parts.len(), 1, d, h, w];
-    match &parts[0].0.target {
+    match &parts[0].0.example.target {
         Target::Labels(_) => {
             let mut labels = Vec::with_capacity(dims.iter().product());
-            for (example, part) in parts {
-                if let Target::Labels(data) = &example.target {
-                    labels.extend(part.take(data, example.shape).into_iter().map(i32::from));
+            for (sample, part) in parts {
+                if let Target::Labels(data) = &sample.example.target {
+                    labels.extend(sample.labels(*part, data).into_iter().map(i32::from));
                 }
             }
             HostTarget::Labels(labels, dims)
         }
         Target::Image { .. } => {
             let (mut all_sharp, mut all_degraded) = (Vec::new(), Vec::new());
-            for (example, part) in parts {
-                if let Target::Image { sharp, degraded } = &example.target {
-                    all_sharp.extend(part.take(sharp, example.shape));
-                    all_degraded.extend(part.take(degraded, example.shape));
+            for (sample, part) in parts {
+                if let Target::Image { sharp, degraded } = &sample.example.target {
+                    all_sharp.extend(part.take(sharp, sample.example.shape));
+                    all_degraded.extend(part.take(degraded, sample.example.shape));
                 }
             }
             HostTarget::Image { sharp: all_sharp, degraded: all_degraded, dims }
@@ -400,8 +467,33 @@ mod tests {
         let batches = whole(&labelled(), Family::ProfoundConv);
         assert_eq!(batches[0].dims, [1, 3, 16, 32, 32]);
         let items = [Item { example: 0, draw: 3 }];
-        let take = || training_batch(&[labelled()], &items, Family::Unet, 1, 2);
+        let take = || training_batch(&[labelled()], &items, Family::Unet, None, 1, 2);
         assert_eq!(take(), take());
+    }
+
+    /// The same draw augments alike, whatever else is in the batch; labels stay labels, images to be restored
+    /// are left alone, and a recipe of nothing is nothing.
+    #[test]
+    fn augmentation_belongs_to_the_draw() {
+        let mut labelled = labelled();
+        if let Target::Labels(labels) = &mut labelled.target {
+            labels.iter_mut().enumerate().for_each(|(i, l)| *l = u8::from(i % 32 < 16));
+        }
+        let items = [Item { example: 0, draw: 0 }, Item { example: 0, draw: 1 }];
+        let cases = [labelled];
+        for family in [Family::Unet, Family::Provicnet] {
+            let take = |recipe: Option<&Recipe>, items: &[Item], cases: &[Example]| {
+                training_batch(cases, items, family, recipe, 1, 0)
+            };
+            let all = Recipe::default();
+            let (both, second) = (take(Some(&all), &items, &cases), take(Some(&all), &items[1..], &cases));
+            assert_eq!(both.input[both.input.len() / 2..], second.input);
+            assert_ne!(both, take(None, &items, &cases));
+            let HostTarget::Labels(labels, _) = &both.target else { panic!("labels") };
+            assert!(labels.iter().all(|l| (0..2).contains(l)));
+            let image = [example(Target::Image { sharp: vec![0.0; 5120], degraded: vec![0.0; 5120] })];
+            assert_eq!(take(Some(&all), &items, &image), take(None, &items, &image));
+        }
     }
 
     #[test]
@@ -412,13 +504,13 @@ mod tests {
         longer.inputs = vec![vec![1.0; 7 * 32 * 16]];
         let cases = [one, longer];
         let items = [Item { example: 0, draw: 0 }, Item { example: 1, draw: 0 }];
-        let volumes = training_batch(&cases, &items, Family::Unet, 1, 0);
+        let volumes = training_batch(&cases, &items, Family::Unet, None, 1, 0);
         assert_eq!((volumes.dims, &volumes.target), ([2, 1, 8, 32, 32], &HostTarget::Label(vec![1, 0])));
         let sum = |batch: &HostBatch, of: std::ops::Range<usize>| batch.input[of].iter().sum::<f32>();
         let n = 8 * 32 * 32;
         assert_eq!(sum(&volumes, n..2 * n), 7.0 * 32.0 * 16.0);
 
-        let slices = training_batch(&cases[..1], &items[..1], Family::Provicnet, 1, 0);
+        let slices = training_batch(&cases[..1], &items[..1], Family::Provicnet, None, 1, 0);
         assert_eq!(slices.dims, [8, 1, 3, 32, 32]);
         let (axis, series) = slices.slabs.unwrap();
         let seen: Vec<f32> = axis.chunks(2).map(|a| a[0]).collect();

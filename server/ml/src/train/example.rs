@@ -20,6 +20,8 @@ pub struct Example {
     pub patient_id: String,
     /// `[D, H, W]`; H and W are multiples of 16.
     pub shape: [usize; 3],
+    /// Voxel size in mm, `[D, H, W]`.
+    pub spacing_mm: [f64; 3],
     /// Image types in the task's order, each normalised to mean 0 and deviation 1 over non-zero voxels.
     pub inputs: Vec<Vec<f32>>,
     pub target: Target,
@@ -58,7 +60,7 @@ pub enum Target {
 }
 
 impl Example {
-    /// An example that is scored on this grid, in all of it.
+    /// An example of voxels of 1 mm that is scored on this grid, in all of it.
     pub fn new(
         entry: (&str, &str),
         shape: [usize; 3],
@@ -70,6 +72,7 @@ impl Example {
             case_id: entry.0.to_owned(),
             patient_id: entry.1.to_owned(),
             shape,
+            spacing_mm: [1.0; 3],
             inputs,
             target,
             display,

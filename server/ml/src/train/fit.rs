@@ -6,8 +6,10 @@ use std::{
 };
 
 use burn::{module::AutodiffModule, optim::GradientsParams, tensor::backend::AutodiffBackend};
+use transferscope_imaging::augment::Recipe;
+
 use transferscope_domain::{
-    Direction, TrainingSpec,
+    Augmentation, Direction, TrainingSpec,
     event::{CheckpointKind, EventBody, Phase},
     metric::{MetricKind, Split},
 };
@@ -27,7 +29,7 @@ use crate::{
     model::net::Net,
     nn::{Mode, drop_path::DropPath, kernels::Kernels, precision},
     observer::{Observer, Progress},
-    run::RunError,
+    run::{RunError, preview},
 };
 
 /// What does not change during a training.
@@ -37,8 +39,19 @@ pub struct Fit<'a> {
     pub val: &'a [Example],
     pub judge: Judge<'a>,
     pub spec: &'a TrainingSpec,
+    /// What is done to training samples; none mirrors half of them.
+    pub recipe: Option<Recipe>,
     pub seed: u64,
     pub observer: &'a dyn Observer,
+}
+
+/// What an augmentation is; none for the one that mirrors half of the samples.
+pub fn recipe(choice: Augmentation) -> Option<Recipe> {
+    match choice {
+        Augmentation::Flip => None,
+        Augmentation::None => Some(Recipe::none()),
+        Augmentation::Standard => Some(Recipe::default()),
+    }
 }
 
 /// How a training ended.
@@ -94,7 +107,7 @@ impl Fit<'_> {
         let items = self.items(epoch);
         let from = (step % per_epoch) as usize * self.spec.batch_size as usize;
         let to = (from + self.spec.batch_size as usize).min(items.len());
-        training_batch(self.train, &items[from..to], self.judge.view, self.seed, epoch)
+        training_batch(self.train, &items[from..to], self.judge.view, self.recipe.as_ref(), self.seed, epoch)
     }
 }
 
@@ -125,6 +138,7 @@ where
     let mut position = from.unwrap_or_default();
     let clock = Clock { start: Instant::now(), before: position.seconds, first_step: position.step, total };
     if fresh {
+        preview::samples(fit.run_dir, &fit.batch(0), fit.observer)?;
         validate(fit, &net, &mut position, &clock, device)?;
         save_last(fit, &net, &optimiser, &mut position, &clock)?;
     }
@@ -268,7 +282,7 @@ where
         fit.emit(EventBody::Metric { name, step: position.step, epoch, value: *value })?;
     }
     for (example, result) in fit.val.iter().zip(&results).take(PREVIEWS) {
-        crate::run::preview::write(
+        preview::write(
             fit.run_dir,
             example,
             &result.prediction,

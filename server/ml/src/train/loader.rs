@@ -66,7 +66,7 @@ mod tests {
         let data = vec![0.5; 4 * 8 * 8];
         let examples = [Example::new(("a", "a"), [4, 8, 8], vec![data], Target::Label(1), Vec::new())];
         let make = |step: u64| {
-            training_batch(&examples, &[Item { example: 0, draw: step as u32 }], Family::Unet, 1, 0)
+            training_batch(&examples, &[Item { example: 0, draw: step as u32 }], Family::Unet, None, 1, 0)
         };
         std::thread::scope(|scope| {
             let mut loader = Loader::start(scope, 2..7, make);

@@ -65,7 +65,8 @@ impl Prepared<'_> {
 
     fn example(&self, inputs: Vec<Vec<f32>>, target: Target, display: Vec<f32>) -> Example {
         let entry = (self.entry.case_id.as_str(), self.entry.patient_id.as_str());
-        Example::new(entry, self.placement().shape, inputs, target, display)
+        let Placement { shape, spacing_mm, .. } = self.placement();
+        Example { spacing_mm, ..Example::new(entry, shape, inputs, target, display) }
     }
 
     /// The gland's box with a margin on the working grid; none where the case has no gland mask.

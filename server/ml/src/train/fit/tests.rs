@@ -77,6 +77,7 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
         val: &val,
         judge: Judge { plan, view: family.into(), rule: &rule, inference: spec.inference },
         spec,
+        recipe: recipe(spec.augmentation),
         seed: 5,
         observer: &observer,
     };
