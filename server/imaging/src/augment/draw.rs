@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn no_recipe_changes_nothing() {
         let nothing = drawn(&Recipe::none(), "a");
-        let mut out = whole(&nothing).images(&[&image()]).remove(0);
+        let mut out = whole(&nothing).image(&image());
         nothing.intensity(0, &mut out, GRID.shape);
         assert_eq!(out, image());
         let labels: Vec<u8> = (0..image().len()).map(|i| (i % 5) as u8).collect();
@@ -150,22 +150,22 @@ mod tests {
     fn the_mirror_undoes_itself_and_is_a_plain_copy() {
         let recipe = Recipe { mirror: 1.0, ..Recipe::for_restoration() };
         let mirror = whole(&drawn(&recipe, "a"));
-        let once = mirror.images(&[&image()]).remove(0);
+        let once = mirror.image(&image());
         assert_eq!(once[..28], image()[..28].iter().rev().copied().collect::<Vec<_>>());
-        assert_eq!(mirror.images(&[&once]).remove(0), image());
+        assert_eq!(mirror.image(&once), image());
         // By interpolation it is the same to the bit.
         let mut turned = mirror.clone();
         turned.affine = Some(([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [0.0; 3]));
-        assert_eq!(turned.images(&[&image()]).remove(0), once);
+        assert_eq!(turned.image(&image()), once);
     }
 
     #[test]
     fn a_box_is_a_part_of_the_whole() {
         for (recipe, label) in [(all(), "a"), (all(), "b"), (Recipe { mirror: 1.0, ..Recipe::none() }, "c")] {
             let augmentation = drawn(&recipe, label);
-            let full = whole(&augmentation).images(&[&image()]).remove(0);
+            let full = whole(&augmentation).image(&image());
             let (start, size) = ([2, -3, 5], [4, 16, 30]);
-            let part = augmentation.spatial(GRID, Crop { start, size }).images(&[&image()]).remove(0);
+            let part = augmentation.spatial(GRID, Crop { start, size }).image(&image());
             let cut = window(&full, GRID.shape, start, size);
             for (i, (a, b)) in part.iter().zip(&cut).enumerate() {
                 let inside = i / 30 % 16 >= 3 && i % 30 < 23;
@@ -179,7 +179,7 @@ mod tests {
     fn constants_and_labels_stay_what_they_are() {
         for label in ["a", "b", "c", "d"] {
             let warp = whole(&drawn(&all(), label));
-            let flat = warp.images(&[&vec![0.7; image().len()]]).remove(0);
+            let flat = warp.image(&vec![0.7; image().len()]);
             assert!(flat.iter().all(|v| *v == 0.7 || *v == 0.0));
             let inside = flat.iter().filter(|v| **v == 0.7).count();
             assert!(inside * 2 > flat.len(), "most of the volume stays in view");
@@ -198,7 +198,7 @@ mod tests {
         let quarter = std::f64::consts::FRAC_PI_2;
         augmentation.affine = Some(Motion::new([quarter, 0.0, 0.0], [1.0; 3], [1.0, 0.0, 0.0]));
         let values: Vec<f32> = (0..75).map(|v| v as f32).collect();
-        let out = augmentation.spatial(grid, Crop::whole(grid.shape)).images(&[&values]).remove(0);
+        let out = augmentation.spatial(grid, Crop::whole(grid.shape)).image(&values);
         let at = |v: &[f32], z: usize, y: usize, x: usize| v[(z * 5 + y) * 5 + x];
         for (y, x) in [(0, 0), (1, 3), (4, 2)] {
             // Row y, column x shows row 4 - x, column y, between two slices.
@@ -243,8 +243,8 @@ mod tests {
             let augmentation = drawn(recipe, &format!("{draw}"));
             let start = Instant::now();
             let warp = augmentation.spatial(grid, Crop::whole(grid.shape));
-            let mut images = warp.images(&[&image, &image, &image]);
-            assert_eq!(warp.labels(&labels).len(), image.len());
+            let (mut images, moved_labels) = warp.apply(&[&image, &image, &image], &[&labels]);
+            assert_eq!(moved_labels[0].len(), image.len());
             let moved = start.elapsed().as_secs_f64() * 1e3;
             for (channel, values) in images.iter_mut().enumerate() {
                 augmentation.intensity(channel, values, grid.shape);

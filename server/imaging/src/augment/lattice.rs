@@ -42,35 +42,49 @@ impl Lattice {
         (first, weights(at - first as f32))
     }
 
-    /// The taps of a row of voxels along W that begins at column `start`, for [`Lattice::add_row`].
-    pub fn columns(&self, start: isize, columns: usize) -> Vec<(usize, [f32; 4])> {
-        (0..columns).map(|x| self.taps(2, start + x as isize)).collect()
-    }
-
-    /// Adds the displacements of a row of voxels of slice `d` and row `h` to their positions.
-    ///
-    /// # Shapes
-    /// `positions` `[D, H, W]` of each voxel, in three lists.
-    pub fn add_row(&self, d: isize, h: isize, columns: &[(usize, [f32; 4])], positions: &mut [Vec<f32>; 3]) {
-        let ((d0, along_d), (h0, along_h)) = (self.taps(0, d), self.taps(1, h));
-        // The nodes of this row: what slices and rows bear on it is the same for all of its voxels.
-        let mut line = vec![[0.0f32; 3]; self.nodes[2]];
-        for (i, a) in along_d.iter().enumerate() {
-            for (j, b) in along_h.iter().enumerate() {
-                let first = ((d0 + i) * self.nodes[1] + h0 + j) * self.nodes[2];
-                for (sum, value) in line.iter_mut().zip(&self.values[first..]) {
-                    for (s, v) in sum.iter_mut().zip(value) {
-                        *s += a * b * v;
-                    }
+    /// The displacements of slice `d` in `columns` columns from `start` on, still at the nodes' rows.
+    pub fn slice(&self, d: isize, start: isize, columns: usize) -> LatticeSlice<'_> {
+        let [_, rows, across] = self.nodes;
+        let (d0, along_d) = self.taps(0, d);
+        let mut nodes = vec![[0.0f32; 3]; rows * across];
+        for (i, weight) in along_d.iter().enumerate() {
+            for (sum, value) in nodes.iter_mut().zip(&self.values[(d0 + i) * rows * across..]) {
+                for (s, v) in sum.iter_mut().zip(value) {
+                    *s += weight * v;
                 }
             }
         }
-        let [ds, hs, ws] = positions;
-        for ((((first, weights), d), h), w) in columns.iter().zip(ds).zip(hs).zip(ws) {
-            for (weight, value) in weights.iter().zip(&line[*first..]) {
-                *d += weight * value[0];
-                *h += weight * value[1];
-                *w += weight * value[2];
+        let taps: Vec<_> = (0..columns).map(|x| self.taps(2, start + x as isize)).collect();
+        let along_row = |row: &[[f32; 3]], axis: usize| {
+            let at = |(first, weights): &(usize, [f32; 4])| {
+                weights.iter().zip(&row[*first..]).map(|(weight, value)| weight * value[axis]).sum()
+            };
+            taps.iter().map(at).collect()
+        };
+        let rows = nodes.chunks_exact(across).map(|row| [0, 1, 2].map(|axis| along_row(row, axis))).collect();
+        LatticeSlice { lattice: self, rows }
+    }
+}
+
+/// The displacements of one slice of voxels.
+pub(super) struct LatticeSlice<'a> {
+    lattice: &'a Lattice,
+    /// Of each row of nodes: `[D, H, W]` of each column of voxels, in three lists.
+    rows: Vec<[Vec<f32>; 3]>,
+}
+
+impl LatticeSlice<'_> {
+    /// Adds the displacements of row `h` to its voxels' positions.
+    ///
+    /// # Shapes
+    /// `positions` `[D, H, W]` of each voxel, in three lists.
+    pub fn add_to_row(&self, h: isize, positions: &mut [Vec<f32>; 3]) {
+        let (first, along_h) = self.lattice.taps(1, h);
+        for (weight, row) in along_h.iter().zip(&self.rows[first..]) {
+            for (positions, displacements) in positions.iter_mut().zip(row) {
+                for (p, v) in positions.iter_mut().zip(displacements) {
+                    *p += weight * v;
+                }
             }
         }
     }
@@ -97,7 +111,7 @@ mod tests {
         let lattice = Lattice::draw(5, &grid, 12.0, [1.0, 4.0, 4.0]);
         let row = |start: [isize; 3], n: usize| {
             let mut at = [vec![0.0; n], vec![0.0; n], vec![0.0; n]];
-            lattice.add_row(start[0], start[1], &lattice.columns(start[2], n), &mut at);
+            lattice.slice(start[0], start[2], n).add_to_row(start[1], &mut at);
             (0..n).map(|x| [at[0][x], at[1][x], at[2][x]]).collect::<Vec<[f32; 3]>>()
         };
         let whole = row([3, 20, 0], 40);

@@ -49,53 +49,53 @@ struct Source {
 }
 
 impl Warp {
-    /// The box of several images, linearly interpolated.
+    /// The box of all of a case: images linearly interpolated, label maps by the nearest voxel.
     ///
     /// # Shapes
     /// Each `[D, H, W]` of the grid -> each `[D, H, W]` of the box.
     ///
     /// # Panics
-    /// When an image does not have the grid's size.
-    pub fn images(&self, images: &[&[f32]]) -> Vec<Vec<f32>> {
-        self.check(images.iter().map(|image| image.len()));
+    /// When an image or a map does not have the grid's size.
+    pub fn apply(&self, images: &[&[f32]], labels: &[&[u8]]) -> (Vec<Vec<f32>>, Vec<Vec<u8>>) {
+        let voxels: usize = self.grid.shape.iter().product();
+        let mut sizes = images.iter().map(|i| i.len()).chain(labels.iter().map(|l| l.len()));
+        assert!(sizes.all(|n| n == voxels), "images and labels have the size of their grid");
         if self.moves_whole_voxels() {
-            return images.iter().map(|image| self.copied(image)).collect();
+            let moved = images.iter().map(|image| self.copied(image)).collect();
+            return (moved, labels.iter().map(|labels| self.copied(labels)).collect());
         }
-        let mut out = vec![vec![0.0; self.crop.size.iter().product()]; images.len()];
+        let size: usize = self.crop.size.iter().product();
+        let mut moved = vec![vec![0.0; size]; images.len()];
+        let mut moved_labels = vec![vec![0; size]; labels.len()];
         self.rows(|first, sources| {
-            for (image, out) in images.iter().zip(&mut out) {
+            for (image, out) in images.iter().zip(&mut moved) {
                 for (source, out) in sources.iter().zip(&mut out[first..]).filter(|(s, _)| s.inside) {
                     *out = source.linear(image);
                 }
             }
+            for (labels, out) in labels.iter().zip(&mut moved_labels) {
+                for (source, out) in sources.iter().zip(&mut out[first..]).filter(|(s, _)| s.inside) {
+                    *out = labels[source.nearest()];
+                }
+            }
         });
-        out
+        (moved, moved_labels)
     }
 
-    /// The box of a label map: the nearest voxel's label.
+    /// [`Warp::apply`] for one image.
     ///
-    /// # Shapes
-    /// `[D, H, W]` of the grid -> `[D, H, W]` of the box.
+    /// # Panics
+    /// When the image does not have the grid's size.
+    pub fn image(&self, image: &[f32]) -> Vec<f32> {
+        self.apply(&[image], &[]).0.concat()
+    }
+
+    /// [`Warp::apply`] for one label map.
     ///
     /// # Panics
     /// When the map does not have the grid's size.
     pub fn labels(&self, labels: &[u8]) -> Vec<u8> {
-        self.check([labels.len()].into_iter());
-        if self.moves_whole_voxels() {
-            return self.copied(labels);
-        }
-        let mut out = vec![0; self.crop.size.iter().product()];
-        self.rows(|first, sources| {
-            for (source, out) in sources.iter().zip(&mut out[first..]).filter(|(s, _)| s.inside) {
-                *out = labels[source.nearest()];
-            }
-        });
-        out
-    }
-
-    fn check(&self, mut sizes: impl Iterator<Item = usize>) {
-        let voxels: usize = self.grid.shape.iter().product();
-        assert!(sizes.all(|n| n == voxels), "images and labels have the size of their grid");
+        self.apply(&[], &[labels]).1.concat()
     }
 
     /// Whether nothing has to be interpolated.
@@ -120,12 +120,13 @@ impl Warp {
     fn rows(&self, mut f: impl FnMut(usize, &[Source])) {
         let [depth, rows, columns] = self.crop.size;
         let [d, h, w] = self.crop.start;
-        let elastic = self.elastic.as_ref().map(|lattice| (lattice, lattice.columns(w, columns)));
         let mut positions: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; columns]);
         let mut sources = vec![Source::default(); columns];
         for z in 0..depth {
+            let d = d + z as isize;
+            let elastic = self.elastic.as_ref().map(|lattice| lattice.slice(d, w, columns));
             for y in 0..rows {
-                let (d, h) = (d + z as isize, h + y as isize);
+                let h = h + y as isize;
                 let (first, step) = self.line([d, h, w]);
                 for axis in 0..3 {
                     let (first, step) = (first[axis], step[axis]);
@@ -133,8 +134,8 @@ impl Warp {
                         *position = first + x as f32 * step;
                     }
                 }
-                if let Some((lattice, taps)) = &elastic {
-                    lattice.add_row(d, h, taps, &mut positions);
+                if let Some(elastic) = &elastic {
+                    elastic.add_to_row(h, &mut positions);
                 }
                 self.find_sources(&positions, &mut sources);
                 f((z * rows + y) * columns, &sources);
@@ -151,7 +152,8 @@ impl Warp {
             // Nothing of the row touches the grid's edge.
             let [ds, hs, ws] = positions;
             for (((source, d), h), w) in sources.iter_mut().zip(ds).zip(hs).zip(ws) {
-                let (d0, h0, w0) = (*d as u32, *h as u32, *w as u32);
+                // Through i32, for which processors have an instruction.
+                let [d0, h0, w0] = [*d, *h, *w].map(|at| at as i32 as u32);
                 source.inside = true;
                 source.first = d0 * strides[0] + h0 * strides[1] + w0;
                 source.steps = strides;
