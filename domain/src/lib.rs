@@ -11,6 +11,7 @@ pub mod architecture;
 pub mod arm;
 pub mod backbone;
 pub mod dataset;
+pub mod dataset_check;
 pub mod event;
 pub mod experiment;
 pub mod form;
