@@ -1,11 +1,10 @@
-//! What looking a data set over has found: the report that the command line prints, the API sends and a
-//! page shows.
+//! What a data set check says: what the set holds, what is wrong with it, and what each task can use.
 
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{event::LeftOut, task::Task};
+use crate::{dataset::Folds, event::LeftOut, metric::Split, task::Task};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,6 +41,15 @@ pub struct TaskUse {
     pub left_out: Vec<LeftOut>,
 }
 
+/// Cases of a split by what is known of clinically significant cancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CancerCounts {
+    pub yes: usize,
+    pub no: usize,
+    pub unknown: usize,
+}
+
 /// What a data set holds and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -61,8 +69,15 @@ pub struct CheckReport {
     pub spacings_mm: BTreeMap<String, usize>,
     /// Values that occur in each mask.
     pub labels: BTreeMap<String, Vec<u32>>,
+    /// Cases by mask and by who made it, where that is known.
+    pub mask_sources: BTreeMap<String, BTreeMap<String, usize>>,
     /// Patients by split: train, val, test.
     pub split_patients: [usize; 3],
+    /// Clinically significant cancer by split: train, val, test.
+    pub cspca: [CancerCounts; 3],
+    pub split_hash: String,
+    /// The round of a cross-validation that the splits are; none for a single split.
+    pub folds: Option<Folds>,
     pub tasks: Vec<TaskUse>,
     pub findings: Vec<Finding>,
 }
@@ -73,63 +88,66 @@ impl CheckReport {
         self.findings.iter().all(|f| f.severity != Severity::Error)
     }
 
-    /// Notes a finding, of a case or of the whole set.
+    /// Adds a finding.
     pub fn find(&mut self, severity: Severity, case_id: Option<&str>, message: String) {
         self.findings.push(Finding { severity, case_id: case_id.map(str::to_owned), message });
     }
 }
 
+/// The report as lines of text.
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = |map: &BTreeMap<String, usize>| {
             map.iter().map(|(k, n)| format!("{k} ({n})")).collect::<Vec<_>>().join(", ")
         };
-        let kind = if self.synthetic { " (synthetic)" } else { "" };
-        writeln!(f, "{}{kind}: {}", self.name, self.source)?;
+        let kind = if self.synthetic { "synthetic" } else { "real" };
+        writeln!(f, "data set {} ({kind}; {})", self.name, self.source)?;
         let [train, val, test] = self.split_patients;
         writeln!(
             f,
-            "  {} cases of {} patients (train {train}, val {val}, test {test})",
+            "{} cases of {} patients (patients: train {train}, val {val}, test {test})",
             self.cases, self.patients
         )?;
-        writeln!(f, "  channels: {}", counted(&self.channels))?;
-        writeln!(f, "  shapes: {}", counted(&self.shapes))?;
-        writeln!(f, "  voxel sizes in mm: {}", counted(&self.spacings_mm))?;
+        if let Some(Folds { count, test }) = self.folds {
+            writeln!(f, "fold {test} of {count} tests")?;
+        }
+        writeln!(f, "split {}", self.split_hash)?;
+        writeln!(f, "channels: {}", counted(&self.channels))?;
+        writeln!(f, "shapes: {}", counted(&self.shapes))?;
+        writeln!(f, "voxel sizes in mm: {}", counted(&self.spacings_mm))?;
         for (mask, values) in &self.labels {
             let values = values.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-            writeln!(f, "  values of {mask}: {values}")?;
+            writeln!(f, "values of {mask}: {values}")?;
         }
-        for task in &self.tasks {
-            writeln!(
-                f,
-                "  {}: {} train, {} val, {} test cases",
-                task.task.label(),
-                task.train,
-                task.val,
-                task.test
-            )?;
-            if let Some(problem) = &task.problem {
-                writeln!(f, "    cannot run: {problem}")?;
+        for (mask, sources) in &self.mask_sources {
+            writeln!(f, "{mask} masks from: {}", counted(sources))?;
+        }
+        for (split, counts) in Split::ALL.into_iter().zip(self.cspca) {
+            let CancerCounts { yes, no, unknown } = counts;
+            writeln!(f, "clinically significant cancer in {split}: {yes} yes, {no} no, {unknown} unknown")?;
+        }
+        for TaskUse { task, train, val, test, problem, left_out } in &self.tasks {
+            match problem {
+                None => writeln!(f, "{task}: {train} train, {val} val, {test} test cases")?,
+                Some(problem) => writeln!(f, "{task}: cannot run: {problem}")?,
             }
-            for left in &task.left_out {
-                writeln!(f, "    without {}: {}", left.case_id, left.reason)?;
+            for left in left_out {
+                writeln!(f, "  without {}: {}", left.case_id, left.reason)?;
             }
         }
         for case in &self.refused {
-            writeln!(f, "  refused {}: {}", case.case_id, case.reason)?;
+            writeln!(f, "refused when added: {}: {}", case.case_id, case.reason)?;
         }
-        for finding in &self.findings {
-            let severity = match finding.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
+        for Finding { severity, case_id, message } in &self.findings {
+            let word = match severity {
+                Severity::Error => "ERROR",
+                Severity::Warning => "note",
             };
-            match &finding.case_id {
-                Some(case) => writeln!(f, "  {severity}: case {case}: {}", finding.message)?,
-                None => writeln!(f, "  {severity}: {}", finding.message)?,
-            }
+            let place = case_id.as_deref().map(|id| format!("{id}: ")).unwrap_or_default();
+            writeln!(f, "{word}: {place}{message}")?;
         }
         if self.findings.is_empty() {
-            writeln!(f, "  nothing wrong was found")?;
+            writeln!(f, "nothing wrong was found")?;
         }
         Ok(())
     }

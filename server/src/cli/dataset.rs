@@ -1,12 +1,18 @@
 //! `transferscope dataset add | synth | list | check`
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, anyhow};
-use transferscope_domain::{Task, dataset::DatasetManifest, metric::Split};
+use transferscope_domain::{
+    Task,
+    dataset::{DatasetManifest, Folds},
+    metric::Split,
+};
 use transferscope_ml::data::{
-    check::{self, CheckReport, Finding, Severity, TaskUse},
-    import, manifest,
+    check,
+    import::{self, AddOptions},
+    manifest,
+    split::SplitPlan,
     synth::{self, SynthOptions},
 };
 
@@ -20,12 +26,23 @@ use super::{
 pub enum Command {
     /// Read a folder of examinations (NIfTI, MetaImage or DICOM) and make it a data set.
     Add {
-        /// One folder a case with t2w, adc, hbv and, where there are, gland, zones, lesion.
+        /// One folder a case with t2w, adc, hbv and, where there are, gland, zones, lesion; or the
+        /// images of PI-CAI, with picai_labels in or beside them.
         #[arg(value_name = "FOLDER")]
         folder: PathBuf,
         /// The data set's name; the folder's name if not given.
         #[arg(long)]
         name: Option<String>,
+        /// Draw this many folds instead of one split.
+        #[arg(long, value_name = "K", requires = "fold")]
+        folds: Option<u32>,
+        /// The fold that tests, from 0; the next one validates. Without --folds: of the folds stored
+        /// beside the images.
+        #[arg(long, value_name = "I")]
+        fold: Option<u32>,
+        /// Give every case voxels of this size in mm, as slices x rows x columns.
+        #[arg(long, value_name = "DxHxW", value_parser = parse_spacing)]
+        spacing: Option<Spacing>,
     },
     /// Compute phantoms: prostate examinations with known anatomy.
     Synth {
@@ -56,9 +73,15 @@ pub enum Command {
 pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
     let datasets = context.data()?.datasets();
     match command {
-        Command::Add { folder, name } => {
+        Command::Add { folder, name, folds, fold, spacing } => {
             let progress = Progress::new("reading cases");
-            let made = import::add(&datasets, &folder, name.as_deref(), &|done, total| {
+            let split = match (folds, fold) {
+                (Some(count), Some(test)) => SplitPlan::DrawnFolds(Folds { count, test }),
+                (None, Some(test)) => SplitPlan::StoredFold(test),
+                (_, None) => SplitPlan::Single,
+            };
+            let options = AddOptions { name, split, spacing_mm: spacing.map(|s| s.0) };
+            let made = import::add_with(&datasets, &folder, &options, &|done, total| {
                 progress.set(done as u64, total as u64);
             })?;
             drop(progress);
@@ -142,53 +165,30 @@ fn check_one(context: &Context, datasets: &std::path::Path, name: &str) -> Resul
     if context.json {
         output::json(&report)?;
     } else {
-        output::print(&in_words(&report))?;
+        output::print(report.to_string().trim_end())?;
     }
     Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn in_words(report: &CheckReport) -> String {
-    let [train, val, test] = report.split_patients;
-    let kind = if report.synthetic { "synthetic" } else { "real" };
-    let mut lines = vec![
-        format!("data set {} ({kind}; {})", report.name, report.source),
-        format!(
-            "{} cases of {} patients (patients: train {train}, val {val}, test {test})",
-            report.cases, report.patients
-        ),
-    ];
-    let counted = |what: &str, counts: &BTreeMap<String, usize>| {
-        let parts: Vec<_> = counts.iter().map(|(value, n)| format!("{value} ({n})")).collect();
-        format!("{what}: {}", parts.join(", "))
-    };
-    lines.push(counted("channels", &report.channels));
-    lines.push(counted("shapes", &report.shapes));
-    lines.push(counted("voxel sizes in mm", &report.spacings_mm));
-    for (mask, values) in &report.labels {
-        let values: Vec<_> = values.iter().map(u32::to_string).collect();
-        lines.push(format!("values of {mask}: {}", values.join(", ")));
+/// A voxel size in mm, `[D, H, W]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spacing([f64; 3]);
+
+fn parse_spacing(text: &str) -> Result<Spacing, String> {
+    let sides: Option<Vec<f64>> = text.split('x').map(|side| side.trim().parse().ok()).collect();
+    let sides: Option<[f64; 3]> = sides.and_then(|sides| sides.try_into().ok());
+    sides.map(Spacing).ok_or_else(|| format!("{text:?}: three numbers such as 3x0.5x0.5 were expected"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spacings_are_three_numbers() {
+        assert_eq!(parse_spacing("3x0.5x0.5"), Ok(Spacing([3.0, 0.5, 0.5])));
+        for bad in ["3x0.5", "3x0.5x0.5x1", "axbxc", ""] {
+            assert!(parse_spacing(bad).unwrap_err().contains("3x0.5x0.5"));
+        }
     }
-    for TaskUse { task, train, val, test, problem, left_out } in &report.tasks {
-        lines.push(match problem {
-            None => {
-                format!("{task}: {train} train, {val} val, {test} test cases; {} left out", left_out.len())
-            }
-            Some(problem) => format!("{task}: cannot run: {problem}"),
-        });
-    }
-    for refused in &report.refused {
-        lines.push(format!("refused when added: {}: {}", refused.case_id, refused.reason));
-    }
-    for Finding { severity, case_id, message } in &report.findings {
-        let word = match severity {
-            Severity::Error => "ERROR",
-            Severity::Warning => "note",
-        };
-        let place = case_id.as_deref().map(|id| format!("{id}: ")).unwrap_or_default();
-        lines.push(format!("{word}: {place}{message}"));
-    }
-    if report.findings.is_empty() {
-        lines.push("nothing wrong was found".into());
-    }
-    lines.join("\n")
 }

@@ -31,6 +31,8 @@ pub struct AddOptions {
     /// By default the folder's own name.
     pub name: Option<String>,
     pub split: SplitPlan,
+    /// Voxel size in mm, `[D, H, W]`, that every case gets; by default each keeps its t2w image's.
+    pub spacing_mm: Option<[f64; 3]>,
 }
 
 /// [`add_with`] with a name and everything else as usual.
@@ -78,7 +80,7 @@ pub fn add_with(
     for (done, examination) in found.into_iter().enumerate() {
         let case_id = examination.case_id.clone();
         let row = rows.get(&case_id);
-        match prepare(&staging, examination, row) {
+        match prepare(&staging, examination, row, options.spacing_mm) {
             Ok((entry, stratum)) => {
                 let patient = strata.entry(entry.patient_id.clone()).or_default();
                 *patient = patient.and(stratum);
@@ -120,9 +122,10 @@ fn prepare(
     staging: &Staging,
     examination: Examination,
     row: Option<&Row>,
+    spacing_mm: Option<[f64; 3]>,
 ) -> Result<(CaseEntry, Stratum), DataError> {
     let files = examination.files?;
-    let (geometry, volumes) = files.load()?;
+    let (geometry, volumes) = files.load(spacing_mm)?;
     let patient_id = row.map_or(&examination.patient_id, |row| &row.patient_id);
     let mut entry = staging.add_case(&examination.case_id, patient_id, &geometry, &volumes)?;
     entry.cspca = row.and_then(|row| row.cspca).or(examination.cspca);

@@ -42,13 +42,20 @@ impl CaseFiles {
         &self.sources
     }
 
-    /// All channels on the t2w grid, whose axes are turned to run left, back and up.
+    /// All channels on the t2w grid, whose axes are turned to run left, back and up, and whose voxels get
+    /// the size `spacing_mm` (`[D, H, W]`) where one is asked for.
     ///
     /// # Errors
-    /// When an image cannot be trusted, does not meet the t2w image in space, is constant, or a mask
-    /// holds what no mask of its kind holds.
-    pub fn load(&self) -> Result<(Geometry, BTreeMap<String, Volume>), DataError> {
-        let t2w = read::image(&self.files["t2w"])?.towards_lps();
+    /// When an image cannot be trusted, does not meet the t2w image in space, is constant, a mask
+    /// holds what no mask of its kind holds, or the voxel size is none.
+    pub fn load(
+        &self,
+        spacing_mm: Option<[f64; 3]>,
+    ) -> Result<(Geometry, BTreeMap<String, Volume>), DataError> {
+        let mut t2w = read::image(&self.files["t2w"])?.towards_lps();
+        if let Some(spacing_mm) = spacing_mm {
+            t2w = at_spacing(t2w, spacing_mm)?;
+        }
         let (shape, grid) = (t2w.volume.shape, t2w.geometry);
         let mut volumes = BTreeMap::new();
         for (&channel, path) in &self.files {
@@ -133,4 +140,14 @@ impl CaseFiles {
         }
         Ok(())
     }
+}
+
+/// An image with another voxel size, by cubic B-spline. Its overshoot stays within the image's own values,
+/// and so do the half voxels that a grid may stand over at its ends.
+fn at_spacing(image: Image, spacing_mm: [f64; 3]) -> Result<Image, DataError> {
+    let (low, high) = image.volume.range().unwrap_or_default();
+    let (shape, geometry) = resample::at_spacing(image.volume.shape, &image.geometry, spacing_mm)?;
+    let mut volume = resample::onto(&image, shape, &geometry, Interpolation::Cubic, low)?;
+    volume.data.iter_mut().for_each(|v| *v = v.clamp(low, high));
+    Ok(Image { volume, geometry })
 }

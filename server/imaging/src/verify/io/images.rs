@@ -103,6 +103,12 @@ fn image(
         return Ok(());
     }
     let path = folder.path(&file);
+    if name.ends_with(".mhd") {
+        // Its data lie in a file of their own, which is looked at with it.
+        let header = read::metaimage::header(&path).map_err(Problem::new)?;
+        let data = header.require("ElementDataFile").map_err(Problem::new)?;
+        folder.path(&format!("io/{data}"));
+    }
     let images = read::volumes(&path).map_err(|e| Problem::new(e.to_string()))?;
     let about = about.as_object().ok_or_else(|| Problem::new("nothing is said about it"))?;
     let subject = Subject { name, about, images: &images };

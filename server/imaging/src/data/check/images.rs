@@ -1,0 +1,177 @@
+//! What one case's images and masks tell.
+
+use std::collections::BTreeSet;
+
+use transferscope_domain::{
+    dataset::CaseEntry,
+    dataset::check::{CheckReport, Severity},
+};
+
+use crate::data::{IMAGES, MASKS, Volume, case::Case};
+
+/// Adds what is found.
+pub fn check(case: &Case, entry: &CaseEntry, report: &mut CheckReport) {
+    let mut found = Vec::new();
+    geometry(case, &mut found);
+    images(case, &mut found);
+    masks(case, &mut found);
+    anatomy(case, &mut found);
+    label(case, entry, &mut found);
+    for (severity, message) in found {
+        report.find(severity, Some(&case.id), message);
+    }
+}
+
+type Found = Vec<(Severity, String)>;
+
+fn geometry(case: &Case, found: &mut Found) {
+    if let Some(problem) = case.geometry.problem() {
+        found.push((Severity::Error, problem));
+        return;
+    }
+    let own = case.geometry.spacing_mm();
+    if own.iter().zip(case.spacing_mm).any(|(a, b)| (a - b).abs() > 1e-3 * b.abs()) {
+        found.push((
+            Severity::Error,
+            format!("voxels of {own:?} mm, the manifest says {:?}", case.spacing_mm),
+        ));
+    }
+    // The step from slice to slice, against the axis of the body.
+    let m = &case.geometry.world_from_voxel;
+    if m[2][2].abs() < 0.7 * own[0] {
+        let message = "the slices do not run along the body: a transverse series was expected";
+        found.push((Severity::Warning, message.into()));
+    }
+}
+
+fn images(case: &Case, found: &mut Found) {
+    for name in IMAGES {
+        let Some(volume) = case.volumes.get(name) else { continue };
+        let bad = volume.data.iter().filter(|v| !v.is_finite()).count();
+        if bad > 0 {
+            found.push((Severity::Error, format!("{name} holds {bad} values that are not finite numbers")));
+        }
+        let Some((low, high)) = volume.range() else { continue };
+        if low == high {
+            found.push((Severity::Error, format!("{name} has the same value everywhere")));
+        }
+        if name == "adc" && high > 0.0 && high < 10.0 {
+            let message = format!("adc goes up to {high}: 1e-6 mm^2/s was expected (about 1000 in tissue)");
+            found.push((Severity::Warning, message));
+        }
+    }
+    for (i, first) in IMAGES.iter().enumerate() {
+        for second in &IMAGES[i + 1..] {
+            if let (Some(a), Some(b)) = (case.volumes.get(*first), case.volumes.get(*second))
+                && a == b
+            {
+                found.push((Severity::Error, format!("{first} and {second} are the same image")));
+            }
+        }
+    }
+}
+
+fn masks(case: &Case, found: &mut Found) {
+    for name in MASKS {
+        let Some(mask) = case.volumes.get(name) else { continue };
+        let highest = if name == "zones" { 2.0 } else { 1.0 };
+        if mask.data.iter().any(|v| v.fract() != 0.0 || !(0.0..=highest).contains(v)) {
+            found.push((Severity::Error, format!("{name} holds values other than 0 to {highest}")));
+        }
+        let size = count(mask);
+        if size == 0 {
+            // A case without a lesion is as good as any; one without a gland is not.
+            if name != "lesion" {
+                found.push((Severity::Error, format!("the {name} mask is empty")));
+            }
+            continue;
+        }
+        if let Some(t2w) = case.volumes.get("t2w") {
+            let outside = mask.data.iter().zip(&t2w.data).filter(|(m, t)| **m > 0.0 && **t == 0.0).count();
+            if outside * 10 > size {
+                let percent = 100 * outside / size;
+                let message = format!("{percent} % of the {name} mask lie where the t2w image is empty");
+                found.push((Severity::Warning, message));
+            }
+        }
+        if name != "lesion" && touches_edge(mask) {
+            let message =
+                format!("the {name} mask reaches the edge of the image in the slice plane: it is cut off");
+            found.push((Severity::Warning, message));
+        }
+    }
+}
+
+fn count(mask: &Volume) -> usize {
+    mask.data.iter().filter(|v| **v > 0.0).count()
+}
+
+/// Whether a mask reaches the first or last row or column.
+fn touches_edge(mask: &Volume) -> bool {
+    let [_, height, width] = mask.shape;
+    mask.data.iter().enumerate().any(|(at, v)| {
+        let (h, w) = (at / width % height, at % width);
+        *v > 0.0 && (h == 0 || h + 1 == height || w == 0 || w + 1 == width)
+    })
+}
+
+/// Whether masks agree with one another and with the anatomy.
+fn anatomy(case: &Case, found: &mut Found) {
+    let get = |name: &str| case.volumes.get(name);
+    if let (Some(gland), Some(zones)) = (get("gland"), get("zones")) {
+        let apart = gland.data.iter().zip(&zones.data).filter(|(g, z)| (**g > 0.0) != (**z > 0.0)).count();
+        if apart * 20 > count(gland).max(1) {
+            found.push((Severity::Warning, format!("gland and zones differ in {apart} voxels")));
+        }
+    }
+    if let (Some(gland), Some(lesion)) = (get("gland").or(get("zones")), get("lesion")) {
+        let outside = lesion.data.iter().zip(&gland.data).filter(|(l, g)| **l > 0.0 && **g == 0.0).count();
+        if outside * 2 > count(lesion).max(1) {
+            found.push((Severity::Warning, "most of the lesion mask lies outside the gland".into()));
+        }
+    }
+    if let Some(zones) = get("zones") {
+        // The peripheral zone lies behind the transition zone, whoever drew it.
+        let depth = |zone: f32| middle(zones, zone).map(|[h, w, d]| case.geometry.world([w, h, d])[1]);
+        if let (Some(peripheral), Some(transition)) = (depth(1.0), depth(2.0))
+            && peripheral < transition
+        {
+            let message = "zone 1 lies in front of zone 2, and the peripheral zone (1) behind the transition zone (2): the values are exchanged";
+            found.push((Severity::Error, message.into()));
+        }
+    }
+}
+
+/// The middle of one value of a mask: row, column, slice.
+fn middle(mask: &Volume, value: f32) -> Option<[f64; 3]> {
+    let [_, height, width] = mask.shape;
+    let (mut n, mut sum) = (0usize, [0.0; 3]);
+    for (at, _) in mask.data.iter().enumerate().filter(|(_, v)| **v == value) {
+        n += 1;
+        for (sum, part) in sum.iter_mut().zip([at / width % height, at % width, at / (width * height)]) {
+            *sum += part as f64;
+        }
+    }
+    (n > 0).then(|| sum.map(|s| s / n as f64))
+}
+
+/// Whether the table and the masks tell the same story.
+fn label(case: &Case, entry: &CaseEntry, found: &mut Found) {
+    let Some(lesion) = case.volumes.get("lesion") else { return };
+    match (entry.cspca, count(lesion) > 0) {
+        (Some(true), false) => {
+            let message = "the table says cancer, and the lesion mask is empty: it cannot serve as a target";
+            found.push((Severity::Warning, message.into()));
+        }
+        (Some(false), true) => {
+            let message = "the table says no clinically significant cancer, and a lesion is drawn";
+            found.push((Severity::Warning, message.into()));
+        }
+        _ => {}
+    }
+}
+
+/// Values that occur in a mask.
+pub fn values(mask: &Volume) -> BTreeSet<u32> {
+    mask.data.iter().map(|v| *v as u32).collect()
+}

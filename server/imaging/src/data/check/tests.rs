@@ -1,0 +1,180 @@
+use std::{collections::BTreeMap, path::Path};
+
+use transferscope_domain::dataset::DatasetManifest;
+
+use super::*;
+use crate::data::{Geometry, Volume, split, store::Staging};
+
+const SHAPE: [usize; 3] = [4, 12, 10];
+
+/// Images that are those of no other `seed`, and a gland and zones in the middle.
+fn volumes(seed: usize) -> BTreeMap<String, Volume> {
+    let image = |offset: usize| {
+        let data = (0..480).map(|i| ((i * 7 + i * i * (seed + 3) + offset) % 900 + 1) as f32).collect();
+        Volume { shape: SHAPE, data }
+    };
+    let mut zones = Volume::filled(SHAPE, 0.0);
+    for d in 0..4 {
+        for h in 3..9 {
+            for w in 2..8 {
+                let at = zones.index(d, h, w);
+                zones.data[at] = if h >= 6 { 1.0 } else { 2.0 };
+            }
+        }
+    }
+    let gland = Volume { shape: SHAPE, data: zones.data.iter().map(|v| v.min(1.0)).collect() };
+    let mut lesion = Volume::filled(SHAPE, 0.0);
+    lesion.data[zones.index(1, 6, 4)] = 1.0;
+    [
+        ("t2w", image(0)),
+        ("adc", image(31)),
+        ("hbv", image(62)),
+        ("zones", zones),
+        ("gland", gland),
+        ("lesion", lesion),
+    ]
+    .map(|(name, volume)| (name.to_owned(), volume))
+    .into()
+}
+
+fn grid() -> Geometry {
+    // 144 voxels of gland make 10.8 ml.
+    Geometry::centred(SHAPE, [3.0, 5.0, 5.0])
+}
+
+type Change = fn(&mut BTreeMap<String, Volume>, &mut Geometry, &mut CaseEntry);
+
+/// A data set of four cases, of which the last is changed before it is stored or, for its entry, after.
+fn checked(change: Change) -> String {
+    let root = tempfile::tempdir().unwrap();
+    let staging = Staging::begin(root.path(), "x").unwrap();
+    let mut cases: Vec<CaseEntry> = (0..4)
+        .map(|i| {
+            let (mut volumes, mut grid) = (volumes(i), grid());
+            let id = format!("case-{i}");
+            let mut entry = staging.add_case(&id, &id, &grid, &volumes).unwrap();
+            entry.cspca = Some(i != 3);
+            if i == 3 {
+                change(&mut volumes, &mut grid, &mut entry);
+                let stored = staging.add_case(&id, &entry.patient_id, &grid, &volumes).unwrap();
+                entry = CaseEntry { cspca: entry.cspca, ..stored };
+            }
+            entry
+        })
+        .collect();
+    let strata = cases.iter().map(|c| (c.patient_id.clone(), split::Stratum::default())).collect();
+    split::assign(&mut cases, &strata, &BTreeMap::new(), split::SplitPlan::Single, 0).unwrap();
+    publish(staging, cases);
+    check(&root.path().join("x")).unwrap().to_string()
+}
+
+fn publish(staging: Staging, cases: Vec<CaseEntry>) -> DatasetManifest {
+    let manifest = DatasetManifest {
+        schema: manifest::SCHEMA,
+        name: "x".into(),
+        source: "test".into(),
+        synthetic: false,
+        hash: manifest::content_hash(&cases),
+        split_hash: manifest::split_hash(&cases),
+        cases,
+        refused: Vec::new(),
+        split_seed: 0,
+        folds: None,
+    };
+    staging.publish(manifest).unwrap()
+}
+
+#[test]
+fn each_fault_is_named_with_its_case() {
+    let faults: [(&str, Change); 16] = [
+        ("case-3: adc holds 1 values that are not finite", |v, _, _| {
+            v.get_mut("adc").unwrap().data[5] = f32::NAN
+        }),
+        ("case-3: hbv has the same value everywhere", |v, _, _| v.get_mut("hbv").unwrap().data.fill(3.0)),
+        ("case-3: the same adc image as case case-1", |v, _, _| {
+            v.insert("adc".into(), volumes(1).remove("adc").unwrap());
+        }),
+        ("case-3: its hbv image is the t2w image of case case-0", |v, _, _| {
+            v.insert("hbv".into(), volumes(0).remove("t2w").unwrap());
+        }),
+        ("case-3: t2w and adc are the same image", |v, _, _| {
+            let t2w = v["t2w"].clone();
+            v.insert("adc".into(), t2w);
+        }),
+        ("case-3: the gland mask is empty", |v, _, _| v.get_mut("gland").unwrap().data.fill(0.0)),
+        ("case-3: zones holds values other than 0 to 2", |v, _, _| v.get_mut("zones").unwrap().data[0] = 7.0),
+        ("case-3: zone 1 lies in front of zone 2", |v, _, _| {
+            let zones = &mut v.get_mut("zones").unwrap().data;
+            zones.iter_mut().filter(|z| **z > 0.0).for_each(|z| *z = 3.0 - *z);
+        }),
+        ("case-3: the gland mask reaches the edge", |v, _, _| {
+            v.get_mut("gland").unwrap().data[..3].fill(1.0)
+        }),
+        ("of the gland mask lie where the t2w image is empty", |v, _, _| {
+            v.get_mut("t2w").unwrap().data[..240].fill(0.0)
+        }),
+        ("case-3: gland and zones differ in 36 voxels", |v, _, _| {
+            let gland = v.get_mut("gland").unwrap();
+            gland.data[..120].fill(0.0);
+        }),
+        ("case-3: most of the lesion mask lies outside the gland", |v, _, _| {
+            let lesion = &mut v.get_mut("lesion").unwrap().data;
+            lesion.fill(0.0);
+            lesion[0] = 1.0;
+        }),
+        ("case-3: a gland of 0.6 ml where 10.8 ml are usual", |v, _, _| {
+            for name in ["gland", "zones"] {
+                let mask = v.get_mut(name).unwrap();
+                mask.data
+                    .iter_mut()
+                    .enumerate()
+                    .filter(|(i, _)| ![34, 35, 36, 64, 65, 66, 74, 75].contains(i))
+                    .for_each(|(_, m)| *m = 0.0);
+            }
+        }),
+        ("case-3: voxels of 9.000 x 5.000 x 5.000 mm, unlike the usual 3.000", |_, g, _| {
+            *g = Geometry::centred(SHAPE, [9.0, 5.0, 5.0]);
+        }),
+        ("case-3: the slices do not run along the body", |_, g, _| {
+            *g =
+                Geometry::new([5.0, 5.0, 3.0], [0.0; 3], [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]);
+        }),
+        ("note: 1 of 4 cases have no hbv, such as case-3", |v, _, _| {
+            v.remove("hbv");
+        }),
+    ];
+    for (words, change) in faults {
+        let text = checked(change);
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+}
+
+#[test]
+fn labels_that_contradict_the_masks_and_patients_in_two_splits_are_named() {
+    let text = checked(|_, _, _| {});
+    assert!(
+        text.contains("case-3: the table says no clinically significant cancer, and a lesion is drawn"),
+        "{text}"
+    );
+    assert!(
+        text.contains("has no case with clinically significant cancer")
+            || text.contains("has no case without")
+    );
+    let text = checked(|v, _, entry| {
+        v.get_mut("lesion").unwrap().data.fill(0.0);
+        entry.cspca = Some(true);
+    });
+    assert!(text.contains("case-3: the table says cancer, and the lesion mask is empty"), "{text}");
+}
+
+#[test]
+fn a_report_in_json_comes_back() {
+    let root = tempfile::tempdir().unwrap();
+    let staging = Staging::begin(root.path(), "x").unwrap();
+    let case = staging.add_case("a", "a", &grid(), &volumes(0)).unwrap();
+    publish(staging, vec![case]);
+    let report = check(Path::new(&root.path().join("x"))).unwrap();
+    let text = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<CheckReport>(&text).unwrap(), report);
+    assert_eq!(report.labels["zones"], [0, 1, 2]);
+}
