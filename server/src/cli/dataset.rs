@@ -3,12 +3,19 @@
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, anyhow};
-use transferscope_domain::{Task, dataset::DatasetManifest, metric::Split};
+use transferscope_domain::{
+    Task,
+    dataset::{
+        DatasetManifest,
+        check::{CheckReport, Finding, Severity, TaskUse},
+    },
+    metric::Split,
+};
 use transferscope_ml::data::{
-    check::{self, CheckReport, Finding, Severity, TaskUse},
-    import, manifest,
+    import, kept_check, manifest,
     synth::{self, SynthOptions},
 };
+use transferscope_store::now_ms;
 
 use super::{
     Context,
@@ -138,7 +145,8 @@ fn check_one(context: &Context, datasets: &std::path::Path, name: &str) -> Resul
         let names = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
         return Err(anyhow!("there is no data set {name:?}; known are: {names}"));
     }
-    let report = check::check(&datasets.join(name))?;
+    // Kept, so that the data set's page shows the same.
+    let report = kept_check::make(&datasets.join(name), now_ms())?.report;
     if context.json {
         output::json(&report)?;
     } else {
