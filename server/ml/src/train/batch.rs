@@ -155,12 +155,12 @@ impl Sample<'_> {
             };
             return example.inputs.iter().map(taken).collect();
         };
-        let box_ = if slab { part.with_neighbours() } else { part };
+        let around = if slab { part.with_neighbours() } else { part };
         let volumes: Vec<&[f32]> = example.inputs.iter().map(Vec::as_slice).collect();
-        let mut images = self.warp(augmentation, box_).images(&volumes);
+        let (mut images, _) = self.warp(augmentation, around).apply(&volumes, &[]);
         let slice = part.size[1] * part.size[2];
         for (channel, image) in images.iter_mut().enumerate() {
-            augmentation.intensity(channel, image, box_.size);
+            augmentation.intensity(channel, image, around.size);
             if slab && part.start[0] == 0 {
                 image.copy_within(slice..2 * slice, 0);
             }

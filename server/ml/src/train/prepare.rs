@@ -229,7 +229,7 @@ mod tests {
             mask_sources: BTreeMap::new(),
         };
         let geometry = Geometry::centred(shape, entry.spacing_mm);
-        let case = Case { id: "case".into(), shape, spacing_mm: entry.spacing_mm, geometry: Some(geometry), volumes };
+        let case = Case { id: "case".into(), shape, spacing_mm: entry.spacing_mm, geometry, volumes };
         (entry, case)
     }
 
