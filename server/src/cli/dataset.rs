@@ -12,7 +12,6 @@ use transferscope_domain::{
     metric::Split,
 };
 use transferscope_ml::data::{
-    check,
     import::{self, AddOptions},
     kept_check, manifest,
     split::SplitPlan,
