@@ -14,7 +14,11 @@ pub fn bounding_box<T: Copy>(values: &[T], shape: [usize; 3], counts: impl Fn(T)
     assert_eq!(values.len(), depth * rows * columns, "the values have the size of their shape");
     let mut found: Option<[[usize; 2]; 3]> = None;
     for (line, row) in values.chunks_exact(columns.max(1)).enumerate() {
-        let Some(first) = row.iter().position(|v| counts(*v)) else { continue };
+        // Without an early end this runs many values at a time, and most rows are empty.
+        if !row.iter().fold(false, |any, v| any | counts(*v)) {
+            continue;
+        }
+        let first = row.iter().position(|v| counts(*v)).unwrap_or(0);
         let last = row.iter().rposition(|v| counts(*v)).unwrap_or(first);
         let here = [[line / rows; 2], [line % rows; 2], [first, last]];
         let joined = found.map_or(here, |known| {

@@ -8,9 +8,9 @@ pub mod cases;
 mod classification;
 pub mod folder;
 mod image_quality;
+mod io;
 mod physics;
 mod segmentation;
-mod io;
 #[cfg(test)]
 mod tests;
 

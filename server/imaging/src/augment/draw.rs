@@ -36,11 +36,9 @@ impl Motion {
         for (axis, angle) in rotation.into_iter().enumerate() {
             let (sin, cos) = angle.sin_cos();
             let (a, b) = ((axis + 1) % 3, (axis + 2) % 3);
-            for column in 0..3 {
-                let (u, v) = (matrix[a][column], matrix[b][column]);
-                matrix[a][column] = cos * u - sin * v;
-                matrix[b][column] = sin * u + cos * v;
-            }
+            let (first, second) = (matrix[a], matrix[b]);
+            matrix[a] = std::array::from_fn(|column| cos * first[column] - sin * second[column]);
+            matrix[b] = std::array::from_fn(|column| sin * first[column] + cos * second[column]);
         }
         Self { matrix, shift_mm }
     }

@@ -27,7 +27,7 @@ impl Intensity {
     pub fn draw(recipe: &Recipe, rng: &mut impl Rng) -> Self {
         let mut between = |range: &Between| {
             let (happens, part) = (rng.random::<f64>(), rng.random::<f64>());
-            (happens < range.probability).then(|| range.low + part * (range.high - range.low))
+            (happens < range.probability).then_some(range.low + part * (range.high - range.low))
         };
         let (gamma, scale, shift) = (between(&recipe.gamma), between(&recipe.scale), between(&recipe.shift));
         let mut chance = |range: &Chance| {

@@ -117,8 +117,8 @@ mod tests {
         let whole = row([3, 20, 0], 40);
         assert_eq!(row([3, 20, 10], 5), whole[10..15]);
         for pair in whole.windows(2) {
-            for axis in 0..3 {
-                assert!((pair[1][axis] - pair[0][axis]).abs() < 0.8 && pair[0][axis].abs() <= 4.0);
+            for (a, b) in pair[0].iter().zip(&pair[1]) {
+                assert!((b - a).abs() < 0.8 && a.abs() <= 4.0);
             }
             assert!(pair[0][0].abs() <= 1.0 / 3.0 + 1e-6);
         }

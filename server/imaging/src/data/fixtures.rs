@@ -7,8 +7,6 @@ pub mod nifti;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::Volume;
-
 /// The shared folder (`TRANSFERSCOPE_SHARED`, else `../shared` beside the repository); where it is
 /// absent a line says that `test` was skipped.
 pub fn shared(test: &str) -> Option<PathBuf> {
@@ -39,11 +37,6 @@ pub fn tensors(path: &std::path::Path) -> BTreeMap<String, (Vec<usize>, Vec<f32>
             (name.to_owned(), (view.shape().to_vec(), values))
         })
         .collect()
-}
-
-/// A tensor as a volume.
-pub fn volume(tensor: &(Vec<usize>, Vec<f32>)) -> Volume {
-    Volume { shape: tensor.0.as_slice().try_into().unwrap(), data: tensor.1.clone() }
 }
 
 /// ||a - b|| / ||b||.

@@ -145,14 +145,14 @@ fn transport(line: &[f64], shift: &[f64], [from, to]: [f64; 2], out: &mut [f64])
     if !(p0.is_finite() && p1.is_finite()) || low > high {
         return;
     }
-    for voxel in low as usize..=high as usize {
+    for (voxel, out) in out.iter_mut().enumerate().take(high as usize + 1).skip(low as usize) {
         // Shares of the piece at which it enters and leaves the voxel.
-        let share = |edge: f64| if p0 == p1 { 0.5 } else { ((edge - p0) / (p1 - p0)).clamp(0.0, 1.0) };
+        let share = |edge: f64| ((edge - p0) / (p1 - p0)).clamp(0.0, 1.0);
         let (a, b) = (share(voxel as f64 - 0.5), share(voxel as f64 + 0.5));
         let (a, b) = if p0 == p1 { (0.0, 1.0) } else { (a.min(b), a.max(b)) };
         let value = |share: f64| at(line, from + share * width);
         // The image is linear within the piece: the trapezium is its integral.
-        out[voxel] += (b - a) * width * 0.5 * (value(a) + value(b));
+        *out += (b - a) * width * 0.5 * (value(a) + value(b));
     }
 }
 

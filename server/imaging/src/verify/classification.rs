@@ -213,9 +213,6 @@ fn ordinal(name: &str, object: &Object, cases: &mut Cases) -> Result<(), Problem
         None => Vec::new(),
     };
     let complete = rows.len() == truth.len() && rows.iter().all(|row| row.len() == classes);
-    let area = |f: fn(&[Vec<f64>], &[usize], usize) -> Option<f64>| {
-        if complete { f(&rows, &truth, classes) } else { None }
-    };
     for (key, theirs) in object {
         let score = match key.as_str() {
             "classes" | "truth" | "prediction" | "probabilities" | "note" => continue,
@@ -230,8 +227,8 @@ fn ordinal(name: &str, object: &Object, cases: &mut Cases) -> Result<(), Problem
             "balanced_accuracy" => confusion.balanced_accuracy(),
             "accuracy" => confusion.accuracy(),
             "f1_macro" => confusion.macro_f1(),
-            "auroc_ovr_macro" => area(metrics::auroc_one_vs_rest),
-            "auroc_ovo_macro" => area(metrics::auroc_one_vs_one),
+            "auroc_ovr_macro" if complete => metrics::auroc_one_vs_rest(&rows, &truth, classes),
+            "auroc_ovo_macro" if complete => metrics::auroc_one_vs_one(&rows, &truth, classes),
             "mean_absolute_error" => {
                 let wide = |grades: &[usize]| grades.iter().map(|g| *g as f64).collect::<Vec<_>>();
                 metrics::mean_absolute_error(&wide(&prediction), &wide(&truth))

@@ -29,9 +29,14 @@ const NOISE: Tolerance = Tolerance::relative(1e-6);
 
 /// Compares every case.
 pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
+    // The tensors do not say how they were made.
+    if !folder.has(FACTS) {
+        return Ok(());
+    }
     let file = folder.tensors(FILE)?;
     let json = folder.json(FACTS)?;
     let facts = object(&json, FACTS)?;
+    inputs(&file, facts, cases)?;
     for (case, values) in facts {
         let mut one = || -> Result<(), Problem> {
             let values = object(values, case)?;
@@ -48,6 +53,39 @@ pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// What the cases have in common: the shift is the field over the bandwidth, and a folder may have none of the
+/// cases that an input is for.
+fn inputs(file: &Tensors, facts: &Map<String, Value>, cases: &mut Cases) -> Result<(), Problem> {
+    let is_input = |name: &str| {
+        name == "volume"
+            || (name.starts_with("b0_") && name.ends_with("_hz"))
+            || name.starts_with("rician.n_")
+    };
+    for name in file.names().filter(|name| is_input(name)) {
+        file.get(name)?;
+    }
+    if file.has("shift_voxels") {
+        let theirs = file.get("shift_voxels")?;
+        let hz = bandwidth(file, &Map::new(), facts)?;
+        let ours = epi::shift_voxels(&volume(file, "b0_hz")?, hz, Polarity::Plus);
+        cases.compare(FILE, "shift_voxels", &wide(&ours), &theirs.data, TOLERANCE);
+    }
+    Ok(())
+}
+
+/// The bandwidth per pixel that a case says. One that says none was made with that of the others, or else with
+/// the one that fits field and shift best.
+fn bandwidth(file: &Tensors, own: &Map<String, Value>, all: &Map<String, Value>) -> Result<f64, Problem> {
+    const KEY: &str = "bandwidth_per_pixel_hz";
+    let siblings = all.iter().filter(|(case, _)| case.starts_with("epi."));
+    if let Some(hz) = own.get(KEY).or_else(|| siblings.filter_map(|(_, values)| values.get(KEY)).next()) {
+        return number(hz);
+    }
+    let (field, shift) = (file.get("b0_hz")?, file.get("shift_voxels")?);
+    let product: f64 = field.data.iter().zip(&shift.data).map(|(hz, s)| hz * s).sum();
+    Ok(product / shift.data.iter().map(|s| s * s).sum::<f64>())
 }
 
 fn object<'a>(value: &'a Value, what: &str) -> Result<&'a Map<String, Value>, Problem> {
@@ -157,29 +195,20 @@ fn distorted(
     all: &Map<String, Value>,
     cases: &mut Cases,
 ) -> Result<(), Problem> {
-    // A case that does not say its bandwidth was made with that of the others.
-    let siblings = all.iter().filter(|(case, _)| case.starts_with("epi.")).map(|(_, values)| values);
-    let bandwidth = facts
-        .get("bandwidth_per_pixel_hz")
-        .or_else(|| siblings.filter_map(|values| values.get("bandwidth_per_pixel_hz")).next())
-        .ok_or_else(|| Problem::new("no case says the bandwidth per pixel"))
-        .and_then(number)?;
+    let bandwidth = bandwidth(file, facts, all)?;
     let polarity = match facts.get("polarity").map(number).transpose()? {
         None | Some(1.0) => Polarity::Plus,
         Some(-1.0) => Polarity::Minus,
         Some(other) => return Err(Problem::new(format!("polarity {other}: 1 or -1 was expected"))),
     };
     let own = format!("b0_{name}_hz");
-    let has_own = file.has(&own);
-    let (input, field) = (volume(file, "volume")?, volume(file, if has_own { &own } else { "b0_hz" })?);
+    let field = if file.has(&own) { &own } else { "b0_hz" };
+    let (input, field) = (volume(file, "volume")?, volume(file, field)?);
     if input.shape != field.shape {
         let shapes = (input.shape, field.shape);
         return Err(Problem::new(format!("volume and field have shapes {shapes:?}")));
     }
     let shift = epi::shift_voxels(&field, bandwidth, polarity);
-    if !has_own && polarity == Polarity::Plus && file.has("shift_voxels") {
-        cases.compare(FILE, "shift_voxels", &wide(&shift), &file.get("shift_voxels")?.data, TOLERANCE);
-    }
     let pull = epi::pull_jacobian(&input, &shift).ok();
     let forms = Forms {
         unwarped: pull.as_ref().map(|pulled| epi::unwarp(pulled, &shift)),

@@ -21,6 +21,10 @@ const LEFT_OUT: [&str; 2] = ["surface_distance_pkg", "note"];
 
 /// Compares every case, and the means over cases and classes.
 pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
+    // Scores without masks say nothing.
+    if !folder.has(MASKS) {
+        return Ok(());
+    }
     let json = folder.json(FILE)?;
     let masks = folder.tensors(MASKS)?;
     let top = json.as_object().ok_or_else(|| Problem::new(format!("{FILE} is no JSON object")))?;
@@ -57,16 +61,24 @@ fn every_case(
     Ok(())
 }
 
-/// Label maps of a case: prediction and truth with their shape.
-fn labels(masks: &Tensors, case: &str) -> Result<(Vec<u8>, Vec<u8>, Vec<usize>), Problem> {
-    let (prediction, truth) =
-        (masks.get(&format!("{case}.prediction"))?, masks.get(&format!("{case}.truth"))?);
-    if prediction.shape != truth.shape {
-        let shapes = (&prediction.shape, &truth.shape);
-        return Err(Problem::new(format!("prediction and truth have shapes {shapes:?}")));
+/// Label maps of a case.
+struct Pair {
+    prediction: Vec<u8>,
+    truth: Vec<u8>,
+    shape: Vec<usize>,
+}
+
+impl Pair {
+    fn read(masks: &Tensors, case: &str) -> Result<Self, Problem> {
+        let of = |part: &str| masks.get(&format!("{case}.{part}"));
+        let (prediction, truth) = (of("prediction")?, of("truth")?);
+        if prediction.shape != truth.shape {
+            let shapes = (&prediction.shape, &truth.shape);
+            return Err(Problem::new(format!("prediction and truth have shapes {shapes:?}")));
+        }
+        let whole = |values: &[f64]| values.iter().map(|v| *v as u8).collect();
+        Ok(Self { prediction: whole(&prediction.data), truth: whole(&truth.data), shape: truth.shape })
     }
-    let whole = |values: &[f64]| values.iter().map(|v| *v as u8).collect();
-    Ok((whole(&prediction.data), whole(&truth.data), truth.shape))
 }
 
 fn one_case(
@@ -76,7 +88,7 @@ fn one_case(
     spacing: [f64; 3],
     cases: &mut Cases,
 ) -> Result<(), Problem> {
-    let (prediction, truth, shape) = labels(masks, case)?;
+    let Pair { prediction, truth, shape } = Pair::read(masks, case)?;
     let &[d, h, w] = shape.as_slice() else {
         return Err(Problem::new(format!("masks of shape {shape:?}, not slices, rows and columns")));
     };
@@ -162,7 +174,7 @@ fn distance(
 
 /// Dice of each case and class, and its means, which skip what is undefined.
 fn several_classes(masks: &Tensors, values: &Value, cases: &mut Cases) -> Result<(), Problem> {
-    let (prediction, truth, shape) = labels(masks, "multiclass")?;
+    let Pair { prediction, truth, shape } = Pair::read(masks, "multiclass")?;
     let values = values.as_object().ok_or_else(|| Problem::new("multiclass is no JSON object"))?;
     let rows = values.get("per_case_class").and_then(Value::as_array);
     let rows = rows.ok_or_else(|| Problem::new("multiclass has no per_case_class"))?;

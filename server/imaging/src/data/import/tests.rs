@@ -221,7 +221,11 @@ fn stored_splits_and_folds_of_the_table_are_kept() {
     assert_eq!(splits(&manifest), [Split::Test, Split::Train, Split::Val]);
     assert_eq!(manifest.folds, None);
     let round = |name: &str, test| {
-        let options = AddOptions { name: Some(name.into()), split: SplitPlan::StoredFold(test), ..AddOptions::default() };
+        let options = AddOptions {
+            name: Some(name.into()),
+            split: SplitPlan::StoredFold(test),
+            ..AddOptions::default()
+        };
         add_with(&p.datasets, &p.source, &options, &quiet).unwrap()
     };
     let (first, second) = (round("first", 0), round("second", 1));
@@ -290,7 +294,8 @@ fn the_layout_of_pi_cai_is_recognised() {
         let first = case::load(&root.path().join("out").join(name), &made.cases[0]).unwrap();
         assert_eq!(first.volumes["lesion"].range(), Some((0.0, 1.0)));
     }
-    let options = AddOptions { name: Some("round".into()), split: SplitPlan::StoredFold(1), ..AddOptions::default() };
+    let options =
+        AddOptions { name: Some("round".into()), split: SplitPlan::StoredFold(1), ..AddOptions::default() };
     let round = add_with(&root.path().join("out"), &images, &options, &quiet).unwrap();
     let splits: Vec<_> = round.cases.iter().map(|c| c.split).collect();
     assert_eq!(splits, [Split::Train, Split::Test, Split::Val, Split::Val]);
@@ -313,7 +318,8 @@ fn every_case_gets_the_voxel_size_that_is_asked_for() {
     let case = case::load(&p.datasets.join("fine"), &made.cases[0]).unwrap();
     let (low, high) = case.volumes["t2w"].range().unwrap();
     assert!(low >= 0.0 && high <= 49.0 && low < high);
-    let options = AddOptions { name: Some("none".into()), spacing_mm: Some([0.0; 3]), ..AddOptions::default() };
+    let options =
+        AddOptions { name: Some("none".into()), spacing_mm: Some([0.0; 3]), ..AddOptions::default() };
     let error = add_with(&p.datasets, &p.source, &options, &quiet).unwrap_err().to_string();
     assert!(error.contains("a voxel size of 0 x 0 x 0 mm"), "{error}");
 }

@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::verify::{CHECKS, Entry, Report, verify};
 use crate::reference::{self, misshapen};
+use crate::verify::{CHECKS, Entry, Report, verify};
 
 fn run(root: &Path) -> Report {
     verify(root, &CHECKS.iter().collect::<Vec<&Entry>>()).unwrap()
