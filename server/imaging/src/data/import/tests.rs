@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use proptest::prelude::*;
 use transferscope_domain::metric::Split;
 
 use super::*;
@@ -221,7 +222,11 @@ fn stored_splits_and_folds_of_the_table_are_kept() {
     assert_eq!(splits(&manifest), [Split::Test, Split::Train, Split::Val]);
     assert_eq!(manifest.folds, None);
     let round = |name: &str, test| {
-        let options = AddOptions { name: Some(name.into()), split: SplitPlan::StoredFold(test), ..AddOptions::default() };
+        let options = AddOptions {
+            name: Some(name.into()),
+            split: SplitPlan::StoredFold(test),
+            ..AddOptions::default()
+        };
         add_with(&p.datasets, &p.source, &options, &quiet).unwrap()
     };
     let (first, second) = (round("first", 0), round("second", 1));
@@ -290,7 +295,8 @@ fn the_layout_of_pi_cai_is_recognised() {
         let first = case::load(&root.path().join("out").join(name), &made.cases[0]).unwrap();
         assert_eq!(first.volumes["lesion"].range(), Some((0.0, 1.0)));
     }
-    let options = AddOptions { name: Some("round".into()), split: SplitPlan::StoredFold(1), ..AddOptions::default() };
+    let options =
+        AddOptions { name: Some("round".into()), split: SplitPlan::StoredFold(1), ..AddOptions::default() };
     let round = add_with(&root.path().join("out"), &images, &options, &quiet).unwrap();
     let splits: Vec<_> = round.cases.iter().map(|c| c.split).collect();
     assert_eq!(splits, [Split::Train, Split::Test, Split::Val, Split::Val]);
@@ -313,7 +319,25 @@ fn every_case_gets_the_voxel_size_that_is_asked_for() {
     let case = case::load(&p.datasets.join("fine"), &made.cases[0]).unwrap();
     let (low, high) = case.volumes["t2w"].range().unwrap();
     assert!(low >= 0.0 && high <= 49.0 && low < high);
-    let options = AddOptions { name: Some("none".into()), spacing_mm: Some([0.0; 3]), ..AddOptions::default() };
+    let options =
+        AddOptions { name: Some("none".into()), spacing_mm: Some([0.0; 3]), ..AddOptions::default() };
     let error = add_with(&p.datasets, &p.source, &options, &quiet).unwrap_err().to_string();
     assert!(error.contains("a voxel size of 0 x 0 x 0 mm"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Whatever the bytes, a table is read or refused.
+    #[test]
+    fn tables_never_panic(noise in prop::collection::vec(any::<u8>(), 0..300), cells in "[a-c,\\n\"01]{0,80}") {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cases.csv");
+        fs::write(&path, &noise).unwrap();
+        let _ = table::read(folder.path());
+        fs::write(&path, format!("case_id,patient_id,cspca,split,fold\n{cells}")).unwrap();
+        if let Ok(rows) = table::read(folder.path()) {
+            prop_assert!(rows.iter().all(|(case, row)| !case.is_empty() && !row.patient_id.is_empty()));
+        }
+    }
 }
