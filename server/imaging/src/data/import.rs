@@ -170,6 +170,8 @@ fn name_of(folder: &Path) -> String {
 }
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod orientation;
 #[cfg(test)]
 mod tests;

@@ -20,8 +20,8 @@ use crate::data::{DataError, IMAGES, read::ENDINGS};
 /// How deep below the folder patients are looked for.
 const MAX_DEPTH: usize = 3;
 
-/// Names of the folder with the labels.
-const LABEL_FOLDERS: [&str; 4] = [".", "picai_labels", "picai_labels-main", "labels"];
+/// Names of the folder with the labels, unless they are in the folder itself.
+const LABEL_FOLDERS: [&str; 3] = ["picai_labels", "picai_labels-main", "labels"];
 
 /// Where masks lie within it, the first that has a case's is used: people's before computed ones, and
 /// computed ones whose values are ours (1 peripheral, 2 transition zone) before others.
@@ -67,16 +67,27 @@ pub fn find(folder: &Path) -> Result<Option<Vec<Examination>>, DataError> {
     }
     let labels = label_folders(folder);
     let outcomes = outcomes(&labels)?;
-    let examinations = found.into_iter().map(|((patient_id, study), (images, fold))| {
-        let case_id = format!("{patient_id}_{study}");
-        let files = files(&case_id, images, &labels);
-        Examination { cspca: outcomes.get(&case_id).copied().flatten(), case_id, patient_id, fold, files }
+    let examinations = found.into_iter().map(|((patient_id, number), study)| {
+        let case_id = format!("{patient_id}_{number}");
+        Examination {
+            cspca: outcomes.get(&case_id).copied().flatten(),
+            files: files(&case_id, &study, &labels),
+            fold: study.fold,
+            case_id,
+            patient_id,
+        }
     });
     Ok(Some(examinations.collect()))
 }
 
-/// Images of a study by what they show, in the order found, and the fold of the folder they are in.
-type Study = (Vec<(&'static str, PathBuf)>, Option<u32>);
+/// A study's images by what they show, in the order found.
+struct Study {
+    /// The patient's.
+    folder: PathBuf,
+    /// Of the folder that the patient's is in.
+    fold: Option<u32>,
+    images: Vec<(&'static str, PathBuf)>,
+}
 
 /// Collects studies by patient and number from the patient folders below `folder`.
 fn patients(
@@ -113,9 +124,13 @@ fn studies(
 ) -> Result<(), DataError> {
     for (name, _) in source::names(folder)?.into_iter().filter(|(_, is_folder)| !is_folder) {
         let Some((study, channel)) = parts(&name, patient) else { continue };
-        let study = found.entry((patient.to_owned(), study.to_owned())).or_insert((Vec::new(), fold));
+        let study = found.entry((patient.to_owned(), study.to_owned())).or_insert_with(|| Study {
+            folder: folder.to_owned(),
+            fold,
+            images: Vec::new(),
+        });
         if let Some(channel) = IMAGES.into_iter().find(|c| *c == channel) {
-            study.0.push((channel, folder.join(&name)));
+            study.images.push((channel, folder.join(&name)));
         }
     }
     Ok(())
@@ -132,24 +147,18 @@ fn parts<'a>(name: &'a str, patient: &str) -> Option<(&'a str, &'a str)> {
 
 /// The folders in `folder` and beside it that may hold labels.
 fn label_folders(folder: &Path) -> Vec<PathBuf> {
-    let within = LABEL_FOLDERS.iter().map(|name| folder.join(name));
-    let beside =
-        folder.parent().into_iter().flat_map(|up| LABEL_FOLDERS[1..].iter().map(|name| up.join(name)));
-    within.chain(beside).filter(|path| path.is_dir()).collect()
+    let places = [Some(folder), folder.parent()];
+    let named = places.into_iter().flatten().flat_map(|at| LABEL_FOLDERS.map(|name| at.join(name)));
+    std::iter::once(folder.to_owned()).chain(named.filter(|path| path.is_dir())).collect()
 }
 
 /// The files of one study: its images, and the masks that the label folders have for it.
-fn files(
-    case_id: &str,
-    images: Vec<(&'static str, PathBuf)>,
-    labels: &[PathBuf],
-) -> Result<CaseFiles, DataError> {
+fn files(case_id: &str, study: &Study, labels: &[PathBuf]) -> Result<CaseFiles, DataError> {
     let mut files = BTreeMap::new();
-    let folder = images.first().and_then(|(_, path)| path.parent()).unwrap_or(Path::new(case_id)).to_owned();
-    for (channel, path) in images {
-        if let Some(other) = files.insert(channel, path.clone()) {
-            let reason =
-                format!("the {channel} image of {case_id} is there more than once: {}", other.display());
+    for (channel, path) in &study.images {
+        if let Some(other) = files.insert(*channel, path.clone()) {
+            let other = other.display();
+            let reason = format!("the {channel} image of {case_id} is there more than once: {other}");
             return Err(DataError::refused(path, reason));
         }
     }
@@ -166,7 +175,7 @@ fn files(
             sources.insert(channel.to_owned(), place.to_owned());
         }
     }
-    Ok(CaseFiles::new(&folder, files)?.with_sources(sources))
+    Ok(CaseFiles::new(&study.folder, files)?.with_sources(sources))
 }
 
 /// Clinically significant cancer by case from the marksheet, empty where there is none: `case_csPCa`

@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use proptest::prelude::*;
 use transferscope_domain::metric::Split;
 
 use super::*;
@@ -322,4 +323,21 @@ fn every_case_gets_the_voxel_size_that_is_asked_for() {
         AddOptions { name: Some("none".into()), spacing_mm: Some([0.0; 3]), ..AddOptions::default() };
     let error = add_with(&p.datasets, &p.source, &options, &quiet).unwrap_err().to_string();
     assert!(error.contains("a voxel size of 0 x 0 x 0 mm"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Whatever the bytes, a table is read or refused.
+    #[test]
+    fn tables_never_panic(noise in prop::collection::vec(any::<u8>(), 0..300), cells in "[a-c,\\n\"01]{0,80}") {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cases.csv");
+        fs::write(&path, &noise).unwrap();
+        let _ = table::read(folder.path());
+        fs::write(&path, format!("case_id,patient_id,cspca,split,fold\n{cells}")).unwrap();
+        if let Ok(rows) = table::read(folder.path()) {
+            prop_assert!(rows.iter().all(|(case, row)| !case.is_empty() && !row.patient_id.is_empty()));
+        }
+    }
 }
