@@ -3,6 +3,7 @@
 
 pub mod backbones;
 pub mod compare;
+pub mod datasets;
 pub mod leaderboard;
 pub mod new_experiment;
 pub mod run;

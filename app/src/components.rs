@@ -2,6 +2,7 @@
 
 pub mod case_pairs;
 pub mod case_table;
+pub mod check_report;
 pub mod clock;
 pub mod compare_tables;
 pub mod empty_state;
@@ -19,4 +20,8 @@ pub mod run_form;
 pub mod run_mark;
 pub mod run_table;
 pub mod share_form;
+pub mod slice_pane;
+pub mod slice_state;
+pub mod slice_viewer;
 pub mod state_badge;
+pub mod used_by;

@@ -1,12 +1,17 @@
 //! What the server lends to the pages; absent in the browser.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use transferscope_domain::{
     api::{BackboneView, Made},
-    dataset::DatasetManifest,
+    dataset::{
+        DatasetManifest,
+        view::{CaseDetail, Checked},
+    },
     report::LoadReport,
 };
+
+use crate::AppError;
 
 /// File names of the browser bundle below `/pkg/`, content-hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +24,9 @@ pub struct SiteAssets {
 /// Load report and making of a backbone, as far as its card tells.
 pub type Card = (Option<LoadReport>, Option<Made>);
 
+/// A case that is on its way.
+pub type LoadingCase = Pin<Box<dyn Future<Output = Result<CaseDetail, AppError>> + Send>>;
+
 /// Data sets and backbones, which live in the file system rather than in the store.
 #[derive(Clone)]
 pub struct Catalogue {
@@ -26,6 +34,10 @@ pub struct Catalogue {
     pub backbones: Arc<dyn Fn() -> Vec<BackboneView> + Send + Sync>,
     /// The card of the backbone of a name.
     pub card: Arc<dyn Fn(&str) -> Card + Send + Sync>,
+    /// The check of a data set, or how far it is.
+    pub checked: Arc<dyn Fn(&DatasetManifest) -> Checked + Send + Sync>,
+    /// A case by the names of its data set and its own.
+    pub case: Arc<dyn Fn(String, String) -> LoadingCase + Send + Sync>,
     /// What to say while the built-in data set is being made; none when nothing is under way.
     pub preparing: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }

@@ -217,6 +217,19 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (yoe + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// A name as a part of a path: everything but letters, digits and `-._~` in percent code.
+pub fn path_part(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
 /// A hash short enough for a table.
 pub fn short_hash(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
@@ -252,6 +265,7 @@ mod tests {
         assert_eq!(bytes(1_610_612_736), "1.50 GiB");
         assert_eq!(plural(1, "run"), "1 run");
         assert_eq!(percent(0.999), "99 %");
+        assert_eq!(path_part("ProstateX-0000 ü/.."), "ProstateX-0000%20%C3%BC%2F..");
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub use shell::shell;
 
 use components::layout::Layout;
 use pages::{
-    backbone::BackbonePage, backbones::BackbonesPage, compare::ComparePage, leaderboard::LeaderboardPage,
+    backbone::BackbonePage, backbones::BackbonesPage, case::CasePage, compare::ComparePage,
+    dataset::DatasetPage, datasets::DatasetsPage, leaderboard::LeaderboardPage,
     new_experiment::NewExperimentPage, not_found::NotFound, run::RunPage, runs::RunsPage, shared::SharedPage,
 };
 
@@ -62,6 +63,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/runs/:id") view=RunPage ssr=SsrMode::Async />
                     <Route path=path!("/backbones") view=BackbonesPage ssr=SsrMode::Async />
                     <Route path=path!("/backbones/:name") view=BackbonePage ssr=SsrMode::Async />
+                    <Route path=path!("/datasets") view=DatasetsPage ssr=SsrMode::Async />
+                    <Route path=path!("/datasets/:name") view=DatasetPage ssr=SsrMode::Async />
+                    <Route path=path!("/datasets/:name/:case") view=CasePage ssr=SsrMode::Async />
                     <Route path=path!("/compare") view=ComparePage ssr=SsrMode::Async />
                     <Route path=path!("/s/:slug") view=SharedPage ssr=SsrMode::Async />
                 </Routes>

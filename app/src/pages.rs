@@ -2,7 +2,10 @@
 
 pub mod backbone;
 pub mod backbones;
+pub mod case;
 pub mod compare;
+pub mod dataset;
+pub mod datasets;
 pub mod leaderboard;
 pub mod new_experiment;
 pub mod not_found;

@@ -6,8 +6,10 @@
 
 pub mod autopsy;
 pub mod builtin_data;
+pub mod case_cache;
 pub mod config;
 pub mod data_dir;
+pub mod dataset_checks;
 pub mod dispatcher;
 pub mod error;
 pub mod event_log;
@@ -20,6 +22,7 @@ pub mod server;
 pub mod state;
 pub mod submit;
 pub mod telemetry;
+pub mod viewer;
 pub mod worker;
 
 pub use routes::build_router;

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use crate::routes::{events, experiments, export, leaderboard, pretrainings, runs, shares, system};
+use crate::routes::{datasets, events, experiments, export, leaderboard, pretrainings, runs, shares, system};
 
 /// The whole API. Paths of later issues are absent until they exist.
 #[derive(OpenApi)]
@@ -19,7 +19,11 @@ use crate::routes::{events, experiments, export, leaderboard, pretrainings, runs
         system::tasks,
         system::backbones,
         system::backbone,
-        system::datasets,
+        datasets::list,
+        datasets::one,
+        datasets::case,
+        datasets::slice,
+        datasets::sheet,
         experiments::create,
         experiments::list,
         experiments::one,
@@ -63,6 +67,9 @@ mod tests {
             "RunEvent",
             "LeaderboardView",
             "RunsChanged",
+            "DatasetDetail",
+            "CheckReport",
+            "CaseDetail",
         ] {
             assert!(json["components"]["schemas"][schema].is_object(), "{schema}");
         }

@@ -4,6 +4,7 @@
 //! error is a problem document ([`crate::error`]). Start reading at [`build_router`].
 
 mod charts;
+pub(crate) mod datasets;
 pub(crate) mod events;
 pub(crate) mod experiments;
 pub(crate) mod export;
@@ -62,7 +63,11 @@ pub fn build_router(state: AppState) -> Router {
         .route("/api/v1/tasks", get(system::tasks))
         .route("/api/v1/backbones", get(system::backbones))
         .route("/api/v1/backbones/{name}", get(system::backbone))
-        .route("/api/v1/datasets", get(system::datasets))
+        .route("/api/v1/datasets", get(datasets::list))
+        .route("/api/v1/datasets/{name}", get(datasets::one))
+        .route("/api/v1/datasets/{name}/cases/{case}", get(datasets::case))
+        .route("/api/v1/datasets/{name}/cases/{case}/sheet.png", get(datasets::sheet))
+        .route("/api/v1/datasets/{name}/cases/{case}/slices/{file}", get(datasets::slice))
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/api/v1/experiments", get(experiments::list))
         .route("/api/v1/experiments/{id}", get(experiments::one))

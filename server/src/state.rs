@@ -14,7 +14,9 @@ use transferscope_domain::{RunId, api::BackboneView, dataset::DatasetManifest, r
 use transferscope_ml::{backbone, data::manifest};
 use transferscope_store::Store;
 
-use crate::{data_dir::DataDir, events_hub::EventsHub};
+use crate::{
+    case_cache::CaseCache, data_dir::DataDir, dataset_checks::DatasetChecks, events_hub::EventsHub, viewer,
+};
 
 /// Says what is under way before the first experiment can start; none when nothing is.
 pub type Preparing = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -24,6 +26,9 @@ pub type Preparing = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 pub struct AppState {
     pub store: Store,
     pub data: DataDir,
+    pub checks: DatasetChecks,
+    /// Cases that are being looked at.
+    pub cases: CaseCache,
     /// The folder that holds `pkg/`.
     pub site_dir: PathBuf,
     /// The browser bundle; none where none was built, and then pages come without scripts.
@@ -49,6 +54,8 @@ impl AppState {
     pub fn new(store: Store, data: DataDir, device: DeviceChoice) -> Self {
         Self {
             store,
+            checks: DatasetChecks::new(data.clone()),
+            cases: CaseCache::default(),
             data,
             site_dir: PathBuf::from("target/site"),
             assets: None,
@@ -77,10 +84,13 @@ impl AppState {
     /// Data sets and backbones as they are in the data folder now.
     pub fn catalogue(&self) -> Catalogue {
         let (data, for_backbones, for_cards) = (self.data.clone(), self.data.clone(), self.data.clone());
+        let (checks, for_cases) = (self.checks.clone(), self.clone());
         Catalogue {
             datasets: Arc::new(move || datasets(&data)),
             backbones: Arc::new(move || backbones(&for_backbones)),
             card: Arc::new(move |name: &str| backbone::card(for_cards.root(), name)),
+            checked: Arc::new(move |manifest: &DatasetManifest| checks.look(manifest)),
+            case: Arc::new(move |dataset, case| Box::pin(viewer::for_page(for_cases.clone(), dataset, case))),
             preparing: Arc::clone(&self.preparing),
         }
     }
@@ -101,6 +111,24 @@ pub fn datasets(data: &DataDir) -> Vec<DatasetManifest> {
         tracing::error!(%error, "the data sets cannot be listed");
         Vec::new()
     })
+}
+
+/// One data set of a data folder; none where there is none of this name that can be read.
+pub fn dataset(data: &DataDir, name: &str) -> Option<DatasetManifest> {
+    if !manifest::is_name(name) {
+        return None;
+    }
+    let folder = data.datasets().join(name);
+    if !folder.join(manifest::FILE).is_file() {
+        return None;
+    }
+    match manifest::load(&folder) {
+        Ok(manifest) => (manifest.name == name).then_some(manifest),
+        Err(error) => {
+            tracing::error!(dataset.id = name, %error, "the data set cannot be read");
+            None
+        }
+    }
 }
 
 /// The backbones that ship with the program and those that were added to a data folder; their runs

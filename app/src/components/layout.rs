@@ -32,6 +32,7 @@ pub fn Layout(children: Children) -> impl IntoView {
                     <A href="/new">"New experiment"</A>
                     <A href="/runs">"Runs"</A>
                     <A href="/backbones">"Backbones"</A>
+                    <A href="/datasets">"Data sets"</A>
                 </nav>
                 <button type="button" class="theme-toggle" data-theme-toggle="" title="Switch between light and dark">
                     <span class="visually-hidden">"Switch between light and dark"</span>

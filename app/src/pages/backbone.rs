@@ -7,7 +7,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use transferscope_domain::{
     Task,
-    api::{BackboneDetail, Made, RunView},
+    api::{BackboneDetail, Made},
 };
 
 use crate::{
@@ -20,11 +20,10 @@ use crate::{
         loaded::loaded,
         metrics_table::MetricsTable,
         provenance::{LoadReportView, fact, hash_view},
-        run_mark::{ArmTag, DatasetLabel, RunMark},
-        state_badge::StateBadge,
+        used_by::UsedBy,
     },
     format,
-    palette::{Dash, Marker, Style, style_of},
+    palette::{Dash, Marker, Style},
 };
 
 /// The page.
@@ -83,7 +82,7 @@ fn BackboneView(page: BackbonePageData) -> impl IntoView {
                 <LoadReportView report=report />
             </section>
         })}
-        <UsedBy name=name runs=runs count=count />
+        <UsedBy all=format!("/runs?backbone={name}") runs=runs count=count />
     }
 }
 
@@ -138,48 +137,5 @@ fn loss_curve(points: &[(u64, f64)]) -> Convergence {
         metric: "train/loss".into(),
         curves: vec![curve],
         references: Vec::new(),
-    }
-}
-
-/// The latest runs that used a backbone.
-#[component]
-fn UsedBy(name: String, runs: Vec<RunView>, count: u32) -> impl IntoView {
-    let shown = runs.len();
-    let items = runs
-        .into_iter()
-        .map(|run| {
-            view! {
-                <li>
-                    <a class="run-name" href=format!("/runs/{}", run.id)>
-                        <RunMark style=style_of(&run) />
-                        {format!("{} · seed {}", run.task.label(), run.seed)}
-                    </a>
-                    " "
-                    <ArmTag arm=run.arm />
-                    " "
-                    <StateBadge state=run.state />
-                    " "
-                    <DatasetLabel name=run.dataset.clone() synthetic=run.synthetic />
-                </li>
-            }
-        })
-        .collect_view();
-    view! {
-        <section class="section">
-            <h2>"Runs that used it"</h2>
-            {if shown == 0 {
-                view! { <p class="quiet">"None yet."</p> }.into_any()
-            } else {
-                view! {
-                    <ul class="file-list">{items}</ul>
-                    <p>
-                        <a href=format!("/runs?backbone={name}")>
-                            {format!("All {}", format::plural(u64::from(count), "run"))}
-                        </a>
-                    </p>
-                }
-                .into_any()
-            }}
-        </section>
     }
 }

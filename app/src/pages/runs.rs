@@ -238,6 +238,16 @@ fn Filters(state: RunsState, experiments: Vec<(String, String)>) -> impl IntoVie
                         </select>
                     </label>
                 })}
+            {(!state.dataset.is_empty())
+                .then(|| view! {
+                    <label class="filters__field">
+                        "Data set"
+                        <select name="dataset">
+                            {option("", "All data sets", &state.dataset)}
+                            {option(&state.dataset, &state.dataset, &state.dataset)}
+                        </select>
+                    </label>
+                })}
             <button type="submit" class="button">"Apply"</button>
         </Form>
     }

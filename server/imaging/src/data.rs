@@ -15,6 +15,7 @@ pub mod case;
 pub mod check;
 mod error;
 pub mod import;
+pub mod kept_check;
 pub mod manifest;
 pub mod normalise;
 pub mod placement;

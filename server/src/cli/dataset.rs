@@ -9,12 +9,12 @@ use transferscope_domain::{
     metric::Split,
 };
 use transferscope_ml::data::{
-    check,
     import::{self, AddOptions},
-    manifest,
+    kept_check, manifest,
     split::SplitPlan,
     synth::{self, SynthOptions},
 };
+use transferscope_store::now_ms;
 
 use super::{
     Context,
@@ -161,7 +161,8 @@ fn check_one(context: &Context, datasets: &std::path::Path, name: &str) -> Resul
         let names = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
         return Err(anyhow!("there is no data set {name:?}; known are: {names}"));
     }
-    let report = check::check(&datasets.join(name))?;
+    // Kept, so that the data set's page shows the same.
+    let report = kept_check::make(&datasets.join(name), now_ms())?.report;
     if context.json {
         output::json(&report)?;
     } else {

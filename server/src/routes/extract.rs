@@ -163,6 +163,18 @@ where
     }
 }
 
+/// Names in the path, as they stand there.
+pub struct Names<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Names<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let found = Path::<T>::from_request_parts(parts, state).await;
+        found.map(|Path(names)| Names(names)).map_err(|e| ApiError::NotFound(e.body_text()))
+    }
+}
+
 /// An id and a file name in the path.
 pub struct IdAndName<T>(pub T, pub String);
 

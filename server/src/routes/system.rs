@@ -1,9 +1,9 @@
-//! What the server is and has: health, tasks, backbones, data sets.
+//! What the server is and has: health, tasks, backbones.
 
 use axum::{Json, extract::State};
 use transferscope_domain::{
     MetricKind, RunState, Task,
-    api::{BackboneDetail, BackboneList, DatasetList, Health, Problem, TaskList, TaskView},
+    api::{BackboneDetail, BackboneList, Health, Problem, TaskList, TaskView},
     metric::Split,
 };
 use transferscope_ml::backbone::card;
@@ -83,13 +83,6 @@ pub async fn backbone(
         found.ok_or_else(|| ApiError::NotFound(format!("There is no backbone {name:?}.")))?;
     view.runs = counts.get(&name).copied().unwrap_or(0);
     Ok(Json(BackboneDetail { view, load_report, made }))
-}
-
-/// The data sets that runs can use.
-#[utoipa::path(get, path = "/api/v1/datasets", tag = "server", responses((status = 200, body = DatasetList)))]
-pub async fn datasets(State(state): State<AppState>) -> Result<Json<DatasetList>, ApiError> {
-    let datasets = blocking(move || state::datasets(&state.data)).await?;
-    Ok(Json(DatasetList { datasets }))
 }
 
 /// Runs what reads files beside the threads that answer requests.

@@ -1,6 +1,7 @@
 //! The router as its users meet it: every address, and every way to be refused.
 
 mod api;
+mod datasets;
 mod forms;
 mod pages;
 mod streams;

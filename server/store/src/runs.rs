@@ -180,6 +180,17 @@ impl Store {
         Ok(rows.into_iter().collect())
     }
 
+    /// How many runs there are on each data set, by its name; those without a run are absent.
+    ///
+    /// # Errors
+    /// `Database` only.
+    pub async fn runs_by_dataset(&self) -> Result<BTreeMap<String, u32>> {
+        let rows: Vec<(String, u32)> = sqlx::query_as("select dataset, count(*) from runs group by dataset")
+            .fetch_all(self.read())
+            .await?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// How many runs are in each state; states without a run are absent.
     ///
     /// # Errors
@@ -284,6 +295,7 @@ mod tests {
         assert_eq!(count(RunFilter { dataset: Some("phantom".into()), ..RunFilter::default() }).await, 2);
         assert_eq!(count(RunFilter { backbone: Some("no-such".into()), ..RunFilter::default() }).await, 0);
         assert_eq!(store.runs_by_backbone().await.unwrap().values().sum::<u32>(), 2);
+        assert_eq!(store.runs_by_dataset().await.unwrap().values().copied().collect::<Vec<_>>(), [2]);
         let bad = store.runs(&RunFilter { cursor: Some("x".into()), ..RunFilter::default() }).await;
         assert!(matches!(bad, Err(StoreError::Invalid { field: "cursor", .. })));
         let detail = store.run(&ids[1]).await.unwrap();

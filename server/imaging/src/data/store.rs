@@ -141,7 +141,7 @@ impl Drop for Staging {
 }
 
 /// Writes a file under a temporary name, syncs it and renames it.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);

@@ -1,0 +1,222 @@
+//! What the check of a data set has found, for its page and the list.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use transferscope_domain::dataset::{
+    check::{Finding, Severity},
+    view::CheckStatus,
+};
+
+use super::provenance::{fact, hash_view};
+use crate::{
+    api::datasets::{DatasetPageData, FINDINGS_MAX, Reason, TaskRow},
+    format,
+};
+
+/// Fetches again in a while, where what is shown is not final.
+pub fn ask_again(unfinished: bool, fetch: impl Fn() + Clone + 'static) {
+    if unfinished {
+        Effect::new(move |_| {
+            if let Ok(handle) = set_timeout_with_handle(fetch.clone(), Duration::from_secs(2)) {
+                on_cleanup(move || handle.clear());
+            }
+        });
+    }
+}
+
+/// Channels in words; those that not every case has with the number of cases that do.
+pub fn channels(counts: &[(String, usize)], cases: usize) -> String {
+    let part = |(name, n): &(String, usize)| if *n == cases { name.clone() } else { format!("{name} ({n})") };
+    counts.iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+fn counted(counts: &[(String, usize)]) -> String {
+    match counts {
+        [(only, _)] => only.clone(),
+        _ => counts.iter().map(|(value, n)| format!("{value} ({n})")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// How a check ended, in a few words.
+#[component]
+pub fn CheckTag(status: CheckStatus, errors: usize, warnings: usize, refused: usize) -> impl IntoView {
+    let tag = |class: &str, text: String| view! { <span class=format!("tag {class}")>{text}</span>" " };
+    let some =
+        |n: usize, class: &str, word: &str| (n > 0).then(|| tag(class, format::plural(n as u64, word)));
+    let first = match status {
+        CheckStatus::Running => Some(tag("", "being checked".into())),
+        CheckStatus::Failed { .. } => Some(tag("tag--bad", "cannot be checked".into())),
+        CheckStatus::Done { .. } if errors + warnings == 0 => Some(tag("tag--good", "sound".into())),
+        CheckStatus::Done { .. } => None,
+    };
+    view! {
+        {first}
+        {some(errors, "tag--bad", "error")}
+        {some(warnings, "tag--warn", "warning")}
+        {(refused > 0).then(|| tag("", format!("{refused} refused")))}
+    }
+}
+
+/// Counts, shapes, voxel sizes, label values.
+#[component]
+pub fn Contents(page: DatasetPageData) -> impl IntoView {
+    let row = &page.row;
+    let [train, val, test] = row.split_patients;
+    let labels = page.labels.iter().map(|(mask, values)| {
+        let values = values.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        format!("{mask}: {values}")
+    });
+    let labels = labels.collect::<Vec<_>>().join("; ");
+    view! {
+        <section class="section">
+            <h2>"What it holds"</h2>
+            <dl class="facts">
+                {fact("Cases", format!(
+                    "{} of {}",
+                    format::plural(row.cases as u64, "case"),
+                    format::plural(row.patients as u64, "patient"),
+                ))}
+                {fact("Split by patient", format!(
+                    "{train} training, {val} validation, {test} test; drawn with seed {}",
+                    page.split_seed
+                ))}
+                {fact("Channels", channels(&row.channels, row.cases))}
+                {fact("Slices × rows × columns", counted(&page.shapes))}
+                {fact("Voxel size [mm]", counted(&page.spacings_mm))}
+                {(!labels.is_empty()).then(|| fact("Values of the masks", labels))}
+                {fact("Hash", hash_view(&page.hash))}
+            </dl>
+        </section>
+    }
+}
+
+/// What was found, errors first.
+#[component]
+pub fn Findings(page: DatasetPageData) -> impl IntoView {
+    let row = &page.row;
+    let name = row.name.clone();
+    let all = row.errors + row.warnings;
+    let status = match &row.status {
+        CheckStatus::Running => view! {
+            <p class="notice" role="status">
+                "The data set is being checked: every case is read. What was found stands here afterwards."
+            </p>
+        }
+        .into_any(),
+        CheckStatus::Failed { message } => {
+            view! { <p class="notice notice--warn" role="alert">{format!("It could not be checked: {message}")}</p> }
+                .into_any()
+        }
+        CheckStatus::Done { checked_ms } => view! {
+            <p class="section__lead">
+                {if all == 0 { "Every case was read and nothing wrong was found." } else { "Every case was read." }}
+                " Checked "
+                <time datetime=format::date_time_iso(*checked_ms)>{format::date_time(*checked_ms)}</time>
+                "; again with "
+                <code>{format!("transferscope dataset check {name}")}</code>
+            </p>
+        }
+        .into_any(),
+    };
+    let items = page
+        .findings
+        .iter()
+        .map(|Finding { severity, case_id, message }| {
+            let (class, word) = match severity {
+                Severity::Error => ("tag tag--bad", "error"),
+                Severity::Warning => ("tag tag--warn", "warning"),
+            };
+            let case = case_id.clone().map(|id| {
+                let href = format!("/datasets/{name}/{}", format::path_part(&id));
+                view! { <a href=href>{id}</a>": " }
+            });
+            view! { <li><span class=class>{word}</span>" "{case}{message.clone()}</li> }
+        })
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>"Check"</h2>
+            {status}
+            {(all > 0).then(|| view! { <ul class="finding-list">{items}</ul> })}
+            {(all > FINDINGS_MAX).then(|| view! {
+                <p class="quiet">{format!("and {} more; the command shows all", all - FINDINGS_MAX)}</p>
+            })}
+        </section>
+    }
+}
+
+/// What each task uses and leaves out.
+#[component]
+pub fn Tasks(tasks: Vec<TaskRow>) -> impl IntoView {
+    let rows = tasks
+        .into_iter()
+        .map(|TaskRow { task, used: [train, val, test], problem, left_out }| {
+            let can = match problem {
+                None => view! { <span class="tag tag--good">"can run"</span> }.into_any(),
+                Some(why) => {
+                    view! { <span class="tag tag--bad">"cannot run"</span><span class="difference">{why}</span> }
+                        .into_any()
+                }
+            };
+            view! {
+                <tr>
+                    <th scope="row">{task.label()}</th>
+                    <td class="data-table__number">{train}</td>
+                    <td class="data-table__number">{val}</td>
+                    <td class="data-table__number">{test}</td>
+                    <td>{can}</td>
+                    <td>{reasons(left_out)}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>"What each task uses"</h2>
+            <div class="table-scroll" role="region" aria-label="Tasks" tabindex="0">
+                <table class="data-table">
+                    <thead>
+                        <tr>
+                            <th scope="col">"Task"</th>
+                            <th scope="col" class="data-table__number">"Training cases"</th>
+                            <th scope="col" class="data-table__number">"Validation"</th>
+                            <th scope="col" class="data-table__number">"Test"</th>
+                            <th scope="col">"Can it run?"</th>
+                            <th scope="col">"Left out"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+}
+
+fn reasons(left_out: Vec<Reason>) -> AnyView {
+    if left_out.is_empty() {
+        return view! { <span class="quiet">"none"</span> }.into_any();
+    }
+    let items = left_out
+        .into_iter()
+        .map(|Reason { reason, count, cases }| {
+            let more = if count > cases.len() { ", …" } else { "" };
+            let cases = format!(" ({}{more})", cases.join(", "));
+            view! { <li>{format::plural(count as u64, "case")}": "{reason}<span class="quiet">{cases}</span></li> }
+        })
+        .collect_view();
+    view! { <ul class="task-list">{items}</ul> }.into_any()
+}
+
+/// Cases that were refused when the set was added; nothing where there were none.
+#[component]
+pub fn Refused(refused: Vec<Reason>) -> impl IntoView {
+    (!refused.is_empty()).then(|| {
+        view! {
+            <section class="section">
+                <h2>"Refused when it was added"</h2>
+                {reasons(refused)}
+            </section>
+        }
+    })
+}
