@@ -2,7 +2,6 @@
 
 pub mod case_pairs;
 pub mod case_table;
-pub mod check_report;
 pub mod clock;
 pub mod compare_tables;
 pub mod empty_state;
@@ -15,6 +14,7 @@ pub mod pretrain_form;
 pub mod previews;
 pub mod progress_bar;
 pub mod provenance;
+pub mod rendered;
 pub mod run_actions;
 pub mod run_form;
 pub mod run_mark;

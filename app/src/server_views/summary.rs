@@ -1,23 +1,89 @@
 //! What pages say of manifests and checks: small enough to send, however many cases there are.
 
 use transferscope_domain::{
+    Task,
     api::RunView,
     dataset::{
         CaseEntry, DatasetManifest,
-        check::{Severity, TaskUse},
-        view::Checked,
+        check::{Finding, Severity, TaskUse},
+        view::{CheckStatus, Checked},
     },
     event::LeftOut,
     metric::Split,
 };
 
-use super::{DatasetPageData, DatasetRow, FINDINGS_MAX, Reason, TaskRow};
-
 /// Cases on a page.
 const CASES_PER_PAGE: usize = 50;
 
+/// A data set in the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatasetRow {
+    pub name: String,
+    pub source: String,
+    pub synthetic: bool,
+    pub cases: usize,
+    pub patients: usize,
+    /// Patients by split: train, val, test.
+    pub split_patients: [usize; 3],
+    /// Cases by channel.
+    pub channels: Vec<(String, usize)>,
+    /// Each task, and why it cannot run; none where it can.
+    pub tasks: Vec<(Task, Option<String>)>,
+    pub status: CheckStatus,
+    pub errors: usize,
+    pub warnings: usize,
+    pub refused: usize,
+    pub runs: u32,
+}
+
+/// Cases with one and the same reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    pub reason: String,
+    pub count: usize,
+    /// The first few of them.
+    pub cases: Vec<String>,
+}
+
+/// What a task makes of a data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskRow {
+    pub task: Task,
+    /// Cases that it uses: train, val, test.
+    pub used: [usize; 3],
+    pub problem: Option<String>,
+    pub left_out: Vec<Reason>,
+}
+
+/// One data set with its check and a page of its cases.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatasetSummary {
+    pub row: DatasetRow,
+    pub hash: String,
+    pub split_seed: u64,
+    pub shapes: Vec<(String, usize)>,
+    pub spacings_mm: Vec<(String, usize)>,
+    pub labels: Vec<(String, Vec<u32>)>,
+    pub tasks: Vec<TaskRow>,
+    pub refused: Vec<Reason>,
+    /// The first of the findings, errors before warnings.
+    pub findings: Vec<Finding>,
+    /// Cases of this page, without file names.
+    pub cases: Vec<CaseEntry>,
+    /// Cases of the chosen split.
+    pub matching: usize,
+    /// The page that is shown, from 1, and how many there are.
+    pub page: usize,
+    pub pages: usize,
+    /// The latest runs on it.
+    pub runs: Vec<RunView>,
+}
+
+/// Findings on a page.
+pub const FINDINGS_MAX: usize = 100;
+
 /// A data set in the list, with the number of its runs.
-pub fn row(manifest: &DatasetManifest, checked: &Checked, runs: u32) -> DatasetRow {
+pub fn row(manifest: &DatasetManifest, checked: &Checked, runs: Option<u32>) -> DatasetRow {
     let report = &checked.report;
     let count = |severity| report.findings.iter().filter(|f| f.severity == severity).count();
     DatasetRow {
@@ -33,7 +99,7 @@ pub fn row(manifest: &DatasetManifest, checked: &Checked, runs: u32) -> DatasetR
         errors: count(Severity::Error),
         warnings: count(Severity::Warning),
         refused: report.refused.len(),
-        runs,
+        runs: runs.unwrap_or(0),
     }
 }
 
@@ -117,20 +183,20 @@ fn page_of(
 }
 
 /// A data set's page, with the cases of a split and page of the table.
-pub fn page_data(
+pub fn summary(
     manifest: &DatasetManifest,
     checked: Checked,
     (split, page): (Option<Split>, usize),
     runs: Vec<RunView>,
-    count: u32,
-) -> DatasetPageData {
+    count: Option<u32>,
+) -> DatasetSummary {
     let row = row(manifest, &checked, count);
     let report = checked.report;
     let (cases, matching, page, pages) = page_of(manifest, split, page);
     let mut findings = report.findings;
     findings.sort_by_key(|f| f.severity);
     findings.truncate(FINDINGS_MAX);
-    DatasetPageData {
+    DatasetSummary {
         row,
         hash: manifest.hash.clone(),
         split_seed: manifest.split_seed,

@@ -1,6 +1,4 @@
-//! What the check of a data set has found, for its page and the list.
-
-use std::time::Duration;
+//! What the check of a data set has found.
 
 use leptos::prelude::*;
 use transferscope_domain::dataset::{
@@ -8,22 +6,11 @@ use transferscope_domain::dataset::{
     view::CheckStatus,
 };
 
-use super::provenance::{fact, hash_view};
+use super::summary::{DatasetSummary, FINDINGS_MAX, Reason, TaskRow};
 use crate::{
-    api::datasets::{DatasetPageData, FINDINGS_MAX, Reason, TaskRow},
+    components::provenance::{fact, hash_view},
     format,
 };
-
-/// Fetches again in a while, where what is shown is not final.
-pub fn ask_again(unfinished: bool, fetch: impl Fn() + Clone + 'static) {
-    if unfinished {
-        Effect::new(move |_| {
-            if let Ok(handle) = set_timeout_with_handle(fetch.clone(), Duration::from_secs(2)) {
-                on_cleanup(move || handle.clear());
-            }
-        });
-    }
-}
 
 /// Channels in words; those that not every case has with the number of cases that do.
 pub fn channels(counts: &[(String, usize)], cases: usize) -> String {
@@ -60,7 +47,7 @@ pub fn CheckTag(status: CheckStatus, errors: usize, warnings: usize, refused: us
 
 /// Counts, shapes, voxel sizes, label values.
 #[component]
-pub fn Contents(page: DatasetPageData) -> impl IntoView {
+pub fn Contents(page: DatasetSummary) -> impl IntoView {
     let row = &page.row;
     let [train, val, test] = row.split_patients;
     let labels = page.labels.iter().map(|(mask, values)| {
@@ -93,7 +80,7 @@ pub fn Contents(page: DatasetPageData) -> impl IntoView {
 
 /// What was found, errors first.
 #[component]
-pub fn Findings(page: DatasetPageData) -> impl IntoView {
+pub fn Findings(page: DatasetSummary) -> impl IntoView {
     let row = &page.row;
     let name = row.name.clone();
     let all = row.errors + row.warnings;
