@@ -1,9 +1,12 @@
 //! What the check of a data set has found.
 
 use leptos::prelude::*;
-use transferscope_domain::dataset::{
-    check::{Finding, Severity},
-    view::CheckStatus,
+use transferscope_domain::{
+    dataset::{
+        check::{CancerCounts, Finding, Severity},
+        view::CheckStatus,
+    },
+    metric::Split,
 };
 
 use super::summary::{DatasetSummary, FINDINGS_MAX, Reason, TaskRow};
@@ -23,6 +26,22 @@ fn counted(counts: &[(String, usize)]) -> String {
         [(only, _)] => only.clone(),
         _ => counts.iter().map(|(value, n)| format!("{value} ({n})")).collect::<Vec<_>>().join(", "),
     }
+}
+
+/// The same of sizes, with the sign that pages use between sides.
+fn sizes(counts: &[(String, usize)]) -> String {
+    counted(counts).replace(" x ", " × ").replace('x', " × ")
+}
+
+/// Clinically significant cancer by split; none where nothing is known of it.
+fn cancer(by_split: &[CancerCounts; 3]) -> Option<String> {
+    let known = by_split.iter().any(|c| c.yes + c.no > 0);
+    known.then(|| {
+        let part = |(split, c): (Split, &CancerCounts)| format!("{split} {} of {}", c.yes, c.yes + c.no);
+        let parts = Split::ALL.into_iter().zip(by_split).map(part).collect::<Vec<_>>().join(", ");
+        let unknown: usize = by_split.iter().map(|c| c.unknown).sum();
+        if unknown > 0 { format!("{parts}; {unknown} unknown") } else { parts }
+    })
 }
 
 /// How a check ended, in a few words.
@@ -69,10 +88,18 @@ pub fn Contents(page: DatasetSummary) -> impl IntoView {
                     page.split_seed
                 ))}
                 {fact("Channels", channels(&row.channels, row.cases))}
-                {fact("Slices × rows × columns", counted(&page.shapes))}
-                {fact("Voxel size [mm]", counted(&page.spacings_mm))}
+                {fact("Slices × rows × columns", sizes(&page.shapes))}
+                {fact("Voxel size [mm]", sizes(&page.spacings_mm))}
                 {(!labels.is_empty()).then(|| fact("Values of the masks", labels))}
-                {fact("Hash", hash_view(&page.hash))}
+                {page
+                    .mask_sources
+                    .iter()
+                    .map(|(mask, makers)| fact("Who drew the masks", format!("{mask}: {}", counted(makers))))
+                    .collect_view()}
+                {cancer(&page.cspca).map(|text| fact("Clinically significant cancer, cases", text))}
+                {page.folds.map(|f| fact("Cross-validation", format!("fold {} of {} tests", f.test, f.count)))}
+                {(!page.split_hash.is_empty()).then(|| fact("Hash of the split", hash_view(&page.split_hash)))}
+                {fact("Hash of the content", hash_view(&page.hash))}
             </dl>
         </section>
     }

@@ -4,8 +4,8 @@ use transferscope_domain::{
     Task,
     api::RunView,
     dataset::{
-        CaseEntry, DatasetManifest,
-        check::{Finding, Severity, TaskUse},
+        CaseEntry, DatasetManifest, Folds,
+        check::{CancerCounts, Finding, Severity, TaskUse},
         view::{CheckStatus, Checked},
     },
     event::LeftOut,
@@ -64,6 +64,12 @@ pub struct DatasetSummary {
     pub shapes: Vec<(String, usize)>,
     pub spacings_mm: Vec<(String, usize)>,
     pub labels: Vec<(String, Vec<u32>)>,
+    /// Cases by mask and by who made it, where that is known.
+    pub mask_sources: Vec<(String, Vec<(String, usize)>)>,
+    /// Clinically significant cancer by split: train, val, test.
+    pub cspca: [CancerCounts; 3],
+    pub split_hash: String,
+    pub folds: Option<Folds>,
     pub tasks: Vec<TaskRow>,
     pub refused: Vec<Reason>,
     /// The first of the findings, errors before warnings.
@@ -203,6 +209,10 @@ pub fn summary(
         shapes: frequent(report.shapes.into_iter()),
         spacings_mm: frequent(report.spacings_mm.into_iter()),
         labels: report.labels.into_iter().collect(),
+        mask_sources: report.mask_sources.into_iter().map(|(k, v)| (k, frequent(v.into_iter()))).collect(),
+        cspca: report.cspca,
+        split_hash: report.split_hash,
+        folds: report.folds,
         tasks: report.tasks.iter().map(task_row).collect(),
         refused: by_reason(&report.refused),
         findings,
