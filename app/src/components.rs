@@ -15,6 +15,7 @@ pub mod pretrain_form;
 pub mod previews;
 pub mod progress_bar;
 pub mod provenance;
+pub mod rendered;
 pub mod run_actions;
 pub mod run_form;
 pub mod run_mark;

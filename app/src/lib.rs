@@ -24,6 +24,8 @@ pub mod format;
 pub mod live;
 pub mod pages;
 pub mod palette;
+#[cfg(feature = "ssr")]
+pub mod server_views;
 mod shell;
 
 use leptos::prelude::*;

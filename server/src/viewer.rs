@@ -70,7 +70,7 @@ pub fn detail(state: &AppState, dataset: &str, case: &str) -> Result<CaseDetail,
         synthetic: found.manifest.synthetic,
         case: entry.clone(),
         images: found.shown.levels.clone(),
-        placement: found.shown.case.geometry.map(|g| placement(&g, entry.shape)),
+        placement: placement(&found.shown.case.geometry, entry.shape),
         sheet: Sheet::of(entry.shape),
         previous: neighbour(found.at.checked_sub(1)),
         next: neighbour(found.at.checked_add(1)),
@@ -103,7 +103,7 @@ pub fn draw(
         Look::mask(channel, wanted.tint)
     } else {
         let levels = found.shown.levels.iter().find(|l| l.channel == channel);
-        let first = levels.map_or([0.0, 1.0], |l| l.window);
+        let first = levels.map_or([0.0, 1.0], |l| l.window.map(|v| v as f32));
         let window = [wanted.low.unwrap_or(first[0]), wanted.high.unwrap_or(first[1])];
         if window.iter().any(|v| !v.is_finite()) || window[0] >= window[1] {
             let message = format!("{} to {}: the high end must lie above the low one", window[0], window[1]);

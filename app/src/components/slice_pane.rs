@@ -21,7 +21,7 @@ pub struct Stack {
     /// Width over height of a slice in mm.
     pub aspect: f64,
     pub sheet: Option<Sheet>,
-    pub placement: Option<Placement>,
+    pub placement: Placement,
     pub shown: RwSignal<Shown>,
     /// The slice alone: it changes far more often than the rest.
     pub slice: Memo<usize>,
@@ -53,8 +53,6 @@ fn Layer(
     stack: Stack,
     /// Channel and looks, as the API's query says them.
     query: Signal<String>,
-    /// Empty for masks: the legend tells what they are.
-    alt: Signal<String>,
 ) -> impl IntoView {
     let loaded = RwSignal::new(false);
     let source = move |file: String| {
@@ -68,7 +66,7 @@ fn Layer(
                 <img
                     class="slice-sheet"
                     src=move || source("sheet".into())
-                    alt=move || alt.get()
+                    alt=""
                     style=move || sheet_style(sheet, [height, width], stack.slice.get())
                     hidden=move || !loaded.get()
                     on:load=move |_| loaded.set(true)
@@ -85,7 +83,7 @@ fn Layer(
                 let z = if loaded.get() { stack.slice.get_untracked() } else { stack.slice.get() };
                 source(format!("slices/{z}"))
             }
-            alt=move || alt.get()
+            alt=""
             hidden=move || loaded.get()
             draggable="false"
         />
@@ -105,7 +103,7 @@ fn Mask(stack: Stack, mask: String) -> impl IntoView {
     view! {
         {move || on.get().then(|| view! {
             <div class="slice-layer" style=move || format!("opacity:{}%", stack.opacity.get())>
-                <Layer stack=stack query=query alt=Signal::stored(String::new()) />
+                <Layer stack=stack query=query />
             </div>
         })}
     }
@@ -116,28 +114,18 @@ fn Mask(stack: Stack, mask: String) -> impl IntoView {
 pub fn SlicePane(stack: Stack, levels: Levels, masks: Vec<String>) -> impl IntoView {
     let Levels { channel, range, window: first } = levels;
     let label = channel_label(&channel).to_owned();
+    let spoken = label.clone();
     let window = RwSignal::new(first);
     let filter = format!("window-{channel}");
     let [low, high] = range;
     let query = Signal::stored(format!("channel={channel}&low={low}&high={high}"));
-    let alt = {
-        let label = label.clone();
-        Signal::derive(move || {
-            let id = stack.case_id.get_value();
-            format!("{label}, slice {} of {}, case {id}", stack.slice.get() + 1, stack.shape[0])
-        })
-    };
     let over = masks.into_iter().map(|mask| view! { <Mask stack=stack mask=mask /> }).collect_view();
-    let edges = stack.placement.map(|p| {
-        let edge = |side: &str, letter: char| {
-            view! { <span class=format!("slice-edge slice-edge--{side}")>{letter.to_string()}</span> }
-        };
-        view! {
-            <span aria-hidden="true">
-                {edge("left", p.left)} {edge("right", p.right)} {edge("top", p.top)} {edge("bottom", p.bottom)}
-            </span>
-        }
-    });
+    let edge = |side: &str, letter: char| {
+        view! { <span class=format!("slice-edge slice-edge--{side}")>{letter.to_string()}</span> }
+    };
+    let p = stack.placement;
+    let edges = [("left", p.left), ("right", p.right), ("top", p.top), ("bottom", p.bottom)];
+    let edges = edges.map(|(side, letter)| edge(side, letter)).collect_view();
     let drag = move |e: ev::PointerEvent| {
         if e.buttons() & 1 == 0 || !stack.zoom.get_untracked().is_enlarged() {
             return;
@@ -157,11 +145,16 @@ pub fn SlicePane(stack: Stack, levels: Levels, masks: Vec<String>) -> impl IntoV
                 class="slice-frame"
                 class:slice-frame--zoomed=move || stack.zoom.get().is_enlarged()
                 style=format!("aspect-ratio:{:.4}", stack.aspect)
+                role="img"
+                aria-label=move || {
+                    let id = stack.case_id.get_value();
+                    format!("{spoken}, slice {} of {}, case {id}", stack.slice.get() + 1, stack.shape[0])
+                }
                 on:pointermove=drag
             >
                 <div class="slice-stack" style=move || stack.zoom.get().style()>
                     <div class="slice-layer" style=format!("filter:url(#{filter})")>
-                        <Layer stack=stack query=query alt=alt />
+                        <Layer stack=stack query=query />
                     </div>
                     {over}
                 </div>
@@ -181,18 +174,18 @@ pub fn SlicePane(stack: Stack, levels: Levels, masks: Vec<String>) -> impl IntoV
 #[component]
 fn WindowSliders(
     label: String,
-    range: [f32; 2],
-    first: [f32; 2],
-    window: RwSignal<[f32; 2]>,
+    range: [f64; 2],
+    first: [f64; 2],
+    window: RwSignal<[f64; 2]>,
     live: RwSignal<bool>,
 ) -> impl IntoView {
     let [low, high] = range;
     let span = high - low;
     let level = move || window.with(|[a, b]| (a + b) / 2.0);
     let width = move || window.with(|[a, b]| b - a);
-    let set = move |level: f32, width: f32| window.set([level - width / 2.0, level + width / 2.0]);
-    let slider = move |name: &'static str, from: f32, to: f32, value: Signal<f32>, put: Callback<f32>| {
-        let text = move || format::significant(f64::from(value.get()));
+    let set = move |level: f64, width: f64| window.set([level - width / 2.0, level + width / 2.0]);
+    let slider = move |name: &'static str, from: f64, to: f64, value: Signal<f64>, put: Callback<f64>| {
+        let text = move || format::significant(value.get());
         view! {
             <label class="slice-window__slider">
                 <span>{name}</span>

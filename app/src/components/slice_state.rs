@@ -14,13 +14,14 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// From a query, for a case with so many slices and these masks: the middle slice and all masks
-    /// unless it says otherwise.
+    /// From a query, for a case with so many slices and these masks. Unless it says otherwise: the
+    /// middle slice and all masks, but not the gland beside the zones that it consists of.
     pub fn of(query: &ParamsMap, slices: usize, masks: &[String]) -> Self {
         let asked = query.get_str("z").and_then(|z| z.parse::<usize>().ok());
         let wanted = query.get_all("masks");
-        let on = |mask: &&String| {
-            wanted.as_ref().is_none_or(|all| all.iter().flat_map(|v| v.split(',')).any(|v| v == *mask))
+        let on = |mask: &&String| match &wanted {
+            Some(all) => all.iter().flat_map(|v| v.split(',')).any(|v| v == *mask),
+            None => *mask != "gland" || !masks.iter().any(|m| m == "zones"),
         };
         Self {
             slice: asked.unwrap_or(slices / 2).min(slices.saturating_sub(1)),
@@ -99,8 +100,8 @@ pub fn sheet_style(sheet: Sheet, [height, width]: [usize; 2], slice: usize) -> S
 }
 
 /// `feColorMatrix` values that show `window` of a picture which shows `range`.
-pub fn window_matrix([low, high]: [f32; 2], window: [f32; 2]) -> String {
-    let width = (window[1] - window[0]).max(f32::MIN_POSITIVE);
+pub fn window_matrix([low, high]: [f64; 2], window: [f64; 2]) -> String {
+    let width = (window[1] - window[0]).max(f64::MIN_POSITIVE);
     let (slope, shift) = ((high - low) / width, (low - window[0]) / width);
     format!("{slope:.4} 0 0 0 {shift:.4} 0 {slope:.4} 0 0 {shift:.4} 0 0 {slope:.4} 0 {shift:.4} 0 0 0 1 0")
 }
@@ -118,8 +119,9 @@ mod tests {
         let masks = ["gland".to_owned(), "zones".into()];
         let of = |pairs: &[(&'static str, &str)]| Shown::of(&query(pairs), 24, &masks);
         let plain = of(&[]);
-        assert_eq!(plain, Shown { slice: 12, masks: masks.to_vec(), tint: false });
-        assert_eq!(plain.query(), "?z=12&masks=gland,zones");
+        assert_eq!(plain, Shown { slice: 12, masks: vec!["zones".into()], tint: false });
+        assert_eq!(plain.query(), "?z=12&masks=zones");
+        assert_eq!(Shown::of(&query(&[]), 24, &masks[..1]).masks, ["gland"]);
         assert_eq!(of(&[("z", "99"), ("masks", "")]), Shown { slice: 23, masks: Vec::new(), tint: false });
         // As a form without scripts sends it.
         let form = of(&[("z", "3"), ("masks", ""), ("masks", "zones"), ("style", "tint")]);

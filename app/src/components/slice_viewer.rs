@@ -80,9 +80,7 @@ pub fn SliceViewer(detail: CaseDetail) -> impl IntoView {
             >
                 {panes}
             </div>
-            <p class="section__lead">
-                "Over the images: wheel or arrow keys for slices, Ctrl and wheel or + and − to zoom, drag to move."
-            </p>
+            <ZoomBar stack=stack />
             <nav class="pagination" aria-label="Cases">
                 {neighbour(previous, "Case before", "prev")}
                 {neighbour(next, "Next case", "next")}
@@ -178,8 +176,8 @@ fn press(stack: Stack, e: &ev::KeyboardEvent) {
 /// A slice in words, with its place along the slice axis.
 fn place(stack: Stack) -> String {
     let z = stack.slice.get();
-    let at = stack.placement.map(|p| format!(" · {} mm", format::signed(p.position_mm(z), 1)));
-    format!("{} of {}{}", z + 1, stack.shape[0], at.unwrap_or_default())
+    let at = format::signed(stack.placement.position_mm(z), 1);
+    format!("{} of {} · {at} mm", z + 1, stack.shape[0])
 }
 
 /// Slice slider, masks, zoom: a form that works without scripts.
@@ -209,19 +207,6 @@ fn Controls(stack: Stack, masks: Vec<String>) -> impl IntoView {
     };
     let none = masks.is_empty();
     let boxes = masks.into_iter().map(|mask| mask_box(shown, mask)).collect_view();
-    let zoom = move |word: &'static str, label: &'static str, factor: f64| {
-        view! {
-            <button
-                type="button"
-                class="button button--small"
-                aria-label=label
-                title=label
-                on:click=move |_| stack.zoom.update(|z| *z = z.by(factor))
-            >
-                {word}
-            </button>
-        }
-    };
     view! {
         <form class="slice-controls" method="get">
             <div class="slice-controls__slices">
@@ -280,15 +265,38 @@ fn Controls(stack: Stack, masks: Vec<String>) -> impl IntoView {
                     />
                 </label>
             </fieldset>
-            <div class="slice-controls__zoom" hidden=move || !stack.live.get()>
-                {zoom("−", "Zoom out", 0.8)}
-                <output>{move || format!("{:.0} %", stack.zoom.get().factor * 100.0)}</output>
-                {zoom("+", "Zoom in", 1.25)}
-            </div>
             <button type="submit" class="button button--small" hidden=move || stack.live.get()>
                 "Show"
             </button>
         </form>
+    }
+}
+
+/// Zoom, and what else the images answer to; nothing without scripts.
+#[component]
+fn ZoomBar(stack: Stack) -> impl IntoView {
+    let zoom = move |word: &'static str, label: &'static str, factor: f64| {
+        view! {
+            <button
+                type="button"
+                class="button button--small"
+                aria-label=label
+                title=label
+                on:click=move |_| stack.zoom.update(|z| *z = z.by(factor))
+            >
+                {word}
+            </button>
+        }
+    };
+    view! {
+        <div class="slice-zoom" hidden=move || !stack.live.get()>
+            {zoom("−", "Zoom out", 0.8)}
+            <output>{move || format!("{:.0} %", stack.zoom.get().factor * 100.0)}</output>
+            {zoom("+", "Zoom in", 1.25)}
+            <span class="quiet">
+                "Over the images: wheel or arrow keys for slices, Ctrl and wheel or + and − to zoom, drag to move."
+            </span>
+        </div>
     }
 }
 

@@ -7,11 +7,7 @@ use transferscope_domain::dataset::view::CaseDetail;
 
 use crate::{
     api::datasets::case,
-    components::{
-        loaded::loaded,
-        provenance::{fact, hash_view},
-        slice_viewer::SliceViewer,
-    },
+    components::{loaded::loaded, slice_viewer::SliceViewer},
     format,
 };
 
@@ -30,10 +26,11 @@ pub fn CasePage() -> impl IntoView {
 fn CaseView(detail: CaseDetail) -> impl IntoView {
     let CaseDetail { dataset, synthetic, case, .. } = detail.clone();
     let [d, h, w] = case.shape;
-    let spacing = case.spacing_mm;
-    let [sd, sh, sw] = spacing.map(|s| format::number(s, 3));
-    let field = [d as f64 * spacing[0], h as f64 * spacing[1], w as f64 * spacing[2]];
-    let [fd, fh, fw] = field.map(|s| format::number(s, 1));
+    let [sd, sh, sw] = case.spacing_mm.map(|s| format::number(s, 2));
+    let grid = format!("{d} × {h} × {w} voxels of {sd} × {sh} × {sw} mm (slices × rows × columns)");
+    let cancer = case.cspca.map(|yes| {
+        if yes { " · clinically significant cancer" } else { " · no clinically significant cancer" }
+    });
     view! {
         <Title text=format!("{} of {dataset}", case.case_id) />
         <div class="page__head">
@@ -43,21 +40,13 @@ fn CaseView(detail: CaseDetail) -> impl IntoView {
                 </p>
                 <h1>{case.case_id.clone()}</h1>
                 <p class="page__lead">
-                    {format!("Patient {}, {} split", case.patient_id, case.split)}
+                    {format!("Patient {} · {} split", case.patient_id, case.split)}
+                    {cancer}
                     {synthetic.then(|| view! { " "<span class="tag tag--synthetic">"synthetic: a computed phantom"</span> })}
                 </p>
+                <p class="page__lead">{grid}</p>
             </div>
         </div>
         <SliceViewer detail=detail />
-        <section class="section">
-            <h2>"Grid"</h2>
-            <dl class="facts">
-                {fact("Slices × rows × columns", format!("{d} × {h} × {w}"))}
-                {fact("Voxel size [mm]", format!("{sd} × {sh} × {sw}"))}
-                {fact("Field of view [mm]", format!("{fd} × {fh} × {fw}"))}
-                {fact("Channels", case.channels.join(", "))}
-                {fact("Hash", hash_view(&case.hash))}
-            </dl>
-        </section>
     }
 }

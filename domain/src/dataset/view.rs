@@ -45,8 +45,7 @@ pub struct CaseDetail {
     pub synthetic: bool,
     pub case: CaseEntry,
     pub images: Vec<Levels>,
-    /// None where the prepared file does not say how its grid lies in the patient.
-    pub placement: Option<Placement>,
+    pub placement: Placement,
     /// None where all slices of a channel do not fit on one picture.
     pub sheet: Option<Sheet>,
     /// The case before it in the manifest.
@@ -61,9 +60,9 @@ pub struct CaseDetail {
 pub struct Levels {
     pub channel: String,
     /// Lowest value, and one that all but the brightest few voxels stay below.
-    pub range: [f32; 2],
+    pub range: [f64; 2],
     /// What is shown from black to white at first.
-    pub window: [f32; 2],
+    pub window: [f64; 2],
 }
 
 /// How slices lie in the patient: letters at a slice's edges (R right, L left, A front, P back,

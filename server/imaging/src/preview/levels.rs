@@ -28,10 +28,11 @@ pub fn levels(channel: &str, volume: &Volume) -> Levels {
     // An image of one value still needs a window with a width.
     let above = |low: f32, high: f32| if high > low { high } else { low + 1.0 };
     let bright = above(dark, bright);
+    let ends = |low: f32, high: f32| [f64::from(low), f64::from(high)];
     Levels {
         channel: channel.to_owned(),
-        range: [lowest, above(lowest, highest.max(bright))],
-        window: [dark, bright],
+        range: ends(lowest, above(lowest, highest.max(bright))),
+        window: ends(dark, bright),
     }
 }
 

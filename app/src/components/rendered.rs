@@ -1,0 +1,47 @@
+//! Pages that come as HTML from the server, see `server_views`.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use serde::{Deserialize, Serialize};
+
+use super::loaded::loaded;
+use crate::AppError;
+
+/// How long a page that is not final waits before it asks again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// A page's content, made by the server's own views.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendered {
+    pub title: String,
+    pub html: String,
+    /// Whether it says that something is under way.
+    pub unfinished: bool,
+}
+
+impl Rendered {
+    /// A view as HTML.
+    #[cfg(feature = "ssr")]
+    pub fn new(title: &str, unfinished: bool, view: impl IntoView) -> Self {
+        Self { title: title.to_owned(), html: view.into_view().to_html(), unfinished }
+    }
+}
+
+/// Shows it, and asks again in a while where it is not final.
+pub fn rendered(data: Resource<Result<Rendered, AppError>>, what: &'static str) -> impl IntoView {
+    loaded(data, what, move |page: Rendered| {
+        if page.unfinished {
+            Effect::new(move |_| {
+                if let Ok(handle) = set_timeout_with_handle(move || data.refetch(), AGAIN) {
+                    on_cleanup(move || handle.clear());
+                }
+            });
+        }
+        view! {
+            <Title text=page.title />
+            <div inner_html=page.html></div>
+        }
+    })
+}
