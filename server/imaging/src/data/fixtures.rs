@@ -38,3 +38,12 @@ pub fn tensors(path: &std::path::Path) -> BTreeMap<String, (Vec<usize>, Vec<f32>
         })
         .collect()
 }
+
+/// ||a - b|| / ||b||.
+pub fn relative_l2(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let sum = |f: &dyn Fn(f64, f64) -> f64| -> f64 {
+        a.iter().zip(b).map(|(x, y)| f(f64::from(*x), f64::from(*y))).sum()
+    };
+    (sum(&|x, y| (x - y) * (x - y)) / sum(&|_, y| y * y).max(1e-300)).sqrt()
+}
