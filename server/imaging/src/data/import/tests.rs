@@ -4,7 +4,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use transferscope_domain::metric::Split;
+use transferscope_domain::{Task, metric::Split};
 
 use super::*;
 use crate::data::{
@@ -78,7 +78,8 @@ fn the_sample_cases_import_and_the_first_is_on_the_t2w_grid() {
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.labels["lesion"], [0, 1]);
     // Only one case has masks, so segmentation has nothing to validate on.
-    assert!(report.tasks[0].problem.is_some() && report.tasks[1].problem.is_none());
+    let problem = |task| &report.tasks.iter().find(|t| t.task == task).unwrap().problem;
+    assert!(problem(Task::Segmentation).is_some() && problem(Task::SuperResolution).is_none());
 }
 
 #[test]

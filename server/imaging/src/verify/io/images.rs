@@ -79,7 +79,12 @@ impl Subject<'_> {
 pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
     let json = folder.json(EXPECTED)?;
     let files = json.as_object().ok_or_else(|| Problem::new(format!("{EXPECTED} does not name files")))?;
-    let arrays = if folder.has(ARRAYS) { Some(folder.tensors(ARRAYS)?) } else { None };
+    // Without the arrays the rest is compared all the same.
+    let arrays = folder.tensors(ARRAYS);
+    if let Err(problem) = &arrays {
+        cases.problem(ARRAYS, problem);
+    }
+    let arrays = arrays.ok();
     for (name, about) in files {
         if let Err(problem) = image(folder, cases, name, about, arrays.as_deref()) {
             cases.equal(EXPECTED, name, Some(problem.to_string()));
