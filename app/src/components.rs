@@ -2,7 +2,6 @@
 
 pub mod case_pairs;
 pub mod case_table;
-pub mod check_report;
 pub mod clock;
 pub mod compare_tables;
 pub mod empty_state;
