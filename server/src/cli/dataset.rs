@@ -5,10 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, anyhow};
 use transferscope_domain::{
     Task,
-    dataset::{
-        DatasetManifest, Folds,
-        check::{CheckReport, Finding, Severity, TaskUse},
-    },
+    dataset::{DatasetManifest, Folds},
     metric::Split,
 };
 use transferscope_ml::data::{

@@ -181,6 +181,7 @@ async fn a_report_adds_cases_and_missing_test_values_once() {
         load_report: None,
         left_out: Vec::new(),
         seconds: 1.0,
+        data_wait_share: None,
         peak_memory_bytes: 1,
         synthetic_data: true,
     };
