@@ -64,6 +64,8 @@ impl TrainingSpec {
             Family::Provicnet => (4, 2, 1e-3),
             Family::Unet => (2, 1, 2e-3),
         };
+        // A label of a whole case takes several slices already.
+        let samples_per_case = if task.output() == Some(Output::Label) { 1 } else { samples_per_case };
         // What restores an image is new in every arm and small: it wants longer steps.
         let lr = match task.output() {
             Some(Output::Image) => 2.0 * lr,

@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 use transferscope_domain::{
+    Precision,
     api::BackboneView,
     dataset::DatasetManifest,
     form::FieldErrors,
-    Precision,
     pretraining::{Objective, PretrainForm, PretrainSpec, TRAINABLE, check_pretraining, trainable},
 };
 
@@ -114,10 +114,8 @@ pub fn PretrainFields(
     let objectives =
         Objective::ALL.into_iter().map(|o| (o.as_str().to_owned(), o.label().to_owned())).collect();
     let objective_help = Objective::ALL.map(|o| format!("{}: {}", o.label(), o.help())).join(" ");
-    let precisions = Precision::ALL
-        .iter()
-        .map(|p| (p.as_str().to_owned(), p.label().to_owned()))
-        .collect::<Vec<_>>();
+    let precisions =
+        Precision::ALL.iter().map(|p| (p.as_str().to_owned(), p.label().to_owned())).collect::<Vec<_>>();
     let no_data = datasets.is_empty();
     let sets = datasets
         .iter()

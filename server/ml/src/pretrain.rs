@@ -64,11 +64,7 @@ struct Drawn<'a> {
 /// What an objective must do; the loop is the same for all.
 trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
     /// The loss of one batch.
-    fn loss(
-        &self,
-        drawn: Drawn<'_>,
-        device: &B::Device,
-    ) -> Tensor<B, 1>;
+    fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1>;
 
     /// Takes over the encoder of a checkpoint.
     ///

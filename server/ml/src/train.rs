@@ -3,14 +3,14 @@
 //! Start reading at [`fit::fit`]; what a whole run does besides is in [`crate::run`].
 
 pub mod adapt;
+pub mod baseline;
 pub mod batch;
 pub mod evaluate;
 pub mod example;
 pub mod fit;
 pub mod items;
-pub mod baseline;
-pub mod loader;
 pub mod layer_decay;
+pub mod loader;
 pub mod optimiser;
 pub mod param_groups;
 pub mod placement;

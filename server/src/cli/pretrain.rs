@@ -4,9 +4,8 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use transferscope_domain::{
-    Objective, RunId, RunState,
+    Objective, Precision, RunId, RunState,
     api::RunView,
-    Precision,
     pretraining::{PretrainSpec, TRAINABLE, trainable},
 };
 

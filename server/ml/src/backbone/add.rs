@@ -50,7 +50,9 @@ pub enum AddError {
     ContentTaken(String),
     #[error("{file}: {reason}")]
     Architecture { file: String, reason: String },
-    #[error("{file} holds a {found}; the file of t2w holds a {first}: encoders of one backbone are of one size")]
+    #[error(
+        "{file} holds a {found}; the file of t2w holds a {first}: encoders of one backbone are of one size"
+    )]
     OtherSize { file: String, found: String, first: String },
     #[error("one encoder for each image type is ProViCNet's way; {0} holds all in one")]
     OneForAll(String),
@@ -161,14 +163,10 @@ fn hash_of(path: &Path, by_type: &[(&'static str, PathBuf)]) -> Result<String, C
 }
 
 /// The architecture of a file's encoder, and which of its tensors are what.
-fn encoder(
-    file: &CheckpointFile,
-    file_name: &str,
-    hints: Hints,
-) -> Result<(Architecture, KeyMap), AddError> {
+fn encoder(file: &CheckpointFile, file_name: &str, hints: Hints) -> Result<(Architecture, KeyMap), AddError> {
     let map = KeyMap::of(file)?;
-    let architecture = infer(&map, hints)
-        .map_err(|reason| AddError::Architecture { file: file_name.to_owned(), reason })?;
+    let architecture =
+        infer(&map, hints).map_err(|reason| AddError::Architecture { file: file_name.to_owned(), reason })?;
     Ok((architecture, map))
 }
 

@@ -127,8 +127,7 @@ mod tests {
         let architecture = Architecture::mini(Family::Provicnet);
         let own = || init::random(Net::<Flex>::new(architecture.as_ref(), Head::Fusion, ports, &device), 1);
         let shared = collect(&net(Family::Provicnet, 7));
-        let (loaded, report) =
-            load_encoder(own(), "f", &shared.clone().into(), &["t2w", "adc"]).unwrap();
+        let (loaded, report) = load_encoder(own(), "f", &shared.clone().into(), &["t2w", "adc"]).unwrap();
         let value = |net: &Net<Flex>, name: &str| {
             collect(net).into_iter().find(|t| t.name == name).unwrap_or_else(|| panic!("{name}")).data
         };
@@ -182,12 +181,14 @@ mod tests {
         let mut source = collect(&net(Family::ProfoundConv, 1));
         let at = source.iter().position(|t| t.name == "encoder.norm.weight").unwrap();
         let taken = source.remove(at);
-        let error =
-            load_encoder(net(Family::ProfoundConv, 2), "f", &source.clone().into(), &[]).unwrap_err().to_string();
+        let error = load_encoder(net(Family::ProfoundConv, 2), "f", &source.clone().into(), &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("encoder.norm.weight"), "{error}");
         source.push(NamedTensor { shape: vec![1], data: vec![0.0], ..taken });
-        let error =
-            load_encoder(net(Family::ProfoundConv, 2), "f", &source.clone().into(), &[]).unwrap_err().to_string();
+        let error = load_encoder(net(Family::ProfoundConv, 2), "f", &source.clone().into(), &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("[1]") && error.contains("[192]"), "{error}");
     }
 }

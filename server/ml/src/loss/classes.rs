@@ -122,7 +122,11 @@ mod tests {
                     cross_entropy(x, target.clone(), &emphasis).into_scalar()
                 };
                 let numeric = (at(1e-2) - at(-1e-2)) / 2e-2;
-                assert!((numeric - ours[i]).abs() < 0.02 * largest, "{emphasis:?} {i}: {numeric} {}", ours[i]);
+                assert!(
+                    (numeric - ours[i]).abs() < 0.02 * largest,
+                    "{emphasis:?} {i}: {numeric} {}",
+                    ours[i]
+                );
             }
         }
     }

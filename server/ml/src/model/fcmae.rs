@@ -6,10 +6,10 @@
 //! 16 voxels in each direction over all image types together, a dense decoder of ConvNeXt-V2
 //! blocks, squared error on hidden cells. GRN's statistics run over all visible voxels of the batch.
 
-use transferscope_domain::Architecture;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Tensor, backend::Backend};
+use transferscope_domain::Architecture;
 
 use super::{
     convnext::{Block, ConvNext, ConvNextConfig, STRIDE, Visible},

@@ -4,11 +4,11 @@
 //! He et al., "Masked Autoencoders Are Scalable Vision Learners" (2022), in the 3-D form of ProFound
 //! (`models/mae.py`). Names follow its checkpoints.
 
-use transferscope_domain::Architecture;
 use crate::nn::precision::affine;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Tensor, backend::Backend};
+use transferscope_domain::Architecture;
 
 use super::{
     convnext::{layer_norm, linear},

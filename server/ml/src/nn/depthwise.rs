@@ -44,7 +44,8 @@ impl<B: Backend> DepthwiseConv3d<B> {
             low(self.weight.val()).into_primitive().tensor(),
             self.kernel,
         );
-        full(Tensor::from_primitive(TensorPrimitive::Float(out))) + self.bias.val().reshape([1, channels, 1, 1, 1])
+        full(Tensor::from_primitive(TensorPrimitive::Float(out)))
+            + self.bias.val().reshape([1, channels, 1, 1, 1])
     }
 }
 

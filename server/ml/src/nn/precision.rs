@@ -100,9 +100,8 @@ mod tests {
         let ports = Ports { sequences: 3, out: 3, output: Output::Classes };
         for family in [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet] {
             let net = init::random(Net::<A>::mini(family, ports, &device), 1);
-            let random = |shape: [usize; 5]| {
-                Tensor::<A, 5>::random(shape, Distribution::Normal(0.0, 1.0), &device)
-            };
+            let random =
+                |shape: [usize; 5]| Tensor::<A, 5>::random(shape, Distribution::Normal(0.0, 1.0), &device);
             let input = match family {
                 Family::Provicnet => Input::Slabs {
                     slabs: random([2, 3, 3, 16, 32]),

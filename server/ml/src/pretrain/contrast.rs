@@ -102,14 +102,11 @@ impl<B: AutodiffBackend + Kernels> Pretrain<B> for Contrast<B>
 where
     B::InnerBackend: Kernels,
 {
-    fn loss(
-        &self,
-        drawn: Drawn<'_>,
-        device: &B::Device,
-    ) -> Tensor<B, 1> {
+    fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
         let Drawn { examples, items, view, seed, epoch } = drawn;
         let batch = training_batch(examples, items, view, None, seed, epoch).on::<B>(device);
-        let (Input::Slabs { slabs, axis, .. }, TargetBatch::Labels(labels)) = (batch.input, batch.target) else {
+        let (Input::Slabs { slabs, axis, .. }, TargetBatch::Labels(labels)) = (batch.input, batch.target)
+        else {
             unreachable!("the 2.5-D family's batches of labelled cases")
         };
         let net = self.network();
@@ -174,7 +171,12 @@ fn choose(labels: &[i32], [h, w]: [usize; 2], seed: u64, epoch: u64, items: &[It
 
 /// Loss of the segmentation and Dice of gland and lesion on the validation cases, with pictures of
 /// the first cases.
-fn validate<B: Kernels>(net: &Contrast<B>, examples: &[Example], view: View, device: &B::Device) -> Validation {
+fn validate<B: Kernels>(
+    net: &Contrast<B>,
+    examples: &[Example],
+    view: View,
+    device: &B::Device,
+) -> Validation {
     let net = net.network();
     let (mut by_case, mut pictures) = (Vec::new(), Vec::new());
     let (mut loss, mut batches) = (0.0, 0u32);

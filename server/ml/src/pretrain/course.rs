@@ -151,7 +151,8 @@ impl Course<'_> {
             for batch in &batches {
                 let drawn =
                     Drawn { examples: self.train, items: batch, view: self.view, seed: self.seed, epoch };
-                let loss = precision::with(self.spec.precision, || net.loss(drawn, device)) / batches.len() as f64;
+                let loss =
+                    precision::with(self.spec.precision, || net.loss(drawn, device)) / batches.len() as f64;
                 value += scalar(loss.clone().inner());
                 accumulator.accumulate(&net, GradientsParams::from_grads(loss.backward(), &net));
             }

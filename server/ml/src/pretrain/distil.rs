@@ -270,11 +270,7 @@ where
         }
     }
 
-    fn loss(
-        &self,
-        drawn: Drawn<'_>,
-        device: &B::Device,
-    ) -> Tensor<B, 1> {
+    fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
         let (loss, teacher) = self.views(drawn, device);
         let mean = teacher.mean_dim(0).reshape([PROTOTYPES]);
         self.centre.update(self.centre.value() * CENTRE_MOMENTUM + mean * (1.0 - CENTRE_MOMENTUM));
@@ -353,7 +349,8 @@ mod tests {
         assert_eq!(before[0].data, collect(&net.student)[0].data);
         let items = [Item { example: 0, draw: 0 }];
         let view = Family::Provicnet.into();
-        let loss = net.loss(Drawn { examples: &[example()], items: &items, view, seed: 0, epoch: 0 }, &device);
+        let loss =
+            net.loss(Drawn { examples: &[example()], items: &items, view, seed: 0, epoch: 0 }, &device);
         let grads = GradientsParams::from_grads(loss.backward(), &net);
         let mut optimiser = crate::train::optimiser::Optimiser::adamw(0.0);
         let (net, norm) = optimiser.step(net, grads, 1e-2, 1.0);
@@ -373,12 +370,15 @@ mod tests {
 
     #[test]
     fn views_of_an_item_are_of_one_slice_and_can_be_drawn_again() {
-        let draw =
-            |seed| {
-                let (examples, items) = ([example()], [Item { example: 0, draw: 2 }]);
-                let view = Family::Provicnet.into();
-                crops(Drawn { examples: &examples, items: &items, view, seed, epoch: 1 }, (3, &SMALL_SHARE, 2), 14)
-            };
+        let draw = |seed| {
+            let (examples, items) = ([example()], [Item { example: 0, draw: 2 }]);
+            let view = Family::Provicnet.into();
+            crops(
+                Drawn { examples: &examples, items: &items, view, seed, epoch: 1 },
+                (3, &SMALL_SHARE, 2),
+                14,
+            )
+        };
         let (a, b) = (draw(1), draw(1));
         assert_eq!(a.data, b.data);
         assert_eq!((a.images, a.axis.len() / 2, a.side), (3, 9, 28));

@@ -133,11 +133,7 @@ impl<B: AutodiffBackend + Kernels> Pretrain<B> for Fcmae<B>
 where
     B::InnerBackend: Kernels,
 {
-    fn loss(
-        &self,
-        drawn: Drawn<'_>,
-        device: &B::Device,
-    ) -> Tensor<B, 1> {
+    fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
         let (x, hidden) = Self::draw(drawn, device);
         Masked::objective(self, x, &hidden, drawn.view)
     }
@@ -201,11 +197,7 @@ where
         name.strip_prefix("encoder.").is_some_and(|inside| !dropped.iter().any(|d| inside.starts_with(d)))
     }
 
-    fn loss(
-        &self,
-        drawn: Drawn<'_>,
-        device: &B::Device,
-    ) -> Tensor<B, 1> {
+    fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
         let (x, hidden) = Self::draw(drawn, device);
         self.objective(x, &hidden, drawn.view)
     }

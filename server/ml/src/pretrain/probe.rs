@@ -172,7 +172,8 @@ mod tests {
         for family in [Family::ProfoundConv, Family::Provicnet] {
             let ports = Ports { sequences: 3, out: 3, output: Output::Classes };
             let net = init::random(Net::<Flex>::mini(family, ports, &Default::default()), 1);
-            let dice = dice(&net, family.into(), &examples[..2], &examples[2..], &Default::default()).unwrap();
+            let dice =
+                dice(&net, family.into(), &examples[..2], &examples[2..], &Default::default()).unwrap();
             assert!(dice > 0.5, "{family:?}: {dice}");
         }
     }

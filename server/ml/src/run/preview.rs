@@ -46,8 +46,7 @@ pub fn write(
         }
         (Target::Label(truth), Prediction::Probability(p)) => {
             let all = example.inputs.iter().map(|image| &image[part.clone()]);
-            let panels: Vec<_> =
-                all.map(|pixels| Panel::Grey { pixels, range: NORMALISED }).collect();
+            let panels: Vec<_> = all.map(|pixels| Panel::Grey { pixels, range: NORMALISED }).collect();
             note = Some(format!("cancer {}, probability {p:.2}", if *truth == 1 { "yes" } else { "no" }));
             (strip([h, w], &panels), "input images")
         }
@@ -71,18 +70,20 @@ const SAMPLES: usize = 6;
 pub fn samples(run_dir: &Path, batch: &HostBatch, observer: &dyn Observer) -> Result<(), RunError> {
     let shown: Vec<_> = (0..SAMPLES).map_while(|i| batch.slice(i)).collect();
     let Some((_, size)) = shown.first() else { return Ok(()) };
-    let panels: Vec<_> =
-        shown.iter().map(|(pixels, _)| Panel::Grey { pixels, range: NORMALISED }).collect();
+    let panels: Vec<_> = shown.iter().map(|(pixels, _)| Panel::Grey { pixels, range: NORMALISED }).collect();
     let file = "training-samples-epoch-0000.png".to_owned();
     save(strip(*size, &panels), run_dir, &file)?;
-    let caption = format!("the first {} samples of the training, augmented: middle slice of the first image", shown.len());
-    let event =
-        EventBody::Preview { step: 0, epoch: 0.0, case_id: "training samples".into(), file, caption };
+    let caption = format!(
+        "the first {} samples of the training, augmented: middle slice of the first image",
+        shown.len()
+    );
+    let event = EventBody::Preview { step: 0, epoch: 0.0, case_id: "training samples".into(), file, caption };
     observer.event(event).map_err(|source| RunError::Write { what: "the event log".into(), source })
 }
 
 fn save(picture: Result<Picture, PreviewError>, run_dir: &Path, file: &str) -> Result<(), RunError> {
-    let failed = |e: PreviewError| RunError::Write { what: "a preview".into(), source: std::io::Error::other(e) };
+    let failed =
+        |e: PreviewError| RunError::Write { what: "a preview".into(), source: std::io::Error::other(e) };
     picture.map_err(failed)?.write(&run_dir.join("previews").join(file)).map_err(failed)
 }
 

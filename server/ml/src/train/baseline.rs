@@ -71,8 +71,7 @@ impl Baselines {
                 let probability: Vec<f32> = (0..self.plan.out() as u8)
                     .flat_map(|class| labels.iter().map(move |l| f32::from(u8::from(*l == class))))
                     .collect();
-                let found =
-                    scores::labels(&probability, &labels, truth, example, self.plan.segmentation);
+                let found = scores::labels(&probability, &labels, truth, example, self.plan.segmentation);
                 all.extend(found.into_iter().map(|(name, value)| (format!("{name}@mean-shape"), value)));
             }
             (Learnt::Image(mean), Target::Image { sharp, .. }) if wanted(&"mean-image") => {
@@ -102,7 +101,8 @@ mod tests {
     /// A new case that is as most were is told well, and a label no better than chance.
     #[test]
     fn the_mean_shape_and_the_prevalence() {
-        let block = |width: usize| -> Vec<u8> { (0..4 * 16 * 16).map(|i| u8::from(i % 16 < width)).collect() };
+        let block =
+            |width: usize| -> Vec<u8> { (0..4 * 16 * 16).map(|i| u8::from(i % 16 < width)).collect() };
         let case = |target| Example::new(("c", "c"), [4, 16, 16], Vec::new(), target, Vec::new());
         let train: Vec<Example> = [6, 8, 8].map(|w| case(Target::Labels(block(w)))).into();
         let scores = Baselines::new(&train, plan(Task::Segmentation)).scores(&case(Target::Labels(block(8))));

@@ -228,9 +228,8 @@ pub fn training_batch(
                 }
                 (_, Target::Label(_)) => {
                     let size = whole_box(examples, view);
-                    let start = std::array::from_fn(|a| {
-                        (example.shape[a] as isize - size[a] as isize).div_euclid(2)
-                    });
+                    let start =
+                        std::array::from_fn(|a| (example.shape[a] as isize - size[a] as isize).div_euclid(2));
                     vec![Part { start, size, mirrored }]
                 }
                 (_, _) => {
@@ -315,8 +314,7 @@ pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
             let all: Vec<usize> = (0..d).collect();
             let runs = all.chunks(SLICES_AT_ONCE);
             runs.map(|run| {
-                let samples: Vec<_> =
-                    run.iter().map(|z| plain(example, vec![slice(*z)])).collect();
+                let samples: Vec<_> = run.iter().map(|z| plain(example, vec![slice(*z)])).collect();
                 batch(&samples, view)
             })
             .collect()

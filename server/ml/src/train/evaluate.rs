@@ -158,8 +158,11 @@ fn sliding(example: &Example, view: View) -> Option<SlidingWindow> {
     let dense = !matches!(example.target, Target::Label(_));
     let size = view.crop_of(example.shape);
     let larger = (0..3).any(|axis| example.shape[axis] > size[axis]);
-    (dense && larger && view.slides)
-        .then_some(SlidingWindow { size, overlap: 0.5, blending: Blending::Gaussian })
+    (dense && larger && view.slides).then_some(SlidingWindow {
+        size,
+        overlap: 0.5,
+        blending: Blending::Gaussian,
+    })
 }
 
 fn by_windows<B: Kernels>(
@@ -305,7 +308,11 @@ mod tests {
     fn a_case_and_its_mirror_image_are_averaged() {
         let ports = Ports { sequences: 1, out: 1, output: Output::Image };
         let net = init::random(Net::<Flex>::mini(Family::Unet, ports, &Default::default()), 1);
-        let x = Tensor::<Flex, 5>::random([1, 1, 4, 16, 16], burn::tensor::Distribution::Default, &Default::default());
+        let x = Tensor::<Flex, 5>::random(
+            [1, 1, 4, 16, 16],
+            burn::tensor::Distribution::Default,
+            &Default::default(),
+        );
         let run = |x: &Tensor<Flex, 5>| net.forward(Input::Volume(x.clone()), DropPath::NONE, Mode::Eval);
         let expected = (run(&x) + run(&x.clone().flip([4])).flip([4])) / 2.0;
         let both = ask(&net, Input::Volume(x.clone()), Inference::Flipped);

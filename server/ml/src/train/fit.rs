@@ -163,8 +163,7 @@ where
             let fraction = position.step as f64 / per_epoch as f64;
             let lr = schedule.at(fraction);
             let drop = DropPath { rate: drop_rate, seed: fit.seed, step: position.step };
-            let outputs =
-                precision::with(spec.precision, || net.outputs(batch.input, drop, Mode::Train));
+            let outputs = precision::with(spec.precision, || net.outputs(batch.input, drop, Mode::Train));
             let value = fit.judge.rule.of(outputs, batch.target);
             let grads = GradientsParams::from_grads(value.backward(), &net);
             let value = scalar(value.inner());
@@ -272,8 +271,7 @@ where
     fit.progress(clock, position.step, Phase::Validating);
     let epoch = position.step as f64 / fit.steps_per_epoch() as f64;
     let valid = net.valid();
-    let results: Vec<_> =
-        evaluate_cases(&valid, fit.val, fit.judge, Split::Val.as_str(), device).collect();
+    let results: Vec<_> = evaluate_cases(&valid, fit.val, fit.judge, Split::Val.as_str(), device).collect();
     let mut values = summary(results.iter().map(|r| &r.score));
     let loss = results.iter().map(|r| r.loss).sum::<f64>() / results.len().max(1) as f64;
     values.insert(MetricKind::Loss.to_string(), loss);
@@ -282,14 +280,7 @@ where
         fit.emit(EventBody::Metric { name, step: position.step, epoch, value: *value })?;
     }
     for (example, result) in fit.val.iter().zip(&results).take(PREVIEWS) {
-        preview::write(
-            fit.run_dir,
-            example,
-            &result.prediction,
-            position.step,
-            epoch,
-            fit.observer,
-        )?;
+        preview::write(fit.run_dir, example, &result.prediction, position.step, epoch, fit.observer)?;
     }
     let kind = fit.judge.plan.task.primary_metric();
     let direction: Direction = kind.direction();

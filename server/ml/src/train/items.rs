@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn rare_classes_come_as_often_as_frequent_ones() {
-        let example = |label| Example::new(("c", "p"), [1, 1, 1], Vec::new(), Target::Label(label), Vec::new());
+        let example =
+            |label| Example::new(("c", "p"), [1, 1, 1], Vec::new(), Target::Label(label), Vec::new());
         let examples: Vec<Example> = [0, 0, 0, 0, 0, 1].map(example).into();
         let items = balanced_items(&examples, 2, 3, 0);
         assert_eq!(items, balanced_items(&examples, 2, 3, 0));

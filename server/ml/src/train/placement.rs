@@ -40,12 +40,9 @@ impl Placement {
         let resized = [d, target(h, spacing_mm[1]), target(w, spacing_mm[2])];
         let side = |n: usize| n.min(pixels).next_multiple_of(16);
         let shape = [d.min(slices), side(resized[1]), side(resized[2])];
-        let start = std::array::from_fn(|axis| {
-            (resized[axis] as isize - shape[axis] as isize).div_euclid(2)
-        });
-        let spacing_mm = std::array::from_fn(|axis| {
-            spacing_mm[axis] * native[axis] as f64 / resized[axis] as f64
-        });
+        let start = std::array::from_fn(|axis| (resized[axis] as isize - shape[axis] as isize).div_euclid(2));
+        let spacing_mm =
+            std::array::from_fn(|axis| spacing_mm[axis] * native[axis] as f64 / resized[axis] as f64);
         Self { native, resized, start, shape, spacing_mm }
     }
 
@@ -62,7 +59,8 @@ impl Placement {
             match kind {
                 Kind::Image => {
                     let (rows, columns) = (antialiased_bicubic(h, h2), antialiased_bicubic(w, w2));
-                    let slices = (0..d).flat_map(|z| resize(volume.slice(z), [h, w], [h2, w2], &rows, &columns));
+                    let slices =
+                        (0..d).flat_map(|z| resize(volume.slice(z), [h, w], [h2, w2], &rows, &columns));
                     // The kernel overshoots at edges.
                     slices.map(|v| v.max(0.0)).collect()
                 }
@@ -122,7 +120,8 @@ mod tests {
         let full = Placement::new(volume.shape, [3.0, 0.5, 0.5], WorkingGrid::FULL);
         assert_eq!(full.there(&volume, Kind::Image).shape, [3, 192, 208]);
         let short = Volume::filled([40, 20, 33], 1.0);
-        let small = Placement::new(short.shape, [3.0, 1.0, 1.0], WorkingGrid::SMALL).there(&short, Kind::Labels);
+        let small =
+            Placement::new(short.shape, [3.0, 1.0, 1.0], WorkingGrid::SMALL).there(&short, Kind::Labels);
         assert_eq!(small.shape, [32, 32, 48]);
         assert_eq!(small.data.iter().sum::<f32>(), (32 * 20 * 33) as f32);
     }

@@ -103,9 +103,10 @@ impl Prepared<'_> {
 
     /// Whether there is clinically significant cancer.
     pub fn classification(&self) -> Result<Example, DataError> {
-        let known = self.entry.cspca.ok_or_else(|| {
-            DataError::Options(format!("case {}: cspca is not known", self.entry.case_id))
-        })?;
+        let known = self
+            .entry
+            .cspca
+            .ok_or_else(|| DataError::Options(format!("case {}: cspca is not known", self.entry.case_id)))?;
         Ok(self.example(self.inputs()?, Target::Label(u8::from(known)), self.display()?))
     }
 

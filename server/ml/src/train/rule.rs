@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn a_second_head_counts_less_and_weights_follow_the_training_cases() {
         let device = Default::default();
-        let example = |label| Example::new(("c", "p"), [1, 1, 1], Vec::new(), Target::Label(label), Vec::new());
+        let example =
+            |label| Example::new(("c", "p"), [1, 1, 1], Vec::new(), Target::Label(label), Vec::new());
         let train: Vec<Example> = [0, 0, 0, 1].map(example).into();
         let rule = LossRule::new(Loss::Balanced, &train, 2);
         assert_eq!(rule.emphasis.as_ref().unwrap().weights, Some(vec![2.0 / 3.0, 2.0]));

@@ -108,12 +108,8 @@ pub fn label(probability: f64, truth: u8) -> BTreeMap<String, f64> {
 pub fn together(cases: &[&CaseScore]) -> BTreeMap<String, f64> {
     let mut all = BTreeMap::new();
     let Some(first) = cases.iter().find(|c| c.scores.contains_key(TRUTH)) else { return all };
-    let suffixes: Vec<String> = first
-        .scores
-        .keys()
-        .filter_map(|name| name.strip_prefix(PROBABILITY))
-        .map(str::to_owned)
-        .collect();
+    let suffixes: Vec<String> =
+        first.scores.keys().filter_map(|name| name.strip_prefix(PROBABILITY)).map(str::to_owned).collect();
     for suffix in suffixes {
         let said = |c: &&&CaseScore| {
             Some((*c.scores.get(&format!("{PROBABILITY}{suffix}"))?, *c.scores.get(TRUTH)? > 0.5))
@@ -128,17 +124,18 @@ pub fn together(cases: &[&CaseScore]) -> BTreeMap<String, f64> {
             (MetricKind::SensitivityAt90, metrics::sensitivity_at_specificity(&scores, &truth, 0.9)),
             (MetricKind::Kappa, kappa(&decisions)),
         ];
-        all.extend(found.into_iter().filter_map(|(kind, value)| {
-            Some((format!("{kind}{suffix}"), value.filter(|v| v.is_finite())?))
-        }));
+        all.extend(
+            found.into_iter().filter_map(|(kind, value)| {
+                Some((format!("{kind}{suffix}"), value.filter(|v| v.is_finite())?))
+            }),
+        );
     }
     all
 }
 
 /// Quadratic kappa of two classes.
 fn kappa(decisions: &Decisions) -> Option<f64> {
-    let Decisions { true_negatives, false_positives, false_negatives, true_positives } =
-        *decisions;
+    let Decisions { true_negatives, false_positives, false_negatives, true_positives } = *decisions;
     let confusion = Confusion {
         classes: 2,
         counts: vec![true_negatives, false_positives, false_negatives, true_positives],
@@ -191,8 +188,13 @@ mod tests {
             .map(|i| u8::from((8..24).contains(&(i % 32)) && (8..24).contains(&(i / 32 % 32))))
             .collect();
         assert_eq!(placement.shape, [4, 32, 32]);
-        let mut example =
-            Example::new(("c", "c"), placement.shape, Vec::new(), Target::Labels(working.clone()), Vec::new());
+        let mut example = Example::new(
+            ("c", "c"),
+            placement.shape,
+            Vec::new(),
+            Target::Labels(working.clone()),
+            Vec::new(),
+        );
         example.native = Some(Native { placement, shape, spacing_mm: [3.0, 0.5, 0.5], labels: truth });
         let score = |moved: usize| {
             let mut shifted = working.clone();

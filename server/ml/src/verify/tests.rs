@@ -2,7 +2,6 @@
 
 use std::{fs, path::Path};
 
-
 use super::{all, pure, verify};
 use crate::reference::{self, misshapen};
 

@@ -147,7 +147,8 @@ mod tests {
         // Only the first feature is looked at, and it is large in the third slice alone.
         attention.project.weight =
             attention.project.weight.map(|w| w.slice_assign([0..1, 0..1], T::full([1, 1], 10.0, &device)));
-        attention.score = attention.score.map(|s| s.slice_assign([0..1, 0..1], T::full([1, 1], 200.0, &device)));
+        attention.score =
+            attention.score.map(|s| s.slice_assign([0..1, 0..1], T::full([1, 1], 200.0, &device)));
         let third = T::<3>::from_data(TensorData::new(vec![0.0f32, 0.0, 1.0, 0.0, 0.0], [1, 5, 1]), &device);
         let x = x.slice_assign([0..2, 0..5, 0..1], third.expand([2, 5, 1]));
         assert!(close(attention.forward(x.clone()), x.slice([0..2, 2..3, 0..6]).reshape([2, 6])));

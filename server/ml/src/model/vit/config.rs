@@ -1,7 +1,7 @@
 //! Sizes of vision transformers.
 
-use transferscope_domain::Architecture;
 use super::{block::FeedForwardKind, positions::PositionResize};
+use transferscope_domain::Architecture;
 
 /// Size of a backbone, and what it has beside patches.
 #[derive(Debug, Clone, PartialEq)]
