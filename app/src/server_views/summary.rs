@@ -145,7 +145,7 @@ fn by_reason(left_out: &[LeftOut]) -> Vec<Reason> {
             }
         }
     }
-    reasons.sort_by(|a, b| b.count.cmp(&a.count));
+    reasons.sort_by_key(|r| std::cmp::Reverse(r.count));
     reasons
 }
 

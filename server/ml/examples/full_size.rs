@@ -14,7 +14,7 @@ use burn::{
 };
 use burn_flex::Flex;
 use serde_json::json;
-use transferscope_domain::{Architecture, task::Output};
+use transferscope_domain::{Architecture, Head, task::Output};
 use transferscope_ml::{
     init,
     model::{
@@ -45,14 +45,17 @@ fn main() {
                 dims: [96, 192, 384, 768],
             };
             let ports = Ports { sequences: 3, out: 1, output: Output::Classes };
-            (Net::<A>::new(Some(&tiny), ports, &device), Input::Volume(random([1, 3, 64, 224, 224])))
+            (
+                Net::<A>::new(Some(&tiny), Head::Compact, ports, &device),
+                Input::Volume(random([1, 3, 64, 224, 224])),
+            )
         }
         "provicnet" => {
             let ports = Ports { sequences: 1, out: 4, output: Output::Classes };
             let net = Provicnet::new(&ProvicnetConfig::published(), ports, &device);
             let axis: Vec<f32> = (0..SLICES).flat_map(|z| [z as f32, SLICES as f32]).collect();
             let axis = Tensor::from_data(TensorData::new(axis, [SLICES, 2]), &device);
-            (Net::Provicnet(net), Input::Slabs { slabs: random([SLICES, 1, 3, 256, 256]), axis })
+            (Net::Provicnet(net), Input::Slabs { slabs: random([SLICES, 1, 3, 256, 256]), axis, series: 1 })
         }
         _ => {
             eprintln!("name a network: profound or provicnet");
@@ -64,8 +67,8 @@ fn main() {
 
     let inner = match &input {
         Input::Volume(x) => Input::Volume(x.clone().inner()),
-        Input::Slabs { slabs, axis } => {
-            Input::Slabs { slabs: slabs.clone().inner(), axis: axis.clone().inner() }
+        Input::Slabs { slabs, axis, series } => {
+            Input::Slabs { slabs: slabs.clone().inner(), axis: axis.clone().inner(), series: *series }
         }
     };
     let start = Instant::now();

@@ -24,7 +24,7 @@ use transferscope_ml::{
         head3d::DenseHead3d,
         net::{Input, Net, Ports},
         provicnet::Head2d,
-        unet::Unet,
+        unet::{Unet, UnetEnd},
         vit::{Vit, VitConfig},
     },
     nn::{Mode, depthwise::DepthwiseConv3d, drop_path::DropPath, gelu::gelu, rows::group_norm},
@@ -57,7 +57,7 @@ fn batch(family: Family) -> (Input<A>, Tensor<A, 5, Int>) {
                 [[3.0, 24.0], [8.0, 24.0], [12.0, 24.0], [20.0, 24.0]],
                 &Default::default(),
             );
-            (Input::Slabs { slabs: random([4, 3, 3, 96, 96]), axis }, labels([4, 1, 1, 96, 96]))
+            (Input::Slabs { slabs: random([4, 3, 3, 96, 96]), axis, series: 1 }, labels([4, 1, 1, 96, 96]))
         }
         Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
             (Input::Volume(random([2, 3, d, h, w])), labels([2, 1, d, h, w]))
@@ -238,7 +238,7 @@ fn provicnet_parts() -> Vec<Part> {
 
 fn unet_parts() -> Vec<Part> {
     let device = Default::default();
-    let net = filled(Unet::<A>::new(PORTS.sequences, PORTS.out, &device));
+    let net = filled(Unet::<A>::new(PORTS.sequences, PORTS.out, PORTS.output, &device));
     let [d, h, w] = CROP;
     let gn8: GroupNorm<A> = GroupNormConfig::new(8, 8).init(&device);
     let conv = |i: usize, x: Tensor<A, 5>| net.encoder[i].block.conv1.forward(x);
@@ -251,7 +251,10 @@ fn unet_parts() -> Vec<Part> {
         part("group norm + leaky ReLU, full resolution", 1, [2, 8, d, h, w], |x| group_norm(&gn8, x, 0.01)),
         part("down to level 1", 1, [2, 8, d, h, w], |x| net.encoder[0].down.forward(x)),
         part("up from level 1", 1, [2, 16, d, h / 2, w / 2], |x| net.decoder[0].up.forward(x)),
-        part("output 1x1x1, 8 to 3", 1, [2, 8, d, h, w], |x| net.out.forward(x)),
+        part("output 1x1x1, 8 to 3", 1, [2, 8, d, h, w], |x| match &net.out {
+            UnetEnd::Dense(out) => out.forward(x),
+            UnetEnd::Label(_) => x,
+        }),
         loss_part([2, 3, d, h, w], Family::Unet),
     ]
 }
