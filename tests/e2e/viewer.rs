@@ -33,7 +33,8 @@ async fn a_data_set_is_looked_through() {
     // The list, its check without reloading, the data set, a case.
     browser.open(&format!("{}/datasets", server.url)).await;
     browser.js("window.unreloaded = true; return 0;").await;
-    browser.until("the check has ended", 60, "document.body.innerText.includes('sound')").await;
+    let checked = "document.querySelector('td > .tag--good, td > .tag--warn')";
+    browser.until("the check has ended", 60, checked).await;
     browser.assert_quiet("the data sets").await;
     browser.click("the data set", "tbody th a").await;
     browser.until("the data set's page", 20, "location.pathname === '/datasets/tiny'").await;
@@ -43,8 +44,8 @@ async fn a_data_set_is_looked_through() {
     browser.until("one test case", 20, "document.querySelectorAll('#cases tbody tr').length === 1").await;
     browser.assert_quiet("the data set").await;
     browser.click("the case", "#cases tbody th a").await;
-    let sheets = "document.querySelectorAll('.slice-sheet:not([hidden])').length";
-    browser.until("all slices of all images", 30, &format!("{sheets} >= 3")).await;
+    let sheets = "document.querySelectorAll('.slice-sheet').length >= 3 && !document.querySelector('.slice-single:not([hidden])')";
+    browser.until("all slices of all images and masks", 30, sheets).await;
     assert_eq!(browser.js("return window.unreloaded === true;").await, true, "a page was loaded anew");
 
     // Keys, with the place in the address; the middle slice first.
@@ -93,7 +94,7 @@ async fn a_data_set_is_looked_through() {
     other.open(&link).await;
     other.until("the same slice", 10, &format!("{SLICE} === '1'")).await;
     other.until("without the lesion", 10, "!document.querySelector('[value=lesion]').checked").await;
-    other.until("the images", 30, &format!("{sheets} >= 3")).await;
+    other.until("the images", 30, sheets).await;
     for page in [link.as_str(), "/datasets", "/datasets/tiny"] {
         let url = if page.starts_with('/') { format!("{}{page}", server.url) } else { page.to_owned() };
         other.open(&url).await;

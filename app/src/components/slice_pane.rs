@@ -96,14 +96,15 @@ fn Layer(
 fn Mask(stack: Stack, mask: String) -> impl IntoView {
     let wanted = mask.clone();
     let on = Memo::new(move |_| stack.shown.with(|s| s.masks.contains(&wanted)));
-    let query = Signal::derive(move || {
+    // A memo: it must not speak up at every slice.
+    let query = Memo::new(move |_| {
         let style = if stack.shown.with(|s| s.tint) { "tint" } else { "outline" };
         format!("channel={mask}&style={style}")
     });
     view! {
         {move || on.get().then(|| view! {
             <div class="slice-layer" style=move || format!("opacity:{}%", stack.opacity.get())>
-                <Layer stack=stack query=query />
+                <Layer stack=stack query=query.into() />
             </div>
         })}
     }
