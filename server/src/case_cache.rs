@@ -40,8 +40,11 @@ impl Shown {
 #[derive(Debug, Clone, Default)]
 pub struct CaseCache {
     /// The latest first.
-    kept: Arc<Mutex<Vec<(String, Arc<Shown>)>>>,
+    kept: Arc<Mutex<Vec<Kept>>>,
 }
+
+/// A case under its content hash.
+type Kept = (String, Arc<Shown>);
 
 impl CaseCache {
     /// The case of `entry`. One is loaded at a time, so that many requests for a new case load it once.

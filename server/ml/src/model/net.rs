@@ -37,7 +37,6 @@ pub struct ProfoundVit<B: Backend> {
 
 /// A network for one task.
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one value a run, moved a few times")]
 pub enum Net<B: Backend> {
     ProfoundConv(ProfoundConv<B>),
     ProfoundVit(ProfoundVit<B>),

@@ -157,7 +157,7 @@ where
             }
             let started = Instant::now();
             let batch = loader
-                .next()
+                .take()
                 .ok_or_else(|| RunError::Data("a batch could not be made".into()))?
                 .on::<B>(device);
             let fraction = position.step as f64 / per_epoch as f64;

@@ -38,14 +38,14 @@ impl Loader {
     }
 
     /// The next batch; none after the last one.
-    pub fn next(&mut self) -> Option<HostBatch> {
+    pub fn take(&mut self) -> Option<HostBatch> {
         let asked = Instant::now();
         let batch = self.ready.recv().ok();
         self.waited += asked.elapsed();
         batch
     }
 
-    /// Time that was spent waiting in [`Loader::next`].
+    /// Time that was spent waiting in [`Loader::take`].
     pub fn waited(&self) -> Duration {
         self.waited
     }
@@ -71,11 +71,11 @@ mod tests {
         std::thread::scope(|scope| {
             let mut loader = Loader::start(scope, 2..7, make);
             for step in 2..7 {
-                assert_eq!(loader.next(), Some(make(step)));
+                assert_eq!(loader.take(), Some(make(step)));
             }
-            assert_eq!(loader.next(), None);
+            assert_eq!(loader.take(), None);
             let mut left = Loader::start(scope, 0..1_000_000_000, make);
-            assert!(left.next().is_some());
+            assert!(left.take().is_some());
         });
     }
 }
