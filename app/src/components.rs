@@ -10,7 +10,6 @@ pub mod layout;
 pub mod leaderboard_table;
 pub mod loaded;
 pub mod metrics_table;
-pub mod pretrain_form;
 pub mod previews;
 pub mod progress_bar;
 pub mod provenance;

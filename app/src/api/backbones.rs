@@ -2,23 +2,9 @@
 
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 use serde::{Deserialize, Serialize};
-use transferscope_domain::{
-    api::{BackboneDetail, BackboneView, RunView},
-    dataset::DatasetManifest,
-};
+use transferscope_domain::api::{BackboneDetail, RunView};
 
-use crate::AppError;
-
-/// All backbones, the latest pre-trainings, and the data sets to pre-train on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BackbonesPageData {
-    pub backbones: Vec<BackboneView>,
-    pub pretrainings: Vec<RunView>,
-    /// Without the cases' file names and hashes, which the form does not need.
-    pub datasets: Vec<DatasetManifest>,
-    /// The server's time of this answer.
-    pub now_ms: i64,
-}
+use crate::{AppError, components::rendered::Rendered};
 
 /// One backbone with the runs that used it last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,25 +15,26 @@ pub struct BackbonePageData {
     pub now_ms: i64,
 }
 
-/// All backbones.
+/// All backbones, the latest pre-trainings and the form that starts one, filled as `query` says.
 #[server(prefix = "/fn", endpoint = "backbones", input = GetUrl)]
-pub async fn backbones() -> Result<BackbonesPageData, AppError> {
+pub async fn backbones(query: String) -> Result<Rendered, AppError> {
     use super::server::{catalogue, counted_backbones, store};
-    use transferscope_domain::Task;
-    use transferscope_store::{RunFilter, now_ms};
+    use crate::server_views::backbones::Backbones;
+    use transferscope_domain::{Task, pretraining::PretrainForm};
+    use transferscope_store::RunFilter;
 
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&query)
+        .map_err(|_| AppError::Invalid("The address holds no form that can be read.".into()))?;
+    let checked = pairs.iter().any(|(key, value)| key == "checked" && value == "1");
+    let form = PretrainForm::from_pairs(pairs);
     let filter = RunFilter { task: Some(Task::Pretraining), limit: Some(10), ..RunFilter::default() };
-    let mut datasets = (catalogue()?.datasets)();
-    for case in datasets.iter_mut().flat_map(|d| &mut d.cases) {
-        case.prepared.clear();
-        case.hash.clear();
-    }
-    Ok(BackbonesPageData {
-        backbones: counted_backbones().await?,
-        pretrainings: store()?.runs(&filter).await?.runs,
-        datasets,
-        now_ms: now_ms(),
-    })
+    let backbones = counted_backbones().await?;
+    let pretrainings = store()?.runs(&filter).await?.runs;
+    let datasets = (catalogue()?.datasets)();
+    let page = view! {
+        <Backbones backbones=backbones pretrainings=pretrainings datasets=datasets form=form checked=checked />
+    };
+    Ok(Rendered::new("Backbones", false, page))
 }
 
 /// One backbone.

@@ -122,10 +122,14 @@ pub fn misshapen(bytes: &[u8], at: usize, how: usize) -> Vec<u8> {
     let tensor = tensors.values_mut().nth(at % count).unwrap();
     let mut shape: Vec<u64> =
         tensor["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    let before = shape.clone();
     match how % 3 {
         0 => shape.reverse(),
         1 => shape = vec![shape.iter().product()],
         _ => shape.push(1),
+    }
+    if shape == before {
+        shape.push(1);
     }
     tensor["shape"] = shape.into();
     let header = serde_json::to_vec(&header).unwrap();
