@@ -5,12 +5,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use transferscope_domain::dataset::{CaseEntry, view::Levels};
+use transferscope_domain::dataset::{
+    CaseEntry,
+    view::{DistortionStrength, Levels},
+};
 use transferscope_ml::{
     data::{
         DataError, IMAGES,
         case::{self, Case},
     },
+    physics::distortion::{Distortion, Place, TASK_SEED},
     preview,
 };
 
@@ -25,6 +29,8 @@ pub struct Shown {
     pub case: Case,
     /// Of its images.
     pub levels: Vec<Levels>,
+    /// How distortion correction bends it.
+    pub distortion: Option<DistortionStrength>,
 }
 
 impl Shown {
@@ -32,7 +38,16 @@ impl Shown {
         let case = case::load(dataset_dir, entry)?;
         let images = IMAGES.iter().filter_map(|name| Some((name, case.volumes.get(*name)?)));
         let levels = images.map(|(name, volume)| preview::levels(name, volume)).collect();
-        Ok(Self { case, levels })
+        let distortion = case.volumes.contains_key("hbv").then(|| {
+            let drawn = Distortion::draw(&case.id, TASK_SEED, &Place::of(&case)).drawn;
+            DistortionStrength {
+                peak_hz: drawn.peak_hz,
+                rms_hz: drawn.rms_hz,
+                peak_shift_mm: drawn.peak_shift_mm,
+                gland_shift_mm: drawn.gland_peak_shift_mm,
+            }
+        });
+        Ok(Self { case, levels, distortion })
     }
 }
 

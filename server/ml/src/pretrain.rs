@@ -102,7 +102,7 @@ trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
 /// What a validation found.
 #[derive(Debug, Default)]
 pub struct Validation {
-    /// Metric, without split, to value; `loss` is among them.
+    /// Metric, without split, to value; `loss` is among them. Empty where there was nothing to judge.
     pub metrics: BTreeMap<String, f64>,
     pub pictures: Vec<Shown>,
 }

@@ -8,7 +8,15 @@ use super::{
     field_map::{self, GasPocket, SmoothField},
     rician,
 };
-use crate::{data::Volume, random, region, region::Region};
+use crate::{
+    data::{Volume, case::Case},
+    random, region,
+    region::Region,
+};
+
+/// Seed of every degradation of a task, with the case's id: part of what a task is, so that all arms, seeds
+/// and experiments see the same images.
+pub const TASK_SEED: u64 = 0;
 
 /// The scanner's part of a distortion.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -41,6 +49,16 @@ pub struct Place {
 }
 
 impl Place {
+    /// That of a case: the gland's box by its mask, whole or in zones.
+    pub fn of(case: &Case) -> Self {
+        let mask = ["gland", "zones"].into_iter().find_map(|name| case.volumes.get(name));
+        Self {
+            shape: case.shape,
+            spacing_mm: case.spacing_mm,
+            gland: mask.and_then(|m| region::bounding_box(&m.data, m.shape, |v| v > 0.0)),
+        }
+    }
+
     fn gland(&self) -> Region {
         let inside = |region: &Region| {
             region.iter().zip(self.shape).all(|(side, n)| !side.is_empty() && side.end <= n)

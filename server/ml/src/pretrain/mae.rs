@@ -86,7 +86,7 @@ trait Masked<B: Kernels> {
     /// picture of the first cases.
     fn validation(&self, examples: &[Example], view: View, seed: u64, device: &B::Device) -> Validation {
         let cell = Self::geometry(view).cell;
-        let (mut reached, mut baseline) = (0.0, 0.0);
+        let (mut reached, mut baseline, mut n) = (0.0, 0.0, 0.0);
         let mut pictures = Vec::new();
         for (i, example) in examples.iter().enumerate() {
             let items = [Item { example: i, draw: 0 }];
@@ -94,21 +94,31 @@ trait Masked<B: Kernels> {
             let (x, mask) = Self::draw(drawn, device);
             let hidden = shares::<B>(&mask, device);
             let goal = standardised(cells(x.clone(), cell));
+            let judged = hidden.clone() * telling(x.clone(), cell);
             let trivial = visible_mean(x.clone(), hidden.clone(), cell);
-            baseline += scalar(masked_error(trivial, goal.clone(), hidden.clone()));
+            let trivial = scalar(masked_error(trivial, goal.clone(), judged.clone()));
             let pred = self.reconstruct(x.clone(), &mask);
-            reached += scalar(masked_error(pred.clone(), goal, hidden.clone()));
+            let error = scalar(masked_error(pred.clone(), goal, judged));
+            // Where only padding is hidden, there is nothing to judge.
+            if trivial.is_finite() {
+                reached += error;
+                baseline += trivial;
+                n += 1.0;
+            }
             if i < PICTURES {
                 pictures.extend(picture(&example.case_id, x, pred, hidden, cell));
             }
         }
-        let n = examples.len() as f64;
         let metrics = [
             ("loss", reached / n),
             ("masked_error", reached / n),
             ("masked_error@visible-mean", baseline / n),
         ];
-        Validation { metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(), pictures }
+        let metrics = if n > 0.0 { &metrics[..] } else { &[] };
+        Validation {
+            metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            pictures,
+        }
     }
 }
 
@@ -242,6 +252,17 @@ fn visible_mean<B: Backend>(x: Tensor<B, 5>, hidden: Tensor<B, 2>, cell: [usize;
     (cells(filled, cell) - mean) / deviation
 }
 
+/// 1 for cells that hold something, 0 for (nearly) constant ones such as padding, whose standardised content
+/// is rounding: `[B, cells]`.
+fn telling<B: Backend>(x: Tensor<B, 5>, cell: [usize; 3]) -> Tensor<B, 2> {
+    let (_, deviation) = statistics(cells(x, cell));
+    let [b, n, _] = deviation.dims();
+    deviation.greater_elem(LEAST_DEVIATION).float().reshape([b, n])
+}
+
+/// Deviation of a cell below which it holds nothing, in deviations of the image.
+const LEAST_DEVIATION: f32 = 1e-2;
+
 /// Input with hidden cells black, reconstruction with visible cells as they are, and the whole: the
 /// first image type of the middle slice.
 fn picture<B: Backend>(
@@ -291,6 +312,15 @@ mod tests {
         let goal = standardised(cells(x.clone(), cell));
         let cost = masked_error(visible_mean(x, hidden.clone(), cell), goal, hidden);
         assert!(cost.into_scalar() > 1.0 - 1e-3);
+    }
+
+    #[test]
+    fn padding_is_not_judged() {
+        let device = Default::default();
+        let x = Tensor::<Flex, 5>::random([1, 3, 8, 16, 16], Distribution::Default, &device);
+        let padded = Tensor::cat(vec![x, Tensor::zeros([1, 3, 8, 16, 16], &device)], 2);
+        let found = telling(padded, [8, 16, 16]).into_data();
+        assert_eq!(found.as_slice::<f32>().unwrap(), [1.0, 0.0]);
     }
 
     #[test]

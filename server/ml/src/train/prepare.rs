@@ -2,7 +2,7 @@
 
 use transferscope_domain::dataset::CaseEntry;
 use transferscope_imaging::{
-    physics::distortion::{Distortion, Place},
+    physics::distortion::{Distortion, Place, TASK_SEED},
     region::{self, Region},
 };
 
@@ -20,10 +20,6 @@ use crate::{
 
 /// In-plane factor of super-resolution: every second line of k-space in each direction is lost.
 const FACTOR: usize = 2;
-
-/// Seed of every degradation, with the case's id: part of what a task is, so that all arms, seeds and
-/// experiments see the same images.
-const DEGRADATION_SEED: u64 = 0;
 
 /// Added around the gland on every side where images are scored in its box, in mm.
 const GLAND_MARGIN_MM: f64 = 9.0;
@@ -113,13 +109,8 @@ impl Prepared<'_> {
     /// The high-b image before an uneven field bent it, which is drawn on the case's own grid.
     pub fn distortion(&self) -> Result<Example, DataError> {
         let (hbv, adc) = (self.case.volume("hbv")?, self.case.volume("adc")?);
-        let mask = ["gland", "zones"].into_iter().find_map(|name| self.case.volumes.get(name));
-        let place = Place {
-            shape: self.entry.shape,
-            spacing_mm: self.entry.spacing_mm,
-            gland: mask.and_then(|m| region::bounding_box(&m.data, m.shape, |v| v > 0.0)),
-        };
-        let distortion = Distortion::draw(&self.entry.case_id, DEGRADATION_SEED, &place);
+        let place = Place::of(self.case);
+        let distortion = Distortion::draw(&self.entry.case_id, TASK_SEED, &place);
         let bent = |volume: &Volume| self.placement().there(volume, Kind::Image).data;
         let degraded = bent(&distortion.apply(hbv));
         let adc = bent(&distortion.displace_map(adc).unwrap_or_else(|| adc.clone()));
