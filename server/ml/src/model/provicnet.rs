@@ -17,7 +17,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::{
-    heads::label::LabelHead,
+    heads::label::{LabelHead, mean_and_max},
     net::Ports,
     probe::LinearProbe,
     refine::ImageHead,
@@ -163,8 +163,8 @@ impl<B: Backend> Provicnet<B> {
         if let SliceHead::Label(head) = &self.head {
             let [s, m, ..] = slabs.dims();
             let [n, e, h, w] = map.dims();
-            let features = map.reshape([n, e, h * w]).mean_dim(2);
-            return head.forward(features.reshape([s / series, series, m * e]), mode);
+            let features = mean_and_max(map.reshape([n, e, h * w]));
+            return head.forward(features.reshape([s / series, series, 2 * m * e]), mode);
         }
         let centre = middle(slabs);
         let [s, m, h, w] = centre.dims();

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, activation::leaky_relu, backend::Backend};
 
 use transferscope_domain::task::Output;
 
-use super::{convnext::global_average, heads::label::LabelHead};
+use super::heads::label::{LabelHead, mean_and_max};
 use crate::nn::{
     Mode,
     conv::SameConv3d,
@@ -42,7 +42,7 @@ pub struct Unet<B: Backend> {
 pub enum UnetEnd<B: Backend> {
     /// A sum over channels at full resolution.
     Dense(SameConv3d<B>),
-    /// On the average of the coarsest level.
+    /// On the coarsest level.
     Label(LabelHead<B>),
 }
 
@@ -151,7 +151,11 @@ impl<B: Backend> Unet<B> {
         let mut y = maps.remove(3);
         let out = match &self.out {
             UnetEnd::Dense(out) => out,
-            UnetEnd::Label(head) => return head.forward(global_average(y).unsqueeze_dim(1), mode),
+            UnetEnd::Label(head) => {
+                let [b, c, d, h, w] = y.dims();
+                let features = mean_and_max(y.reshape([b, c, d * h * w]));
+                return head.forward(features.unsqueeze_dim(1), mode);
+            }
         };
         for (skip, level) in maps.into_iter().zip(&self.decoder).rev() {
             let joined = level.up.forward(y) + skip;

@@ -6,11 +6,11 @@ use burn::tensor::{Tensor, backend::Backend};
 use transferscope_domain::{Head, task::Output};
 
 use super::{
-    convnext::{ConvNext, ConvNextConfig, global_average},
+    convnext::{ConvNext, ConvNextConfig},
     head3d::DenseHead3d,
     heads::{
         classifier::{BOTTLENECK, ClassifierHead},
-        label::LabelHead,
+        label::{LabelHead, mean_and_max},
         unetr::{self, UnetrHead},
         upernet::{UperNetConfig, UperNetHead},
     },
@@ -107,10 +107,10 @@ impl<B: Backend> VolumeHead<B> {
                 Outputs { main: output.logits, auxiliary: output.auxiliary }
             }
             Self::Unetr(head) => head.forward(x, maps, &encoder.norm).logits.into(),
-            Self::Label(head) => {
-                let pooled = encoder.pooled(maps.remove(3));
-                head.forward(pooled.unsqueeze_dim(1), mode).into()
+            Self::Label(head @ LabelHead::Published(_)) => {
+                head.forward(encoder.pooled(maps.remove(3)).unsqueeze_dim(1), mode).into()
             }
+            Self::Label(head) => labelled(head, channels_first(&encoder.norm, maps.remove(3)), mode),
         }
     }
 
@@ -126,10 +126,16 @@ impl<B: Backend> VolumeHead<B> {
         match self {
             Self::Dense(head) => head.forward(vec![map], x).into(),
             Self::Probe(head) => head.forward(map, [d, h, w]).into(),
-            Self::Label(head) => head.forward(global_average(map).unsqueeze_dim(1), mode).into(),
+            Self::Label(head) => labelled(head, map, mode),
             Self::UperNet(_) | Self::Unetr(_) => unreachable!("made for a ConvNeXt"),
         }
     }
+}
+
+/// What a head says of a volume by its map.
+fn labelled<B: Kernels>(head: &LabelHead<B>, map: Tensor<B, 5>, mode: Mode) -> Outputs<B> {
+    let [b, c, d, h, w] = map.dims();
+    head.forward(mean_and_max(map.reshape([b, c, d * h * w])).unsqueeze_dim(1), mode).into()
 }
 
 /// The normalisation whose number of values is that of a family's last features.

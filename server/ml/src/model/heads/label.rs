@@ -13,6 +13,15 @@ use crate::{
 /// Width of the hidden layer of [`VolumeClassifier`].
 const HIDDEN: usize = 64;
 
+/// Mean and maximum over places. A lesion fills a hundredth of a volume: the mean alone hardly knows of it.
+///
+/// # Shapes
+/// `[B, C, places]` -> `[B, 2 C]`.
+pub fn mean_and_max<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 2> {
+    let [b, c, _] = x.dims();
+    Tensor::cat(vec![x.clone().mean_dim(2), x.max_dim(2)], 1).reshape([b, 2 * c])
+}
+
 /// From features to the logits of a volume.
 #[derive(Module, Debug)]
 #[expect(clippy::large_enum_variant, reason = "one value a network, moved a few times")]
@@ -25,14 +34,14 @@ pub enum LabelHead<B: Backend> {
 }
 
 impl<B: Backend> LabelHead<B> {
-    /// The small head for features of one vector a volume, or of one a slice.
-    pub fn compact(features: usize, slices: bool, classes: usize, device: &B::Device) -> Self {
-        Self::Compact(VolumeClassifier::new(features, slices, classes, device))
+    /// The small head for [`mean_and_max`] of maps of `channels`, of one vector a volume or of one a slice.
+    pub fn compact(channels: usize, slices: bool, classes: usize, device: &B::Device) -> Self {
+        Self::Compact(VolumeClassifier::new(2 * channels, slices, classes, device))
     }
 
-    /// The head of a linear probe.
-    pub fn probe(features: usize, classes: usize, device: &B::Device) -> Self {
-        Self::Probe(LabelProbe { linear: linear(features, classes, device) })
+    /// The head of a linear probe for [`mean_and_max`] of maps of `channels`.
+    pub fn probe(channels: usize, classes: usize, device: &B::Device) -> Self {
+        Self::Probe(LabelProbe { linear: linear(2 * channels, classes, device) })
     }
 
     /// Logits, as a volume of one voxel.
@@ -155,13 +164,19 @@ mod tests {
     }
 
     #[test]
+    fn one_bright_place_shows() {
+        let x = T::<3>::from_floats([[[0.0, 0.0, 0.0, 8.0], [1.0, 1.0, 1.0, 1.0]]], &Default::default());
+        assert_eq!(mean_and_max(x).into_data().to_vec::<f32>().unwrap(), [2.0, 1.0, 8.0, 1.0]);
+    }
+
+    #[test]
     fn every_head_answers_for_each_volume() {
         let device = Default::default();
         let published = LabelHead::Published(ClassifierHead::<Flex>::new(6, 4, 2, &device));
         for (head, slices) in [
-            (LabelHead::compact(6, true, 2, &device), 5),
-            (LabelHead::compact(6, false, 2, &device), 1),
-            (LabelHead::probe(6, 2, &device), 5),
+            (LabelHead::compact(3, true, 2, &device), 5),
+            (LabelHead::compact(3, false, 2, &device), 1),
+            (LabelHead::probe(3, 2, &device), 5),
             (published, 1),
         ] {
             let x = T::<3>::random([3, slices, 6], Distribution::Default, &device);
