@@ -30,6 +30,9 @@ pub struct RunRequest {
     pub dataset_dir: String,
     /// Content hash of the data set (cases and split) when the run was asked for.
     pub dataset_hash: String,
+    /// Hash of who trains, validates and tests; empty in requests from before it was written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub split_hash: String,
     /// `builtin:NAME` for a checkpoint that ships with the program, else a file; none unless
     /// the arm is `pretrained`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -184,6 +184,7 @@ fn prepare_pretraining(
         dataset: dataset.name.clone(),
         dataset_dir: format!("../../datasets/{}", dataset.name),
         dataset_hash: dataset.hash.clone(),
+        split_hash: dataset.split_hash.clone(),
         checkpoint_hash: from.filter(|_| checkpoint.is_some()).and_then(|b| b.checkpoint_hash),
         checkpoint,
         training: spec.training(),
@@ -237,6 +238,7 @@ fn request_of(
         // From DATA/runs/<id>/ to DATA/datasets/<name>/.
         dataset_dir: format!("../../datasets/{}", dataset.name),
         dataset_hash: dataset.hash.clone(),
+        split_hash: dataset.split_hash.clone(),
         checkpoint,
         checkpoint_hash,
         training,

@@ -23,6 +23,7 @@ pub(crate) fn new_run() -> NewRun {
         dataset: "phantom".into(),
         dataset_dir: "../../datasets/phantom".into(),
         dataset_hash: "hash".into(),
+        split_hash: "split".into(),
         checkpoint: Some("builtin:provicnet-mini".into()),
         checkpoint_hash: None,
         training: TrainingSpec::default_for(family, task),

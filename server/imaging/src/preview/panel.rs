@@ -95,7 +95,7 @@ pub fn strip(size: [usize; 2], panels: &[Panel<'_>]) -> Result<Picture, PreviewE
     Ok(picture)
 }
 
-/// Three panels: the image, the target over it, the prediction over it.
+/// Four panels: the image, the target over it, the prediction over it, and where the two differ.
 ///
 /// # Errors
 /// As [`strip`].
@@ -106,12 +106,15 @@ pub fn segmentation_strip(
     target: &[u8],
     prediction: &[u8],
 ) -> Result<Picture, PreviewError> {
+    let differs: Vec<f32> = target.iter().zip(prediction).map(|(t, p)| f32::from(u8::from(t != p))).collect();
+    let same = vec![0.0; differs.len()];
     strip(
         size,
         &[
             Panel::Grey { pixels: image, range },
             Panel::Overlay { pixels: image, range, labels: target },
             Panel::Overlay { pixels: image, range, labels: prediction },
+            Panel::Error { a: &differs, b: &same, most: 1.0 },
         ],
     )
 }
@@ -177,6 +180,7 @@ mod tests {
         assert_eq!(picture.pixel(panel + 7, 7), colour::blend(grey, one, INSIDE));
         // A mask that fills the slice has no outline at the picture's border.
         assert_eq!(picture.pixel(2 * panel, 0), colour::blend(grey, two, INSIDE));
+        assert_eq!(picture.pixel(3 * panel, 0), colour::heat(1.0, [0.0, 1.0]));
     }
 
     #[test]

@@ -222,6 +222,7 @@ fn picture(example: &Example, truth: &[u8], labels: &[u8]) -> Option<Shown> {
     let z = (0..d).max_by_key(weight)?;
     let shown = &example.display[slice(z)];
     let picture = segmentation_strip([h, w], shown, [0.0, 1.0], &truth[slice(z)], &labels[slice(z)]).ok()?;
-    let caption = format!("{}, slice {} of {d}: input, target, prediction", example.case_id, z + 1);
+    let caption =
+        format!("{}, slice {} of {d}: input, target, prediction, where they differ", example.case_id, z + 1);
     Some(Shown { case_id: example.case_id.clone(), caption, picture })
 }

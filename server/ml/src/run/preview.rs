@@ -38,7 +38,7 @@ pub fn write(
     let (picture, caption) = match (&example.target, prediction) {
         (Target::Labels(truth), Prediction::Labels(labels)) => {
             let strip = segmentation_strip([h, w], shown, [0.0, 1.0], &truth[part.clone()], &labels[part]);
-            (strip, "input, target, prediction")
+            (strip, "input, target, prediction, where they differ")
         }
         (Target::Image { sharp, .. }, Prediction::Image(image)) => {
             let strip = restoration_strip([h, w], shown, &sharp[part.clone()], &image[part], [0.0, 1.0]);
