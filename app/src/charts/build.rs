@@ -8,7 +8,10 @@ use transferscope_domain::{
     metric::Split,
 };
 
-use crate::palette::{Dash, Marker, Style, style_of, styles_of};
+use crate::{
+    format,
+    palette::{Dash, Marker, Style, style_of, styles_of},
+};
 
 use super::{
     AlignmentLayers, CasePairs, Convergence, LayerHeatmap,
@@ -73,12 +76,9 @@ pub fn metric_words(name: &str) -> String {
         _ => "",
     };
     let Some(kind) = MetricKind::of_name(name) else { return name.to_owned() };
-    let label = match kind {
-        MetricKind::Dice | MetricKind::PsnrDb | MetricKind::Ssim | MetricKind::Nmse => {
-            kind.label().to_owned()
-        }
-        other => other.label().to_lowercase(),
-    };
+    // Names and abbreviations stay as they are.
+    let kept = kind == MetricKind::Dice || kind.label().as_bytes().get(1).is_some_and(u8::is_ascii_uppercase);
+    let label = if kept { kind.label().to_owned() } else { kind.label().to_lowercase() };
     let class = name.split_once('.').map(|(_, c)| format!(", {}", c.replace('_', " "))).unwrap_or_default();
     format!("{split}{label}{class}")
 }
@@ -92,7 +92,7 @@ pub fn labels(runs: &[RunView]) -> Vec<String> {
         |r| r.arm.label().to_lowercase(),
         |r| format!("seed {}", r.seed),
         |r| r.dataset.clone(),
-        |r| format!("{} epochs", r.training.epochs),
+        |r| format::plural(u64::from(r.training.epochs), "epoch"),
     ];
     let differs: Vec<&Part> =
         parts.iter().filter(|part| runs.iter().any(|r| part(r) != part(&runs[0]))).collect();
@@ -421,6 +421,8 @@ pub(crate) mod tests {
         assert_eq!(chart.title, "Validation Dice");
         assert_eq!(chart.curves[1].samples[4].seconds, 2.0);
         assert_eq!(metric_words("test/dice.peripheral_zone"), "Test Dice, peripheral zone");
+        assert_eq!(metric_words("val/auroc"), "Validation AUROC");
+        assert_eq!(metric_words("val/sensitivity_at_80"), "Validation sensitivity at 80 % specificity");
     }
 
     #[test]

@@ -426,7 +426,7 @@ fn setting_choices() -> Vec<Choice> {
         Choice {
             name: "adaptation",
             label: "Adaptation",
-            help: "What is trained: everything, the head on a frozen encoder, one linear layer on it, or the head and low-rank additions. The specialist is always trained in full.",
+            help: "What is trained: all, the head on a frozen encoder, a linear layer, or head and low-rank additions. The specialist is trained in full.",
             options: options!(Adaptation::ALL),
         },
         Choice {
@@ -456,7 +456,7 @@ fn setting_choices() -> Vec<Choice> {
         Choice {
             name: "precision",
             label: "Precision",
-            help: "Of products in training steps; tests are in 32 bits always. 16 bits are faster on CUDA cards and slower on a CPU.",
+            help: "Of products in training steps, not in tests. 16 bits are faster on CUDA cards, slower on a CPU.",
             options: options!(Precision::ALL),
         },
     ]
