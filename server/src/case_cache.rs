@@ -5,10 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use transferscope_domain::dataset::{
-    CaseEntry,
-    view::{DistortionStrength, Levels},
-};
+use transferscope_domain::dataset::{CaseEntry, view::Levels};
 use transferscope_ml::{
     data::{
         DataError, IMAGES,
@@ -29,8 +26,8 @@ pub struct Shown {
     pub case: Case,
     /// Of its images.
     pub levels: Vec<Levels>,
-    /// How distortion correction bends it.
-    pub distortion: Option<DistortionStrength>,
+    /// How distortion correction bends it, in words.
+    pub distortion: Option<String>,
 }
 
 impl Shown {
@@ -40,12 +37,10 @@ impl Shown {
         let levels = images.map(|(name, volume)| preview::levels(name, volume)).collect();
         let distortion = case.volumes.contains_key("hbv").then(|| {
             let drawn = Distortion::draw(&case.id, TASK_SEED, &Place::of(&case)).drawn;
-            DistortionStrength {
-                peak_hz: drawn.peak_hz,
-                rms_hz: drawn.rms_hz,
-                peak_shift_mm: drawn.peak_shift_mm,
-                gland_shift_mm: drawn.gland_peak_shift_mm,
-            }
+            format!(
+                "For distortion correction a computed field of up to {:.0} Hz ({:.0} Hz effective) shifts its diffusion images by up to {:.1} mm, {:.1} mm in the gland's box.",
+                drawn.peak_hz, drawn.rms_hz, drawn.peak_shift_mm, drawn.gland_peak_shift_mm
+            )
         });
         Ok(Self { case, levels, distortion })
     }

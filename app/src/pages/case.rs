@@ -24,19 +24,12 @@ pub fn CasePage() -> impl IntoView {
 
 #[component]
 fn CaseView(detail: CaseDetail) -> impl IntoView {
-    let CaseDetail { dataset, synthetic, case, .. } = detail.clone();
+    let CaseDetail { dataset, synthetic, case, distortion, .. } = detail.clone();
     let [d, h, w] = case.shape;
     let [sd, sh, sw] = case.spacing_mm.map(|s| format::number(s, 2));
     let grid = format!("{d} × {h} × {w} voxels of {sd} × {sh} × {sw} mm (slices × rows × columns)");
     let cancer = case.cspca.map(|yes| {
         if yes { " · clinically significant cancer" } else { " · no clinically significant cancer" }
-    });
-    let bent = detail.distortion.map(|d| {
-        let [hz, rms] = [d.peak_hz, d.rms_hz].map(|v| format::number(v, 0));
-        let [all, gland] = [d.peak_shift_mm, d.gland_shift_mm].map(|v| format::number(v, 1));
-        format!(
-            "For distortion correction a computed field of up to {hz} Hz ({rms} Hz effective) shifts its diffusion images by up to {all} mm, {gland} mm in the gland's box."
-        )
     });
     view! {
         <Title text=format!("{} of {dataset}", case.case_id) />
@@ -52,7 +45,7 @@ fn CaseView(detail: CaseDetail) -> impl IntoView {
                     {synthetic.then(|| view! { " "<span class="tag tag--synthetic">"synthetic: a computed phantom"</span> })}
                 </p>
                 <p class="page__lead">{grid}</p>
-                {bent.map(|text| view! { <p class="page__lead">{text}</p> })}
+                {distortion.map(|text| view! { <p class="page__lead">{text}</p> })}
             </div>
         </div>
         <SliceViewer detail=detail />

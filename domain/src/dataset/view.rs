@@ -46,27 +46,14 @@ pub struct CaseDetail {
     pub case: CaseEntry,
     pub images: Vec<Levels>,
     pub placement: Placement,
-    /// How distortion correction bends the case; none where it has no high-b image.
-    pub distortion: Option<DistortionStrength>,
+    /// How distortion correction bends the case, in words with Hz and mm; none where it has no high-b image.
+    pub distortion: Option<String>,
     /// None where all slices of a channel do not fit on one picture.
     pub sheet: Option<Sheet>,
     /// The case before it in the manifest.
     pub previous: Option<String>,
     /// The case after it in the manifest.
     pub next: Option<String>,
-}
-
-/// How far a computed field bends a case's images.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct DistortionStrength {
-    /// Largest field, without sign.
-    pub peak_hz: f64,
-    /// Effective field.
-    pub rms_hz: f64,
-    /// Largest shift, without sign, in the volume and in the gland's box.
-    pub peak_shift_mm: f64,
-    pub gland_shift_mm: f64,
 }
 
 /// Grey values of an image.
