@@ -170,7 +170,7 @@ impl ExperimentForm {
             }),
         };
         let mut overrides = Overrides::default();
-        for key in Overrides::KEYS {
+        for key in Overrides::keys() {
             let text = self.clone().text_mut(key).cloned().unwrap_or_default();
             if let Err(e) = overrides.set(key, &text) {
                 errors.insert(key.into(), e);

@@ -251,25 +251,14 @@ impl Overrides {
         "clip_norm",
     ];
 
-    /// The names that [`Overrides::set`] knows: choices, then [`Overrides::NUMBERS`].
-    pub const KEYS: [&'static str; 16] = [
-        "adaptation",
-        "head",
-        "loss",
-        "augmentation",
-        "inference",
-        "precision",
-        "lora_rank",
-        "layer_decay",
-        "drop_path",
-        "batch_size",
-        "samples_per_case",
-        "lr",
-        "min_lr",
-        "weight_decay",
-        "warmup_epochs",
-        "clip_norm",
-    ];
+    /// The settings that are choices.
+    pub const CHOICES: [&'static str; 6] =
+        ["adaptation", "head", "loss", "augmentation", "inference", "precision"];
+
+    /// The names that [`Overrides::set`] knows.
+    pub fn keys() -> impl Iterator<Item = &'static str> {
+        Self::CHOICES.into_iter().chain(Self::NUMBERS)
+    }
 
     /// Sets one value from text, as in `--set lr=1e-4`. An empty text keeps the default.
     ///
@@ -304,7 +293,12 @@ impl Overrides {
             "lora_rank" => self.lora_rank = Some(whole()?),
             "layer_decay" => self.layer_decay = Some(real()?),
             "drop_path" => self.drop_path = Some(real()?),
-            _ => return Err(format!("unknown setting {key:?}: use {}", Self::KEYS.join(", "))),
+            _ => {
+                return Err(format!(
+                    "unknown setting {key:?}: use {}",
+                    Self::keys().collect::<Vec<_>>().join(", ")
+                ));
+            }
         }
         Ok(())
     }

@@ -101,8 +101,6 @@ impl Augmentation {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::data::window::window;
 
@@ -228,34 +226,5 @@ mod tests {
         assert!((share(|d| d.mirror) - 0.5).abs() < 0.045);
         assert!((share(|d| d.affine.is_some()) - 0.5).abs() < 0.045);
         assert!((share(|d| d.elastic.is_some()) - 0.2).abs() < 0.036);
-    }
-
-    /// Time of three images and labels of 32x96x96; run with `--ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn measure() {
-        let grid = Grid { shape: [32, 96, 96], spacing_mm: [3.0, 1.0, 1.0] };
-        let image: Vec<f32> = (0..32 * 96 * 96).map(|i| (i as f32 * 0.37).sin()).collect();
-        let labels = vec![1u8; image.len()];
-        let case = |recipe: &Recipe, draw: usize| {
-            let augmentation = drawn(recipe, &format!("{draw}"));
-            let start = Instant::now();
-            let warp = augmentation.spatial(grid, Crop::whole(grid.shape));
-            let (mut images, moved_labels) = warp.apply(&[&image, &image, &image], &[&labels]);
-            assert_eq!(moved_labels[0].len(), image.len());
-            let moved = start.elapsed().as_secs_f64() * 1e3;
-            for (channel, values) in images.iter_mut().enumerate() {
-                augmentation.intensity(channel, values, grid.shape);
-            }
-            (moved, start.elapsed().as_secs_f64() * 1e3)
-        };
-        for (what, recipe) in
-            [("default", Recipe::default()), ("everything", all()), ("none", Recipe::none())]
-        {
-            let times: Vec<(f64, f64)> = (0..40).map(|draw| case(&recipe, draw)).collect();
-            let mean = times.iter().map(|t| t.1).sum::<f64>() / 40.0;
-            let least = |f: fn(&(f64, f64)) -> f64| times.iter().map(f).fold(f64::INFINITY, f64::min);
-            println!("{what}: mean {mean:.1} ms; least {:.1}, {:.1} to move", least(|t| t.1), least(|t| t.0));
-        }
     }
 }

@@ -192,43 +192,4 @@ mod tests {
         expected[13] = false;
         assert_eq!(surface(&full, [3, 3, 3], 1), expected);
     }
-
-    /// Time of HD95 and ASSD of two blobs in a clinical volume, of a distance map over the whole of it, and
-    /// of SSIM; run with `--ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn measure() {
-        let shape = [20, 256, 256];
-        let ball = |centre: [f64; 3], radius: f64| -> Vec<u8> {
-            (0..shape.iter().product::<usize>())
-                .map(|i| {
-                    let at = [(i / 65536) as f64 * 3.0, (i / 256 % 256) as f64 * 0.5, (i % 256) as f64 * 0.5];
-                    let square: f64 = (0..3).map(|a| (at[a] - centre[a]).powi(2)).sum();
-                    u8::from(square < radius * radius)
-                })
-                .collect()
-        };
-        let (a, b) = (ball([30.0, 64.0, 64.0], 22.0), ball([32.0, 67.0, 62.0], 24.0));
-        let best = |what: &str, f: &dyn Fn()| {
-            let times = (0..10).map(|_| {
-                let start = std::time::Instant::now();
-                f();
-                start.elapsed().as_secs_f64() * 1e3
-            });
-            println!("{what}: {:.2} ms", times.fold(f64::INFINITY, f64::min));
-        };
-        let spacing = [3.0, 0.5, 0.5];
-        best("HD95 and ASSD of two glands, 20x256x256", &|| {
-            let d = SurfaceDistances::between(&a, &b, 1, shape, spacing).unwrap();
-            assert!(d.hd95() > d.assd());
-        });
-        let set: Vec<bool> = a.iter().map(|v| *v == 1).collect();
-        best("distance map, 20x256x256", &|| {
-            assert_eq!(squared_distance(&set, shape, spacing).len(), set.len());
-        });
-        let image: Vec<f32> = (0..32 * 96 * 96).map(|i| (i as f32 * 0.37).sin()).collect();
-        best("SSIM, 32x96x96", &|| {
-            assert!(super::super::ssim3d(&image, &image, [32, 96, 96], 1.0) > 0.99);
-        });
-    }
 }

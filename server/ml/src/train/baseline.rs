@@ -80,7 +80,8 @@ impl Baselines {
             }
             (Learnt::Prevalence(share), Target::Label(truth)) if wanted(&"prevalence") => {
                 let found = scores::label(*share, *truth);
-                all.extend(found.into_iter().map(|(name, value)| (format!("{name}@prevalence"), value)));
+                let said = found.into_iter().filter(|(name, _)| name != scores::TRUTH);
+                all.extend(said.map(|(name, value)| (format!("{name}@prevalence"), value)));
             }
             _ => {}
         }

@@ -1,0 +1,205 @@
+//! The advanced settings of the new-experiment form: choices, then numbers.
+
+use std::collections::BTreeMap;
+
+use leptos::prelude::*;
+use transferscope_domain::{
+    Adaptation, Augmentation, Head, Inference, Loss, Precision, Task,
+    form::ExperimentForm,
+    training::{Overrides, TrainingSpec},
+};
+
+use super::{FieldError, FormState, TextField};
+use crate::{api::new_experiment::Choices, format};
+
+/// A setting that is a choice among a few.
+struct Choice {
+    name: &'static str,
+    label: &'static str,
+    help: &'static str,
+    /// Value and text of each option, the default first.
+    options: Vec<(&'static str, &'static str)>,
+}
+
+/// The settings that are choices, in the form's order.
+fn setting_choices() -> Vec<Choice> {
+    macro_rules! options {
+        ($all:expr) => {
+            $all.iter().map(|c| (c.as_str(), c.label())).collect()
+        };
+    }
+    vec![
+        Choice {
+            name: "adaptation",
+            label: "Adaptation",
+            help: "What is trained: all, the head on a frozen encoder, a linear layer, or head and low-rank additions. The specialist is trained in full.",
+            options: options!(Adaptation::ALL),
+        },
+        Choice {
+            name: "head",
+            label: "Head",
+            help: "What turns features into the task's output. The published ones are for one family each; the specialist has its own.",
+            options: options!(Head::ALL),
+        },
+        Choice {
+            name: "loss",
+            label: "Loss",
+            help: "What the training makes small; images to be restored keep L1 + SSIM.",
+            options: options!(Loss::ALL),
+        },
+        Choice {
+            name: "augmentation",
+            label: "Augmentation",
+            help: "What is done to training samples, the same in every arm. Images to be restored are at most mirrored.",
+            options: options!(Augmentation::ALL),
+        },
+        Choice {
+            name: "inference",
+            label: "Tests",
+            help: "Averaging with the mirror image takes twice the time.",
+            options: options!(Inference::ALL),
+        },
+        Choice {
+            name: "precision",
+            label: "Precision",
+            help: "Of products in training steps, not in tests. 16 bits are faster on CUDA cards, slower on a CPU.",
+            options: options!(Precision::ALL),
+        },
+    ]
+}
+
+/// A choice as a list; an empty value is the default.
+#[component]
+fn ChoiceField(choice: Choice, value: String, state: FormState) -> impl IntoView {
+    let Choice { name, label, help, options } = choice;
+    let options = options
+        .into_iter()
+        .enumerate()
+        .map(|(i, (key, text))| {
+            let sent = if i == 0 { "" } else { key };
+            // A link may name the default as well.
+            let selected = value == sent || value == key;
+            view! { <option value=sent selected=selected>{text}</option> }
+        })
+        .collect_view();
+    view! {
+        <div class="field">
+            <label class="field__label" for=format!("field-{name}")>{label}</label>
+            <select
+                class="field__input"
+                id=format!("field-{name}")
+                name=name
+                aria-describedby=format!("help-{name} error-{name}")
+                aria-invalid=move || state.error(name).is_some().then_some("true")
+            >
+                {options}
+            </select>
+            <p class="field__help" id=format!("help-{name}")>{help}</p>
+            <FieldError field=name state=state />
+        </div>
+    }
+}
+
+/// What a field means and what it is when left empty.
+fn setting_help(key: &str) -> (&'static str, &'static str) {
+    match key {
+        "lora_rank" => ("LoRA rank", "Of the additions to the encoder's matrices; LoRA only."),
+        "layer_decay" => (
+            "Layer-wise rate decay",
+            "Rate of a layer of the encoder by that of the layer above; 1 is the same.",
+        ),
+        "drop_path" => (
+            "Stochastic depth",
+            "Chance to skip the encoder's last block, less for earlier ones; full fine-tuning only.",
+        ),
+        "batch_size" => ("Batch size", "Samples in one optimiser step."),
+        "samples_per_case" => {
+            ("Samples per case", "Crops or slices drawn from each training case in one epoch.")
+        }
+        "lr" => ("Learning rate", "Peak of the cosine schedule."),
+        "min_lr" => ("Last learning rate", "Where the cosine schedule ends."),
+        "weight_decay" => ("Weight decay", "Decoupled, on tensors of rank 2 and more."),
+        "warmup_epochs" => ("Warm-up epochs", "Linear; half of all epochs at most."),
+        _ => ("Gradient clipping", "Largest norm of all gradients together."),
+    }
+}
+
+fn setting_of(spec: &TrainingSpec, key: &str) -> f64 {
+    match key {
+        "lora_rank" => f64::from(spec.lora_rank),
+        "layer_decay" => spec.layer_decay,
+        "drop_path" => spec.drop_path,
+        "batch_size" => f64::from(spec.batch_size),
+        "samples_per_case" => f64::from(spec.samples_per_case),
+        "lr" => spec.lr,
+        "min_lr" => spec.min_lr,
+        "weight_decay" => spec.weight_decay,
+        "warmup_epochs" => spec.warmup_epochs,
+        _ => spec.clip_norm,
+    }
+}
+
+/// The settings beside budget and seeds, folded up unless one of them is given.
+#[component]
+pub(super) fn Advanced(
+    initial: ExperimentForm,
+    state: FormState,
+    choices: StoredValue<Choices>,
+) -> impl IntoView {
+    let given: BTreeMap<&str, String> = initial.to_pairs().into_iter().collect();
+    let open = Overrides::keys().any(|k| given.contains_key(k));
+    let defaults = |key: &str| {
+        let mut values: Vec<f64> = choices.with_value(|c| {
+            c.backbones
+                .iter()
+                .flat_map(|b| {
+                    Task::ALL.iter().map(|task| TrainingSpec::default_for(b.backbone.family, *task))
+                })
+                .map(|spec| setting_of(&spec, key))
+                .collect()
+        });
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        values.into_iter().map(format::significant).collect::<Vec<_>>().join(" or ")
+    };
+    let selects = setting_choices()
+        .into_iter()
+        .map(|choice| {
+            let value = given.get(choice.name).cloned().unwrap_or_default();
+            view! { <ChoiceField choice=choice value=value state=state /> }
+        })
+        .collect_view();
+    let fields = Overrides::NUMBERS
+        .into_iter()
+        .map(|key| {
+            let (label, help) = setting_help(key);
+            let default = defaults(key);
+            let varies = if default.contains(" or ") {
+                " The default depends on the backbone and the task."
+            } else {
+                ""
+            };
+            view! {
+                <TextField
+                    name=key
+                    label=label
+                    help=format!("{help}{varies}")
+                    value=given.get(key).cloned().unwrap_or_default()
+                    placeholder=default
+                    numeric=true
+                    state=state
+                />
+            }
+        })
+        .collect_view();
+    view! {
+        <details class="form-section disclosure" open=open>
+            <summary>"Advanced settings"</summary>
+            <p class="field__help">"Empty fields keep the defaults, which are shown in grey."</p>
+            <div class="field-row">
+                {selects}
+                {fields}
+            </div>
+        </details>
+    }
+}
