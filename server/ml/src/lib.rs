@@ -1,10 +1,10 @@
 //! Models, training, alignment and pre-training of Transferscope; no web, no SQL. What needs no network
-//! (data, metrics, physics, pictures) is the crate `transferscope_imaging`, shown here under its names.
+//! (data, metrics, physics, pictures) is the crate `transferscope_imaging`, what compares features is
+//! `transferscope_study`; both are shown here under their names.
 //!
 //! Shapes: volumes are `[B, C, D, H, W]` with D the slice axis; tokens are `[B, N, E]`.
 //! Start reading at [`run::execute`].
 
-pub mod alignment;
 pub mod checkpoint;
 pub mod device;
 pub mod infer;
@@ -24,3 +24,4 @@ pub mod verify;
 #[cfg(test)]
 use transferscope_imaging::reference;
 pub use transferscope_imaging::{data, metrics, physics, preview};
+pub use transferscope_study::alignment;

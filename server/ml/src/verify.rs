@@ -117,9 +117,9 @@ const CHECKS: &[Entry] = &[
     Entry { files: &[provicnet::shapes::FUSION], check: provicnet::shapes::fusion },
 ];
 
-/// Every comparison: the networks' and those of images and measures.
+/// Every comparison: the networks', and those of images, measures and analysis.
 fn all() -> Vec<&'static Entry> {
-    CHECKS.iter().chain(pure::CHECKS).collect()
+    CHECKS.iter().chain(pure::CHECKS).chain(transferscope_study::verify::CHECKS).collect()
 }
 
 /// Compares every known file below `root`.

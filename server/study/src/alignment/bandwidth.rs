@@ -45,7 +45,8 @@ pub fn gamma_from_sigma(sigma: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{alignment::Rows, reference};
+    use crate::alignment::Rows;
+    use transferscope_imaging::reference;
 
     #[test]
     fn medians_equal_the_reference() {

@@ -77,10 +77,8 @@ fn p_value(kernel: &KernelMatrix, permutations: &[Vec<usize>], estimate: Estimat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        alignment::{Rows, SquaredDistances},
-        reference,
-    };
+    use crate::alignment::{Rows, SquaredDistances};
+    use transferscope_imaging::reference;
 
     #[test]
     fn null_values_and_p_equal_the_reference_on_its_permutations() {

@@ -198,7 +198,7 @@ impl KernelMatrix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::{self, Tensors};
+    use transferscope_imaging::reference::{self, Tensors};
 
     pub fn rows(tensors: &Tensors, name: &str) -> Rows {
         Rows::new(tensors.shape(name)[1], tensors.f64(name)).unwrap()
