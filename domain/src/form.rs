@@ -39,6 +39,7 @@ pub struct ExperimentForm {
     pub weight_decay: String,
     pub warmup_epochs: String,
     pub clip_norm: String,
+    pub label_share: String,
 }
 
 impl ExperimentForm {
@@ -77,7 +78,7 @@ impl ExperimentForm {
     }
 
     /// Names of the fields that hold one text.
-    pub const TEXT_FIELDS: [&'static str; 20] = [
+    pub const TEXT_FIELDS: [&'static str; 21] = [
         "name",
         "dataset",
         "seeds",
@@ -98,6 +99,7 @@ impl ExperimentForm {
         "weight_decay",
         "warmup_epochs",
         "clip_norm",
+        "label_share",
     ];
 
     fn text_mut(&mut self, key: &str) -> Option<&mut String> {
@@ -122,6 +124,7 @@ impl ExperimentForm {
             "weight_decay" => &mut self.weight_decay,
             "warmup_epochs" => &mut self.warmup_epochs,
             "clip_norm" => &mut self.clip_norm,
+            "label_share" => &mut self.label_share,
             _ => return None,
         })
     }

@@ -18,6 +18,7 @@ pub mod form;
 pub mod ids;
 pub mod leaderboard;
 pub mod metric;
+pub mod prediction;
 pub mod pretraining;
 pub mod recipe;
 pub mod report;

@@ -54,6 +54,9 @@ pub struct TrainingSpec {
     pub inference: Inference,
     #[serde(default)]
     pub precision: Precision,
+    /// Share of the training cases that are learnt from; the others are left out, the same ones in every arm.
+    #[serde(default = "TrainingSpec::default_label_share")]
+    pub label_share: f64,
 }
 
 impl TrainingSpec {
@@ -91,6 +94,7 @@ impl TrainingSpec {
             augmentation: Augmentation::default(),
             inference: Inference::default(),
             precision: Precision::default(),
+            label_share: Self::default_label_share(),
         }
     }
 
@@ -106,6 +110,10 @@ impl TrainingSpec {
     }
 
     fn default_layer_decay() -> f64 {
+        1.0
+    }
+
+    fn default_label_share() -> f64 {
         1.0
     }
 
@@ -174,6 +182,9 @@ impl TrainingSpec {
         if let Some(v) = overrides.precision {
             self.precision = v;
         }
+        if let Some(v) = overrides.label_share {
+            self.label_share = v;
+        }
         self.warmup_epochs = self.warmup_epochs.min(f64::from(self.epochs) / 2.0);
         self.min_lr = self.min_lr.min(self.lr);
         self
@@ -217,6 +228,8 @@ pub struct Overrides {
     pub inference: Option<Inference>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_share: Option<f64>,
 }
 
 /// Limits of `epochs`.
@@ -238,7 +251,7 @@ fn check<T: PartialOrd + std::fmt::Display>(
 
 impl Overrides {
     /// The settings that are numbers.
-    pub const NUMBERS: [&'static str; 10] = [
+    pub const NUMBERS: [&'static str; 11] = [
         "lora_rank",
         "layer_decay",
         "drop_path",
@@ -249,6 +262,7 @@ impl Overrides {
         "weight_decay",
         "warmup_epochs",
         "clip_norm",
+        "label_share",
     ];
 
     /// The settings that are choices.
@@ -293,6 +307,7 @@ impl Overrides {
             "lora_rank" => self.lora_rank = Some(whole()?),
             "layer_decay" => self.layer_decay = Some(real()?),
             "drop_path" => self.drop_path = Some(real()?),
+            "label_share" => self.label_share = Some(real()?),
             _ => {
                 return Err(format!(
                     "unknown setting {key:?}: use {}",
@@ -316,6 +331,7 @@ impl Overrides {
         check(&mut errors, "lora_rank", self.lora_rank, 1, 64);
         check(&mut errors, "layer_decay", self.layer_decay, 0.01, 1.0);
         check(&mut errors, "drop_path", self.drop_path, 0.0, 0.9);
+        check(&mut errors, "label_share", self.label_share, 0.01, 1.0);
         if let (Some(end), Some(peak)) = (self.min_lr, self.lr)
             && end > peak
         {
@@ -401,6 +417,7 @@ mod tests {
             "augmentation",
             "inference",
             "precision",
+            "label_share",
         ];
         for key in later {
             assert!(json.as_object_mut().unwrap().remove(key).is_some(), "{key}");

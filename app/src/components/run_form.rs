@@ -31,7 +31,7 @@ pub fn form_errors(form: &ExperimentForm, choices: &Choices) -> Result<Experimen
 }
 
 /// Labels of the fields, in the order of the page.
-const FIELDS: [(&str, &str); 23] = [
+const FIELDS: [(&str, &str); 24] = [
     ("name", "Name"),
     ("backbones", "Backbones"),
     ("tasks", "Tasks"),
@@ -55,6 +55,7 @@ const FIELDS: [(&str, &str); 23] = [
     ("weight_decay", "Weight decay"),
     ("warmup_epochs", "Warm-up epochs"),
     ("clip_norm", "Gradient clipping"),
+    ("label_share", "Share of training cases"),
 ];
 
 /// What the fields share: the form as it is, and what is wrong with it.

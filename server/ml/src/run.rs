@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use burn::tensor::backend::AutodiffBackend;
+use rand::seq::SliceRandom;
 use transferscope_domain::{
     Adaptation, Arm, RunRequest,
     dataset::DatasetManifest,
@@ -18,7 +19,7 @@ use crate::{
     checkpoint::{CheckpointError, load_encoder},
     data::manifest,
     device::{Device, DeviceError, resolve},
-    init,
+    init::{self, stream},
     model::net::{Net, Ports},
     nn::{kernels::Kernels, precision},
     observer::{Observer, Progress},
@@ -27,7 +28,7 @@ use crate::{
         adapt::{adapt, count},
         baseline::Baselines,
         evaluate::{Judge, evaluate_cases, summary},
-        example::{Example, TaskPlan, load},
+        example::{Example, Target, TaskPlan, load},
         fit::{Fit, Fitted, fit, recipe},
         layer_decay::{Layers, grouping},
         optimiser::{Optimiser, Rule},
@@ -249,7 +250,8 @@ impl Job<'_> {
         let examples = |split| {
             load(&self.dataset_dir(), &manifest, plan, split).map_err(|e| RunError::Data(e.to_string()))
         };
-        let (train, val, test) = (examples(Split::Train)?, examples(Split::Val)?, examples(Split::Test)?);
+        let train = share_of(examples(Split::Train)?, request.training.label_share, request.seed);
+        let (val, test) = (examples(Split::Val)?, examples(Split::Test)?);
         let left_out: Vec<LeftOut> = manifest
             .cases
             .iter()
@@ -378,6 +380,31 @@ impl Job<'_> {
             }
         }
     }
+}
+
+/// A share of the training cases, at least one, in their order. Drawn from the seed alone, so that all arms
+/// learn from the same cases, and a smaller share is part of a larger one; where there are labels of whole
+/// cases each has its share.
+fn share_of(mut cases: Vec<Example>, share: f64, seed: u64) -> Vec<Example> {
+    if share >= 1.0 {
+        return cases;
+    }
+    let label = |case: &Example| match case.target {
+        Target::Label(label) => label,
+        Target::Labels(_) | Target::Image { .. } => 0,
+    };
+    let mut order: Vec<usize> = (0..cases.len()).collect();
+    order.shuffle(&mut stream(seed, "label-share"));
+    let mut kept = vec![false; cases.len()];
+    let labels: std::collections::BTreeSet<u8> = cases.iter().map(label).collect();
+    for of in labels {
+        let of_label: Vec<usize> = order.iter().copied().filter(|i| label(&cases[*i]) == of).collect();
+        let count = (share * of_label.len() as f64).round().max(1.0) as usize;
+        of_label.into_iter().take(count).for_each(|i| kept[i] = true);
+    }
+    let mut kept = kept.into_iter();
+    cases.retain(|_| kept.next() == Some(true));
+    cases
 }
 
 /// Most memory that this process has held, in bytes; 0 where the system does not say.

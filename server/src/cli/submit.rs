@@ -43,7 +43,7 @@ pub struct TrainingArgs {
     /// head (compact, classifier, upernet, unetr or fusion), loss (standard, focal or balanced),
     /// augmentation (flip, none or standard), inference (once or flipped), precision (float32 or bfloat16),
     /// lora_rank, layer_decay, drop_path, batch_size, samples_per_case, lr, min_lr, weight_decay,
-    /// warmup_epochs or clip_norm.
+    /// warmup_epochs, clip_norm or label_share (of the training cases).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

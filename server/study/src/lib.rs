@@ -5,4 +5,5 @@
 //! that the caller gives. The definitions are those of `docs/study.md`.
 
 pub mod alignment;
+pub mod feature_file;
 pub mod verify;

@@ -120,6 +120,9 @@ fn setting_help(key: &str) -> (&'static str, &'static str) {
         "min_lr" => ("Last learning rate", "Where the cosine schedule ends."),
         "weight_decay" => ("Weight decay", "Decoupled, on tensors of rank 2 and more."),
         "warmup_epochs" => ("Warm-up epochs", "Linear; half of all epochs at most."),
+        "label_share" => {
+            ("Share of training cases", "Cases learnt from, drawn alike in every arm; 1 is all of them.")
+        }
         _ => ("Gradient clipping", "Largest norm of all gradients together."),
     }
 }
@@ -135,6 +138,7 @@ fn setting_of(spec: &TrainingSpec, key: &str) -> f64 {
         "min_lr" => spec.min_lr,
         "weight_decay" => spec.weight_decay,
         "warmup_epochs" => spec.warmup_epochs,
+        "label_share" => spec.label_share,
         _ => spec.clip_norm,
     }
 }
