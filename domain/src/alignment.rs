@@ -11,7 +11,7 @@ pub struct AlignmentValue {
     pub layer: String,
     /// Depth of the layer, 0 = first; pages order by it.
     pub depth: u32,
-    /// `d2p`: unbiased MMD² between fine-tuned and initial features of the same cases.
+    /// One of [`names`].
     pub metric: String,
     pub value: f64,
     /// Permutation p-value, where one was computed.
@@ -26,3 +26,21 @@ pub struct AlignmentValue {
 pub const KERNEL: &str = "rbf";
 /// Estimator of all values written now; it can be slightly negative.
 pub const ESTIMATOR: &str = "unbiased";
+
+/// What is measured between features of the same cases.
+pub mod names {
+    /// Unbiased MMD² to the features before training.
+    pub const D2P: &str = "d2p";
+    /// Unbiased MMD² to the features of random weights.
+    pub const D2R: &str = "d2r";
+    /// Linear CKA with the features before training: 1 for the same up to rotation and scale.
+    pub const CKA: &str = "cka";
+    /// Procrustes distance to the features before training: 0 for the same up to rotation and scale.
+    pub const PROCRUSTES: &str = "procrustes";
+    /// Unbiased MMD² of the features before training with themselves: at most 0.
+    pub const CONTROL_IDENTITY: &str = "control-identity";
+    /// Unbiased MMD² between the features before training and those of random weights.
+    pub const CONTROL_RANDOM: &str = "control-random";
+    /// Linear CKA with the features before training where the cases are shuffled.
+    pub const CONTROL_SHUFFLED: &str = "control-shuffled";
+}

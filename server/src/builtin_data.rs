@@ -50,7 +50,7 @@ impl Making {
             return;
         }
         tracing::info!("no data set yet: making the built-in phantoms in the background");
-        let wanted = SynthOptions::default().patients;
+        let wanted = SynthOptions::default().total();
         *self.lock() = Some((0, wanted));
         let (making, data) = (self.clone(), data.clone());
         let work = move || {

@@ -99,7 +99,13 @@ mod tests {
     #[test]
     fn the_latest_cases_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let options = SynthOptions { name: "x".into(), patients: CASES_MAX + 2, seed: 1, size: [4, 16, 16] };
+        let options = SynthOptions {
+            name: "x".into(),
+            patients: CASES_MAX + 2,
+            test_only: 0,
+            seed: 1,
+            size: [4, 16, 16],
+        };
         let manifest = generate(folder.path(), &options, &|_, _| ()).unwrap();
         let dir = folder.path().join("x");
         let cache = CaseCache::default();

@@ -13,6 +13,7 @@ mod dataset;
 mod doctor;
 mod experiment;
 mod output;
+mod predict;
 mod pretrain;
 mod run;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
     Run(run::Args),
     /// Start an experiment: backbones x tasks x arms x seeds.
     Experiment(experiment::Args),
+    /// Score backbones on a task by their frozen features, before anything is trained.
+    Predict(predict::Args),
     /// Pre-train a backbone and write its checkpoint.
     Pretrain(pretrain::Args),
     /// Add, make, list and check data sets.
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Worker(args) => return worker::run(&args),
         Command::Run(args) => run::run(&context, args),
         Command::Experiment(args) => experiment::run(&context, args),
+        Command::Predict(args) => predict::run(&context, args),
         Command::Pretrain(args) => pretrain::run(&context, args),
         Command::Dataset(command) => dataset::run(&context, command),
         Command::Backbone(command) => backbone::run(&context, command),

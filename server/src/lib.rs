@@ -16,6 +16,7 @@ pub mod event_log;
 pub mod events_hub;
 pub mod executor;
 pub mod openapi;
+pub mod predictions;
 pub mod recorder;
 pub mod routes;
 pub mod server;

@@ -17,6 +17,7 @@ pub mod params;
 pub mod run;
 
 pub mod backbone;
+pub mod predict;
 pub mod pretrain;
 pub mod train;
 pub mod verify;

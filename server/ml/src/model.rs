@@ -15,6 +15,7 @@ pub mod transformer;
 pub mod unet;
 pub mod vit;
 pub mod volume_head;
+pub mod watch;
 
 #[cfg(test)]
 mod tests {

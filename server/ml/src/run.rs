@@ -2,19 +2,21 @@
 
 use std::{fs, path::Path};
 
-use burn::tensor::backend::AutodiffBackend;
+use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 use rand::seq::SliceRandom;
 use transferscope_domain::{
     Adaptation, Arm, RunRequest,
+    alignment::AlignmentValue,
     dataset::DatasetManifest,
     event::{EventBody, LeftOut, LogLevel, Phase},
     metric::Split,
     report::{LoadReport, RunReport},
     run::Failure,
 };
+use transferscope_study::feature_file;
 
 use crate::{
-    alignment::d2p_by_case,
+    alignment::Course,
     backbone,
     checkpoint::{CheckpointError, load_encoder},
     data::manifest,
@@ -32,7 +34,7 @@ use crate::{
         fit::{Fit, Fitted, fit, recipe},
         layer_decay::{Layers, grouping},
         optimiser::{Optimiser, Rule},
-        probe::{PER_CASE, features},
+        probe::{self, PER_CASE},
         rule::LossRule,
         state,
         view::View,
@@ -183,12 +185,8 @@ impl Job<'_> {
         self.run_dir.join(&self.request.dataset_dir)
     }
 
-    /// The network as it is before training: the same for every attempt.
-    fn initial<B: AutodiffBackend>(
-        &self,
-        plan: TaskPlan,
-        device: &B::Device,
-    ) -> Result<(Net<B>, Option<LoadReport>), RunError> {
+    /// The network with random weights: the same for every attempt.
+    fn random<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<Net<B>, RunError> {
         let output = plan.task.output().ok_or_else(|| {
             RunError::Data(format!("{} names no objective: it is no downstream task", plan.task))
         })?;
@@ -202,10 +200,27 @@ impl Job<'_> {
             Adaptation::LinearProbe => net.with_probe(ports, device),
             Adaptation::Full | Adaptation::Frozen | Adaptation::Lora => net,
         };
-        let net = init::quiet_output(init::random(net, self.request.seed), output);
-        let adapted = |net| adapt(net, training, self.request.seed, device);
+        Ok(init::quiet_output(init::random(net, self.request.seed), output))
+    }
+
+    /// A network of the kind that is trained, with random weights.
+    fn untrained<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<Net<B>, RunError> {
+        Ok(self.adapted(self.random(plan, device)?, device))
+    }
+
+    fn adapted<B: AutodiffBackend>(&self, net: Net<B>, device: &B::Device) -> Net<B> {
+        adapt(net, &self.request.training, self.request.seed, device)
+    }
+
+    /// The network as it is before training: the same for every attempt.
+    fn initial<B: AutodiffBackend>(
+        &self,
+        plan: TaskPlan,
+        device: &B::Device,
+    ) -> Result<(Net<B>, Option<LoadReport>), RunError> {
+        let net = self.random(plan, device)?;
         match (self.request.arm, &self.request.checkpoint) {
-            (Arm::Scratch | Arm::Specialist, _) => Ok((adapted(net), None)),
+            (Arm::Scratch | Arm::Specialist, _) => Ok((self.adapted(net, device), None)),
             (Arm::Pretrained, None) => {
                 Err(RunError::Checkpoint(format!("{} has no pre-trained checkpoint", self.request.backbone)))
             }
@@ -213,7 +228,7 @@ impl Job<'_> {
                 let weights =
                     backbone::read(self.run_dir, reference, self.request.checkpoint_hash.as_deref())?;
                 let (net, report) = load_encoder(net, reference, &weights, plan.sequences())?;
-                Ok((adapted(net), Some(report)))
+                Ok((self.adapted(net, device), Some(report)))
             }
         }
     }
@@ -266,7 +281,7 @@ impl Job<'_> {
         let mut optimiser = Optimiser::new(Rule::ADAMW, groups);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
         let rule = LossRule::new(request.training.loss, &train, plan.out());
-        let judge = Judge { plan, view, rule: &rule, inference: request.training.inference };
+        let judge = Judge { plan, view, rule: &rule, inference: request.training.inference, watch: false };
         let training = Fit {
             run_dir: self.run_dir,
             train: &train,
@@ -299,21 +314,24 @@ impl Job<'_> {
         let step = training.total_steps();
         let epoch = f64::from(request.training.epochs);
         self.phase(Phase::Testing, step, 0.94);
-        let (initial, _) = self.initial::<B>(plan, device)?;
         // Running statistics are shared between clones of a network: the best one gets its own.
-        let (fresh, _) = self.initial::<B>(plan, device)?;
-        let best = burn::module::AutodiffModule::valid(&state::load_best(self.run_dir, fresh)?);
+        let fresh = self.untrained::<B>(plan, device)?;
+        let best = state::load_best(self.run_dir, fresh)?.valid();
         let baselines = Baselines::new(&train, plan);
-        let mut cases = Vec::new();
-        for (split, examples) in [(Split::Val, &val), (Split::Test, &test)] {
-            let results = evaluate_cases(&best, examples, judge, split.as_str(), device);
-            for (i, (example, mut result)) in examples.iter().zip(results).enumerate() {
-                result.score.scores.extend(baselines.scores(example));
-                if split == Split::Test && i < TEST_PREVIEWS {
-                    preview::write(self.run_dir, example, &result.prediction, step, epoch, self.observer)?;
-                }
-                cases.push(result.score);
+        let mut cases = match completed.best_cases {
+            Some(known) => known,
+            None => {
+                evaluate_cases(&best, &val, judge, Split::Val.as_str(), device).map(|r| r.score).collect()
             }
+        };
+        cases.iter_mut().zip(&val).for_each(|(case, example)| case.scores.extend(baselines.scores(example)));
+        let tested = evaluate_cases(&best, &test, judge, Split::Test.as_str(), device);
+        for (i, (example, mut result)) in test.iter().zip(tested).enumerate() {
+            result.score.scores.extend(baselines.scores(example));
+            if i < TEST_PREVIEWS {
+                preview::write(self.run_dir, example, &result.prediction, step, epoch, self.observer)?;
+            }
+            cases.push(result.score);
         }
         let mut metrics = std::collections::BTreeMap::new();
         for split in [Split::Val, Split::Test] {
@@ -327,7 +345,7 @@ impl Job<'_> {
         }
 
         self.phase(Phase::Aligning, step, 0.97);
-        let alignment = self.alignment(&initial, &best, &val, epoch, device)?;
+        let alignment = self.alignment::<B>(&val, judge, completed.best_epoch, device)?;
         let report = RunReport {
             schema: REPORT_SCHEMA,
             request: request.clone(),
@@ -351,22 +369,28 @@ impl Job<'_> {
         Ok(Outcome::Finished)
     }
 
-    /// D2P of every layer between the network before training and the best one.
+    /// How the features of every layer moved, by the features that every validation has left.
     fn alignment<B>(
         &self,
-        initial: &Net<B>,
-        best: &Net<B::InnerBackend>,
         val: &[Example],
-        epoch: f64,
+        judge: Judge<'_>,
+        tested: f64,
         device: &B::Device,
-    ) -> Result<Vec<transferscope_domain::alignment::AlignmentValue>, RunError>
+    ) -> Result<Vec<AlignmentValue>, RunError>
     where
         B: AutodiffBackend,
         B::InnerBackend: Kernels,
     {
-        let before = features(&burn::module::AutodiffModule::valid(initial), val, self.view(), device);
-        let after = features(best, val, self.view(), device);
-        match d2p_by_case(&before, &after, epoch, PER_CASE, PERMUTATIONS, self.request.seed) {
+        if self.request.checkpoint.is_some() {
+            let random = self.untrained::<B>(judge.plan, device)?.valid();
+            let watching = Judge { watch: true, ..judge };
+            let cases: Vec<_> = evaluate_cases(&random, val, watching, Split::Val.as_str(), device)
+                .map(|r| r.layers)
+                .collect();
+            probe::save(self.run_dir, probe::RANDOM, &probe::joined(&cases))
+                .map_err(|source| RunError::Write { what: "features".into(), source })?;
+        }
+        match self.course(tested) {
             Ok(values) => {
                 for value in &values {
                     self.emit(EventBody::Alignment(value.clone()))?;
@@ -374,11 +398,34 @@ impl Job<'_> {
                 Ok(values)
             }
             // A run without alignment is still a result; the reason stands in its log.
-            Err(e) => {
-                self.emit(EventBody::Log { level: LogLevel::Warn, message: format!("no alignment: {e}") })?;
+            Err(reason) => {
+                let message = format!("no alignment: {reason}");
+                self.emit(EventBody::Log { level: LogLevel::Warn, message })?;
                 Ok(Vec::new())
             }
         }
+    }
+
+    fn course(&self, tested: f64) -> Result<Vec<AlignmentValue>, String> {
+        let in_words = |e: &dyn std::fmt::Display| e.to_string();
+        let epochs = probe::course(self.run_dir, u64::from(self.request.training.epochs));
+        let epochs = epochs.map_err(|e| in_words(&e))?;
+        // A network that started from random weights is its own.
+        let random = match &self.request.checkpoint {
+            Some(_) => {
+                feature_file::read(&probe::path(self.run_dir, probe::RANDOM)).map_err(|e| in_words(&e))?
+            }
+            None => epochs.first().map(|(_, layers)| layers.clone()).unwrap_or_default(),
+        };
+        let course = Course {
+            epochs: &epochs,
+            tested,
+            random: Some(&random),
+            rows_per_case: PER_CASE,
+            permutations: PERMUTATIONS,
+            seed: self.request.seed,
+        };
+        course.values().map_err(|e| in_words(&e))
     }
 }
 

@@ -48,8 +48,13 @@ pub enum Command {
     Synth {
         #[arg(long, default_value = PHANTOM)]
         name: String,
-        #[arg(long, default_value_t = 48)]
-        patients: usize,
+        /// Patients who train, validate and test; without it those of the built-in data: 48, and 16 who only
+        /// test.
+        #[arg(long)]
+        patients: Option<usize>,
+        /// Further patients who only test.
+        #[arg(long, value_name = "N", requires = "patients")]
+        test_only: Option<usize>,
         /// The same seed gives the same images.
         #[arg(long, default_value_t = 0)]
         seed: u64,
@@ -87,9 +92,14 @@ pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
             drop(progress);
             show(context, &made)?;
         }
-        Command::Synth { name, patients, seed, size } => {
+        Command::Synth { name, patients, test_only, seed, size } => {
             let progress = Progress::new("computing patients");
-            let options = SynthOptions { name, patients, seed, size: size.0 };
+            let usual = SynthOptions::default();
+            let (patients, test_only) = match patients {
+                Some(patients) => (patients, test_only.unwrap_or(0)),
+                None => (usual.patients, usual.test_only),
+            };
+            let options = SynthOptions { name, patients, test_only, seed, size: size.0 };
             let made = synth::generate(&datasets, &options, &|done, total| {
                 progress.set(done as u64, total as u64);
             })?;

@@ -5,13 +5,17 @@
 //! precision; where features come from and which cases they belong to is the caller's business.
 
 mod bandwidth;
+mod course;
 mod d2p;
+mod distances;
 mod mmd;
 mod permutation;
 mod standardise;
 
-pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance};
+pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance, median_within};
+pub use course::Course;
 pub use d2p::{d2p, d2p_by_case};
+pub use distances::{energy_distance, frechet_distance};
 pub use mmd::{KernelMatrix, SquaredDistances, mmd2_biased, mmd2_unbiased};
 pub use permutation::{Estimate, null_values, permutation_p, seeded_permutations};
 pub use standardise::Standard;
@@ -81,6 +85,8 @@ pub enum AlignmentError {
     NotFinite { row: usize, column: usize },
     #[error("features of {x} and {y} values a row cannot be compared; both must come from the same layer")]
     Widths { x: usize, y: usize },
+    #[error("{x} and {y} rows cannot be paired; both must be of the same cases")]
+    Unpaired { x: usize, y: usize },
     #[error("{n} row(s) are too few: the unbiased estimate needs at least 2 on each side")]
     TooFewRows { n: usize },
     #[error("{n} rows are too many for one kernel matrix: take at most {most} of both sets together")]

@@ -5,5 +5,9 @@
 //! that the caller gives. The definitions are those of `docs/study.md`.
 
 pub mod alignment;
+pub mod convergence;
 pub mod feature_file;
+pub mod similarity;
+pub mod statistics;
+pub mod transferability;
 pub mod verify;

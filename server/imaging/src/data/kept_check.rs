@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn a_check_is_kept_until_the_manifest_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let options = SynthOptions { name: "x".into(), patients: 3, seed: 1, size: [4, 16, 16] };
+        let options =
+            SynthOptions { name: "x".into(), patients: 3, test_only: 0, seed: 1, size: [4, 16, 16] };
         let mut manifest = generate(folder.path(), &options, &|_, _| ()).unwrap();
         let dir = folder.path().join("x");
         assert_eq!(read(&dir, &manifest), None);

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, path::Path};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use transferscope_domain::dataset::DatasetManifest;
+use transferscope_domain::{dataset::DatasetManifest, metric::Split};
 
 use self::{anatomy::Anatomy, render::Scan};
 use super::{
@@ -36,7 +36,10 @@ pub const FIELD_OF_VIEW_MM: [f64; 3] = [72.0, 96.0, 96.0];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SynthOptions {
     pub name: String,
+    /// Patients who are dealt out to train, validate and test.
     pub patients: usize,
+    /// Further patients who only test: they cost a training nothing and make its result surer.
+    pub test_only: usize,
     pub seed: u64,
     /// Voxels, `[D, H, W]`.
     pub size: [usize; 3],
@@ -44,7 +47,7 @@ pub struct SynthOptions {
 
 impl Default for SynthOptions {
     fn default() -> Self {
-        Self { name: "phantom".into(), patients: 48, seed: 0, size: [24, 96, 96] }
+        Self { name: "phantom".into(), patients: 48, test_only: 16, seed: 0, size: [24, 96, 96] }
     }
 }
 
@@ -55,6 +58,9 @@ impl SynthOptions {
         }
         if !(1..=10_000).contains(&self.patients) {
             return Err(DataError::Options(format!("{} patients: use 1 to 10000", self.patients)));
+        }
+        if self.test_only > 10_000 {
+            return Err(DataError::Options(format!("{} patients to test: use 0 to 10000", self.test_only)));
         }
         let [depth, height, width] = self.size;
         if !(4..=128).contains(&depth) || !(16..=512).contains(&height) || !(16..=512).contains(&width) {
@@ -68,10 +74,17 @@ impl SynthOptions {
     /// What the manifest says about where the images come from.
     pub fn source(&self) -> String {
         let [depth, height, width] = self.size;
+        let more =
+            if self.test_only > 0 { format!(" and {} to test", self.test_only) } else { String::new() };
         format!(
-            "phantom generator {GENERATOR_VERSION}, seed {}, {} patients, {depth}x{height}x{width} voxels",
+            "phantom generator {GENERATOR_VERSION}, seed {}, {} patients{more}, {depth}x{height}x{width} voxels",
             self.seed, self.patients
         )
+    }
+
+    /// Patients in all.
+    pub fn total(&self) -> usize {
+        self.patients + self.test_only
     }
 
     fn geometry(&self) -> Geometry {
@@ -121,11 +134,11 @@ pub fn generate(
     let cases_dir = staging.folder().join("cases");
     std::fs::create_dir_all(&cases_dir).map_err(DataError::io(&cases_dir))?;
 
-    let mut cases = Vec::with_capacity(options.patients);
+    let mut cases = Vec::with_capacity(options.total());
     let mut strata = BTreeMap::new();
     let mut table = String::from("case_id,patient_id,cspca\n");
-    let patients: Vec<usize> = (0..options.patients).collect();
-    progress(0, options.patients);
+    let patients: Vec<usize> = (0..options.total()).collect();
+    progress(0, options.total());
     for batch in patients.chunks(rayon::current_num_threads().max(1) * 2) {
         let made = batch
             .par_iter()
@@ -146,15 +159,19 @@ pub fn generate(
                 entry.case_id,
                 if entry.cspca == Some(true) { "yes" } else { "no" }
             ));
-            strata.insert(entry.patient_id.clone(), stratum);
+            if cases.len() < options.patients {
+                strata.insert(entry.patient_id.clone(), stratum);
+            }
             cases.push(entry);
         }
-        progress(cases.len(), options.patients);
+        progress(cases.len(), options.total());
     }
     let table_path = cases_dir.join("cases.csv");
     std::fs::write(&table_path, table).map_err(DataError::io(&table_path))?;
 
-    split::assign(&mut cases, &strata, &BTreeMap::new(), SplitPlan::Single, options.seed)?;
+    let (dealt, tests) = cases.split_at_mut(options.patients);
+    split::assign(dealt, &strata, &BTreeMap::new(), SplitPlan::Single, options.seed)?;
+    tests.iter_mut().for_each(|case| case.split = Split::Test);
     staging.publish(DatasetManifest {
         schema: manifest::SCHEMA,
         name: options.name.clone(),
@@ -189,7 +206,7 @@ mod tests {
     use crate::data::case;
 
     fn options(name: &str, patients: usize) -> SynthOptions {
-        SynthOptions { name: name.into(), patients, seed: 7, size: [8, 32, 32] }
+        SynthOptions { name: name.into(), patients, test_only: 0, seed: 7, size: [8, 32, 32] }
     }
 
     #[test]
@@ -209,6 +226,21 @@ mod tests {
         ));
         let loaded = case::load(&root.path().join("two"), &two.cases[1]).unwrap();
         assert_eq!(loaded.volumes, phantom(7, 1, [8, 32, 32]).volumes);
+    }
+
+    #[test]
+    fn those_who_only_test_change_nothing_for_the_others() {
+        let root = tempfile::tempdir().unwrap();
+        let plain = generate(root.path(), &options("plain", 6), &|_, _| ()).unwrap();
+        let more = SynthOptions { test_only: 2, ..options("more", 6) };
+        let more = generate(root.path(), &more, &|_, _| ()).unwrap();
+        assert!(more.source.contains("6 patients and 2 to test"));
+        let dealt = |m: &DatasetManifest| -> Vec<_> {
+            m.cases[..6].iter().map(|c| (c.hash.clone(), c.split)).collect()
+        };
+        assert_eq!(dealt(&more), dealt(&plain));
+        assert_eq!(more.cases.len(), 8);
+        assert!(more.cases[6..].iter().all(|c| c.split == Split::Test));
     }
 
     #[test]

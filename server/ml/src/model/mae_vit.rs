@@ -166,9 +166,14 @@ pub struct MaeFeatures<B: Backend> {
 impl<B: Backend> MaeFeatures<B> {
     /// The normalised patch tokens as a map, `[B, E, D, H, W]`.
     pub fn map(&self) -> Tensor<B, 5> {
-        let [b, n, e] = self.tokens.dims();
+        self.map_of(self.tokens.clone())
+    }
+
+    /// The patch tokens among all tokens as a map: `[B, 1 + N, E]` -> `[B, E, D, H, W]`.
+    pub fn map_of(&self, tokens: Tensor<B, 3>) -> Tensor<B, 5> {
+        let [b, n, e] = tokens.dims();
         let [d, h, w] = self.grid;
-        self.tokens.clone().slice([0..b, 1..n, 0..e]).swap_dims(1, 2).reshape([b, e, d, h, w])
+        tokens.slice([0..b, 1..n, 0..e]).swap_dims(1, 2).reshape([b, e, d, h, w])
     }
 }
 

@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use transferscope_domain::{Architecture, Family, Head, task::Output};
 
 use super::{
-    convnext::{ConvNext, ConvNextConfig, global_average},
+    convnext::{ConvNext, ConvNextConfig},
     head3d::DenseHead3d,
     heads::label::LabelHead,
     mae_vit::{MaeEncoder, MaeVitConfig},
@@ -14,6 +14,7 @@ use super::{
     unet::Unet,
     vit::VitConfig,
     volume_head::{VolumeHead, width},
+    watch::{self, LayerRows},
 };
 use crate::nn::{Mode, drop_path::DropPath, kernels::Kernels};
 
@@ -130,7 +131,7 @@ impl<B: Backend> Net<B> {
                 // The decoder is no part of a task's network.
                 let config = MaeVitConfig::of(other);
                 let head = match ports.output {
-                    Output::Label => VolumeHead::Label(LabelHead::compact(*dim, false, ports.out, device)),
+                    Output::Label => VolumeHead::Label(LabelHead::compact(&[*dim], false, ports.out, device)),
                     Output::Classes | Output::Image => VolumeHead::Dense(DenseHead3d::new(
                         &[*dim],
                         *patch,
@@ -208,6 +209,25 @@ impl<B: Kernels> Net<B> {
     /// # Panics
     /// As [`Self::forward`].
     pub fn outputs(&self, input: Input<B>, drop: DropPath, mode: Mode) -> Outputs<B> {
+        self.pass(input, drop, mode, None)
+    }
+
+    /// [`Self::forward`] in evaluation, and the features of the encoder's layers on the way, which come last in
+    /// `layers`.
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn watched(&self, input: Input<B>, layers: &mut LayerRows<B>) -> Tensor<B, 5> {
+        self.pass(input, DropPath::NONE, Mode::Eval, Some(layers)).main
+    }
+
+    fn pass(
+        &self,
+        input: Input<B>,
+        drop: DropPath,
+        mode: Mode,
+        watch: Option<&mut LayerRows<B>>,
+    ) -> Outputs<B> {
         let finish = |refine: &Option<ImageHead<B>>, out: Outputs<B>, x: Tensor<B, 5>| match refine {
             // A second head's maps are no image.
             Some(head) => head.forward(out.main, x).into(),
@@ -216,16 +236,22 @@ impl<B: Kernels> Net<B> {
         match (self, input) {
             (Net::ProfoundConv(net), Input::Volume(x)) => {
                 let maps = net.encoder.dropping_stages(x.clone(), drop);
+                if let Some(layers) = watch {
+                    layers.extend(watch::of_convnext(&net.encoder, &maps));
+                }
                 finish(&net.refine, net.head.after_convnext(&net.encoder, maps, x.clone(), mode), x)
             }
             (Net::ProfoundVit(net), Input::Volume(x)) => {
-                let map = net.encoder.dropping_forward(x.clone(), drop).map();
-                finish(&net.refine, net.head.after_vit(map, x.clone(), mode), x)
+                let features = net.encoder.dropping_forward(x.clone(), drop);
+                if let Some(layers) = watch {
+                    layers.extend(watch::of_vit(&features));
+                }
+                finish(&net.refine, net.head.after_vit(features.map(), x.clone(), mode), x)
             }
             (Net::Provicnet(net), Input::Slabs { slabs, axis, series }) => {
-                net.forward(slabs, axis, series, drop, mode).into()
+                net.forward(slabs, axis, series, drop, mode, watch).into()
             }
-            (Net::Unet(net), Input::Volume(x)) => net.forward(x, mode).into(),
+            (Net::Unet(net), Input::Volume(x)) => net.forward(x, mode, watch).into(),
             _ => unreachable!("a family's batches come from its own sampler"),
         }
     }
@@ -243,57 +269,6 @@ impl<B: Kernels> Net<B> {
                 vec![map.reshape([s, m * e, 1, rows, columns])]
             }
             (Net::Unet(net), Input::Volume(x)) => net.levels(x),
-            _ => unreachable!("a family's batches come from its own sampler"),
-        }
-    }
-
-    /// Globally average-pooled features of the encoder's layers, first to last: name and
-    /// `[samples, channels]`. Sequences of a slab are averaged.
-    pub fn features(&self, input: Input<B>) -> Vec<(String, Tensor<B, 2>)> {
-        match (self, input) {
-            (Net::ProfoundConv(net), Input::Volume(x)) => {
-                let maps = net.encoder.stages(x, None);
-                let last = maps.last().cloned();
-                let mut features: Vec<_> = maps
-                    .into_iter()
-                    .enumerate()
-                    .map(|(i, m)| (format!("stage{i}"), global_average(m)))
-                    .collect();
-                features.extend(last.map(|m| ("pooled".to_owned(), net.encoder.pooled(m))));
-                features
-            }
-            (Net::ProfoundVit(net), Input::Volume(x)) => {
-                let output = net.encoder.forward(x);
-                // The class token is no place of the image.
-                let pool = |tokens: Tensor<B, 3>| {
-                    let [b, n, e] = tokens.dims();
-                    tokens.slice([0..b, 1..n, 0..e]).mean_dim(1).reshape([b, e])
-                };
-                let blocks = output.blocks.into_iter().enumerate();
-                let mut features: Vec<_> = blocks.map(|(i, t)| (format!("block{i}"), pool(t))).collect();
-                features.push(("norm".to_owned(), pool(output.tokens)));
-                features
-            }
-            (Net::Provicnet(net), Input::Slabs { slabs, axis, .. }) => {
-                let [s, m, ..] = slabs.dims();
-                let trace = net.trace(slabs, axis);
-                let pool = |tokens: Tensor<B, 3>| {
-                    let [_, n, e] = tokens.dims();
-                    tokens.reshape([s, m * n, e]).mean_dim(1).reshape([s, e])
-                };
-                let mut features: Vec<_> = trace
-                    .blocks
-                    .into_iter()
-                    .enumerate()
-                    .map(|(i, t)| (format!("block{i}"), pool(t)))
-                    .collect();
-                features.push(("norm".to_owned(), pool(trace.output.tokens)));
-                features
-            }
-            (Net::Unet(net), Input::Volume(x)) => {
-                let maps = net.levels(x);
-                maps.into_iter().enumerate().map(|(i, m)| (format!("level{i}"), global_average(m))).collect()
-            }
             _ => unreachable!("a family's batches come from its own sampler"),
         }
     }

@@ -17,11 +17,12 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::{
-    heads::label::{LabelHead, mean_and_max},
+    heads::label::LabelHead,
     net::Ports,
     probe::LinearProbe,
     refine::ImageHead,
     vit::{DinoSize, SLICES, VitConfig, VitOutput, VitTrace},
+    watch::{self, LayerRows},
 };
 use transferscope_domain::task::Output;
 
@@ -75,7 +76,7 @@ impl<B: Backend> Provicnet<B> {
         let Ports { sequences, .. } = ports;
         let head = match ports.output {
             Output::Label => {
-                SliceHead::Label(LabelHead::compact(config.vit.dim * sequences, true, ports.out, device))
+                SliceHead::Label(LabelHead::compact(&[config.vit.dim * sequences], true, ports.out, device))
             }
             Output::Classes | Output::Image => {
                 SliceHead::new(config.head, config.vit.dim, sequences, ports.maps(), device)
@@ -143,7 +144,8 @@ impl<B: Backend> Provicnet<B> {
         self.encoder.trace(self.enlarged(slabs), axis)
     }
 
-    /// Blocks are skipped as `drop` says; the mode matters to heads with batch normalisation.
+    /// Blocks are skipped as `drop` says; the mode matters to heads with batch normalisation. Where someone
+    /// watches, no block is skipped.
     ///
     /// # Shapes
     /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` -> `[S, out, 1, H, W]`; `[S / series, out, 1, 1, 1]` for a
@@ -155,16 +157,24 @@ impl<B: Backend> Provicnet<B> {
         series: usize,
         drop: DropPath,
         mode: Mode,
+        watch: Option<&mut LayerRows<B>>,
     ) -> Tensor<B, 5>
     where
         B: Kernels,
     {
-        let map = self.encode(slabs.clone(), axis, drop).map;
+        let map = match watch {
+            None => self.encode(slabs.clone(), axis, drop).map,
+            Some(layers) => {
+                let slices = axis.dims()[0];
+                let trace = self.trace(slabs.clone(), axis);
+                layers.extend(watch::of_slices(slices, &trace.blocks, &trace.output.tokens));
+                trace.output.map
+            }
+        };
         if let SliceHead::Label(head) = &self.head {
             let [s, m, ..] = slabs.dims();
-            let [n, e, h, w] = map.dims();
-            let features = mean_and_max(map.reshape([n, e, h * w]));
-            return head.forward(features.reshape([s / series, series, 2 * m * e]), mode);
+            let [_, e, h, w] = map.dims();
+            return head.forward(vec![map.reshape([s / series, series, m * e, h * w])], mode);
         }
         let centre = middle(slabs);
         let [s, m, h, w] = centre.dims();
@@ -238,8 +248,8 @@ mod tests {
         close(a.output.tokens, b.output.tokens);
         close(a.blocks[0].clone(), b.blocks[0].clone());
         let (a, b) = (
-            shared.forward(slabs.clone(), axis.clone(), 1, DropPath::NONE, Mode::Eval),
-            own.forward(slabs, axis, 1, DropPath::NONE, Mode::Eval),
+            shared.forward(slabs.clone(), axis.clone(), 1, DropPath::NONE, Mode::Eval, None),
+            own.forward(slabs, axis, 1, DropPath::NONE, Mode::Eval, None),
         );
         assert_eq!(a.dims(), [3, 4, 1, 16, 24]);
         close(a.reshape([3, 4, 384]), b.reshape([3, 4, 384]));

@@ -6,7 +6,11 @@ use burn::tensor::{Tensor, activation::leaky_relu, backend::Backend};
 
 use transferscope_domain::task::Output;
 
-use super::heads::label::{LabelHead, mean_and_max};
+use super::{
+    heads::label::LabelHead,
+    volume_head::places,
+    watch::{self, LayerRows},
+};
 use crate::nn::{
     Mode,
     conv::SameConv3d,
@@ -42,7 +46,7 @@ pub struct Unet<B: Backend> {
 pub enum UnetEnd<B: Backend> {
     /// A sum over channels at full resolution.
     Dense(SameConv3d<B>),
-    /// On the coarsest level.
+    /// On all levels of the encoder but the finest.
     Label(LabelHead<B>),
 }
 
@@ -106,7 +110,7 @@ impl<B: Backend> Unet<B> {
         };
         let end = match output {
             Output::Classes | Output::Image => UnetEnd::Dense(SameConv3d::new(CHANNELS[0], out, 1, device)),
-            Output::Label => UnetEnd::Label(LabelHead::compact(CHANNELS[3], false, out, device)),
+            Output::Label => UnetEnd::Label(LabelHead::compact(&CHANNELS[1..], false, out, device)),
         };
         Self {
             stem: SameConv3d::new(in_channels, CHANNELS[0], 3, device),
@@ -143,20 +147,21 @@ impl<B: Backend> Unet<B> {
     /// # Shapes
     /// `[B, C, D, H, W]`, sizes multiples of [`MULTIPLE`] -> `[B, out, D, H, W]`, or one voxel for a
     /// label.
-    pub fn forward(&self, x: Tensor<B, 5>, mode: Mode) -> Tensor<B, 5>
+    pub fn forward(&self, x: Tensor<B, 5>, mode: Mode, watch: Option<&mut LayerRows<B>>) -> Tensor<B, 5>
     where
         B: Kernels,
     {
         let mut maps = self.levels(x);
-        let mut y = maps.remove(3);
+        if let Some(layers) = watch {
+            layers.extend(watch::of_levels(&maps));
+        }
         let out = match &self.out {
             UnetEnd::Dense(out) => out,
             UnetEnd::Label(head) => {
-                let [b, c, d, h, w] = y.dims();
-                let features = mean_and_max(y.reshape([b, c, d * h * w]));
-                return head.forward(features.unsqueeze_dim(1), mode);
+                return head.forward(maps.into_iter().skip(1).map(places).collect(), mode);
             }
         };
+        let mut y = maps.remove(3);
         for (skip, level) in maps.into_iter().zip(&self.decoder).rev() {
             let joined = level.up.forward(y) + skip;
             y = group_norm(&level.norm, level.conv.forward(joined), SLOPE);

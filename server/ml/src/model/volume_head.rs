@@ -10,7 +10,7 @@ use super::{
     head3d::DenseHead3d,
     heads::{
         classifier::{BOTTLENECK, ClassifierHead},
-        label::{LabelHead, mean_and_max},
+        label::LabelHead,
         unetr::{self, UnetrHead},
         upernet::{UperNetConfig, UperNetHead},
     },
@@ -53,7 +53,7 @@ impl<B: Backend> VolumeHead<B> {
                 let head = ClassifierHead::new(config.dims[3], bottleneck, ports.out, device);
                 Self::Label(LabelHead::Published(head))
             }
-            (Output::Label, _) => Self::Label(LabelHead::compact(config.dims[3], false, ports.out, device)),
+            (Output::Label, _) => Self::Label(LabelHead::compact(&config.dims, false, ports.out, device)),
             (_, Head::Upernet) => {
                 let sizes = UperNetConfig::published(out);
                 let sizes = if small {
@@ -107,10 +107,17 @@ impl<B: Backend> VolumeHead<B> {
                 Outputs { main: output.logits, auxiliary: output.auxiliary }
             }
             Self::Unetr(head) => head.forward(x, maps, &encoder.norm).logits.into(),
+            // The encoder's norm stands after the mean.
             Self::Label(head @ LabelHead::Published(_)) => {
-                head.forward(encoder.pooled(maps.remove(3)).unsqueeze_dim(1), mode).into()
+                let pooled: Tensor<B, 2> = encoder.pooled(maps.remove(3));
+                let [b, c] = pooled.dims();
+                head.forward(vec![pooled.reshape([b, 1, c, 1])], mode).into()
             }
-            Self::Label(head) => labelled(head, channels_first(&encoder.norm, maps.remove(3)), mode),
+            Self::Label(head) => {
+                let last = channels_first(&encoder.norm, maps.remove(3));
+                maps.push(last);
+                labelled(head, maps, mode)
+            }
         }
     }
 
@@ -126,16 +133,21 @@ impl<B: Backend> VolumeHead<B> {
         match self {
             Self::Dense(head) => head.forward(vec![map], x).into(),
             Self::Probe(head) => head.forward(map, [d, h, w]).into(),
-            Self::Label(head) => labelled(head, map, mode),
+            Self::Label(head) => labelled(head, vec![map], mode),
             Self::UperNet(_) | Self::Unetr(_) => unreachable!("made for a ConvNeXt"),
         }
     }
 }
 
-/// What a head says of a volume by its map.
-fn labelled<B: Kernels>(head: &LabelHead<B>, map: Tensor<B, 5>, mode: Mode) -> Outputs<B> {
+/// What a head says of a volume by its maps.
+fn labelled<B: Kernels>(head: &LabelHead<B>, maps: Vec<Tensor<B, 5>>, mode: Mode) -> Outputs<B> {
+    head.forward(maps.into_iter().map(places).collect(), mode).into()
+}
+
+/// The places of a map in a row: `[B, C, D, H, W]` -> `[B, 1, C, D * H * W]`.
+pub(super) fn places<B: Backend>(map: Tensor<B, 5>) -> Tensor<B, 4> {
     let [b, c, d, h, w] = map.dims();
-    head.forward(mean_and_max(map.reshape([b, c, d * h * w])).unsqueeze_dim(1), mode).into()
+    map.reshape([b, 1, c, d * h * w])
 }
 
 /// The normalisation whose number of values is that of a family's last features.

@@ -188,7 +188,7 @@ fn validate<B: Kernels>(
             else {
                 unreachable!("the 2.5-D family's batches of labelled cases")
             };
-            let logits = net.forward(slabs, axis, 1, DropPath::NONE, Mode::Eval);
+            let logits = net.forward(slabs, axis, 1, DropPath::NONE, Mode::Eval, None);
             loss += scalar(dice_ce(logits.clone(), truth, &DiceCe::Weighted(CLASS_WEIGHTS.to_vec())));
             batches += 1;
             labels.extend(values(logits.argmax(1).float()).into_iter().map(|v| v as u8));

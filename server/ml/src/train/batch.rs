@@ -212,14 +212,16 @@ pub fn training_batch(
             let mirrored = rng.random_bool(0.5) && augmentation.is_none();
             let [d, h, w] = example.shape;
             let parts = match (view.family, &example.target) {
-                (Family::Provicnet, Target::Label(_)) => (0..SLICES_OF_A_SAMPLE)
-                    .map(|i| {
+                (Family::Provicnet, Target::Label(_)) => {
+                    let (start, size) = middle(example.shape, labelled_box(examples, view));
+                    let slice = |i: usize| {
                         // One slice of each of as many stretches.
                         let at = (i as f64 + rng.random_range(0.0..1.0)) / SLICES_OF_A_SAMPLE as f64;
                         let z = ((at * d as f64) as isize).min(d as isize - 1);
-                        Part { start: [z, 0, 0], size: [1, h, w], mirrored }
-                    })
-                    .collect(),
+                        Part { start: [z, start[1], start[2]], size: [1, size[1], size[2]], mirrored }
+                    };
+                    (0..SLICES_OF_A_SAMPLE).map(slice).collect()
+                }
                 // A slice with a neighbour on either side where there are three.
                 (Family::Provicnet, _) => {
                     let mut place = |n: usize, size: usize| place(&mut rng, n, size);
@@ -227,9 +229,7 @@ pub fn training_batch(
                     vec![Part { start: [z, 0, 0], size: [1, h, w], mirrored }]
                 }
                 (_, Target::Label(_)) => {
-                    let size = whole_box(examples, view);
-                    let start =
-                        std::array::from_fn(|a| (example.shape[a] as isize - size[a] as isize).div_euclid(2));
+                    let (start, size) = middle(example.shape, labelled_box(examples, view));
                     vec![Part { start, size, mirrored }]
                 }
                 (_, _) => {
@@ -245,12 +245,20 @@ pub fn training_batch(
     batch(&samples, view)
 }
 
-/// A box that holds every example whole, so that they can stand in one batch.
-fn whole_box(examples: &[Example], view: View) -> [usize; 3] {
-    std::array::from_fn(|axis| {
-        let longest = examples.iter().map(|e| e.shape[axis]).max().unwrap_or(1);
-        longest.next_multiple_of(view.multiple[axis])
-    })
+/// The box in which a label of a whole case is looked for, one size for all examples so that they can stand in
+/// one batch: all slices, and of their middle as much as the network's box takes. The prostate is there, and what
+/// lies outside has no say in its diagnosis.
+fn labelled_box(examples: &[Example], view: View) -> [usize; 3] {
+    let longest = |axis: usize| {
+        let sides = examples.iter().map(|e| e.shape[axis]);
+        sides.max().unwrap_or(1).next_multiple_of(view.multiple[axis])
+    };
+    [longest(0), longest(1).min(view.crop[1]), longest(2).min(view.crop[2])]
+}
+
+/// A box of `size` in the middle of a volume; the larger of the two contains the other.
+fn middle(shape: [usize; 3], size: [usize; 3]) -> ([isize; 3], [usize; 3]) {
+    (std::array::from_fn(|axis| (shape[axis] as isize - size[axis] as isize).div_euclid(2)), size)
 }
 
 /// Boxes of `size` at random places, mirrored at random, for 3-D pre-training.
@@ -298,7 +306,7 @@ pub fn padded(example: &Example, view: impl Into<View>) -> [usize; 3] {
 
 /// Batches that cover a whole example without augmentation: one padded volume for the 3-D families,
 /// runs of slices for the 2.5-D one. Outputs, joined in order, are cut to `example.shape`; a label of the
-/// whole case comes from one batch.
+/// whole case comes from one batch of its middle.
 pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
     let view = view.into();
     let [d, h, w] = example.shape;
@@ -306,8 +314,20 @@ pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
     match (view.family, &example.target) {
         (Family::Provicnet, Target::Label(_)) => {
             let n = d.min(SLICES_OF_A_CASE);
+            let (start, [_, height, width]) =
+                middle(example.shape, labelled_box(std::slice::from_ref(example), view));
+            let slice = |z: usize| Part {
+                start: [z as isize, start[1], start[2]],
+                size: [1, height, width],
+                mirrored: false,
+            };
             let parts = (0..n).map(|i| slice((2 * i + 1) * d / (2 * n))).collect();
             vec![batch(&[plain(example, parts)], view)]
+        }
+        (Family::ProfoundConv | Family::ProfoundVit | Family::Unet, Target::Label(_)) => {
+            let (start, size) = middle(example.shape, labelled_box(std::slice::from_ref(example), view));
+            let part = Part { start, size, mirrored: false };
+            vec![batch(&[plain(example, vec![part])], view)]
         }
         (Family::Provicnet, _) => {
             const SLICES_AT_ONCE: usize = 8;
@@ -324,36 +344,6 @@ pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
             vec![batch(&[plain(example, vec![part])], view)]
         }
     }
-}
-
-/// Samples of a fixed set for features: `per_case` evenly spaced slices or boxes of an example.
-pub fn probes(example: &Example, per_case: usize, view: impl Into<View>) -> HostBatch {
-    let view = view.into();
-    let [d, h, w] = example.shape;
-    let samples: Vec<Sample<'_>> = (0..per_case)
-        .map(|i| {
-            let part = match view.family {
-                Family::Provicnet => {
-                    let z = (i * 2 + 1) * d / (2 * per_case);
-                    Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: false }
-                }
-                Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
-                    // The corners of the volume; where the box has no room to move, half a cell to
-                    // either side.
-                    let size = view.crop_of(example.shape);
-                    let start = std::array::from_fn(|axis| {
-                        let room = example.shape[axis] as isize - size[axis] as isize;
-                        let half = view.multiple[axis] as isize / 2;
-                        let (low, high) = if room > 0 { (0, room) } else { (-half, half) };
-                        if i >> (2 - axis) & 1 == 0 { low } else { high }
-                    });
-                    Part { start, size, mirrored: false }
-                }
-            };
-            plain(example, vec![part])
-        })
-        .collect();
-    batch(&samples, view)
 }
 
 /// A sample as it is.

@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 use burn::tensor::{Tensor, activation::softmax, backend::Backend};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use transferscope_domain::{Inference, metric::MetricKind, report::CaseScore};
+use transferscope_study::feature_file::Layers;
 
 use super::{
     batch::{Batch, whole},
     example::{Example, Target, TaskPlan},
+    probe,
     rule::LossRule,
     scores,
     view::View,
 };
 use crate::{
     infer::sliding_window::{Blending, SlidingWindow},
-    model::net::{Input, Net},
+    model::{
+        net::{Input, Net},
+        watch::LayerRows,
+    },
     nn::{Mode, drop_path::DropPath, kernels::Kernels},
 };
 
@@ -35,6 +40,8 @@ pub struct CaseResult {
     pub score: CaseScore,
     pub loss: f64,
     pub prediction: Prediction,
+    /// Features of the encoder's layers, where they were asked for.
+    pub layers: Layers,
 }
 
 /// How cases are put through a network and judged.
@@ -44,6 +51,8 @@ pub struct Judge<'a> {
     pub view: View,
     pub rule: &'a LossRule,
     pub inference: Inference,
+    /// Whether features of the encoder's layers are kept.
+    pub watch: bool,
 }
 
 /// [`evaluate_case`] of each example, in their order; on the CPU a few at once, since small networks
@@ -100,7 +109,7 @@ pub fn evaluate_case<B: Kernels>(
         split: split.to_owned(),
         scores,
     };
-    CaseResult { score, loss: answer.loss, prediction }
+    CaseResult { score, loss: answer.loss, prediction, layers: answer.layers }
 }
 
 /// A network's output for a whole case.
@@ -109,6 +118,7 @@ struct Answer {
     values: Vec<f32>,
     channels: usize,
     loss: f64,
+    layers: Layers,
 }
 
 fn answer<B: Kernels>(net: &Net<B>, example: &Example, judge: Judge<'_>, device: &B::Device) -> Answer {
@@ -117,10 +127,11 @@ fn answer<B: Kernels>(net: &Net<B>, example: &Example, judge: Judge<'_>, device:
     }
     let [d, h, w] = example.shape;
     let mut outputs = Vec::new();
+    let mut layers = judge.watch.then(LayerRows::new);
     let (mut loss_sum, mut samples) = (0.0, 0.0);
     for batch in whole(example, judge.view) {
         let Batch { input, target } = batch.on::<B>(device);
-        let output = ask(net, input, judge.inference);
+        let output = ask(net, input, judge.inference, layers.as_mut());
         let n = output.dims()[0] as f64;
         loss_sum += n * scalar(judge.rule.of(output.clone().into(), target));
         samples += n;
@@ -134,12 +145,22 @@ fn answer<B: Kernels>(net: &Net<B>, example: &Example, judge: Judge<'_>, device:
         Target::Label(_) => output,
         Target::Labels(_) | Target::Image { .. } => output.slice([0..1, 0..channels, 0..d, 0..h, 0..w]),
     };
-    Answer { values: values(output), channels, loss: loss_sum / samples }
+    let layers = layers.map(probe::of_case).unwrap_or_default();
+    Answer { values: values(output), channels, loss: loss_sum / samples, layers }
 }
 
-/// What the network says of an input, or of it and its mirror image.
-fn ask<B: Kernels>(net: &Net<B>, input: Input<B>, inference: Inference) -> Tensor<B, 5> {
-    let run = |input| net.forward(input, DropPath::NONE, Mode::Eval);
+/// What the network says of an input, or of it and its mirror image. Features are those of the input itself.
+fn ask<B: Kernels>(
+    net: &Net<B>,
+    input: Input<B>,
+    inference: Inference,
+    watch: Option<&mut LayerRows<B>>,
+) -> Tensor<B, 5> {
+    let plain = |input| net.forward(input, DropPath::NONE, Mode::Eval);
+    let run = |input| match watch {
+        Some(layers) => net.watched(input, layers),
+        None => plain(input),
+    };
     match inference {
         Inference::Once => run(input),
         Inference::Flipped => {
@@ -147,7 +168,7 @@ fn ask<B: Kernels>(net: &Net<B>, input: Input<B>, inference: Inference) -> Tenso
                 Input::Volume(x) => Input::Volume(x.flip([4])),
                 Input::Slabs { slabs, axis, series } => Input::Slabs { slabs: slabs.flip([4]), axis, series },
             };
-            (run(input) + run(mirrored).flip([4])) / 2.0
+            (run(input) + plain(mirrored).flip([4])) / 2.0
         }
     }
 }
@@ -176,10 +197,12 @@ fn by_windows<B: Kernels>(
     let Input::Volume(x) = padded.input else { unreachable!("slices are not cut into windows") };
     let [_, c, d, h, w] = x.dims();
     let image = values(x);
+    let mut layers = judge.watch.then(LayerRows::new);
     let predict = |part: &[f32]| -> Result<Vec<f32>, std::convert::Infallible> {
         let [d, h, w] = window.size;
         let data = burn::tensor::TensorData::new(part.to_vec(), [1, c, d, h, w]);
-        Ok(values(ask(net, Input::Volume(Tensor::from_data(data, device)), judge.inference)))
+        let input = Input::Volume(Tensor::from_data(data, device));
+        Ok(values(ask(net, input, judge.inference, layers.as_mut())))
     };
     let Ok(joined) = window.run(&image, [d, h, w], predict);
     let channels = joined.len() / (d * h * w);
@@ -188,7 +211,7 @@ fn by_windows<B: Kernels>(
     let loss = scalar(judge.rule.of(output.clone().into(), padded.target));
     let [d, h, w] = example.shape;
     let values = values(output.slice([0..1, 0..channels, 0..d, 0..h, 0..w]));
-    Answer { values, channels, loss }
+    Answer { values, channels, loss, layers: layers.map(probe::of_case).unwrap_or_default() }
 }
 
 /// Soft-max over channels, `[out, ...]` -> the same.
@@ -266,7 +289,8 @@ mod tests {
             grid: crate::train::view::WorkingGrid::SMALL,
         };
         let rule = LossRule::new(Loss::Standard, &[], 1);
-        let judge = Judge { plan, view: family.into(), rule: &rule, inference: Inference::Once };
+        let judge =
+            Judge { plan, view: family.into(), rule: &rule, inference: Inference::Once, watch: false };
         evaluate_cases(net, examples, judge, "val", &Default::default())
             .zip(examples)
             .map(|(result, example)| {
@@ -315,9 +339,9 @@ mod tests {
         );
         let run = |x: &Tensor<Flex, 5>| net.forward(Input::Volume(x.clone()), DropPath::NONE, Mode::Eval);
         let expected = (run(&x) + run(&x.clone().flip([4])).flip([4])) / 2.0;
-        let both = ask(&net, Input::Volume(x.clone()), Inference::Flipped);
+        let both = ask(&net, Input::Volume(x.clone()), Inference::Flipped, None);
         assert!((both.clone() - expected).abs().max().into_scalar() < 1e-6);
-        let turned = ask(&net, Input::Volume(x.flip([4])), Inference::Flipped).flip([4]);
+        let turned = ask(&net, Input::Volume(x.flip([4])), Inference::Flipped, None).flip([4]);
         assert!((both - turned).abs().max().into_scalar() < 1e-5);
     }
 

@@ -12,6 +12,7 @@ use transferscope_domain::{
     Augmentation, Direction, TrainingSpec,
     event::{CheckpointKind, EventBody, Phase},
     metric::{MetricKind, Split},
+    report::CaseScore,
 };
 
 use super::{
@@ -21,6 +22,7 @@ use super::{
     items::{Item, balanced_items, epoch_items},
     loader::Loader,
     optimiser::Optimiser,
+    probe,
     rule::LossRule,
     schedule::WarmupCosine,
     state::{self, Position},
@@ -55,16 +57,18 @@ pub fn recipe(choice: Augmentation) -> Option<Recipe> {
 }
 
 /// How a training ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Fitted {
     Complete(Completed),
     Cancelled { step: u64, epoch: f64 },
 }
 
 /// The end of a complete training.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Completed {
     pub best_epoch: f64,
+    /// Scores of the validation cases at that epoch; none where another process saw it.
+    pub best_cases: Option<Vec<CaseScore>>,
     pub seconds: f64,
     /// Of this process's steps, the share of time that the training waited for its batches.
     pub waited: f64,
@@ -113,7 +117,7 @@ impl Fit<'_> {
 
 /// Trains `net` from `from` (or from the start), validating before the first step and after every
 /// epoch. The best network by the task's primary validation metric and the last one are in
-/// `checkpoints/`.
+/// `checkpoints/`, the features at every validation in `features/`.
 ///
 /// # Errors
 /// When the loss is not finite or something cannot be written.
@@ -135,11 +139,12 @@ where
     // An encoder that stays as it is also runs as it is.
     let drop_rate = if spec.adaptation.freezes_encoder() { 0.0 } else { spec.drop_path };
     let fresh = from.is_none();
+    let mut best_cases = None;
     let mut position = from.unwrap_or_default();
     let clock = Clock { start: Instant::now(), before: position.seconds, first_step: position.step, total };
     if fresh {
         preview::samples(fit.run_dir, &fit.batch(0), fit.observer)?;
-        validate(fit, &net, &mut position, &clock, device)?;
+        best_cases = validate(fit, &net, &mut position, &clock, device)?;
         save_last(fit, &net, &optimiser, &mut position, &clock)?;
     }
     std::thread::scope(|scope| {
@@ -189,7 +194,7 @@ where
             fit.progress(&clock, position.step, Phase::Training);
             let whole_epoch = position.step.is_multiple_of(per_epoch);
             if whole_epoch {
-                validate(fit, &net, &mut position, &clock, device)?;
+                best_cases = validate(fit, &net, &mut position, &clock, device)?.or(best_cases);
                 let seconds = epoch_start.elapsed().as_secs_f64();
                 fit.emit(EventBody::Epoch { step: position.step, epoch: epoch_now, seconds })?;
                 epoch_start = Instant::now();
@@ -202,7 +207,7 @@ where
         let (_, best_epoch) =
             position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
         let waited = loader.waited().as_secs_f64() / begun.elapsed().as_secs_f64().max(1e-9);
-        Ok(Fitted::Complete(Completed { best_epoch, seconds: clock.seconds(), waited }))
+        Ok(Fitted::Complete(Completed { best_epoch, best_cases, seconds: clock.seconds(), waited }))
     })
 }
 
@@ -256,14 +261,15 @@ fn save_last<B: AutodiffBackend>(
     })
 }
 
-/// Scores the validation cases, says so, and keeps the network if it is the best so far.
+/// Scores the validation cases, says so, and keeps the features of their layers, and the network if it is the best
+/// so far; then the scores are given back.
 fn validate<B>(
     fit: &Fit<'_>,
     net: &Net<B>,
     position: &mut Position,
     clock: &Clock,
     device: &B::Device,
-) -> Result<(), RunError>
+) -> Result<Option<Vec<CaseScore>>, RunError>
 where
     B: AutodiffBackend,
     B::InnerBackend: Kernels,
@@ -271,7 +277,8 @@ where
     fit.progress(clock, position.step, Phase::Validating);
     let epoch = position.step as f64 / fit.steps_per_epoch() as f64;
     let valid = net.valid();
-    let results: Vec<_> = evaluate_cases(&valid, fit.val, fit.judge, Split::Val.as_str(), device).collect();
+    let judge = Judge { watch: true, ..fit.judge };
+    let results: Vec<_> = evaluate_cases(&valid, fit.val, judge, Split::Val.as_str(), device).collect();
     let mut values = summary(results.iter().map(|r| &r.score));
     let loss = results.iter().map(|r| r.loss).sum::<f64>() / results.len().max(1) as f64;
     values.insert(MetricKind::Loss.to_string(), loss);
@@ -282,12 +289,19 @@ where
     for (example, result) in fit.val.iter().zip(&results).take(PREVIEWS) {
         preview::write(fit.run_dir, example, &result.prediction, position.step, epoch, fit.observer)?;
     }
+    let layers = probe::joined(results.iter().map(|r| &r.layers));
+    let keep = |name: &str| {
+        probe::save(fit.run_dir, name, &layers)
+            .map_err(|source| RunError::Write { what: "features".into(), source })
+    };
+    keep(&probe::at_epoch(position.step / fit.steps_per_epoch()))?;
     let kind = fit.judge.plan.task.primary_metric();
     let direction: Direction = kind.direction();
     if let Some(value) = values.get(kind.as_str()).copied()
         && position.best.is_none_or(|(best, _)| direction.better(value, best))
     {
         position.best = Some((value, epoch));
+        keep(probe::BEST)?;
         state::save_best(fit.run_dir, net)
             .map_err(|source| RunError::Write { what: "the checkpoint".into(), source })?;
         fit.emit(EventBody::Checkpoint {
@@ -296,8 +310,9 @@ where
             which: CheckpointKind::Best,
             file: "checkpoints/best.safetensors".into(),
         })?;
+        return Ok(Some(results.into_iter().map(|r| r.score).collect()));
     }
-    Ok(())
+    Ok(None)
 }
 
 #[cfg(test)]

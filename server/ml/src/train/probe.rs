@@ -1,36 +1,115 @@
-//! Features of the probe set, for alignment.
+//! Features of the probe set, for alignment. The probe set are the validation cases, and their features come from
+//! the pass that scores them, so that looking at every epoch costs next to nothing.
 
-use burn::tensor::Tensor;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use super::{batch::probes, evaluate::values, example::Example, view::View};
-use crate::{alignment::Features, model::net::Net, nn::kernels::Kernels};
+use burn::tensor::backend::Backend;
+use transferscope_study::feature_file::{self, FeatureFileError, Layers};
 
-/// Parts of each validation case whose features are compared: evenly spaced slices, or the eight
-/// corner boxes of the training crop's size.
+use super::evaluate::values;
+use crate::{alignment::Features, checkpoint::write_atomically, model::watch::LayerRows};
+
+/// Rows of features of each case: the octants of a volume, or evenly spaced slices.
 pub const PER_CASE: usize = 8;
 
-/// Pooled features of every layer for the validation cases, without augmentation; rows are in the
-/// order of `examples`, [`PER_CASE`] each.
-pub fn features<B: Kernels>(
-    net: &Net<B>,
-    examples: &[Example],
-    view: impl Into<View>,
-    device: &B::Device,
-) -> Vec<(String, Features)> {
-    let view = view.into();
-    let mut layers: Vec<(String, Features)> = Vec::new();
-    for example in examples {
-        let batch = probes(example, PER_CASE, view).on::<B>(device);
-        for (i, (name, rows)) in net.features(batch.input).into_iter().enumerate() {
-            let rows: Tensor<B, 2> = rows;
-            let [n, dim] = rows.dims();
-            if layers.len() == i {
-                layers.push((name, Features { n: 0, dim, data: Vec::new() }));
-            }
-            let features = &mut layers[i].1;
-            features.n += n;
-            features.data.extend(values(rows));
-        }
+/// Features of the tested network, of the one before training and of random weights.
+pub const BEST: &str = "best";
+pub const INITIAL: &str = "initial";
+pub const RANDOM: &str = "random";
+
+/// The layers of a case: of what its passes left, [`PER_CASE`] rows each, evenly spaced. A case with fewer rows
+/// than that repeats some.
+pub fn of_case<B: Backend>(passes: LayerRows<B>) -> Layers {
+    let mut layers: Layers = Vec::new();
+    for (name, rows) in passes {
+        let [n, dim] = rows.dims();
+        let at = layers.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            layers.push((name, Features { n: 0, dim, data: Vec::new() }));
+            layers.len() - 1
+        });
+        let features = &mut layers[at].1;
+        features.n += n;
+        features.data.extend(values(rows));
+    }
+    for (_, features) in &mut layers {
+        let Features { n, dim, data } = features;
+        let kept = (0..PER_CASE).map(|i| (2 * i + 1) * *n / (2 * PER_CASE));
+        *data = kept.flat_map(|row| &data[row * *dim..(row + 1) * *dim]).copied().collect();
+        *n = PER_CASE;
     }
     layers
+}
+
+/// The layers of all cases, one case after the other.
+pub fn joined<'a>(cases: impl IntoIterator<Item = &'a Layers>) -> Layers {
+    let mut cases = cases.into_iter();
+    let mut all = cases.next().cloned().unwrap_or_default();
+    for case in cases {
+        for ((_, features), (_, more)) in all.iter_mut().zip(case) {
+            features.n += more.n;
+            features.data.extend(&more.data);
+        }
+    }
+    all
+}
+
+/// The file of a network's features in a run directory, by [`BEST`] and the like or [`at_epoch`].
+pub fn path(run_dir: &Path, name: &str) -> PathBuf {
+    run_dir.join("features").join(format!("{name}.safetensors"))
+}
+
+/// The name of the features after a whole number of epochs.
+pub fn at_epoch(epoch: u64) -> String {
+    if epoch == 0 { INITIAL.to_owned() } else { format!("epoch-{epoch:05}") }
+}
+
+/// Writes features.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn save(run_dir: &Path, name: &str, layers: &Layers) -> io::Result<()> {
+    write_atomically(&path(run_dir, name), &feature_file::to_bytes(layers)?)
+}
+
+/// The features before training and after every epoch that left some.
+///
+/// # Errors
+/// When a file is damaged.
+pub fn course(run_dir: &Path, epochs: u64) -> Result<Vec<(f64, Layers)>, FeatureFileError> {
+    (0..=epochs)
+        .map(|epoch| (epoch, path(run_dir, &at_epoch(epoch))))
+        .filter(|(_, path)| path.exists())
+        .map(|(epoch, path)| Ok((epoch as f64, feature_file::read(&path)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Tensor, TensorData};
+    use burn_flex::Flex;
+
+    fn rows(n: usize, first: f32) -> Tensor<Flex, 2> {
+        let data: Vec<f32> = (0..n).map(|i| first + i as f32).collect();
+        Tensor::from_data(TensorData::new(data, [n, 1]), &Default::default())
+    }
+
+    #[test]
+    fn passes_become_rows_of_a_case_and_cases_stand_in_a_row() {
+        let passes = vec![
+            ("a".to_owned(), rows(12, 0.0)),
+            ("b".to_owned(), rows(2, 50.0)),
+            ("a".to_owned(), rows(12, 12.0)),
+            ("b".to_owned(), rows(2, 52.0)),
+        ];
+        let case = of_case(passes);
+        assert_eq!(case[0].1.data, [1.0, 4.0, 7.0, 10.0, 13.0, 16.0, 19.0, 22.0]);
+        assert_eq!(case[1].1.data, [50.0, 50.0, 51.0, 51.0, 52.0, 52.0, 53.0, 53.0]);
+        let all = joined([&case, &case]);
+        assert_eq!((all[1].1.n, all[1].1.data.len()), (16, 16));
+        assert!(joined([]).is_empty());
+    }
 }

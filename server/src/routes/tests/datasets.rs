@@ -9,7 +9,8 @@ use super::*;
 /// A server with phantoms besides.
 async fn with_phantoms() -> (TestApp, DatasetManifest) {
     let app = TestApp::new().await;
-    let options = SynthOptions { name: "small".into(), patients: 3, seed: 5, size: [6, 32, 32] };
+    let options =
+        SynthOptions { name: "small".into(), patients: 3, test_only: 0, seed: 5, size: [6, 32, 32] };
     let manifest = generate(&app.state.data.datasets(), &options, &|_, _| ()).unwrap();
     (app, manifest)
 }

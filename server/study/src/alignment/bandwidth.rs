@@ -1,6 +1,6 @@
 //! The bandwidth of the kernel, by the median heuristic.
 
-use super::SquaredDistances;
+use super::{AlignmentError, Rows, SquaredDistances};
 
 /// Median; the mean of the two middle values for an even count. None for no values.
 fn median(values: &mut [f64]) -> Option<f64> {
@@ -35,6 +35,22 @@ pub fn median_bandwidth(pooled: &SquaredDistances) -> Option<f64> {
             median(&mut distances)
         }
     }
+}
+
+/// Median Euclidean distance over all distinct pairs of the rows of one set.
+///
+/// # Errors
+/// When there are fewer than two rows.
+pub fn median_within(rows: &Rows) -> Result<f64, AlignmentError> {
+    if rows.n() < 2 {
+        return Err(AlignmentError::TooFewRows { n: rows.n() });
+    }
+    let distance = |i: usize, j: usize| -> f64 {
+        rows.row(i).iter().zip(rows.row(j)).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
+    };
+    let mut all: Vec<f64> =
+        (0..rows.n()).flat_map(|i| (i + 1..rows.n()).map(move |j| distance(i, j))).collect();
+    Ok(median(&mut all).unwrap_or(0.0))
 }
 
 /// `gamma = 1 / (2 sigma^2)` of the kernel `exp(-gamma |x - y|^2)`.

@@ -85,7 +85,7 @@ fn the_sample_cases_import_and_the_first_is_on_the_t2w_grid() {
 #[test]
 fn phantoms_written_as_files_import_to_the_same_arrays() {
     let root = tempfile::tempdir().unwrap();
-    let options = SynthOptions { name: "made".into(), patients: 3, seed: 4, size: [6, 32, 32] };
+    let options = SynthOptions { name: "made".into(), patients: 3, test_only: 0, seed: 4, size: [6, 32, 32] };
     let made = synth::generate(root.path(), &options, &quiet).unwrap();
     let read = add(root.path(), &root.path().join("made/cases"), Some("read"), &quiet).unwrap();
     assert_eq!(made.cases.len(), 3);

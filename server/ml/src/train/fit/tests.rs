@@ -54,7 +54,7 @@ fn example(i: usize) -> Example {
 /// Trains until the end or until `steps` are done, going on from what `run_dir` has.
 fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fitted {
     let device = Default::default();
-    for folder in ["checkpoints", "previews"] {
+    for folder in ["checkpoints", "previews", "features"] {
         std::fs::create_dir_all(run_dir.join(folder)).unwrap();
     }
     let (examples, val) = ((0..3).map(example).collect::<Vec<_>>(), [example(3)]);
@@ -75,7 +75,7 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
         run_dir,
         train: &examples,
         val: &val,
-        judge: Judge { plan, view: family.into(), rule: &rule, inference: spec.inference },
+        judge: Judge { plan, view: family.into(), rule: &rule, inference: spec.inference, watch: true },
         spec,
         recipe: recipe(spec.augmentation),
         seed: 5,

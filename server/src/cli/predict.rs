@@ -1,0 +1,74 @@
+//! `transferscope predict`: which backbone will help, from frozen features alone.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use transferscope_domain::{Task, prediction::Prediction, run::DeviceChoice};
+use transferscope_server::predictions;
+use transferscope_store::now_ms;
+
+use super::{
+    Context,
+    output::{self, Progress},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data set whose training cases are looked at.
+    #[arg(long, env = "TRANSFERSCOPE_DATASET", default_value = super::submit::PHANTOM)]
+    dataset: String,
+    /// A task; may be repeated. All that the data set serves unless given.
+    #[arg(long)]
+    task: Vec<Task>,
+    /// A backbone; may be repeated. All with a checkpoint unless given.
+    #[arg(long)]
+    backbone: Vec<String>,
+    /// auto, cpu, cuda or cuda:N.
+    #[arg(long, env = "TRANSFERSCOPE_DEVICE", default_value = "auto")]
+    device: DeviceChoice,
+}
+
+/// Scores backbones on tasks and keeps the result for the pages.
+///
+/// # Errors
+/// When data or backbones cannot be read.
+pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
+    let data = context.data()?;
+    let given = !args.task.is_empty();
+    let tasks = if given { args.task } else { Task::ALL.to_vec() };
+    let mut made = Vec::new();
+    for task in tasks {
+        let bar = Progress::new(format!("scoring {task}"));
+        let progress = |done: usize, total: usize| bar.set(done as u64, total as u64);
+        let wanted = (args.dataset.as_str(), task);
+        match predictions::make(&data, wanted, &args.backbone, args.device, now_ms(), &progress) {
+            Ok(prediction) => made.push(prediction),
+            Err(predictions::PredictError::Unusable(problem)) if !given => {
+                bar.line(&format!("left out: {problem}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if context.json {
+        output::json(&made)?;
+    } else {
+        made.iter().try_for_each(|p| output::print(&table(p)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(prediction: &Prediction) -> String {
+    let shown = |score: Option<f64>| score.map_or_else(|| "-".into(), |v| format!("{v:.3}"));
+    let rows: Vec<Vec<String>> = prediction
+        .backbones
+        .iter()
+        .map(|b| {
+            let scores = [b.logme, b.h_score, b.knn, b.linear_probe].map(shown);
+            let [logme, h_score, knn, probe] = scores;
+            vec![b.backbone.clone(), logme, h_score, knn, probe, format!("{:.1}", b.seconds)]
+        })
+        .collect();
+    let head = ["backbone", "LogME", "H-score", "k-NN", "linear probe", "seconds"];
+    let title = format!("{} on {}: {}", prediction.task, prediction.dataset, prediction.target);
+    format!("{title}\n{}", output::table(&head, &rows, &[1, 2, 3, 4, 5]))
+}

@@ -1,0 +1,193 @@
+//! How features move along a training, layer by layer.
+
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use transferscope_domain::alignment::{AlignmentValue, names};
+
+use super::{
+    AlignmentError, Features, KernelMatrix, Rows, SquaredDistances, Standard, gamma_from_sigma,
+    median_bandwidth, permutation_p, seeded_permutations,
+};
+use crate::{
+    feature_file::Layers,
+    similarity::{linear_cka, procrustes_distance},
+};
+
+/// Features of the same cases at several times of a training.
+#[derive(Debug, Clone, Copy)]
+pub struct Course<'a> {
+    /// Epoch and features, in order; the first are those before training.
+    pub epochs: &'a [(f64, Layers)],
+    /// The epoch whose network was tested.
+    pub tested: f64,
+    /// Of the same architecture with random weights.
+    pub random: Option<&'a Layers>,
+    /// Rows in a row that come from one case.
+    pub rows_per_case: usize,
+    /// Random orders behind the p-value of the tested network.
+    pub permutations: usize,
+    pub seed: u64,
+}
+
+impl Course<'_> {
+    /// Of every layer and epoch: `d2p`, MMD² to before training; `d2r`, MMD² to random weights; `cka` and
+    /// `procrustes`, how alike the features are to those before training. Of the tested network also a p-value of
+    /// `d2p`, and the controls: `control-identity`, the MMD² of the features before training with themselves (at most
+    /// 0); `control-random`, between before training and random weights; `control-shuffled`, CKA where the cases are
+    /// dealt out anew.
+    ///
+    /// All sets are standardised by the features before training. A layer has one bandwidth, by the median heuristic
+    /// over the features before training and those of the tested network together.
+    ///
+    /// # Errors
+    /// When the epochs do not have the same layers with the same rows, or a value is not finite.
+    pub fn values(&self) -> Result<Vec<AlignmentValue>, AlignmentError> {
+        let Some((_, initial)) = self.epochs.first() else { return Ok(Vec::new()) };
+        let mut values = Vec::new();
+        for (depth, (layer, before)) in initial.iter().enumerate() {
+            self.of_layer(depth, layer, before, &mut values)
+                .map_err(|e| AlignmentError::InLayer { layer: layer.clone(), source: Box::new(e) })?;
+        }
+        Ok(values)
+    }
+
+    fn of_layer(
+        &self,
+        depth: usize,
+        layer: &str,
+        before: &Features,
+        values: &mut Vec<AlignmentValue>,
+    ) -> Result<(), AlignmentError> {
+        let standard = Standard::of(before)?;
+        let rows = |layers: &Layers| -> Result<Rows, AlignmentError> {
+            match layers.get(depth) {
+                Some((name, features)) if name == layer => standard.apply(features),
+                other => Err(AlignmentError::Layers {
+                    position: depth,
+                    initial: layer.to_owned(),
+                    tuned: other.map(|(name, _)| name.clone()).unwrap_or_default(),
+                }),
+            }
+        };
+        let initial = standard.apply(before)?;
+        let random = self.random.map(&rows).transpose()?;
+        let tested = self.epochs.iter().find(|(epoch, _)| *epoch == self.tested);
+        let tested = tested.map_or_else(|| Ok(initial.clone()), |(_, layers)| rows(layers))?;
+        // Where all rows are equal there is no bandwidth, and no distance either.
+        let sigma = median_bandwidth(&SquaredDistances::pooled(&initial, &tested)?);
+        let kernel = |x: &Rows, y: &Rows| -> Result<Option<KernelMatrix>, AlignmentError> {
+            let distances = SquaredDistances::pooled(x, y)?;
+            Ok(sigma.map(|sigma| distances.kernel(gamma_from_sigma(sigma))))
+        };
+        let mmd2 = |x: &Rows, y: &Rows| Ok(kernel(x, y)?.map_or(0.0, |k| k.unbiased()));
+        let n = u32::try_from(before.n).unwrap_or(u32::MAX);
+        let mut say = |epoch: f64, metric: &str, value: f64, p: Option<f64>| {
+            values.push(AlignmentValue {
+                epoch,
+                layer: layer.to_owned(),
+                depth: depth as u32,
+                metric: metric.to_owned(),
+                value,
+                p,
+                bandwidth: sigma.unwrap_or(0.0),
+                n,
+            });
+        };
+        for (epoch, layers) in self.epochs {
+            let now = rows(layers)?;
+            let matrix = kernel(&now, &initial)?;
+            let d2p = matrix.as_ref().map_or(0.0, KernelMatrix::unbiased);
+            let p = (*epoch == self.tested && self.permutations > 0).then(|| {
+                let Some(matrix) = &matrix else { return 1.0 };
+                let orders =
+                    seeded_permutations(2 * before.n, self.rows_per_case, self.permutations, self.seed);
+                permutation_p(matrix, &orders)
+            });
+            say(*epoch, names::D2P, d2p, p);
+            if let Some(random) = &random {
+                say(*epoch, names::D2R, mmd2(&now, random)?, None);
+            }
+            if let Some(cka) = linear_cka(&now, &initial)? {
+                say(*epoch, names::CKA, cka, None);
+            }
+            if let Some(distance) = procrustes_distance(&now, &initial)? {
+                say(*epoch, names::PROCRUSTES, distance, None);
+            }
+        }
+        say(self.tested, names::CONTROL_IDENTITY, mmd2(&initial, &initial)?, None);
+        if let Some(random) = &random {
+            say(self.tested, names::CONTROL_RANDOM, mmd2(random, &initial)?, None);
+        }
+        if let Some(cka) = linear_cka(&self.shuffled(&tested)?, &initial)? {
+            say(self.tested, names::CONTROL_SHUFFLED, cka, None);
+        }
+        Ok(())
+    }
+
+    /// The same rows with the cases in a random order.
+    fn shuffled(&self, rows: &Rows) -> Result<Rows, AlignmentError> {
+        let per_case = self.rows_per_case.max(1);
+        let mut cases: Vec<usize> = (0..rows.n().div_ceil(per_case)).collect();
+        cases.shuffle(&mut ChaCha8Rng::seed_from_u64(self.seed));
+        let order = cases.into_iter().flat_map(|c| (c * per_case)..((c + 1) * per_case).min(rows.n()));
+        Rows::new(rows.dim(), order.flat_map(|i| rows.row(i)).copied().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(shift: f32, scale: f32) -> Layers {
+        let wave = |i: usize| (i as f32 * 1.7).sin() * 3.0 + (i as f32 * 0.3).cos();
+        let data: Vec<f32> = (0..16 * 4).map(|i| wave(i) * scale + shift).collect();
+        vec![("stage0".into(), Features { n: 16, dim: 4, data })]
+    }
+
+    fn value(values: &[AlignmentValue], metric: &str, epoch: f64) -> AlignmentValue {
+        values.iter().find(|v| v.metric == metric && v.epoch == epoch).cloned().unwrap()
+    }
+
+    #[test]
+    fn features_that_move_away_are_farther_by_epoch_under_one_bandwidth() {
+        let epochs = vec![(0.0, layers(0.0, 1.0)), (1.0, layers(1.0, 1.0)), (2.0, layers(4.0, 1.0))];
+        let random = layers(-9.0, 0.2);
+        let course = Course {
+            epochs: &epochs,
+            tested: 2.0,
+            random: Some(&random),
+            rows_per_case: 2,
+            permutations: 99,
+            seed: 1,
+        };
+        let values = course.values().unwrap();
+        let of = |metric, epoch| value(&values, metric, epoch);
+        assert!(of(names::D2P, 0.0).value <= 0.0);
+        assert!(of(names::D2P, 1.0).value < of(names::D2P, 2.0).value);
+        assert_eq!((of(names::D2P, 1.0).p, of(names::D2P, 2.0).p), (None, Some(0.01)));
+        assert!(values.iter().all(|v| v.bandwidth == values[0].bandwidth && v.bandwidth > 0.0 && v.n == 16));
+        // A shift changes neither CKA nor Procrustes.
+        assert!((of(names::CKA, 2.0).value - 1.0).abs() < 1e-9);
+        assert!(of(names::PROCRUSTES, 2.0).value < 1e-4);
+        assert_eq!(of(names::CONTROL_IDENTITY, 2.0).value, of(names::D2P, 0.0).value);
+        assert_eq!(of(names::CONTROL_RANDOM, 2.0).value, of(names::D2R, 0.0).value);
+        assert!(of(names::CONTROL_SHUFFLED, 2.0).value < 0.9);
+        assert!(of(names::D2R, 0.0).value > 0.1);
+    }
+
+    #[test]
+    fn constant_features_and_other_layers_are_told() {
+        let flat = vec![("a".to_owned(), Features { n: 4, dim: 2, data: vec![0.5; 8] })];
+        let epochs = vec![(0.0, flat.clone()), (1.0, flat)];
+        let course =
+            Course { epochs: &epochs, tested: 1.0, random: None, rows_per_case: 1, permutations: 9, seed: 0 };
+        let values = course.values().unwrap();
+        let d2p = value(&values, names::D2P, 1.0);
+        assert_eq!((d2p.value, d2p.p, d2p.bandwidth), (0.0, Some(1.0), 0.0));
+        assert!(values.iter().all(|v| v.metric != names::CKA), "0/0 is no similarity");
+        let other = vec![(0.0, layers(0.0, 1.0)), (1.0, vec![])];
+        let error = Course { epochs: &other, ..course }.values().unwrap_err();
+        assert!(error.to_string().contains("stage0"), "{error}");
+        assert!(Course { epochs: &[], ..course }.values().unwrap().is_empty());
+    }
+}

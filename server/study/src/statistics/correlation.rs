@@ -1,0 +1,131 @@
+//! Correlation of two lists.
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::{Interval, bca, kendall, permutation_p, ranks, two_sided_t};
+
+/// Which correlation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    Pearson,
+    Spearman,
+    /// Tau-b.
+    Kendall,
+}
+
+impl Measure {
+    /// The correlation; none for fewer than two points or where a list does not vary.
+    pub fn of(self, x: &[f64], y: &[f64]) -> Option<f64> {
+        match self {
+            Measure::Pearson => pearson(x, y),
+            Measure::Spearman => spearman(x, y),
+            Measure::Kendall => kendall(x, y),
+        }
+    }
+}
+
+/// A correlation with what can be said of its certainty.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Correlation {
+    /// Points.
+    pub n: usize,
+    pub value: f64,
+    /// 95 %, by BCa over points; none for fewer than five points.
+    pub interval: Option<Interval>,
+    /// Two-sided, by permutation.
+    pub p: Option<f64>,
+    /// Whether every order was tried for it.
+    pub exact: bool,
+}
+
+const RESAMPLES: usize = 2000;
+/// Fewer points make resamples that hold two points only.
+const INTERVAL_MIN: usize = 5;
+
+/// A correlation with interval and permutation p. None for fewer than three points or where a list does not vary.
+pub fn correlation(measure: Measure, x: &[f64], y: &[f64], seed: u64) -> Option<Correlation> {
+    let n = x.len();
+    if n < 3 || y.len() != n || x.iter().chain(y).any(|v| !v.is_finite()) {
+        return None;
+    }
+    let value = measure.of(x, y)?;
+    let pick = |list: &[f64], places: &[usize]| places.iter().map(|i| list[*i]).collect::<Vec<_>>();
+    let resampled = |places: &[usize]| measure.of(&pick(x, places), &pick(y, places));
+    let interval = if n < INTERVAL_MIN { None } else { bca(n, resampled, RESAMPLES, seed) };
+    let (p, exact) = permutation_p(n, |order| measure.of(x, &pick(y, order)), seed)?;
+    Some(Correlation { n, value, interval, p: Some(p), exact })
+}
+
+/// Pearson's r.
+pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
+    let n = x.len();
+    if n < 2 || y.len() != n {
+        return None;
+    }
+    let centred = |list: &[f64]| {
+        let mean = list.iter().sum::<f64>() / n as f64;
+        list.iter().map(|v| v - mean).collect::<Vec<_>>()
+    };
+    let (x, y) = (centred(x), centred(y));
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let size = (dot(&x, &x) * dot(&y, &y)).sqrt();
+    (size > 0.0).then(|| (dot(&x, &y) / size).clamp(-1.0, 1.0))
+}
+
+/// Two-sided p of a correlation of `n` points by the t distribution; that of Pearson's r under normality, and as an
+/// approximation of Spearman's.
+pub fn pearson_p(r: f64, n: usize) -> Option<f64> {
+    let freedom = n.checked_sub(2).filter(|f| *f > 0)? as f64;
+    two_sided_t(r * (freedom / (1.0 - r * r)).sqrt(), freedom)
+}
+
+/// 95 % interval of Pearson's r by Fisher's transformation; none for fewer than four points.
+pub fn fisher_interval(r: f64, n: usize) -> Option<Interval> {
+    let error = 1.0 / (n.checked_sub(3).filter(|f| *f > 0)? as f64).sqrt();
+    let half = Normal::standard().inverse_cdf(0.975) * error;
+    Some(Interval { low: (r.atanh() - half).tanh(), high: (r.atanh() + half).tanh() })
+}
+
+/// Spearman's rho.
+pub fn spearman(x: &[f64], y: &[f64]) -> Option<f64> {
+    pearson(&ranks(x), &ranks(y))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn few_points_have_no_interval_and_an_exact_p() {
+        let x = [1.0, 2.0, 3.0, 4.0];
+        let c = correlation(Measure::Pearson, &x, &[2.0, 4.0, 6.0, 8.0], 1).unwrap();
+        assert_eq!((c.n, c.value, c.interval, c.p, c.exact), (4, 1.0, None, Some(2.0 / 24.0), true));
+        assert_eq!(correlation(Measure::Spearman, &x, &[1.0; 4], 1), None);
+        assert_eq!(correlation(Measure::Spearman, &x[..2], &x[..2], 1), None);
+        assert_eq!(correlation(Measure::Pearson, &x, &[1.0, f64::NAN, 2.0, 3.0], 1), None);
+        let many: Vec<f64> = (0..12).map(f64::from).collect();
+        let noisy: Vec<f64> = many.iter().map(|v| v + 3.0 * (v * 7.7).sin()).collect();
+        let c = correlation(Measure::Kendall, &many, &noisy, 1).unwrap();
+        assert!(c.interval.unwrap().contains(c.value) && c.p.unwrap() < 0.01 && !c.exact);
+    }
+
+    proptest! {
+        #[test]
+        fn scale_and_shift_change_nothing_and_a_sign_turns_it(
+            points in prop::collection::vec((-9.0f64..9.0, -9.0f64..9.0), 3..20), scale in 0.1f64..9.0,
+        ) {
+            let (x, y): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
+            let moved: Vec<f64> = y.iter().map(|v| v * scale + 2.0).collect();
+            let turned: Vec<f64> = y.iter().map(|v| -v).collect();
+            for measure in [Measure::Pearson, Measure::Spearman, Measure::Kendall] {
+                let Some(value) = measure.of(&x, &y) else { continue };
+                prop_assert!((-1.0..=1.0).contains(&value));
+                prop_assert!((measure.of(&x, &moved).unwrap() - value).abs() < 1e-9);
+                prop_assert!((measure.of(&x, &turned).unwrap() + value).abs() < 1e-9);
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! p-values of many tests at once.
+
+/// Places of p-values from the least to the largest.
+fn order(p: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
+    order
+}
+
+/// Holm's step-down correction.
+///
+/// # Source
+/// Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979).
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut corrected = vec![0.0; p.len()];
+    let mut largest = 0.0f64;
+    for (i, place) in order(p).into_iter().enumerate() {
+        largest = largest.max(p[place] * (p.len() - i) as f64).min(1.0);
+        corrected[place] = largest;
+    }
+    corrected
+}
+
+/// Bonferroni's correction.
+pub fn bonferroni(p: &[f64]) -> Vec<f64> {
+    p.iter().map(|v| (v * p.len() as f64).min(1.0)).collect()
+}
+
+/// The false discovery rate at which each test is rejected.
+///
+/// # Source
+/// Benjamini and Hochberg, "Controlling the False Discovery Rate" (1995).
+pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
+    let mut corrected = vec![0.0; p.len()];
+    let mut least = 1.0f64;
+    for (i, place) in order(p).into_iter().enumerate().rev() {
+        least = least.min(p[place] * p.len() as f64 / (i + 1) as f64);
+        corrected[place] = least;
+    }
+    corrected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn corrections_keep_the_order_and_are_at_least_the_raw_values(p in prop::collection::vec(0.0f64..1.0, 0..20)) {
+            let (holm, bonferroni, rate) = (holm(&p), bonferroni(&p), benjamini_hochberg(&p));
+            for i in 0..p.len() {
+                prop_assert!(p[i] <= rate[i] + 1e-12 && rate[i] <= holm[i] + 1e-12);
+                prop_assert!(holm[i] <= bonferroni[i] + 1e-12 && bonferroni[i] <= 1.0);
+                for j in 0..p.len() {
+                    prop_assert!(p[i] > p[j] || (holm[i] <= holm[j] && rate[i] <= rate[j]));
+                }
+            }
+        }
+    }
+}
