@@ -23,6 +23,7 @@ pub mod pretraining;
 pub mod recipe;
 pub mod report;
 pub mod run;
+pub mod study;
 pub mod task;
 pub mod training;
 

@@ -13,6 +13,7 @@ use crate::{
     Result, Store, StoreError,
     error::{from_json, from_name},
     rows::latest_metrics,
+    study::best_baseline,
 };
 
 /// Which runs are ranked, by what, and in which order.
@@ -99,7 +100,7 @@ impl Store {
                 epochs: request.training.epochs,
                 metric,
                 value,
-                baseline: best_baseline(&metrics, &run.id, request.task, metric),
+                baseline: best_baseline(request.task, metric, &|name| value_of(&metrics, &run.id, name)),
                 finished_ms: run.finished_ms.unwrap_or(0),
             });
         }
@@ -115,15 +116,6 @@ type Metrics = HashMap<String, BTreeMap<String, f64>>;
 
 fn value_of(metrics: &Metrics, run: &str, name: &str) -> Option<f64> {
     metrics.get(run)?.get(name).copied()
-}
-
-/// The trivial method that did best on the same cases.
-fn best_baseline(metrics: &Metrics, run: &str, task: Task, metric: MetricKind) -> Option<(String, f64)> {
-    task.baselines()
-        .iter()
-        .filter_map(|b| Some((*b, value_of(metrics, run, &metric.baseline_name(Split::Test, b))?)))
-        .reduce(|best, next| if metric.direction().better(next.1, best.1) { next } else { best })
-        .map(|(name, value)| (name.to_owned(), value))
 }
 
 /// Sorts rows; equal ones stay in the order of their ranks.

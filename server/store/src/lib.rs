@@ -30,6 +30,7 @@ mod pool;
 mod previews;
 mod rows;
 mod shares;
+mod study;
 #[cfg(test)]
 mod testing;
 

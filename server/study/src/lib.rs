@@ -5,6 +5,7 @@
 //! that the caller gives. The definitions are those of `docs/study.md`.
 
 pub mod alignment;
+pub mod analysis;
 pub mod convergence;
 pub mod feature_file;
 pub mod similarity;

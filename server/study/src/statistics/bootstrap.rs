@@ -124,31 +124,46 @@ pub fn bca_mean(values: &[f64], resamples: usize, seed: u64) -> Option<Interval>
     bca(values.len(), of, resamples, seed)
 }
 
-/// 95 % interval of the mean of `table[seed][case]`: seeds and cases are resampled, each as a whole, since the runs
-/// of one seed share its weights and the rows of one case share its difficulty. With one seed the cases alone are.
-/// None where rows differ in length or there are fewer than two cases.
+/// 95 % interval of the mean of `table[seed][case]`; see [`bca_two_factors`]. None where rows differ in length or there
+/// are fewer than two cases.
 pub fn bca_two_way(table: &[Vec<f64>], resamples: usize, seed: u64) -> Option<Interval> {
     let (seeds, cases) = (table.len(), table.first()?.len());
-    if cases < 2 || table.iter().any(|row| row.len() != cases) {
+    if table.iter().any(|row| row.len() != cases) {
         return None;
     }
     let over = |rows: &[usize], columns: &[usize]| {
         let sum: f64 = rows.iter().map(|r| columns.iter().map(|c| table[*r][*c]).sum::<f64>()).sum();
-        sum / (rows.len() * columns.len()) as f64
+        Some(sum / (rows.len() * columns.len()) as f64)
     };
-    let (all_rows, all_columns): (Vec<usize>, Vec<usize>) = ((0..seeds).collect(), (0..cases).collect());
+    bca_two_factors((seeds, cases), over, resamples, seed)
+}
+
+/// 95 % interval of a statistic over seeds and cases: both are resampled, each as a whole, since the runs of one seed
+/// share its weights and the scores of one case share its difficulty. `statistic` gets the places of seeds and of
+/// cases. With one seed the cases alone are resampled. None for fewer than two cases, and as [`bca`].
+pub fn bca_two_factors(
+    (seeds, cases): (usize, usize),
+    statistic: impl Fn(&[usize], &[usize]) -> Option<f64> + Sync,
+    resamples: usize,
+    seed: u64,
+) -> Option<Interval> {
+    if seeds == 0 || cases < 2 {
+        return None;
+    }
+    let (all_seeds, all_cases): (Vec<usize>, Vec<usize>) = ((0..seeds).collect(), (0..cases).collect());
+    let observed = statistic(&all_seeds, &all_cases)?;
     let values = resampled(resamples, seed, |rng| {
         let rows: Vec<usize> = (0..seeds).map(|_| rng.random_range(0..seeds)).collect();
         let columns: Vec<usize> = (0..cases).map(|_| rng.random_range(0..cases)).collect();
-        Some(over(&rows, &columns)).filter(|v| v.is_finite())
+        statistic(&rows, &columns)
     });
     let but = |all: &[usize], out: usize| all.iter().copied().filter(|i| *i != out).collect::<Vec<_>>();
-    let by_case: Vec<f64> = all_columns.iter().map(|c| over(&all_rows, &but(&all_columns, *c))).collect();
-    let by_seed: Vec<f64> = match seeds {
+    let by_case = all_cases.iter().filter_map(|c| statistic(&all_seeds, &but(&all_cases, *c))).collect();
+    let by_seed = match seeds {
         1 => Vec::new(),
-        _ => all_rows.iter().map(|r| over(&but(&all_rows, *r), &all_columns)).collect(),
+        _ => all_seeds.iter().filter_map(|r| statistic(&but(&all_seeds, *r), &all_cases)).collect(),
     };
-    corrected(over(&all_rows, &all_columns), values, &[by_case, by_seed])
+    corrected(observed, values, &[by_case, by_seed])
 }
 
 #[cfg(test)]

@@ -1,0 +1,71 @@
+//! What an experiment's analysis is made from: its runs with everything that they measured.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Adaptation, Arm, Family, RunId, RunState, Task, TrainingSpec, alignment::AlignmentValue, run::RunRequest,
+};
+
+/// One run of an experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    pub id: RunId,
+    pub state: RunState,
+    pub backbone: String,
+    pub family: Family,
+    pub task: Task,
+    pub arm: Arm,
+    pub seed: u64,
+    pub training: TrainingSpec,
+    /// What must agree before runs may be compared beside their training: split and data set by hash, code version.
+    pub provenance: [String; 3],
+    /// `(epoch, value)` of the task's primary validation metric; the first point is before training.
+    pub curve: Vec<(f64, f64)>,
+    /// The task's primary test metric; none until the run has succeeded.
+    pub value: Option<f64>,
+    /// The best trivial method on the same cases, and its score.
+    pub baseline: Option<(String, f64)>,
+    /// Scores of each test case by metric.
+    pub cases: BTreeMap<String, BTreeMap<String, f64>>,
+    pub alignment: Vec<AlignmentValue>,
+    pub parameters: Option<u64>,
+    /// Wall time of its training.
+    pub seconds: Option<f64>,
+}
+
+/// What makes runs of the same backbone and task cells of their own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    pub adaptation: Adaptation,
+    /// Share of the training cases that were learnt from.
+    pub label_share: f64,
+}
+
+impl RunRecord {
+    /// What of a request goes into the record's provenance: data set and split by hash, and the code's version.
+    pub fn provenance_of(request: &RunRequest) -> [String; 3] {
+        [request.dataset_hash.clone(), request.split_hash.clone(), request.code_version.clone()]
+    }
+
+    pub fn variant(&self) -> Variant {
+        Variant { adaptation: self.training.adaptation, label_share: self.training.label_share }
+    }
+
+    /// Fields in which two runs that are to be compared differ though they should not. Learning rate and batches
+    /// belong to a network's own recipe, and weights and seeds to what is compared.
+    pub fn differences(&self, other: &RunRecord) -> Vec<&'static str> {
+        let (a, b) = (&self.training, &other.training);
+        let pairs = [
+            ("data set", self.provenance[0] != other.provenance[0]),
+            ("split", self.provenance[1] != other.provenance[1]),
+            ("code version", self.provenance[2] != other.provenance[2]),
+            ("epochs", a.epochs != b.epochs),
+            ("share of training cases", a.label_share != b.label_share),
+            ("loss", a.loss != b.loss),
+            ("augmentation", a.augmentation != b.augmentation),
+            ("inference", a.inference != b.inference),
+            ("precision", a.precision != b.precision),
+        ];
+        pairs.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! The analysis of an experiment: what its runs say of gain, convergence and alignment, and with which certainty.
+//!
+//! Everything is computed from records; nothing is filled in. A gain needs both runs of a pair, a run that is missing
+//! is a hole, and what failed is counted. Start reading at [`analyse`].
+
+mod aligned;
+mod cells;
+mod correlate;
+mod findings;
+mod gain;
+mod scores;
+
+use serde::{Deserialize, Serialize};
+use transferscope_domain::{Arm, Task, experiment::PlannedRun, study::RunRecord};
+
+pub use aligned::{AlignedLayer, Control, LayerChoice, Measured};
+pub use cells::{ArmSummary, Cell, CellKey, Converged, Seeded, Slot};
+pub use correlate::{Dumb, LeftOut, Outcome, Point, Relation};
+pub use findings::{Finding, Verdict};
+pub use gain::Gain;
+
+/// A backbone as far as the analysis needs to know it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackboneFacts {
+    pub name: String,
+    /// Pre-training objective, such as `mae` or `patch-contrast`.
+    pub objective: Option<String>,
+    pub parameters: u64,
+}
+
+/// What an analysis is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    pub planned: &'a [PlannedRun],
+    pub records: &'a [RunRecord],
+    pub backbones: &'a [BackboneFacts],
+}
+
+/// What of it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    pub layer: LayerChoice,
+    pub measured: Measured,
+    /// The arm that gains are against.
+    pub against: Arm,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self { layer: LayerChoice::Last, measured: Measured::D2p, against: Arm::Specialist }
+    }
+}
+
+/// Runs by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub planned: usize,
+    pub succeeded: usize,
+    pub failed: usize,
+    pub stopped: usize,
+    /// Queued, running or lost.
+    pub open: usize,
+}
+
+/// The whole analysis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    pub choice: Choice,
+    pub counts: Counts,
+    /// Backbones x tasks (x adaptation x share of cases), in the order of the plan.
+    pub cells: Vec<Cell>,
+    /// The specialist of each task, which belongs to all of its cells.
+    pub specialists: Vec<ArmSummary>,
+    pub relations: Vec<Relation>,
+    pub findings: Vec<Finding>,
+}
+
+/// Random draws behind every interval, and their seed.
+pub(crate) const RESAMPLES: usize = 2000;
+pub(crate) const SEED: u64 = 20_260_115;
+
+/// Analyses an experiment.
+pub fn analyse(input: Input<'_>, choice: Choice) -> Analysis {
+    let counts = cells::counts(input);
+    let cells = cells::cells(input, choice);
+    let relations = correlate::relations(&cells, input.backbones, choice);
+    let findings = findings::findings(&cells, &relations, input.backbones, counts, choice);
+    let specialists = cells::specialists(input);
+    Analysis { choice, counts, cells, specialists, relations, findings }
+}
+
+/// Whether a task restores an image; the others ask for meaning.
+pub fn restores(task: Task) -> bool {
+    task.output() == Some(transferscope_domain::task::Output::Image)
+}
+
+#[cfg(test)]
+mod tests;

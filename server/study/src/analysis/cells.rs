@@ -1,0 +1,325 @@
+//! The matrix: backbones x tasks, with every seed of every arm in its place, and the places that are empty.
+
+use serde::{Deserialize, Serialize};
+use transferscope_domain::{
+    Adaptation, Arm, Direction, RunId, RunState, Task, backbone::SPECIALIST, metric::Split, study::RunRecord,
+};
+
+use super::{
+    AlignedLayer, Choice, Control, Counts, Gain, Input, RESAMPLES, SEED, aligned, gain, scores::CaseTable,
+};
+use crate::{
+    convergence::{self, Reached},
+    statistics::{Interval, bca_two_factors, holm, mean},
+};
+
+/// Which cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellKey {
+    pub backbone: String,
+    pub task: Task,
+    pub adaptation: Adaptation,
+    /// Share of the training cases that were learnt from.
+    pub label_share: f64,
+}
+
+/// A seed's run, as far as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    pub seed: u64,
+    /// The run that counts: the latest that succeeded, else the latest; none where there never was one.
+    pub run: Option<RunId>,
+    pub state: Option<RunState>,
+    /// The test metric.
+    pub value: Option<f64>,
+}
+
+/// An arm's runs in a cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArmSummary {
+    pub backbone: String,
+    pub task: Task,
+    pub arm: Arm,
+    /// Every planned seed.
+    pub slots: Vec<Slot>,
+    pub mean: Option<f64>,
+    /// 95 %, by BCa over seeds and test cases.
+    pub interval: Option<Interval>,
+    pub n: usize,
+    pub baseline: Option<(String, f64)>,
+    pub convergence: Converged,
+}
+
+/// A value of one seed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Seeded<T> {
+    pub seed: u64,
+    pub value: T,
+}
+
+/// How fast an arm's runs got where they went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Converged {
+    /// Epochs to 95 % of the way from before training to the best; seeds that never improved are absent.
+    pub to_share: Vec<Seeded<Reached>>,
+    pub to_share_median: Option<Reached>,
+    /// Epochs until the validation metric is as good as the best of the specialist of the same seed.
+    pub to_specialist: Vec<Seeded<Reached>>,
+    pub to_specialist_median: Option<Reached>,
+    /// Mean over seeds of the normalised area under the running best.
+    pub area: Option<f64>,
+}
+
+/// One backbone on one task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    pub key: CellKey,
+    pub metric: String,
+    pub direction: Direction,
+    /// Pre-trained and scratch, as planned.
+    pub arms: Vec<ArmSummary>,
+    /// Over the specialist and over scratch, from complete pairs.
+    pub gains: Vec<Gain>,
+    /// Scratch's epochs to 95 % by the pre-trained arm's, by seed where both got there.
+    pub speed_up: Vec<Seeded<f64>>,
+    pub speed_up_mean: Option<f64>,
+    /// Layers of the pre-trained arm, first to last.
+    pub alignment: Vec<AlignedLayer>,
+    /// Place of the chosen layer among them.
+    pub chosen_layer: Option<usize>,
+    pub controls: Control,
+}
+
+impl Cell {
+    pub fn arm(&self, arm: Arm) -> Option<&ArmSummary> {
+        self.arms.iter().find(|a| a.arm == arm)
+    }
+
+    pub fn gain(&self, against: Arm) -> Option<&Gain> {
+        self.gains.iter().find(|g| g.against == against)
+    }
+
+    /// The alignment at the chosen layer.
+    pub fn aligned(&self) -> Option<&AlignedLayer> {
+        self.alignment.get(self.chosen_layer?)
+    }
+}
+
+/// Runs by what became of them. Of a planned run that was started several times the one that counts is counted.
+pub fn counts(input: Input<'_>) -> Counts {
+    let mut counts = Counts { planned: input.planned.len(), ..Counts::default() };
+    for planned in input.planned {
+        let key = key_of(&planned.backbone, planned.task);
+        match latest(input.records, &key, planned.arm, planned.seed).map(|r| r.state) {
+            Some(RunState::Succeeded) => counts.succeeded += 1,
+            Some(RunState::Failed) => counts.failed += 1,
+            Some(RunState::Stopped) => counts.stopped += 1,
+            Some(_) => counts.open += 1,
+            None => {}
+        }
+    }
+    counts
+}
+
+fn key_of(backbone: &str, task: Task) -> CellKey {
+    CellKey { backbone: backbone.to_owned(), task, adaptation: Adaptation::Full, label_share: f64::NAN }
+}
+
+/// The run that counts for a seed: the latest that succeeded, else the latest. A key without a share of cases takes
+/// any.
+fn latest<'a>(records: &'a [RunRecord], key: &CellKey, arm: Arm, seed: u64) -> Option<&'a RunRecord> {
+    let fits = |r: &&RunRecord| {
+        let variant = key.label_share.is_nan()
+            || (r.training.label_share == key.label_share
+                && (arm == Arm::Specialist || r.training.adaptation == key.adaptation));
+        let backbone = if arm == Arm::Specialist { SPECIALIST } else { &key.backbone };
+        r.backbone == backbone && r.task == key.task && r.arm == arm && r.seed == seed && variant
+    };
+    let found = || records.iter().filter(fits);
+    found().rfind(|r| r.state == RunState::Succeeded).or_else(|| found().last())
+}
+
+/// Seeds of the plan, in its order.
+fn seeds(input: Input<'_>) -> Vec<u64> {
+    let mut seeds: Vec<u64> = Vec::new();
+    for planned in input.planned {
+        if !seeds.contains(&planned.seed) {
+            seeds.push(planned.seed);
+        }
+    }
+    seeds
+}
+
+/// The cells of the plan, and those of further variants that runs have.
+fn keys(input: Input<'_>) -> Vec<CellKey> {
+    let mut keys: Vec<CellKey> = Vec::new();
+    for planned in input.planned.iter().filter(|p| p.arm != Arm::Specialist) {
+        let of_cell = |r: &&RunRecord| {
+            r.backbone == planned.backbone && r.task == planned.task && r.arm != Arm::Specialist
+        };
+        let mut variants: Vec<CellKey> = input
+            .records
+            .iter()
+            .filter(of_cell)
+            .map(|r| CellKey {
+                backbone: r.backbone.clone(),
+                task: r.task,
+                adaptation: r.training.adaptation,
+                label_share: r.training.label_share,
+            })
+            .collect();
+        if variants.is_empty() {
+            variants.push(CellKey { label_share: 1.0, ..key_of(&planned.backbone, planned.task) });
+        }
+        for key in variants {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+    }
+    keys
+}
+
+/// The specialist of each planned task.
+pub fn specialists(input: Input<'_>) -> Vec<ArmSummary> {
+    let mut tasks: Vec<Task> = Vec::new();
+    for planned in input.planned.iter().filter(|p| p.arm == Arm::Specialist) {
+        if !tasks.contains(&planned.task) {
+            tasks.push(planned.task);
+        }
+    }
+    tasks.into_iter().map(|task| summary(input, &key_of(SPECIALIST, task), Arm::Specialist)).collect()
+}
+
+/// All cells, with p-values corrected over them.
+pub fn cells(input: Input<'_>, choice: Choice) -> Vec<Cell> {
+    let mut cells: Vec<Cell> = keys(input).into_iter().map(|key| cell(input, key, choice)).collect();
+    for against in [Arm::Specialist, Arm::Scratch] {
+        let p: Vec<f64> = cells.iter().filter_map(|c| c.gain(against)?.p).collect();
+        let mut corrected = holm(&p).into_iter();
+        for gain in
+            cells.iter_mut().flat_map(|c| &mut c.gains).filter(|g| g.against == against && g.p.is_some())
+        {
+            gain.p_corrected = corrected.next();
+        }
+    }
+    cells
+}
+
+fn cell(input: Input<'_>, key: CellKey, choice: Choice) -> Cell {
+    let metric = key.task.primary_metric();
+    let has = |arm: Arm| {
+        input.planned.iter().any(|p| p.arm == arm && p.task == key.task && p.backbone == key.backbone)
+    };
+    let arms: Vec<ArmSummary> = [Arm::Pretrained, Arm::Scratch]
+        .into_iter()
+        .filter(|arm| has(*arm))
+        .map(|arm| summary(input, &key, arm))
+        .collect();
+    let finished = |arm: Arm| -> Vec<&RunRecord> {
+        let runs = seeds(input).into_iter().filter_map(|seed| latest(input.records, &key, arm, seed));
+        runs.filter(|r| r.state == RunState::Succeeded).collect()
+    };
+    let pretrained = finished(Arm::Pretrained);
+    let gains = [Arm::Specialist, Arm::Scratch]
+        .into_iter()
+        .filter_map(|against| gain::gain(&pretrained, &finished(against), against))
+        .collect();
+    let speed_up = speed_ups(&arms);
+    let alignment = aligned::layers(&pretrained, choice.measured);
+    let chosen_layer = choice.layer.of(alignment.len());
+    let controls =
+        chosen_layer.map(|i| aligned::controls(&pretrained, alignment[i].depth)).unwrap_or_default();
+    Cell {
+        metric: metric.name(Split::Test),
+        direction: metric.direction(),
+        speed_up_mean: mean(&speed_up.iter().map(|s| s.value).collect::<Vec<_>>()),
+        arms,
+        gains,
+        speed_up,
+        alignment,
+        chosen_layer,
+        controls,
+        key,
+    }
+}
+
+fn speed_ups(arms: &[ArmSummary]) -> Vec<Seeded<f64>> {
+    let of = |arm: Arm| arms.iter().find(|a| a.arm == arm).map(|a| a.convergence.to_share.as_slice());
+    let (Some(fast), Some(slow)) = (of(Arm::Pretrained), of(Arm::Scratch)) else { return Vec::new() };
+    let both = |a: &Seeded<Reached>| {
+        let b = slow.iter().find(|b| b.seed == a.seed)?;
+        Some(Seeded { seed: a.seed, value: convergence::speed_up(a.value, b.value)? })
+    };
+    fast.iter().filter_map(both).collect()
+}
+
+fn summary(input: Input<'_>, key: &CellKey, arm: Arm) -> ArmSummary {
+    let seeds = seeds(input);
+    let runs: Vec<(u64, Option<&RunRecord>)> =
+        seeds.iter().map(|seed| (*seed, latest(input.records, key, arm, *seed))).collect();
+    let finished: Vec<&RunRecord> = runs
+        .iter()
+        .filter_map(|(_, r)| *r)
+        .filter(|r| r.state == RunState::Succeeded && r.value.is_some())
+        .collect();
+    let slots = runs
+        .iter()
+        .map(|(seed, run)| Slot {
+            seed: *seed,
+            run: run.map(|r| r.id.clone()),
+            state: run.map(|r| r.state),
+            value: run.and_then(|r| r.value),
+        })
+        .collect();
+    let interval = CaseTable::of(&finished).and_then(|table| {
+        let statistic = |rows: &[usize], cases: &[usize]| {
+            let values: Option<Vec<f64>> = rows.iter().map(|r| table.metric(*r, cases)).collect();
+            mean(&values?)
+        };
+        bca_two_factors((finished.len(), table.cases.len()), statistic, RESAMPLES, SEED)
+    });
+    ArmSummary {
+        backbone: key.backbone.clone(),
+        task: key.task,
+        arm,
+        slots,
+        mean: mean(&finished.iter().filter_map(|r| r.value).collect::<Vec<_>>()),
+        interval,
+        n: finished.len(),
+        baseline: finished.first().and_then(|r| r.baseline.clone()),
+        convergence: converged(input, key, &finished),
+    }
+}
+
+fn converged(input: Input<'_>, key: &CellKey, runs: &[&RunRecord]) -> Converged {
+    let direction = key.task.primary_metric().direction();
+    let of = |seed: u64, value: Option<Reached>| value.map(|value| Seeded { seed, value });
+    let to_share: Vec<_> = runs
+        .iter()
+        .filter_map(|r| of(r.seed, convergence::epochs_to_share(&r.curve, direction, 0.95)))
+        .collect();
+    let specialist_best = |seed: u64| {
+        let specialist = latest(input.records, key, Arm::Specialist, seed)?;
+        let finished = specialist.state == RunState::Succeeded;
+        convergence::running_best(&specialist.curve, direction).last().map(|p| p.1).filter(|_| finished)
+    };
+    let to_specialist: Vec<_> = runs
+        .iter()
+        .filter_map(|r| {
+            let best = specialist_best(r.seed)?;
+            of(r.seed, convergence::epochs_to_value(&r.curve, direction, best))
+        })
+        .collect();
+    let median =
+        |list: &[Seeded<Reached>]| convergence::median(&list.iter().map(|s| s.value).collect::<Vec<_>>());
+    let areas: Vec<f64> =
+        runs.iter().filter_map(|r| convergence::normalised_area(&r.curve, direction)).collect();
+    Converged {
+        to_share_median: median(&to_share),
+        to_specialist_median: median(&to_specialist),
+        area: mean(&areas),
+        to_share,
+        to_specialist,
+    }
+}

@@ -1,0 +1,125 @@
+//! Alignment against gain and against convergence, over cells.
+
+use serde::{Deserialize, Serialize};
+use transferscope_domain::{Arm, Task};
+
+use super::{BackboneFacts, Cell, Choice, SEED, restores};
+use crate::statistics::{Correlation, Interval, Measure, correlation, leave_one_group_out};
+
+/// What alignment is set against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Relative gain over the chosen control, in percent.
+    Gain,
+    /// Median epochs to 95 % of the way.
+    Epochs,
+}
+
+/// A cell in the picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    pub backbone: String,
+    pub task: Task,
+    /// Alignment, mean over seeds.
+    pub x: f64,
+    /// Least and largest seed.
+    pub x_range: [f64; 2],
+    pub y: f64,
+    pub y_interval: Option<Interval>,
+}
+
+/// Spearman's correlation with one group left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub left_out: String,
+    pub spearman: Option<f64>,
+}
+
+/// What something that knows nothing of features reaches on the same points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dumb {
+    pub name: String,
+    pub spearman: Option<f64>,
+}
+
+/// Alignment and an outcome over all cells that have both.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Relation {
+    pub outcome: Outcome,
+    pub points: Vec<Point>,
+    pub pearson: Option<Correlation>,
+    pub spearman: Option<Correlation>,
+    pub kendall: Option<Correlation>,
+    pub without_task: Vec<LeftOut>,
+    pub without_backbone: Vec<LeftOut>,
+    pub dumb: Vec<Dumb>,
+    /// Different tasks and backbones among the points: points that share one are not independent.
+    pub tasks: usize,
+    pub backbones: usize,
+}
+
+/// Both relations.
+pub fn relations(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice) -> Vec<Relation> {
+    [Outcome::Gain, Outcome::Epochs].map(|outcome| relation(cells, backbones, choice, outcome)).into()
+}
+
+fn point(cell: &Cell, choice: Choice, outcome: Outcome) -> Option<Point> {
+    let aligned = cell.aligned()?;
+    let (y, y_interval) = match outcome {
+        Outcome::Gain => {
+            let gain = cell.gain(choice.against)?;
+            (gain.mean, gain.interval)
+        }
+        Outcome::Epochs => (cell.arm(Arm::Pretrained)?.convergence.to_share_median?.epoch()?, None),
+    };
+    let values = || aligned.seeds.iter().map(|s| s.1);
+    Some(Point {
+        backbone: cell.key.backbone.clone(),
+        task: cell.key.task,
+        x: aligned.mean,
+        x_range: [values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max)],
+        y,
+        y_interval,
+    })
+}
+
+fn distinct(names: impl Iterator<Item = String>) -> usize {
+    names.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+fn relation(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice, outcome: Outcome) -> Relation {
+    let points: Vec<Point> = cells.iter().filter_map(|c| point(c, choice, outcome)).collect();
+    let (x, y): (Vec<f64>, Vec<f64>) = points.iter().map(|p| (p.x, p.y)).unzip();
+    let of = |measure: Measure| correlation(measure, &x, &y, SEED);
+    let without = |groups: Vec<String>| {
+        let rest = |places: &[usize]| {
+            let pick = |list: &[f64]| places.iter().map(|i| list[*i]).collect::<Vec<_>>();
+            Measure::Spearman.of(&pick(&x), &pick(&y)).filter(|_| places.len() > 2)
+        };
+        let left = leave_one_group_out(&groups, rest);
+        left.into_iter().map(|(left_out, spearman)| LeftOut { left_out, spearman }).collect()
+    };
+    let parameters =
+        |name: &str| backbones.iter().find(|b| b.name == name).map_or(0.0, |b| b.parameters as f64);
+    let dumb =
+        |name: &str, list: Vec<f64>| Dumb { name: name.into(), spearman: Measure::Spearman.of(&list, &y) };
+    Relation {
+        outcome,
+        pearson: of(Measure::Pearson),
+        spearman: of(Measure::Spearman),
+        kendall: of(Measure::Kendall),
+        without_task: without(points.iter().map(|p| p.task.label().to_owned()).collect()),
+        without_backbone: without(points.iter().map(|p| p.backbone.clone()).collect()),
+        dumb: vec![
+            dumb("number of parameters", points.iter().map(|p| parameters(&p.backbone)).collect()),
+            dumb(
+                "whether the task restores an image",
+                points.iter().map(|p| f64::from(u8::from(restores(p.task)))).collect(),
+            ),
+        ],
+        tasks: distinct(points.iter().map(|p| p.task.to_string())),
+        backbones: distinct(points.iter().map(|p| p.backbone.clone())),
+        points,
+    }
+}

@@ -1,0 +1,107 @@
+//! What pre-training brought: relative gain over a control, from complete pairs alone.
+
+use serde::{Deserialize, Serialize};
+use transferscope_domain::{Arm, Direction, RunId, study::RunRecord};
+
+use super::{
+    RESAMPLES, SEED,
+    scores::{CaseTable, case_means},
+};
+use crate::statistics::{Interval, bca_two_factors, mean, wilcoxon};
+
+/// The gain of the pre-trained arm over a control.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gain {
+    pub against: Arm,
+    /// Of each complete pair: seed, the two runs, and the gain in percent.
+    pub pairs: Vec<Pair>,
+    /// Mean over the pairs, in percent.
+    pub mean: f64,
+    /// 95 %, by BCa over seeds and test cases.
+    pub interval: Option<Interval>,
+    /// Of the signed-rank test over test cases, whose scores are means over seeds.
+    pub p: Option<f64>,
+    /// The same corrected for all cells of the experiment (Holm).
+    pub p_corrected: Option<f64>,
+    /// Test cases behind it, and how many of them the pre-trained arm does better.
+    pub cases: usize,
+    pub cases_better: usize,
+    /// Fields in which the paired runs differ though they should not: the gain misleads.
+    pub differs: Vec<String>,
+}
+
+/// A complete pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    pub seed: u64,
+    pub pretrained: RunId,
+    pub control: RunId,
+    pub gain: f64,
+}
+
+/// `100 s (m - c) / |c|`, s = 1 where higher is better and -1 where lower is; none for a control of 0.
+pub fn relative(direction: Direction, m: f64, control: f64) -> Option<f64> {
+    let sign = match direction {
+        Direction::Higher => 1.0,
+        Direction::Lower => -1.0,
+    };
+    (control != 0.0).then(|| 100.0 * sign * (m - control) / control.abs()).filter(|v| v.is_finite())
+}
+
+/// The gain over `against`; none without a complete pair.
+pub fn gain(pretrained: &[&RunRecord], control: &[&RunRecord], against: Arm) -> Option<Gain> {
+    let direction = pretrained.first()?.task.primary_metric().direction();
+    let mut pairs = Vec::new();
+    let (mut tuned, mut controls) = (Vec::new(), Vec::new());
+    for run in pretrained {
+        let Some(other) = control.iter().find(|c| c.seed == run.seed) else { continue };
+        let (Some(m), Some(c)) = (run.value, other.value) else { continue };
+        let Some(gain) = relative(direction, m, c) else { continue };
+        pairs.push(Pair { seed: run.seed, pretrained: run.id.clone(), control: other.id.clone(), gain });
+        tuned.push(*run);
+        controls.push(*other);
+    }
+    let mean_gain = mean(&pairs.iter().map(|p| p.gain).collect::<Vec<_>>())?;
+    let (before, after) = (case_means(&controls), case_means(&tuned));
+    let by_case = tuned[0].task.case_metric().direction();
+    let (mut differences, mut cases_better) = (Vec::new(), 0);
+    for (case, score) in &after {
+        if let Some(control) = before.get(case) {
+            differences.push(score - control);
+            cases_better += usize::from(by_case.better(*score, *control));
+        }
+    }
+    let mut differs: Vec<String> = Vec::new();
+    for (run, other) in tuned.iter().zip(&controls) {
+        for field in run.differences(other) {
+            if !differs.iter().any(|d| d == field) {
+                differs.push(field.to_owned());
+            }
+        }
+    }
+    Some(Gain {
+        against,
+        interval: interval(&tuned, &controls, direction),
+        p: wilcoxon(&differences).map(|w| w.p),
+        p_corrected: None,
+        cases: differences.len(),
+        cases_better,
+        mean: mean_gain,
+        pairs,
+        differs,
+    })
+}
+
+fn interval(tuned: &[&RunRecord], controls: &[&RunRecord], direction: Direction) -> Option<Interval> {
+    let both: Vec<&RunRecord> = tuned.iter().chain(controls).copied().collect();
+    let table = CaseTable::of(&both)?;
+    let seeds = tuned.len();
+    let statistic = |rows: &[usize], cases: &[usize]| {
+        let gains: Option<Vec<f64>> = rows
+            .iter()
+            .map(|r| relative(direction, table.metric(*r, cases)?, table.metric(seeds + r, cases)?))
+            .collect();
+        mean(&gains?)
+    };
+    bca_two_factors((seeds, table.cases.len()), statistic, RESAMPLES, SEED)
+}

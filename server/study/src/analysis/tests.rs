@@ -1,0 +1,182 @@
+//! Small experiments whose numbers are known.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use transferscope_domain::{
+    Family, RunState, TrainingSpec, alignment::AlignmentValue, experiment::ExperimentSpec,
+};
+
+use super::*;
+
+const SCORES: [(Arm, f64); 3] = [(Arm::Specialist, 0.5), (Arm::Scratch, 0.4), (Arm::Pretrained, 0.6)];
+
+fn spec() -> ExperimentSpec {
+    ExperimentSpec {
+        backbones: vec!["profound-conv-mini".into(), "provicnet-mini".into()],
+        seeds: vec![0, 1],
+        ..ExperimentSpec::quick("phantom")
+    }
+}
+
+fn facts() -> Vec<BackboneFacts> {
+    let fact = |name: &str, objective: &str, parameters| BackboneFacts {
+        name: name.into(),
+        objective: Some(objective.into()),
+        parameters,
+    };
+    vec![fact("profound-conv-mini", "mae", 700), fact("provicnet-mini", "patch-contrast", 500)]
+}
+
+/// A finished run of a plan: its score depends on arm, task and seed, and every case differs.
+fn record(planned: &PlannedRun, number: usize) -> RunRecord {
+    let base = SCORES.iter().find(|(arm, _)| *arm == planned.arm).unwrap().1;
+    let fits = (planned.backbone == "profound-conv-mini") == restores(planned.task);
+    let bonus = if planned.arm == Arm::Pretrained && fits { 0.2 } else { 0.0 };
+    let value = base + bonus + planned.seed as f64 * 0.01;
+    let cases: BTreeMap<_, _> = (0..6)
+        .map(|case| {
+            let score = value + (case as f64 - 2.5) * 0.01;
+            let mut scores = BTreeMap::from([(planned.task.case_metric().to_string(), score)]);
+            scores.insert(planned.task.primary_metric().to_string(), score);
+            scores.insert("probability".into(), score);
+            scores.insert("truth".into(), f64::from(u8::from(case > 2)));
+            (format!("case-{case}"), scores)
+        })
+        .collect();
+    let moved = |epoch: f64, value: f64, p| AlignmentValue {
+        epoch,
+        layer: "norm".into(),
+        depth: 0,
+        metric: "d2p".into(),
+        value,
+        p,
+        bandwidth: 2.0,
+        n: 64,
+    };
+    let distance = if fits { 0.1 } else { 0.3 } + planned.task as u8 as f64 * 0.01;
+    RunRecord {
+        id: format!("run{number:04}").parse().unwrap(),
+        state: RunState::Succeeded,
+        backbone: planned.backbone.clone(),
+        family: Family::ProfoundConv,
+        task: planned.task,
+        arm: planned.arm,
+        seed: planned.seed,
+        training: TrainingSpec::default_for(Family::ProfoundConv, planned.task),
+        provenance: ["data".into(), "split".into(), "0.1.0".into()],
+        curve: vec![(0.0, 0.1), (1.0, value), (2.0, value - 0.05)],
+        value: Some(value),
+        baseline: None,
+        cases,
+        alignment: vec![moved(0.0, -0.01, None), moved(1.0, distance, Some(0.01)), moved(2.0, 9.0, None)],
+        parameters: Some(700),
+        seconds: Some(10.0),
+    }
+}
+
+fn records(spec: &ExperimentSpec) -> Vec<RunRecord> {
+    spec.plan().iter().enumerate().map(|(i, planned)| record(planned, i)).collect()
+}
+
+fn analysis(records: &[RunRecord]) -> Analysis {
+    let (spec, backbones) = (spec(), facts());
+    analyse(Input { planned: &spec.plan(), records, backbones: &backbones }, Choice::default())
+}
+
+fn find<'a>(analysis: &'a Analysis, backbone: &str, task: Task) -> &'a Cell {
+    analysis.cells.iter().find(|c| c.key.backbone == backbone && c.key.task == task).unwrap()
+}
+
+#[test]
+fn gains_of_complete_pairs_and_the_findings_that_were_built_in() {
+    let all = analysis(&records(&spec()));
+    assert_eq!((all.counts.planned, all.counts.succeeded), (50, 50));
+    assert_eq!((all.cells.len(), all.specialists.len()), (10, 5));
+    let cell = find(&all, "profound-conv-mini", Task::SuperResolution);
+    let gain = cell.gain(Arm::Specialist).unwrap();
+    // (0.8 - 0.5) / 0.5 and (0.81 - 0.51) / 0.51.
+    assert!((gain.pairs[0].gain - 60.0).abs() < 1e-9 && (gain.pairs[1].gain - 30.0 / 0.51).abs() < 1e-9);
+    assert!(gain.interval.unwrap().contains(gain.mean) && gain.cases == 6 && gain.cases_better == 6);
+    // Six cases all better: 2 of 64 signs; ten cells.
+    assert_eq!((gain.p, gain.p_corrected), (Some(2.0 / 64.0), Some(10.0 * 2.0 / 64.0)));
+    let poor = find(&all, "provicnet-mini", Task::SuperResolution).gain(Arm::Scratch).unwrap();
+    assert!((poor.pairs[0].gain - 50.0).abs() < 1e-9);
+    let aligned = cell.aligned().unwrap();
+    assert!((aligned.mean - 0.13).abs() < 1e-9, "the tested epoch, not the last: {}", aligned.mean);
+    assert_eq!(aligned.course.len(), 3);
+    let arm = cell.arm(Arm::Pretrained).unwrap();
+    assert_eq!(arm.convergence.to_share_median.unwrap().epoch(), Some(1.0));
+    assert_eq!(arm.convergence.to_specialist_median.unwrap().epoch(), Some(1.0));
+    assert_eq!((arm.n, cell.speed_up_mean), (2, Some(1.0)));
+
+    assert_eq!(all.findings[0].verdict, Verdict::Holds, "{:?}", all.findings[0]);
+    assert_eq!(all.findings[1].verdict, Verdict::Holds, "{:?}", all.findings[1]);
+    // All trainings take one epoch: nothing goes with it.
+    assert_eq!(all.findings[2].verdict, Verdict::CannotBeTold);
+    assert_eq!(all.relations[0].points.len(), 10);
+    assert!(all.relations[0].spearman.unwrap().value < -0.5);
+}
+
+#[test]
+fn a_missing_control_is_a_hole_and_no_gain() {
+    let mut records = records(&spec());
+    records.retain(|r| !(r.arm == Arm::Specialist && r.task == Task::Segmentation));
+    let failed = records.iter().position(|r| r.arm == Arm::Scratch && r.task == Task::Segmentation).unwrap();
+    records[failed].state = RunState::Failed;
+    records[failed].value = None;
+    let all = analysis(&records);
+    let cell = find(&all, "profound-conv-mini", Task::Segmentation);
+    assert_eq!(cell.gain(Arm::Specialist), None);
+    let scratch = cell.arm(Arm::Scratch).unwrap();
+    assert_eq!((scratch.n, scratch.slots[0].state), (1, Some(RunState::Failed)));
+    assert_eq!(cell.gain(Arm::Scratch).unwrap().pairs.len(), 1);
+    assert!(cell.arm(Arm::Pretrained).unwrap().convergence.to_specialist.is_empty());
+    assert_eq!((all.counts.failed, all.counts.succeeded), (1, 47));
+    let specialist = all.specialists.iter().find(|s| s.task == Task::Segmentation).unwrap();
+    assert!(specialist.slots.iter().all(|s| s.run.is_none()) && specialist.mean.is_none());
+    assert!(all.findings[0].because.iter().any(|b| b.contains("47 of 50")));
+}
+
+#[test]
+fn runs_that_should_not_be_compared_say_so_and_a_repeated_run_counts_once() {
+    let mut records = records(&spec());
+    let other = records.iter_mut().find(|r| r.arm == Arm::Specialist).unwrap();
+    other.training.epochs = 99;
+    let (task, seed) = (other.task, other.seed);
+    let mut again = records.iter().find(|r| r.arm == Arm::Pretrained && r.task == task).unwrap().clone();
+    again.id = "again".parse().unwrap();
+    again.value = Some(0.9);
+    records.push(again);
+    let all = analysis(&records);
+    let gain = find(&all, "profound-conv-mini", task).gain(Arm::Specialist).unwrap();
+    assert_eq!(gain.differs, ["epochs"]);
+    let pair = gain.pairs.iter().find(|p| p.seed == seed).unwrap();
+    assert!((pair.gain - 80.0).abs() < 1e-9, "{pair:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever is there, missing or not a number.
+    #[test]
+    fn any_part_of_an_experiment_has_an_analysis(kept in prop::collection::vec(0u8..6, 50)) {
+        let mut all = records(&spec());
+        for (record, what) in all.iter_mut().zip(&kept) {
+            match what {
+                0 => record.state = RunState::Failed,
+                1 => record.value = Some(f64::NAN),
+                2 => record.cases.clear(),
+                3 => { record.alignment.clear(); record.curve.clear(); }
+                _ => {}
+            }
+        }
+        let mut kept = kept.into_iter();
+        all.retain(|_| kept.next() != Some(5));
+        let found = analysis(&all);
+        prop_assert_eq!(found.cells.len(), 10);
+        prop_assert!(serde_json::to_string(&found).is_ok());
+        for gain in found.cells.iter().flat_map(|c| &c.gains) {
+            prop_assert!(gain.mean.is_finite() && !gain.pairs.is_empty());
+        }
+    }
+}
