@@ -42,7 +42,7 @@ impl SplitCounts {
 }
 
 #[cfg(feature = "ssr")]
-mod server {
+pub(crate) mod server {
     use leptos::prelude::use_context;
     use transferscope_domain::api::BackboneView;
     use transferscope_store::{Store, StoreError};

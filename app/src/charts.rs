@@ -43,6 +43,8 @@ mod paint;
 pub mod panels;
 pub mod polyline;
 pub mod scale;
+#[cfg(feature = "ssr")]
+pub mod scatter;
 pub mod smooth;
 pub mod surface;
 #[cfg(feature = "ssr")]

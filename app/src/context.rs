@@ -27,6 +27,26 @@ pub type Card = (Option<LoadReport>, Option<Made>);
 /// A case that is on its way.
 pub type LoadingCase = Pin<Box<dyn Future<Output = Result<CaseDetail, AppError>> + Send>>;
 
+/// An experiment with its analysis.
+#[cfg(feature = "ssr")]
+#[derive(Debug, Clone)]
+pub struct Study {
+    pub view: transferscope_domain::api::ExperimentView,
+    pub analysis: transferscope_study::analysis::Analysis,
+    pub backbones: Vec<transferscope_study::analysis::BackboneFacts>,
+    /// Scores from before training, by task.
+    pub predictions: Vec<transferscope_domain::prediction::Prediction>,
+    pub synthetic: bool,
+    /// Seconds until all planned runs are done, one after the other; none before a run has finished.
+    pub time_left_s: Option<f64>,
+    /// Planned runs that are neither finished nor under way.
+    pub missing: usize,
+}
+
+/// A study that is on its way.
+#[cfg(feature = "ssr")]
+pub type LoadingStudy = Pin<Box<dyn Future<Output = Result<Study, AppError>> + Send>>;
+
 /// Data sets and backbones, which live in the file system rather than in the store.
 #[derive(Clone)]
 pub struct Catalogue {
@@ -38,6 +58,13 @@ pub struct Catalogue {
     pub checked: Arc<dyn Fn(&DatasetManifest) -> Checked + Send + Sync>,
     /// A case by the names of its data set and its own.
     pub case: Arc<dyn Fn(String, String) -> LoadingCase + Send + Sync>,
+    /// An experiment, looked at in a way.
+    #[cfg(feature = "ssr")]
+    pub study: Arc<
+        dyn Fn(transferscope_domain::ExperimentId, transferscope_study::analysis::Choice) -> LoadingStudy
+            + Send
+            + Sync,
+    >,
     /// What to say while the built-in data set is being made; none when nothing is under way.
     pub preparing: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }

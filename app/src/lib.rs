@@ -43,7 +43,7 @@ pub use shell::shell;
 use components::layout::Layout;
 use pages::{
     backbone::BackbonePage, backbones::BackbonesPage, case::CasePage, compare::ComparePage,
-    dataset::DatasetPage, datasets::DatasetsPage, leaderboard::LeaderboardPage,
+    dataset::DatasetPage, datasets::DatasetsPage, experiments::ExperimentsPage, leaderboard::LeaderboardPage,
     new_experiment::NewExperimentPage, not_found::NotFound, run::RunPage, runs::RunsPage, shared::SharedPage,
 };
 
@@ -68,6 +68,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/datasets") view=DatasetsPage ssr=SsrMode::Async />
                     <Route path=path!("/datasets/:name") view=DatasetPage ssr=SsrMode::Async />
                     <Route path=path!("/datasets/:name/:case") view=CasePage ssr=SsrMode::Async />
+                    <Route path=path!("/experiments") view=ExperimentsPage ssr=SsrMode::Async />
+                    <Route path=path!("/experiments/:id") view=ExperimentsPage ssr=SsrMode::Async />
                     <Route path=path!("/compare") view=ComparePage ssr=SsrMode::Async />
                     <Route path=path!("/s/:slug") view=SharedPage ssr=SsrMode::Async />
                 </Routes>

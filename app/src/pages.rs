@@ -6,6 +6,7 @@ pub mod case;
 pub mod compare;
 pub mod dataset;
 pub mod datasets;
+pub mod experiments;
 pub mod leaderboard;
 pub mod new_experiment;
 pub mod not_found;

@@ -5,5 +5,7 @@ pub mod backbones;
 pub mod check_report;
 pub mod dataset;
 pub mod datasets;
+pub mod experiment;
+pub mod experiments;
 pub mod pretrain_form;
 pub mod summary;

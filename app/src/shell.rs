@@ -17,10 +17,11 @@ try{localStorage.setItem(k,next)}catch{}\
 d.dispatchEvent(new CustomEvent('themechange',{detail:next}))})})()";
 
 /// The document: head, styles, the browser bundle named by [`SiteAssets`] from context, and the
-/// application. Without `SiteAssets` in context the page is plain HTML.
+/// application. Without `SiteAssets` in context, and on pages that only the server renders, the page is plain HTML.
 pub fn shell() -> impl IntoView {
     let assets = use_context::<SiteAssets>();
-    let bundle = assets.as_ref().map(|a| {
+    let live = !server_only();
+    let bundle = assets.as_ref().filter(|_| live).map(|a| {
         format!(
             "import init, {{ hydrate }} from '/pkg/{}'; init({{ module_or_path: '/pkg/{}' }}).then(() => hydrate());",
             a.js, a.wasm
@@ -38,14 +39,19 @@ pub fn shell() -> impl IntoView {
                     .map(|a| {
                         view! {
                             <link rel="stylesheet" href=format!("/pkg/{}", a.css) />
-                            <link rel="modulepreload" href=format!("/pkg/{}", a.js) />
-                            <link
-                                rel="preload"
-                                href=format!("/pkg/{}", a.wasm)
-                                r#as="fetch"
-                                r#type="application/wasm"
-                                crossorigin="anonymous"
-                            />
+                            {live
+                                .then(|| {
+                                    view! {
+                                        <link rel="modulepreload" href=format!("/pkg/{}", a.js) />
+                                        <link
+                                            rel="preload"
+                                            href=format!("/pkg/{}", a.wasm)
+                                            r#as="fetch"
+                                            r#type="application/wasm"
+                                            crossorigin="anonymous"
+                                        />
+                                    }
+                                })}
                         }
                     })}
                 <script inner_html=THEME></script>
@@ -57,6 +63,15 @@ pub fn shell() -> impl IntoView {
             </body>
         </html>
     }
+}
+
+/// Whether the page that is asked for is one that only the server renders; the browser's program knows none of them.
+fn server_only() -> bool {
+    #[cfg(feature = "ssr")]
+    let path = use_context::<axum::http::request::Parts>().map(|parts| parts.uri.path().to_owned());
+    #[cfg(not(feature = "ssr"))]
+    let path: Option<String> = None;
+    path.is_some_and(|p| p == "/experiments" || p.starts_with("/experiments/"))
 }
 
 /// A small scope trace; a data URL, so that no request is needed.

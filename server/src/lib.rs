@@ -21,6 +21,7 @@ pub mod recorder;
 pub mod routes;
 pub mod server;
 pub mod state;
+pub mod study;
 pub mod submit;
 pub mod telemetry;
 pub mod viewer;

@@ -27,6 +27,7 @@ use crate::routes::{datasets, events, experiments, export, leaderboard, pretrain
         experiments::create,
         experiments::list,
         experiments::one,
+        experiments::analysis,
         pretrainings::create,
         runs::list,
         runs::one,

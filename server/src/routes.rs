@@ -14,6 +14,7 @@ mod forms;
 mod guard;
 pub(crate) mod leaderboard;
 mod pages;
+mod papers;
 pub(crate) mod pretrainings;
 pub(crate) mod runs;
 pub(crate) mod shares;
@@ -57,6 +58,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/runs/{id}/cancel", post(forms::cancel))
         .route("/runs/{id}/repeat", post(forms::repeat))
         .route("/compare/share", post(forms::share))
+        .route("/experiments/{id}/fill", post(experiments::fill))
         .route_layer(middleware::from_fn_with_state(state.clone(), guard::may_write));
     let reading = Router::new()
         .route("/api/v1/health", get(system::health))
@@ -71,6 +73,8 @@ pub fn build_router(state: AppState) -> Router {
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/api/v1/experiments", get(experiments::list))
         .route("/api/v1/experiments/{id}", get(experiments::one))
+        .route("/api/v1/experiments/{id}/analysis", get(experiments::analysis))
+        .route("/experiments/{id}/export/{file}", get(papers::file))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::one))
         .route("/api/v1/runs/{id}/metrics", get(runs::metrics))

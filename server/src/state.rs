@@ -15,7 +15,8 @@ use transferscope_ml::{backbone, data::manifest};
 use transferscope_store::Store;
 
 use crate::{
-    case_cache::CaseCache, data_dir::DataDir, dataset_checks::DatasetChecks, events_hub::EventsHub, viewer,
+    case_cache::CaseCache, data_dir::DataDir, dataset_checks::DatasetChecks, events_hub::EventsHub, study,
+    viewer,
 };
 
 /// Says what is under way before the first experiment can start; none when nothing is.
@@ -84,13 +85,14 @@ impl AppState {
     /// Data sets and backbones as they are in the data folder now.
     pub fn catalogue(&self) -> Catalogue {
         let (data, for_backbones, for_cards) = (self.data.clone(), self.data.clone(), self.data.clone());
-        let (checks, for_cases) = (self.checks.clone(), self.clone());
+        let (checks, for_cases, for_studies) = (self.checks.clone(), self.clone(), self.clone());
         Catalogue {
             datasets: Arc::new(move || datasets(&data)),
             backbones: Arc::new(move || backbones(&for_backbones)),
             card: Arc::new(move |name: &str| backbone::card(for_cards.root(), name)),
             checked: Arc::new(move |manifest: &DatasetManifest| checks.look(manifest)),
             case: Arc::new(move |dataset, case| Box::pin(viewer::for_page(for_cases.clone(), dataset, case))),
+            study: Arc::new(move |id, choice| Box::pin(study::for_page(for_studies.clone(), id, choice))),
             preparing: Arc::clone(&self.preparing),
         }
     }

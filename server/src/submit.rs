@@ -10,7 +10,7 @@ use std::{
 };
 
 use transferscope_domain::{
-    Arm, Family, RunId, RunRequest, Task, TrainingSpec,
+    Arm, ExperimentId, Family, RunId, RunRequest, Task, TrainingSpec,
     api::{CreatedRun, ExperimentCreated},
     backbone::SPECIALIST,
     dataset::DatasetManifest,
@@ -25,6 +25,7 @@ use transferscope_store::{NewRun, Store, StoreError, ids};
 use crate::{
     data_dir::DataDir,
     state::{AppState, VERSION, backbones},
+    study,
 };
 
 /// Name of the request in a run directory.
@@ -128,10 +129,40 @@ pub async fn repeat_run(state: &AppState, id: &RunId) -> Result<CreatedRun, Subm
     Ok(created(run.request))
 }
 
+/// Queues the planned runs of an experiment that have no result and are not under way, as they were asked for.
+///
+/// # Errors
+/// `Store` with `NotFound` when there is no such experiment; as [`submit_experiment`].
+pub async fn fill_experiment(state: &AppState, id: &ExperimentId) -> Result<usize, SubmitError> {
+    let spec = state.store.experiment(id).await?.spec;
+    let records = state.store.study_records(id).await?;
+    let planned = spec.plan();
+    let wanted: Vec<PlannedRun> = study::missing(&planned, &records).into_iter().cloned().collect();
+    let (data, device, experiment) = (state.data.clone(), state.device, id.clone());
+    let prepare = move || prepare_runs(&data, device, &spec, &wanted, &experiment);
+    let runs = tokio::task::spawn_blocking(prepare).await.map_err(|_| SubmitError::Task)??;
+    for run in &runs {
+        state.store.enqueue_run(run).await?;
+        state.run_changed(&run.request.id);
+    }
+    Ok(runs.len())
+}
+
 fn prepare_experiment(
     data: &DataDir,
     device: DeviceChoice,
     spec: &ExperimentSpec,
+) -> Result<Vec<NewRun>, SubmitError> {
+    prepare_runs(data, device, spec, &spec.plan(), &ids::new_experiment_id())
+}
+
+/// Runs of an experiment with their directories.
+fn prepare_runs(
+    data: &DataDir,
+    device: DeviceChoice,
+    spec: &ExperimentSpec,
+    planned: &[PlannedRun],
+    experiment: &ExperimentId,
 ) -> Result<Vec<NewRun>, SubmitError> {
     let datasets = manifest::list(&data.datasets())?;
     let errors = check_against(spec, &backbones(data), &datasets);
@@ -143,10 +174,9 @@ fn prepare_experiment(
         .iter()
         .find(|d| d.name == spec.dataset)
         .ok_or_else(|| invalid("dataset", format!("Unknown data set {:?}.", spec.dataset)))?;
-    let experiment = ids::new_experiment_id();
     let mut runs = Vec::new();
-    for planned in spec.plan() {
-        let mut request = request_of(data, device, spec, &planned, dataset)
+    for planned in planned {
+        let mut request = request_of(data, device, spec, planned, dataset)
             .map_err(|message| invalid("backbones", message))?;
         request.experiment = Some(experiment.clone());
         write_run_dir(data, &request)?;

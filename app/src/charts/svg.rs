@@ -5,13 +5,31 @@ use plotters_backend::DrawingBackend;
 use transferscope_domain::api::{AlignmentView, CompareData, MetricSeries, RunView};
 
 use super::{
-    AlignmentLayers, CasePairs, Chart, ChartOptions, Convergence, LayerHeatmap, Surface, Theme, build,
+    AlignmentLayers, CasePairs, Chart, ChartOptions, Convergence, Drawn, LayerHeatmap, Surface, Theme, build,
     surface::{SVG_TEXT, UNITS},
     theme::{Colours, css_by_scheme},
 };
 
+/// What can be drawn on any backend.
+pub trait Drawing {
+    /// # Errors
+    /// Only when the backend fails.
+    fn draw<DB: DrawingBackend>(&self, surface: &mut Surface<'_, DB>, options: &ChartOptions) -> Drawn<DB>;
+}
+
+impl Drawing for Chart {
+    fn draw<DB: DrawingBackend>(&self, surface: &mut Surface<'_, DB>, options: &ChartOptions) -> Drawn<DB> {
+        Chart::draw(self, surface, options)
+    }
+}
+
 /// Any chart as an SVG document.
 pub fn render(chart: &Chart, options: &ChartOptions) -> String {
+    document(chart.title(), &description(chart, options), options, chart)
+}
+
+/// A drawing as an SVG document with a title and a description in words.
+pub fn document(title: &str, description: &str, options: &ChartOptions, drawing: &impl Drawing) -> String {
     let units = UNITS as u32;
     let (width, height) = (options.width * units, options.height * units);
     let mut body = String::new();
@@ -19,7 +37,7 @@ pub fn render(chart: &Chart, options: &ChartOptions) -> String {
         let mut backend = SVGBackend::with_string(&mut body, (width, height));
         let mut surface = Surface::new(&mut backend, SVG_TEXT, Colours::of(options.theme));
         // Writing to a text cannot fail, so a picture is never left half drawn.
-        let drawn = chart.draw(&mut surface, options).and_then(|()| backend.present());
+        let drawn = drawing.draw(&mut surface, options).and_then(|()| backend.present());
         debug_assert!(drawn.is_ok(), "the SVG backend writes to memory");
     }
     let drawing = body.split_once('>').map_or("", |(_, rest)| rest);
@@ -29,8 +47,8 @@ pub fn render(chart: &Chart, options: &ChartOptions) -> String {
          role=\"img\" stroke-linejoin=\"round\"><title>{}</title><desc>{}</desc>{drawing}",
         options.width,
         options.height,
-        escape(chart.title()),
-        escape(&description(chart, options)),
+        escape(title),
+        escape(description),
     )
 }
 

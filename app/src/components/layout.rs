@@ -31,6 +31,7 @@ pub fn Layout(children: Children) -> impl IntoView {
                     </A>
                     <A href="/new">"New experiment"</A>
                     <A href="/runs">"Runs"</A>
+                    <A href="/experiments">"Experiments"</A>
                     <A href="/backbones">"Backbones"</A>
                     <A href="/datasets">"Data sets"</A>
                 </nav>

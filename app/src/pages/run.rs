@@ -186,7 +186,7 @@ fn RunHead(
         RunState::Stopped | RunState::Succeeded | RunState::Failed => String::new(),
     };
     let experiment = run.experiment.clone().map(|e| {
-        view! { " · "<a href=format!("/runs?experiment={e}")>"its experiment"</a> }
+        view! { " · "<a href=format!("/experiments/{e}")>"its experiment"</a> }
     });
     let took = run.started_ms.zip(run.finished_ms).map(|(a, b)| format::duration((b - a) as f64 / 1000.0));
     view! {

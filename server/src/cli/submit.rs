@@ -184,11 +184,11 @@ async fn follow(
         return announce(
             context,
             created,
-            &format!("watch them at {}/runs?experiment={}", client.url, created.id),
+            &format!("watch them at {}/experiments/{}", client.url, created.id),
         );
     }
     if !context.json {
-        eprintln!("watch at {}/runs?experiment={}", client.url, created.id);
+        eprintln!("watch at {}/experiments/{}", client.url, created.id);
     }
     let runs = wait_for_runs(client, created).await?;
     let results: Vec<RunResult> =

@@ -2,18 +2,25 @@
 
 use axum::{
     Json,
-    extract::State,
+    extract::{RawQuery, State},
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Redirect},
 };
+use transferscope_app::server_views::experiment::choice;
 use transferscope_domain::{
     ExperimentId,
     api::{ExperimentCreated, ExperimentList, ExperimentView, Problem},
     experiment::ExperimentSpec,
 };
+use transferscope_study::analysis::{Analysis, Choice};
 
 use super::extract::{ApiJson, IdPath};
-use crate::{error::ApiError, state::AppState, submit::submit_experiment};
+use crate::{
+    error::ApiError,
+    state::AppState,
+    study,
+    submit::{fill_experiment, submit_experiment},
+};
 
 /// Starts an experiment: queues one run for each backbone, task, arm and seed.
 #[utoipa::path(post, path = "/api/v1/experiments", tag = "experiments", request_body = ExperimentSpec, responses(
@@ -47,4 +54,41 @@ pub async fn one(
     IdPath(id): IdPath<ExperimentId>,
 ) -> Result<Json<ExperimentView>, ApiError> {
     Ok(Json(state.store.experiment(&id).await?))
+}
+
+/// The analysis of an experiment: cells with holes, gains, convergence, alignment, findings. Query: `layer` (first,
+/// middle, last), `alignment` (d2p, d2r, d2s, cka, procrustes), `against` (specialist, scratch).
+#[utoipa::path(get, path = "/api/v1/experiments/{id}/analysis", tag = "experiments", params(
+    ("id" = String, Path),
+    ("layer" = Option<String>, Query),
+    ("alignment" = Option<String>, Query),
+    ("against" = Option<String>, Query),
+), responses(
+    (status = 200, body = Object, description = "The analysis"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json", description = "`errors` by field"),
+))]
+pub async fn analysis(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<ExperimentId>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Analysis>, ApiError> {
+    let choice = choice_of(query)?;
+    Ok(Json(study::study(&state, &id, choice).await?.analysis))
+}
+
+/// What of an analysis is looked at.
+pub(super) fn choice_of(query: Option<String>) -> Result<Choice, ApiError> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&query.unwrap_or_default())
+        .map_err(|e| ApiError::BadRequest(format!("The query cannot be read: {e}.")))?;
+    choice(pairs.iter().map(|(k, v)| (k.as_str(), v.as_str()))).map_err(|m| ApiError::field("query", m))
+}
+
+/// Queues the planned runs that have no result and are not under way, and goes back to the experiment.
+pub async fn fill(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<ExperimentId>,
+) -> Result<Redirect, ApiError> {
+    fill_experiment(&state, &id).await?;
+    Ok(Redirect::to(&format!("/experiments/{id}")))
 }

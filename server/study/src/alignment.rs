@@ -14,7 +14,7 @@ mod standardise;
 
 pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance, median_within};
 pub use course::Course;
-pub use d2p::{d2p, d2p_by_case};
+pub use d2p::{d2p, d2p_between, d2p_by_case};
 pub use distances::{energy_distance, frechet_distance};
 pub use mmd::{KernelMatrix, SquaredDistances, mmd2_biased, mmd2_unbiased};
 pub use permutation::{Estimate, null_values, permutation_p, seeded_permutations};

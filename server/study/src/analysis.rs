@@ -13,7 +13,7 @@ mod scores;
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{Arm, Task, experiment::PlannedRun, study::RunRecord};
 
-pub use aligned::{AlignedLayer, Control, LayerChoice, Measured};
+pub use aligned::{AlignedLayer, Control, D2S, LayerChoice, Measured};
 pub use cells::{ArmSummary, Cell, CellKey, Converged, Seeded, Slot};
 pub use correlate::{Dumb, LeftOut, Outcome, Point, Relation};
 pub use findings::{Finding, Verdict};

@@ -8,6 +8,7 @@ pub mod alignment;
 pub mod analysis;
 pub mod convergence;
 pub mod feature_file;
+pub mod paper;
 pub mod similarity;
 pub mod statistics;
 pub mod transferability;

@@ -99,6 +99,17 @@ fn thinned(features: &Features, group: usize) -> Cow<'_, Features> {
     Cow::Owned(Features { n: data.len() / features.dim.max(1), dim: features.dim, data })
 }
 
+/// Unbiased MMD² of two sets in standardised units, and the bandwidth by the median heuristic over both; 0 with
+/// bandwidth 0 where all rows are equal.
+///
+/// # Errors
+/// When a set is not finite, of another width, or has fewer than two rows.
+pub fn d2p_between(standard: &Standard, x: &Features, y: &Features) -> Result<(f64, f64), AlignmentError> {
+    let pooled = SquaredDistances::pooled(&standard.apply(x)?, &standard.apply(y)?)?;
+    let Some(sigma) = median_bandwidth(&pooled) else { return Ok((0.0, 0.0)) };
+    Ok((pooled.kernel(gamma_from_sigma(sigma)).unbiased(), sigma))
+}
+
 /// Value, p and bandwidth of one layer.
 fn compare(
     before: &Features,

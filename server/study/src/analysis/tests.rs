@@ -180,3 +180,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_paper_says_what_was_done_and_leaves_holes_open() {
+    use crate::paper::{Paper, csv, latex, markdown, methods};
+    let spec = spec();
+    let mut records = records(&spec);
+    records.retain(|r| r.arm != Arm::Specialist);
+    let (analysis, backbones) = (analysis(&records), facts());
+    let paper = Paper {
+        name: "50 % & more",
+        spec: &spec,
+        analysis: &analysis,
+        backbones: &backbones,
+        synthetic: true,
+        version: "0.1.0",
+    };
+    let table = csv(paper);
+    let columns = |line: &str| line.split(',').count();
+    let lines: Vec<&str> = table.lines().collect();
+    // Ten cells with two arms, five specialists.
+    assert_eq!(lines.len(), 1 + 20 + 5);
+    assert!(lines.iter().all(|l| columns(l) == columns(lines[0])), "{table}");
+    let latex = latex(paper);
+    assert!(latex.contains("50 \\% \\& more") && latex.contains(" & -- & +") && !latex.contains("NaN"));
+    let markdown = markdown(paper);
+    assert!(markdown.contains("40 of 50 planned runs") && markdown.contains("Synthetic"));
+    let words = methods(paper);
+    assert!(
+        words.contains("pre-trained by mae") && words.contains("seeds 0, 1") && words.contains("synthetic")
+    );
+}

@@ -1,0 +1,236 @@
+//! One experiment: what its runs say, with which certainty, and what is still missing.
+
+pub mod charts;
+mod convergence;
+mod gains;
+mod matrix;
+mod predictions;
+mod relations;
+
+use leptos::prelude::*;
+use transferscope_domain::{Arm, ExperimentId};
+use transferscope_study::analysis::{Analysis, Choice, Counts, Finding, LayerChoice, Measured, Verdict};
+
+use crate::{
+    charts::{ChartOptions, Theme},
+    context::Study,
+    format,
+};
+
+pub use charts::scatter;
+use convergence::Convergence;
+use gains::Gains;
+use matrix::Matrix;
+use predictions::Predictions;
+use relations::Relations;
+
+/// Reads what is looked at from query fields.
+///
+/// # Errors
+/// In words, where a field has a value that is none of its own.
+pub fn choice<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Choice, String> {
+    let mut choice = Choice::default();
+    for (key, value) in pairs.into_iter().filter(|(_, v)| !v.is_empty()) {
+        match key {
+            "layer" => choice.layer = value.parse()?,
+            "alignment" => choice.measured = value.parse()?,
+            "against" => {
+                choice.against = value
+                    .parse()
+                    .ok()
+                    .filter(|arm| *arm != Arm::Pretrained)
+                    .ok_or_else(|| format!("{value:?} is no control: use specialist or scratch"))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(choice)
+}
+
+/// What is looked at as a query.
+pub fn query(choice: Choice) -> String {
+    let pairs = [
+        ("alignment", choice.measured.as_str()),
+        ("layer", choice.layer.as_str()),
+        ("against", choice.against.as_str()),
+    ];
+    serde_urlencoded::to_string(pairs).unwrap_or_default()
+}
+
+/// The page of a study.
+#[component]
+pub fn Experiment(study: Study) -> impl IntoView {
+    let Study { view, analysis, backbones, predictions, synthetic, time_left_s, missing } = study;
+    let name = if view.name.is_empty() { view.id.to_string() } else { view.name.clone() };
+    let gain_tasks = analysis.clone();
+    let id = view.id.clone();
+    view! {
+        <div class="page__head">
+            <div>
+                <h1>{name}</h1>
+                <p class="page__lead">
+                    {format!(
+                        "{} and {} on {}, started {}.",
+                        format::plural(view.spec.backbones.len() as u64, "backbone"),
+                        format::plural(view.spec.tasks.len() as u64, "task"),
+                        view.spec.dataset,
+                        format::date_time(view.created_ms),
+                    )}
+                </p>
+            </div>
+            <a class="button" href=format!("/runs?experiment={id}") rel="external">"All runs"</a>
+        </div>
+        {synthetic
+            .then(|| view! {
+                <p class="notice">
+                    "Computed phantoms (synthetic data): the numbers show what the method does, not how a model does on patients."
+                </p>
+            })}
+        <Progress counts=analysis.counts missing=missing time_left_s=time_left_s id=id.clone() />
+        <Findings findings=analysis.findings.clone() />
+        <Selectors choice=analysis.choice />
+        <Matrix analysis=analysis.clone() />
+        <Gains analysis=gain_tasks />
+        <Convergence analysis=analysis.clone() />
+        <Relations id=id.clone() analysis=analysis.clone() backbones=backbones />
+        <Predictions predictions=predictions analysis=analysis.clone() dataset=view.spec.dataset.clone() />
+        <Downloads id=id choice=analysis.choice />
+    }
+}
+
+#[component]
+fn Progress(counts: Counts, missing: usize, time_left_s: Option<f64>, id: ExperimentId) -> impl IntoView {
+    let Counts { planned, succeeded, failed, stopped, open } = counts;
+    let left = time_left_s
+        .filter(|s| *s > 0.0 && open > 0)
+        .map(|s| format!(" About {} left, by the time that finished runs took.", format::duration(s)));
+    let gone = (failed + stopped > 0).then(|| format!(" {failed} failed, {stopped} were stopped."));
+    let words = format!("{succeeded} of {planned} runs have a result, {open} are queued or running.");
+    view! {
+        <section class="section" aria-label="Progress">
+            <progress class="progress-bar" max=planned value=succeeded aria-label="Runs with a result"></progress>
+            <p role="status">{words}{gone}{left}</p>
+            {(missing > 0)
+                .then(|| {
+                    view! {
+                        <form method="post" action=format!("/experiments/{id}/fill")>
+                            <button type="submit" class="button button--primary">
+                                {format!("Queue {}", format::plural(missing as u64, "missing run"))}
+                            </button>
+                            " "
+                            <span class="quiet">"Runs that failed, were stopped, or never were."</span>
+                        </form>
+                    }
+                })}
+        </section>
+    }
+}
+
+#[component]
+fn Findings(findings: Vec<Finding>) -> impl IntoView {
+    let items = findings
+        .into_iter()
+        .map(|Finding { claim, verdict, because }| {
+            let tag = match verdict {
+                Verdict::Holds => "tag tag--good",
+                Verdict::Contradicted => "tag tag--bad",
+                Verdict::CannotBeTold => "tag tag--quiet",
+            };
+            let because = because.into_iter().map(|b| view! { <li>{b}</li> }).collect_view();
+            view! {
+                <article class="finding">
+                    <h3>{claim}</h3>
+                    <p><span class=tag>{verdict.label()}</span></p>
+                    <ul>{because}</ul>
+                </article>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>"What the numbers say"</h2>
+            <p class="section__lead">
+                "The two findings of "
+                <a href="https://arxiv.org/abs/2601.15888" rel="external">"arXiv 2601.15888"</a>
+                ", asked of these runs. The sentences are made from the numbers below, whatever they are."
+            </p>
+            {items}
+        </section>
+    }
+}
+
+/// What is looked at, as a form that works by its address.
+#[component]
+fn Selectors(choice: Choice) -> impl IntoView {
+    let option = |value: &'static str, label: &'static str, chosen: bool| {
+        view! { <option value=value selected=chosen>{label}</option> }
+    };
+    let measured = Measured::ALL.map(|m| option(m.as_str(), m.label(), m == choice.measured)).collect_view();
+    let layers = LayerChoice::ALL
+        .map(|l| {
+            let label = match l {
+                LayerChoice::First => "first layer",
+                LayerChoice::Middle => "middle layer",
+                LayerChoice::Last => "last layer (what the head sees)",
+            };
+            option(l.as_str(), label, l == choice.layer)
+        })
+        .collect_view();
+    let against = [(Arm::Specialist, "the specialist"), (Arm::Scratch, "the same network from scratch")]
+        .map(|(arm, label)| option(arm.as_str(), label, arm == choice.against))
+        .collect_view();
+    view! {
+        <form method="get" class="filters" aria-label="What is looked at">
+            <label class="filters__field">"Alignment"<select name="alignment">{measured}</select></label>
+            <label class="filters__field">"Layer"<select name="layer">{layers}</select></label>
+            <label class="filters__field">"Gain over"<select name="against">{against}</select></label>
+            <button type="submit" class="button">"Show"</button>
+        </form>
+    }
+}
+
+#[component]
+fn Downloads(id: ExperimentId, choice: Choice) -> impl IntoView {
+    let query = query(choice);
+    let file = |name: &'static str, what: &'static str| {
+        view! {
+            <li>
+                <a href=format!("/experiments/{id}/export/{name}?{query}") rel="external">{name}</a>
+                " "
+                <span class="quiet">{what}</span>
+            </li>
+        }
+    };
+    view! {
+        <section class="section">
+            <h2>"For a paper"</h2>
+            <ul class="file-list">
+                {file("table.csv", "every cell with its numbers")}
+                {file("table.md", "the table of gains, Markdown")}
+                {file("table.tex", "the same for LaTeX (booktabs)")}
+                {file("methods.md", "a methods paragraph from what was stored")}
+                {file("references.bib", "BibTeX of the methods used")}
+                {file("repeat.toml", "the experiment: transferscope experiment --file repeat.toml")}
+                {file("analysis.json", "everything on this page")}
+                {file("gain.svg", "alignment against gain")}
+                {file("epochs.svg", "alignment against convergence")}
+            </ul>
+        </section>
+    }
+}
+
+/// A picture inside the page.
+fn inline(width: u32, height: u32) -> ChartOptions {
+    ChartOptions { width, height, theme: Theme::Page, standalone: true, ..ChartOptions::default() }
+}
+
+/// Whether a cell's variant is worth a word: not where all cells have the usual one.
+fn variant(analysis: &Analysis, cell: &transferscope_study::analysis::Cell) -> Option<String> {
+    let usual = |c: &transferscope_study::analysis::Cell| {
+        c.key.adaptation == transferscope_domain::Adaptation::Full && c.key.label_share == 1.0
+    };
+    if analysis.cells.iter().all(usual) {
+        return None;
+    }
+    Some(format!("{}, {} of the cases", cell.key.adaptation.label(), format::percent(cell.key.label_share)))
+}

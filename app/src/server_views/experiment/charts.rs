@@ -1,0 +1,77 @@
+//! The pictures of an experiment.
+
+use transferscope_study::analysis::{Analysis, BackboneFacts, Cell, Outcome, Relation};
+
+use crate::charts::{
+    ChartOptions, LayerHeatmap,
+    scatter::{Scatter, Spot, style},
+    svg,
+};
+
+/// Alignment against an outcome as an SVG document; none where it was not asked for.
+pub fn scatter(
+    analysis: &Analysis,
+    backbones: &[BackboneFacts],
+    outcome: Outcome,
+    options: &ChartOptions,
+) -> Option<String> {
+    let relation = analysis.relations.iter().find(|r| r.outcome == outcome)?;
+    let data = data(analysis, backbones, relation);
+    Some(svg::document(&data.title, &data.description(), options, &data))
+}
+
+fn data(analysis: &Analysis, backbones: &[BackboneFacts], relation: &Relation) -> Scatter {
+    let hue = |name: &str| backbones.iter().position(|b| b.name == name).unwrap_or(backbones.len());
+    let tasks = transferscope_domain::Task::ALL;
+    let marker = |task| tasks.iter().position(|t| *t == task).unwrap_or(0);
+    let spots: Vec<Spot> = relation
+        .points
+        .iter()
+        .map(|p| Spot {
+            name: format!("{}, {}", p.backbone, p.task.label().to_lowercase()),
+            style: style(hue(&p.backbone), marker(p.task)),
+            x: p.x,
+            x_range: p.x_range,
+            y: p.y,
+            y_range: p.y_interval.map(|i| [i.low, i.high]),
+        })
+        .collect();
+    let of_backbone = backbones.iter().map(|b| (b.name.clone(), style(hue(&b.name), 0)));
+    let used = |task: &&transferscope_domain::Task| relation.points.iter().any(|p| p.task == **task);
+    let of_task = tasks.iter().filter(used).map(|t| (t.label().to_owned(), style(7, marker(*t))));
+    let (title, y_name) = match relation.outcome {
+        Outcome::Gain => (
+            "Alignment and gain",
+            format!("Gain over {} (%), higher is better", analysis.choice.against.label().to_lowercase()),
+        ),
+        Outcome::Epochs => ("Alignment and convergence", "Epochs to 95 %, lower is faster".to_owned()),
+    };
+    let closer = if analysis.choice.measured.larger_is_closer() { "right" } else { "left" };
+    Scatter {
+        title: title.into(),
+        x_name: format!(
+            "{}, {} layer; further {closer} is closer",
+            analysis.choice.measured.label(),
+            analysis.choice.layer.as_str()
+        ),
+        y_name,
+        spots,
+        legend: of_backbone.chain(of_task).collect(),
+        zero_line: relation.outcome == Outcome::Gain,
+    }
+}
+
+/// Drift of a cell's layers over epochs, mean over seeds; none where nothing was measured.
+pub fn drift(cell: &Cell) -> Option<LayerHeatmap> {
+    let first = cell.alignment.first()?;
+    let epochs: Vec<f64> = first.course.iter().map(|(epoch, _)| *epoch).collect();
+    let row = |layer: &transferscope_study::analysis::AlignedLayer| -> Vec<Option<f64>> {
+        epochs.iter().map(|e| layer.course.iter().find(|(at, _)| at == e).map(|(_, v)| *v)).collect()
+    };
+    Some(LayerHeatmap {
+        title: format!("{}, {}", cell.key.backbone, cell.key.task.label().to_lowercase()),
+        layers: cell.alignment.iter().map(|l| l.layer.clone()).collect(),
+        values: cell.alignment.iter().map(row).collect(),
+        epochs,
+    })
+}

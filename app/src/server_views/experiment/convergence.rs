@@ -1,0 +1,87 @@
+//! How fast the arms got where they went.
+
+use leptos::prelude::*;
+use transferscope_domain::Arm;
+use transferscope_study::{
+    analysis::{Analysis, ArmSummary},
+    convergence::Reached,
+};
+
+use super::variant;
+use crate::format;
+
+/// One row a cell and arm.
+#[component]
+pub fn Convergence(analysis: Analysis) -> impl IntoView {
+    let rows = analysis
+        .cells
+        .iter()
+        .flat_map(|cell| {
+            let way = variant(&analysis, cell);
+            let speed_up = cell.speed_up_mean.map(|s| format!("{} times", format::number(s, 2)));
+            cell.arms.iter().map(move |arm| {
+                let speed_up = if arm.arm == Arm::Pretrained { speed_up.clone() } else { None };
+                row(arm, way.clone(), speed_up)
+            })
+        })
+        .chain(analysis.specialists.iter().map(|arm| row(arm, None, None)))
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>"Convergence"</h2>
+            <p class="section__lead">
+                "On the running best of the validation metric, so that a lucky spike does not count twice. “> 5” was not reached within five epochs."
+            </p>
+            <details class="disclosure">
+                <summary>"How this is computed"</summary>
+                <p>
+                    "Epochs to 95 %: the first epoch whose running best has covered 95 % of the way from before training to its best, median over seeds. Epochs to the specialist: the first whose running best is as good as the best of the specialist of the same seed. Area: mean height of the running best between its first and its best value; 1 is there at once. Speed-up: epochs to 95 % of scratch by those of the pre-trained network, mean over seeds where both got there."
+                </p>
+            </details>
+            <div class="table-scroll" role="region" aria-label="Convergence by backbone, task and arm" tabindex="0">
+                <table class="data-table">
+                    <caption class="visually-hidden">"Convergence by backbone, task and arm"</caption>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Network"</th>
+                            <th scope="col">"Task"</th>
+                            <th scope="col">"Arm"</th>
+                            <th scope="col" class="data-table__number">"Epochs to 95 %"</th>
+                            <th scope="col" class="data-table__number">"Epochs to the specialist"</th>
+                            <th scope="col" class="data-table__number">"Area (0 to 1)"</th>
+                            <th scope="col" class="data-table__number">"Speed-up"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+}
+
+fn reached(value: Option<Reached>, seeds: usize, n: usize) -> AnyView {
+    match value {
+        Some(value) => view! {
+            {value.to_string()}
+            {(seeds < n).then(|| view! { <span class="difference">{format!("of {seeds} seeds; the others never improved")}</span> })}
+        }
+        .into_any(),
+        None => view! { <span class="quiet">"–"</span> }.into_any(),
+    }
+}
+
+fn row(arm: &ArmSummary, way: Option<String>, speed_up: Option<String>) -> impl IntoView {
+    let c = &arm.convergence;
+    let way = way.map(|w| view! { <span class="difference">{w}</span> });
+    view! {
+        <tr>
+            <th scope="row">{arm.backbone.clone()}{way}</th>
+            <td>{arm.task.label()}</td>
+            <td>{arm.arm.label()}</td>
+            <td class="data-table__number">{reached(c.to_share_median, c.to_share.len(), arm.n)}</td>
+            <td class="data-table__number">{reached(c.to_specialist_median, c.to_specialist.len(), c.to_specialist.len())}</td>
+            <td class="data-table__number">{c.area.map_or_else(|| "–".to_owned(), |a| format::number(a, 2))}</td>
+            <td class="data-table__number">{speed_up}</td>
+        </tr>
+    }
+}

@@ -1,0 +1,95 @@
+//! Gains over both controls, from complete pairs.
+
+use leptos::prelude::*;
+use transferscope_domain::Arm;
+use transferscope_study::analysis::{Analysis, Gain};
+
+use super::variant;
+use crate::format;
+
+/// One row a cell.
+#[component]
+pub fn Gains(analysis: Analysis) -> impl IntoView {
+    let rows = analysis
+        .cells
+        .iter()
+        .map(|cell| {
+            let way = variant(&analysis, cell).map(|w| view! { <span class="difference">{w}</span> });
+            view! {
+                <tr>
+                    <th scope="row">{cell.key.backbone.clone()}{way}</th>
+                    <td>{cell.key.task.label()}</td>
+                    {gain(cell.gain(Arm::Specialist))}
+                    {gain(cell.gain(Arm::Scratch))}
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>"Gain of pre-training"</h2>
+            <p class="section__lead">
+                "Relative performance gain in percent of the control's test metric, mean over complete pairs (same seed, split, order and budget) with its 95 % interval. A pair without its control is left blank."
+            </p>
+            <details class="disclosure">
+                <summary>"How this is computed"</summary>
+                <p>
+                    "RPG = 100 · s · (m − c) / |c| with the pre-trained network's metric m and the control's c on the same test cases; s is 1 where higher is better and −1 where lower is (arXiv 2601.15888). The interval is a BCa bootstrap that resamples seeds and test cases (Efron 1987). p is Wilcoxon's signed-rank test over test cases, whose scores are means over seeds (for classification the log loss), corrected over all cells by Holm's method."
+                </p>
+            </details>
+            <div class="table-scroll" role="region" aria-label="Gain by backbone and task" tabindex="0">
+                <table class="data-table">
+                    <caption class="visually-hidden">"Relative gain in percent by backbone and task"</caption>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Backbone"</th>
+                            <th scope="col">"Task"</th>
+                            <th scope="col" class="data-table__number">"Over the specialist (%)"</th>
+                            <th scope="col" class="data-table__number">"p (Holm)"</th>
+                            <th scope="col" class="data-table__number">"Over scratch (%)"</th>
+                            <th scope="col" class="data-table__number">"p (Holm)"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+}
+
+fn gain(gain: Option<&Gain>) -> AnyView {
+    let Some(gain) = gain else {
+        return view! {
+            <td class="data-table__number quiet">"no complete pair"</td>
+            <td></td>
+        }
+        .into_any();
+    };
+    let interval = gain.interval.map(|i| {
+        view! {
+            <span class="difference">{format!("{} to {}", format::signed(i.low, 1), format::signed(i.high, 1))}</span>
+        }
+    });
+    let n = gain.pairs.len();
+    let few = (n < 3).then(|| view! { " "<span class="tag tag--quiet">{format!("n = {n}")}</span> });
+    let differs = (!gain.differs.is_empty()).then(
+        || view! { <span class="difference">{format!("pairs differ in {}", gain.differs.join(", "))}</span> },
+    );
+    let cases = format!("better in {} of {} cases", gain.cases_better, gain.cases);
+    let p = gain.p_corrected.map_or_else(|| "–".to_owned(), p_value);
+    view! {
+        <td class="data-table__number">
+            {format::signed(gain.mean, 1)}{few}
+            {interval}
+            <span class="difference">{cases}</span>
+            {differs}
+        </td>
+        <td class="data-table__number">{p}</td>
+    }
+    .into_any()
+}
+
+/// A p-value for people.
+pub fn p_value(p: f64) -> String {
+    if p < 0.001 { "< 0.001".into() } else { format::number(p, 3) }
+}

@@ -1,0 +1,150 @@
+//! The matrix with its holes: every planned run in its place.
+
+use leptos::prelude::*;
+use transferscope_domain::{Arm, RunState, Task};
+use transferscope_study::analysis::{Analysis, ArmSummary, Slot};
+
+use super::variant;
+use crate::format;
+
+/// Backbones and arms down, tasks across; a cell has mean, interval and its seeds.
+#[component]
+pub fn Matrix(analysis: Analysis) -> impl IntoView {
+    let mut tasks: Vec<Task> = Vec::new();
+    let mut rows: Vec<(String, Arm, Option<String>)> = Vec::new();
+    for cell in &analysis.cells {
+        if !tasks.contains(&cell.key.task) {
+            tasks.push(cell.key.task);
+        }
+        for arm in &cell.arms {
+            let row = (cell.key.backbone.clone(), arm.arm, variant(&analysis, cell));
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    for specialist in &analysis.specialists {
+        if !tasks.contains(&specialist.task) {
+            tasks.push(specialist.task);
+        }
+    }
+    let head = tasks
+        .iter()
+        .map(|task| {
+            let metric = task.primary_metric();
+            let unit = if metric.unit().is_empty() { String::new() } else { format!(" ({})", metric.unit()) };
+            view! {
+                <th scope="col" class="data-table__number">
+                    {task.label()}
+                    <span class="difference">{format!("{}{unit}, {}", metric.label(), task_direction(*task))}</span>
+                </th>
+            }
+        })
+        .collect_view();
+    let specialists = (!analysis.specialists.is_empty()).then(|| {
+        let cells = tasks
+            .iter()
+            .map(|task| summary(analysis.specialists.iter().find(|s| s.task == *task)))
+            .collect_view();
+        view! { <tr><th scope="row">"Specialist (U-Net)"</th>{cells}</tr> }
+    });
+    let body = rows
+        .iter()
+        .map(|(backbone, arm, way)| {
+            let cells = tasks
+                .iter()
+                .map(|task| {
+                    let cell = analysis.cells.iter().find(|c| {
+                        &c.key.backbone == backbone && c.key.task == *task && &variant(&analysis, c) == way
+                    });
+                    summary(cell.and_then(|c| c.arm(*arm)))
+                })
+                .collect_view();
+            let way = way.clone().map(|w| view! { <span class="difference">{w}</span> });
+            view! { <tr><th scope="row">{format!("{backbone}, {}", arm.label().to_lowercase())}{way}</th>{cells}</tr> }
+        })
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>"Results and holes"</h2>
+            <p class="section__lead">
+                "Test metric, mean over seeds with its 95 % interval (BCa bootstrap over seeds and test cases). Small squares are the seeds: filled with a result, crossed failed or stopped, hollow still open or missing."
+            </p>
+            <div class="table-scroll" role="region" aria-label="Results by backbone and task" tabindex="0">
+                <table class="data-table">
+                    <caption class="visually-hidden">"Test metric by backbone, arm and task"</caption>
+                    <thead><tr><th scope="col">"Network"</th>{head}</tr></thead>
+                    <tbody>{specialists}{body}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+}
+
+fn task_direction(task: Task) -> &'static str {
+    match task.primary_metric().direction() {
+        transferscope_domain::Direction::Higher => "higher is better",
+        transferscope_domain::Direction::Lower => "lower is better",
+    }
+}
+
+fn summary(arm: Option<&ArmSummary>) -> AnyView {
+    let Some(arm) = arm else {
+        return view! { <td class="data-table__number quiet">"not planned"</td> }.into_any();
+    };
+    let metric = arm.task.primary_metric().as_str();
+    let value = match arm.mean {
+        Some(mean) => format::metric_value(metric, mean),
+        None => "no result".into(),
+    };
+    let interval = arm.interval.map(|i| {
+        view! {
+            <span class="difference">
+                {format!("{} to {}", format::metric_value(metric, i.low), format::metric_value(metric, i.high))}
+            </span>
+        }
+    });
+    let few = (arm.n > 0 && arm.n < 3)
+        .then(|| view! { <span class="tag tag--quiet">{format!("n = {}", arm.n)}</span> });
+    let beats = arm.baseline.as_ref().zip(arm.mean).and_then(|((name, value), mean)| {
+        let better = arm.task.primary_metric().direction().better(mean, *value);
+        (!better).then(|| {
+            view! { <span class="difference">{format!("not better than {name} ({})", format::metric_value(metric, *value))}</span> }
+        })
+    });
+    let slots = arm.slots.iter().map(slot).collect_view();
+    view! {
+        <td class="data-table__number">
+            <span class:quiet=arm.mean.is_none()>{value}</span>" "{few}
+            {interval}
+            {beats}
+            <span class="seed-slots">{slots}</span>
+        </td>
+    }
+    .into_any()
+}
+
+fn slot(slot: &Slot) -> AnyView {
+    let (class, state) = match slot.state {
+        Some(RunState::Succeeded) => ("seed-slot seed-slot--done", "has a result"),
+        Some(RunState::Failed) => ("seed-slot seed-slot--gone", "failed"),
+        Some(RunState::Stopped) => ("seed-slot seed-slot--gone", "was stopped"),
+        Some(RunState::Queued) => ("seed-slot", "is queued"),
+        Some(_) => ("seed-slot seed-slot--live", "is running"),
+        None => ("seed-slot seed-slot--hole", "is missing"),
+    };
+    let words = format!("Seed {} {state}", slot.seed);
+    let title = words.clone();
+    match &slot.run {
+        Some(run) => view! {
+            <a class=class href=format!("/runs/{run}") rel="external" title=title>
+                <span class="visually-hidden">{words}</span>
+            </a>
+        }
+        .into_any(),
+        None => view! {
+            <span class=class title=title><span class="visually-hidden">{words}</span></span>
+        }
+        .into_any(),
+    }
+}

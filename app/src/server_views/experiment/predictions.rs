@@ -1,0 +1,117 @@
+//! What frozen features foretold, beside what came.
+
+use leptos::prelude::*;
+use transferscope_domain::{
+    Task,
+    prediction::{BackboneScores, Prediction},
+};
+use transferscope_study::{analysis::Analysis, statistics::Measure};
+
+use crate::format;
+
+/// A score by its name.
+type Score = (&'static str, fn(&BackboneScores) -> Option<f64>);
+
+const SCORES: [Score; 4] = [
+    ("LogME", |s| s.logme),
+    ("H-score", |s| s.h_score),
+    ("k-NN", |s| s.knn),
+    ("Linear probe", |s| s.linear_probe),
+];
+
+/// Scores by task and backbone, and how well each ranks the cells by gain.
+#[component]
+pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis, dataset: String) -> impl IntoView {
+    let command = format!("transferscope predict --dataset {dataset}");
+    if predictions.is_empty() {
+        return view! {
+            <section class="section">
+                <h2>"Prediction before training"</h2>
+                <p>"No scores of frozen features yet. They take seconds a backbone: "<code>{command}</code></p>
+            </section>
+        }
+        .into_any();
+    }
+    let gain = |task: Task, backbone: &str| {
+        let cell = analysis.cells.iter().find(|c| c.key.task == task && c.key.backbone == backbone)?;
+        Some(cell.gain(analysis.choice.against)?.mean)
+    };
+    let rows = predictions
+        .iter()
+        .flat_map(|p| p.backbones.iter().map(move |b| (p, b)))
+        .map(|(p, b)| {
+            let scores = SCORES
+                .map(|(_, of)| {
+                    let shown = of(b).map_or_else(|| "–".to_owned(), |v| format::signed(v, 3));
+                    view! { <td class="data-table__number">{shown}</td> }
+                })
+                .collect_view();
+            let came = gain(p.task, &b.backbone).map(|g| format::signed(g, 1));
+            view! {
+                <tr>
+                    <th scope="row">{b.backbone.clone()}</th>
+                    <td>{p.task.label()}</td>
+                    {scores}
+                    <td class="data-table__number">{came}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let right = SCORES
+        .map(|(name, of)| {
+            let points: Vec<(f64, f64)> = predictions
+                .iter()
+                .flat_map(|p| p.backbones.iter().map(move |b| (p, b)))
+                .filter_map(|(p, b)| Some((of(b)?, gain(p.task, &b.backbone)?)))
+                .collect();
+            let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+            match Measure::Kendall.of(&x, &y) {
+                Some(tau) if x.len() > 2 => {
+                    format!("{name} {} over {} cells", format::signed(tau, 2), x.len())
+                }
+                _ => format!("{name} undefined over {}", format::plural(x.len() as u64, "cell")),
+            }
+        })
+        .join("; ");
+    let head = SCORES
+        .map(|(name, _)| view! { <th scope="col" class="data-table__number">{name}</th> })
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>"Prediction before training"</h2>
+            <p class="section__lead">
+                "Scores of the pre-trained features alone, from one pass over the training cases; higher is better in all. Random weights are the control."
+            </p>
+            <details class="disclosure">
+                <summary>"What the scores are"</summary>
+                <p>
+                    "LogME: evidence of a linear model (You et al. 2021). H-score: share of the features' spread that lies between classes (Bao et al. 2019); of labels only. k-NN: balanced accuracy or R² of the five nearest rows of other patients. Linear probe: the same of a ridge regression on patients that it was not fitted on."
+                </p>
+                <ul>
+                    {predictions
+                        .iter()
+                        .map(|p| view! { <li>{format!("{}: {}, {} cases.", p.task.label(), p.target, p.cases)}</li> })
+                        .collect_view()}
+                </ul>
+            </details>
+            <div class="table-scroll" role="region" aria-label="Scores before training" tabindex="0">
+                <table class="data-table">
+                    <caption class="visually-hidden">"Scores of frozen features by backbone and task"</caption>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Backbone"</th>
+                            <th scope="col">"Task"</th>
+                            {head}
+                            <th scope="col" class="data-table__number">"Gain that came (%)"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+            <p class="quiet">
+                {format!("How well each ranks the cells by the gain that came (Kendall tau-b): {right}.")}
+            </p>
+        </section>
+    }
+    .into_any()
+}

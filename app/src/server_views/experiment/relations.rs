@@ -1,0 +1,198 @@
+//! Alignment against gain and convergence, in pictures, numbers and words; and how features drifted.
+
+use leptos::prelude::*;
+use transferscope_domain::ExperimentId;
+use transferscope_study::{
+    analysis::{Analysis, BackboneFacts, Outcome, Relation},
+    statistics::Correlation,
+};
+
+use super::{charts, gains::p_value, inline, query};
+use crate::{charts::svg, format};
+
+/// Both relations, the controls, and the drift of every cell.
+#[component]
+pub fn Relations(id: ExperimentId, analysis: Analysis, backbones: Vec<BackboneFacts>) -> impl IntoView {
+    let pictures = analysis
+        .relations
+        .iter()
+        .map(|relation| {
+            let picture = charts::scatter(&analysis, &backbones, relation.outcome, &inline(720, 420));
+            let (file, what) = match relation.outcome {
+                Outcome::Gain => ("gain.svg", "Alignment against gain"),
+                Outcome::Epochs => ("epochs.svg", "Alignment against convergence"),
+            };
+            let href = format!("/experiments/{id}/export/{file}?{}", query(analysis.choice));
+            view! {
+                <figure class="study-figure">
+                    <div class="study-figure__picture" role="region" aria-label=what tabindex="0" inner_html=picture></div>
+                    <figcaption>
+                        "Each point is a backbone on a task: one colour a backbone, one marker a task. Bars: least to largest seed along x, 95 % interval along y. "
+                        <a href=href rel="external">"SVG"</a>
+                    </figcaption>
+                    <RelationNumbers relation=relation.clone() />
+                </figure>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>"Alignment"</h2>
+            <p class="section__lead">
+                "How far fine-tuning moved the features of the validation cases, layer by layer, against what pre-training brought."
+            </p>
+            <Definitions />
+            {pictures}
+            <Controls analysis=analysis.clone() />
+            <Drift analysis=analysis />
+        </section>
+    }
+}
+
+#[component]
+fn Definitions() -> impl IntoView {
+    view! {
+        <details class="disclosure">
+            <summary>"How alignment is measured"</summary>
+            <p>
+                "Features of the validation cases without augmentation, averaged over the octants of a volume or over a slice (eight rows a case), standardised by mean and deviation of the features before training. MMD² is the unbiased estimate with a Gaussian kernel whose bandwidth is the median distance over both sets, one for a run and layer (Gretton et al. 2012); it can be slightly negative."
+            </p>
+            <ul>
+                <li>"D2P: between the tested network and the same one before fine-tuning: the divergence of arXiv 2601.15888."</li>
+                <li>"D2R: between the tested network and random weights. D2S: between the tested network and the one trained from scratch with the same seed. Both are our reading of the study."</li>
+                <li>"CKA (Kornblith et al. 2019) is 1, Procrustes distance is 0 for features that are the same up to rotation and scale."</li>
+            </ul>
+            <p>"A smaller divergence, or a larger CKA, is called closer alignment here."</p>
+        </details>
+    }
+}
+
+#[component]
+fn RelationNumbers(relation: Relation) -> impl IntoView {
+    let rows =
+        [("Pearson", relation.pearson), ("Spearman", relation.spearman), ("Kendall tau-b", relation.kendall)]
+            .map(|(name, correlation)| correlation_row(name, correlation))
+            .collect_view();
+    let left_out = relation
+        .without_task
+        .iter()
+        .chain(&relation.without_backbone)
+        .filter_map(|l| Some(format!("without {} {}", l.left_out, format::signed(l.spearman?, 2))))
+        .collect::<Vec<_>>();
+    let dumb = relation
+        .dumb
+        .iter()
+        .filter_map(|d| Some(format!("{} {}", d.name, format::signed(d.spearman?, 2))))
+        .collect::<Vec<_>>();
+    let n = relation.points.len();
+    view! {
+        <div class="table-scroll" role="region" aria-label="Correlations" tabindex="0">
+            <table class="data-table">
+                <caption class="visually-hidden">"Correlation over cells"</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"Correlation"</th>
+                        <th scope="col" class="data-table__number">"Value"</th>
+                        <th scope="col" class="data-table__number">"95 % interval"</th>
+                        <th scope="col" class="data-table__number">"p (permutation)"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+        <p class="quiet">
+            {format!("n = {n} cells of {} backbones and {} tasks, which share data and are not independent.", relation.backbones, relation.tasks)}
+            {(!left_out.is_empty()).then(|| format!(" Spearman {}.", left_out.join(", ")))}
+            {(!dumb.is_empty()).then(|| format!(" What knows nothing of features reaches: {}.", dumb.join(", ")))}
+        </p>
+    }
+}
+
+fn correlation_row(name: &'static str, correlation: Option<Correlation>) -> AnyView {
+    let Some(c) = correlation else {
+        return view! {
+            <tr><th scope="row">{name}</th><td colspan="3" class="quiet">"undefined: fewer than three points, or no variation"</td></tr>
+        }
+        .into_any();
+    };
+    let interval = c.interval.map_or_else(
+        || "too few points".to_owned(),
+        |i| format!("{} to {}", format::signed(i.low, 2), format::signed(i.high, 2)),
+    );
+    let p = c.p.map(|p| format!("{}{}", p_value(p), if c.exact { " (exact)" } else { "" }));
+    view! {
+        <tr>
+            <th scope="row">{name}</th>
+            <td class="data-table__number">{format::signed(c.value, 2)}</td>
+            <td class="data-table__number">{interval}</td>
+            <td class="data-table__number">{p}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// What the same numbers are where nothing or everything is different.
+#[component]
+fn Controls(analysis: Analysis) -> impl IntoView {
+    let shown = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format::signed(v, 3));
+    let rows = analysis
+        .cells
+        .iter()
+        .filter_map(|cell| {
+            let aligned = cell.aligned()?;
+            Some(view! {
+                <tr>
+                    <th scope="row">{cell.key.backbone.clone()}</th>
+                    <td>{cell.key.task.label()}</td>
+                    <td>{aligned.layer.clone()}</td>
+                    <td class="data-table__number">{format::signed(aligned.mean, 3)}</td>
+                    <td class="data-table__number">{shown(cell.controls.identity)}</td>
+                    <td class="data-table__number">{shown(cell.controls.random)}</td>
+                    <td class="data-table__number">{shown(cell.controls.shuffled)}</td>
+                    <td class="data-table__number">{format::number(aligned.bandwidth, 2)}</td>
+                    <td class="data-table__number">{aligned.rows}</td>
+                </tr>
+            })
+        })
+        .collect_view();
+    view! {
+        <h3>"Values and controls"</h3>
+        <div class="table-scroll" role="region" aria-label="Alignment and controls" tabindex="0">
+            <table class="data-table">
+                <caption class="visually-hidden">"Alignment and its controls by cell"</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"Backbone"</th>
+                        <th scope="col">"Task"</th>
+                        <th scope="col">"Layer"</th>
+                        <th scope="col" class="data-table__number">{analysis.choice.measured.label()}</th>
+                        <th scope="col" class="data-table__number">"Same weights (MMD², at most 0)"</th>
+                        <th scope="col" class="data-table__number">"Random weights (MMD²)"</th>
+                        <th scope="col" class="data-table__number">"Shuffled cases (CKA)"</th>
+                        <th scope="col" class="data-table__number">"Bandwidth"</th>
+                        <th scope="col" class="data-table__number">"Rows"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}
+
+/// Layers by epochs of every cell.
+#[component]
+fn Drift(analysis: Analysis) -> impl IntoView {
+    let pictures = analysis
+        .cells
+        .iter()
+        .filter_map(charts::drift)
+        .map(|data| view! { <div class="drift-grid__picture" inner_html=svg::layer_heatmap(&data, &inline(340, 240))></div> })
+        .collect::<Vec<_>>();
+    (!pictures.is_empty()).then(|| {
+        view! {
+            <h3>"Drift by layer and epoch"</h3>
+            <p class="section__lead">{format!("{}, mean over seeds.", analysis.choice.measured.label())}</p>
+            <div class="drift-grid">{pictures}</div>
+        }
+    })
+}

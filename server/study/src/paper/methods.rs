@@ -1,0 +1,69 @@
+//! The methods paragraph.
+
+use transferscope_domain::Arm;
+
+use super::Paper;
+
+/// How the experiment was done, in sentences made from its record.
+pub fn methods(paper: Paper<'_>) -> String {
+    let spec = paper.spec;
+    let choice = paper.analysis.choice;
+    let list = |items: Vec<String>| items.join(", ");
+    let backbones = paper
+        .backbones
+        .iter()
+        .map(|b| match &b.objective {
+            Some(objective) => format!(
+                "{} ({:.1} M parameters, pre-trained by {objective})",
+                b.name,
+                b.parameters as f64 / 1e6
+            ),
+            None => b.name.clone(),
+        })
+        .collect();
+    let tasks = spec
+        .tasks
+        .iter()
+        .map(|t| format!("{} (test {})", t.label().to_lowercase(), t.primary_metric().label()))
+        .collect();
+    let arms = spec
+        .arms
+        .iter()
+        .map(|arm| match arm {
+            Arm::Pretrained => "from the pre-trained checkpoint",
+            Arm::Scratch => "from random weights",
+            Arm::Specialist => "as a residual 3-D U-Net trained for the task alone",
+        })
+        .map(str::to_owned)
+        .collect();
+    let seeds: Vec<String> = spec.seeds.iter().map(u64::to_string).collect();
+    let epochs = spec.epochs.map_or_else(|| "the default number of".to_owned(), |e| e.to_string());
+    let data = if paper.synthetic { " (synthetic: computed phantoms)" } else { "" };
+    let c = paper.analysis.counts;
+    format!(
+        "We fine-tuned {} on the data set {}{data} for {}, each {}, for {epochs} epochs with the seeds {}. Runs of one \
+         backbone, task and seed share split, order of cases, budget and seed in every arm; the specialist was trained \
+         once for each task and seed. Of {} planned runs {} have a result, {} failed and {} were stopped. The checkpoint \
+         with the best validation metric was tested. Relative performance gain is 100 s (m - c) / |c| with the test \
+         metric m of the pre-trained network and c of its control, s = 1 where higher is better and -1 where lower is, \
+         averaged over complete pairs; intervals are 95 % BCa bootstrap intervals over seeds and test cases [efron1987], \
+         p-values are those of Wilcoxon's signed-rank test over test cases with Holm's correction over cells \
+         [wilcoxon1945, holm1979]. Convergence is the first epoch whose running best has covered 95 % of the way from \
+         before training to its best. Alignment was measured between features of the validation cases, standardised by \
+         the features before fine-tuning, as {} at the {} layer of each encoder, with a Gaussian kernel whose bandwidth is \
+         the median distance [gretton2012, kornblith2019]. Correlations over cells have BCa intervals over cells and \
+         permutation p-values. Computed with Transferscope {}, which implements the study of [transfer2026].\n",
+        list(backbones),
+        spec.dataset,
+        list(tasks),
+        list(arms),
+        list(seeds),
+        c.planned,
+        c.succeeded,
+        c.failed,
+        c.stopped,
+        choice.measured.label(),
+        choice.layer.as_str(),
+        paper.version,
+    )
+}

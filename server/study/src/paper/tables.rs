@@ -1,0 +1,175 @@
+//! The table of results and gains.
+
+use transferscope_domain::{Arm, Direction};
+
+use super::Paper;
+use crate::analysis::{ArmSummary, Cell, Gain};
+
+/// Every cell and arm with all numbers, comma-separated; undefined values are empty.
+pub fn csv(paper: Paper<'_>) -> String {
+    let mut out = String::from(
+        "backbone,task,adaptation,label_share,arm,metric,direction,n,mean,ci95_low,ci95_high,\
+         gain_specialist_percent,gain_specialist_low,gain_specialist_high,gain_specialist_p_holm,\
+         gain_scratch_percent,gain_scratch_low,gain_scratch_high,gain_scratch_p_holm,\
+         epochs_to_95,epochs_to_specialist,area,alignment,alignment_layer,alignment_value\n",
+    );
+    let number = |v: Option<f64>| v.map(|v| v.to_string()).unwrap_or_default();
+    let quoted = |text: &str| {
+        if text.contains([',', '"', '\n']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text.to_owned()
+        }
+    };
+    let arm_fields = |arm: &ArmSummary| {
+        vec![
+            arm.n.to_string(),
+            number(arm.mean),
+            number(arm.interval.map(|i| i.low)),
+            number(arm.interval.map(|i| i.high)),
+        ]
+    };
+    let pace = |arm: &ArmSummary| {
+        let c = &arm.convergence;
+        let reached = |r: Option<crate::convergence::Reached>| r.map(|r| r.to_string()).unwrap_or_default();
+        vec![reached(c.to_share_median), reached(c.to_specialist_median), number(c.area)]
+    };
+    let gain = |gain: Option<&Gain>| {
+        let interval = gain.and_then(|g| g.interval);
+        vec![
+            number(gain.map(|g| g.mean)),
+            number(interval.map(|i| i.low)),
+            number(interval.map(|i| i.high)),
+            number(gain.and_then(|g| g.p_corrected)),
+        ]
+    };
+    for cell in &paper.analysis.cells {
+        for arm in &cell.arms {
+            let mut row = vec![
+                quoted(&cell.key.backbone),
+                cell.key.task.to_string(),
+                cell.key.adaptation.to_string(),
+                cell.key.label_share.to_string(),
+                arm.arm.to_string(),
+                cell.metric.clone(),
+                direction(cell.direction).to_owned(),
+            ];
+            row.extend(arm_fields(arm));
+            let tuned = arm.arm == Arm::Pretrained;
+            for against in [Arm::Specialist, Arm::Scratch] {
+                row.extend(gain(cell.gain(against).filter(|_| tuned)));
+            }
+            row.extend(pace(arm));
+            let aligned = cell.aligned().filter(|_| tuned);
+            row.push(paper.analysis.choice.measured.to_string());
+            row.push(aligned.map(|a| quoted(&a.layer)).unwrap_or_default());
+            row.push(number(aligned.map(|a| a.mean)));
+            out.push_str(&row.join(","));
+            out.push('\n');
+        }
+    }
+    for arm in &paper.analysis.specialists {
+        let metric = arm.task.primary_metric();
+        let mut row = vec![
+            arm.backbone.clone(),
+            arm.task.to_string(),
+            String::new(),
+            String::new(),
+            arm.arm.to_string(),
+            metric.name(transferscope_domain::metric::Split::Test),
+            direction(metric.direction()).to_owned(),
+        ];
+        row.extend(arm_fields(arm));
+        row.extend(std::iter::repeat_n(String::new(), 8));
+        row.extend(pace(arm));
+        row.extend(std::iter::repeat_n(String::new(), 3));
+        out.push_str(&row.join(","));
+        out.push('\n');
+    }
+    out
+}
+
+fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Higher => "higher",
+        Direction::Lower => "lower",
+    }
+}
+
+const HEAD: [&str; 6] =
+    ["Backbone", "Task", "Pre-trained", "Scratch", "Gain over specialist (%)", "Gain over scratch (%)"];
+
+fn cells(paper: Paper<'_>, dash: &str) -> Vec<[String; 6]> {
+    let mean = |cell: &Cell, arm: Arm| match cell.arm(arm).and_then(|a| Some((a.mean?, a.interval, a.n))) {
+        Some((mean, Some(i), n)) => format!("{mean:.3} [{:.3}, {:.3}] (n={n})", i.low, i.high),
+        Some((mean, None, n)) => format!("{mean:.3} (n={n})"),
+        None => dash.to_owned(),
+    };
+    let gain = |cell: &Cell, against: Arm| match cell.gain(against) {
+        Some(Gain { mean, interval: Some(i), .. }) => format!("{mean:+.1} [{:+.1}, {:+.1}]", i.low, i.high),
+        Some(Gain { mean, .. }) => format!("{mean:+.1}"),
+        None => dash.to_owned(),
+    };
+    let row = |cell: &Cell| {
+        [
+            cell.key.backbone.clone(),
+            format!("{} ({})", cell.key.task.label(), cell.key.task.primary_metric().label()),
+            mean(cell, Arm::Pretrained),
+            mean(cell, Arm::Scratch),
+            gain(cell, Arm::Specialist),
+            gain(cell, Arm::Scratch),
+        ]
+    };
+    paper.analysis.cells.iter().map(row).collect()
+}
+
+/// What was not counted, beside the table.
+fn note(paper: Paper<'_>) -> String {
+    let c = paper.analysis.counts;
+    let data = if paper.synthetic { " Synthetic data (computed phantoms)." } else { "" };
+    format!(
+        "Means over seeds with 95 % BCa intervals over seeds and test cases; {} of {} planned runs have a result, {} \
+         failed, {} were stopped.{data}",
+        c.succeeded, c.planned, c.failed, c.stopped
+    )
+}
+
+/// The table in Markdown.
+pub fn markdown(paper: Paper<'_>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let mut out = line(&HEAD.map(str::to_owned));
+    out.push_str(&format!("|{}\n", "---|".repeat(HEAD.len())));
+    cells(paper, "–").iter().for_each(|row| out.push_str(&line(row)));
+    format!("{out}\n{}\n", note(paper))
+}
+
+/// The table in LaTeX; needs the package booktabs.
+pub fn latex(paper: Paper<'_>) -> String {
+    let escape = |text: &str| {
+        let mut out = String::new();
+        for c in text.chars() {
+            match c {
+                '%' | '&' | '_' | '#' | '$' | '{' | '}' => {
+                    out.push('\\');
+                    out.push(c);
+                }
+                '\\' => out.push_str("\\textbackslash{}"),
+                '~' => out.push_str("\\textasciitilde{}"),
+                '^' => out.push_str("\\textasciicircum{}"),
+                '–' => out.push_str("--"),
+                other => out.push(other),
+            }
+        }
+        out
+    };
+    let line = |cells: &[String]| {
+        format!("  {} \\\\\n", cells.iter().map(|c| escape(c)).collect::<Vec<_>>().join(" & "))
+    };
+    let mut out = String::from("\\begin{table}\n\\centering\n\\begin{tabular}{llrrrr}\n  \\toprule\n");
+    out.push_str(&line(&HEAD.map(str::to_owned)));
+    out.push_str("  \\midrule\n");
+    cells(paper, "–").iter().for_each(|row| out.push_str(&line(row)));
+    out.push_str("  \\bottomrule\n\\end{tabular}\n");
+    out.push_str(&format!("\\caption{{{}: {}}}\n\\end{{table}}\n", escape(paper.name), escape(&note(paper))));
+    out
+}
