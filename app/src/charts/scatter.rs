@@ -83,7 +83,7 @@ impl Drawing for Scatter {
         let along_x =
             domain_of(self.spots.iter().flat_map(|s| [s.x_range[0], s.x_range[1], s.x]), false, 0.1);
         let nothing = self.zero_line.then_some(0.0);
-        let along_y = domain_of(self.spots.iter().flat_map(|s| ends(s)).chain(nothing), false, 0.08);
+        let along_y = domain_of(self.spots.iter().flat_map(ends).chain(nothing), false, 0.08);
         let (Some(along_x), Some(along_y)) = (along_x, along_y) else {
             return frame::draw_empty(surface, options, probe, "No cell has both values yet");
         };

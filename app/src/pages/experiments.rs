@@ -23,11 +23,12 @@ mod server {
     use leptos::prelude::*;
     use leptos_meta::Title;
     use leptos_router::hooks::{use_params_map, use_query_map};
+    use transferscope_store::Store;
 
     use crate::{
-        AppError,
+        AppError, Catalogue,
         api::server,
-        components::error_panel::ErrorPanel,
+        components::{error_panel::ErrorPanel, rendered::Rendered},
         server_views::{
             experiment::{Experiment, choice},
             experiments::Experiments,
@@ -37,37 +38,48 @@ mod server {
     pub fn page() -> impl IntoView {
         let id = use_params_map().with_untracked(|p| p.get("id").unwrap_or_default());
         let query: Vec<(String, String)> = use_query_map().with_untracked(|q| {
-            ["layer", "alignment", "against"]
-                .into_iter()
-                .filter_map(|key| Some((key.to_owned(), q.get(key)?)))
-                .collect()
+            let field = |key: &str| Some((key.to_owned(), q.get(key)?));
+            ["layer", "alignment", "against"].into_iter().filter_map(field).collect()
         });
         // Contexts are looked up before anything is waited for.
         let (store, catalogue) = (server::store(), server::catalogue());
-        let content = async move {
-            if id.is_empty() {
-                let list = store?.experiments().await?.experiments;
-                return Ok(view! { <Title text="Experiments" /><Experiments experiments=list /> }.into_any());
-            }
-            let pairs = query.iter().map(|(k, v)| (k.as_str(), v.as_str()));
-            let choice = choice(pairs).map_err(AppError::Invalid)?;
-            let id = id.parse().map_err(|_| AppError::NotFound(format!("There is no experiment {id:?}.")))?;
-            let study = (catalogue?.study)(id, choice).await?;
-            let title =
-                if study.view.name.is_empty() { study.view.id.to_string() } else { study.view.name.clone() };
-            Ok::<_, AppError>(view! { <Title text=title /><Experiment study=study /> }.into_any())
-        };
-        // The page is rendered once, so that its content is asked for once.
-        let content = std::sync::Mutex::new(Some(content));
+        // No resource: those travel to the browser a second time, for a program that is not there.
+        let content =
+            AsyncDerived::new(move || content(id.clone(), query.clone(), store.clone(), catalogue.clone()));
         view! {
             <Suspense>
-                {move || {
-                    let content = content.lock().ok().and_then(|mut c| c.take());
-                    content.map(|content| Suspend::new(async move {
-                        content.await.unwrap_or_else(|error: AppError| view! { <ErrorPanel error=error /> }.into_any())
-                    }))
-                }}
+                {move || Suspend::new(async move {
+                    match content.await {
+                        Ok(page) => {
+                            view! {
+                                <Title text=page.title />
+                                <div inner_html=page.html></div>
+                            }
+                            .into_any()
+                        }
+                        Err(error) => view! { <ErrorPanel error=error /> }.into_any(),
+                    }
+                })}
             </Suspense>
         }
+    }
+
+    async fn content(
+        id: String,
+        query: Vec<(String, String)>,
+        store: Result<Store, AppError>,
+        catalogue: Result<Catalogue, AppError>,
+    ) -> Result<Rendered, AppError> {
+        if id.is_empty() {
+            let list = store?.experiments().await?.experiments;
+            return Ok(Rendered::new("Experiments", false, view! { <Experiments experiments=list /> }));
+        }
+        let pairs = query.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+        let choice = choice(pairs).map_err(AppError::Invalid)?;
+        let id = id.parse().map_err(|_| AppError::NotFound(format!("There is no experiment {id:?}.")))?;
+        let study = (catalogue?.study)(id, choice).await?;
+        let view = &study.view;
+        let title = if view.name.is_empty() { view.id.to_string() } else { view.name.clone() };
+        Ok(Rendered::new(&title, false, view! { <Experiment study=study /> }))
     }
 }

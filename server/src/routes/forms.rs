@@ -32,7 +32,7 @@ pub async fn new_experiment(
         Err(_) => return back_to_form(&form),
     };
     match submit_experiment(&state, spec).await {
-        Ok(created) => Ok(Redirect::to(&format!("/experiments/{}", created.id)).into_response()),
+        Ok(created) => Ok(Redirect::to(&format!("/runs?experiment={}", created.id)).into_response()),
         Err(SubmitError::Invalid(_)) => back_to_form(&form),
         Err(error) => Err(error.into()),
     }

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use transferscope_domain::Arm;
-use transferscope_study::analysis::{Analysis, Gain};
+use transferscope_study::analysis::{Analysis, Cell};
 
 use super::variant;
 use crate::format;
@@ -19,8 +19,8 @@ pub fn Gains(analysis: Analysis) -> impl IntoView {
                 <tr>
                     <th scope="row">{cell.key.backbone.clone()}{way}</th>
                     <td>{cell.key.task.label()}</td>
-                    {gain(cell.gain(Arm::Specialist))}
-                    {gain(cell.gain(Arm::Scratch))}
+                    {gain(cell, Arm::Specialist)}
+                    {gain(cell, Arm::Scratch)}
                 </tr>
             }
         })
@@ -57,10 +57,13 @@ pub fn Gains(analysis: Analysis) -> impl IntoView {
     }
 }
 
-fn gain(gain: Option<&Gain>) -> AnyView {
-    let Some(gain) = gain else {
+fn gain(cell: &Cell, against: Arm) -> AnyView {
+    let differs = cell.incomparable.iter().find(|(arm, _)| *arm == against).map(|(_, fields)| {
+        view! { <span class="difference">{format!("runs that differ in {} are not compared", fields.join(", "))}</span> }
+    });
+    let Some(gain) = cell.gain(against) else {
         return view! {
-            <td class="data-table__number quiet">"no complete pair"</td>
+            <td class="data-table__number quiet">"no complete pair"{differs}</td>
             <td></td>
         }
         .into_any();
@@ -72,9 +75,6 @@ fn gain(gain: Option<&Gain>) -> AnyView {
     });
     let n = gain.pairs.len();
     let few = (n < 3).then(|| view! { " "<span class="tag tag--quiet">{format!("n = {n}")}</span> });
-    let differs = (!gain.differs.is_empty()).then(
-        || view! { <span class="difference">{format!("pairs differ in {}", gain.differs.join(", "))}</span> },
-    );
     let cases = format!("better in {} of {} cases", gain.cases_better, gain.cases);
     let p = gain.p_corrected.map_or_else(|| "–".to_owned(), p_value);
     view! {

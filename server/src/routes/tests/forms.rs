@@ -9,7 +9,7 @@ async fn a_form_starts_an_experiment_or_goes_back_with_its_fields() {
     let app = TestApp::new().await;
     let answer = app.post_form("/new", FORM).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-    let experiment = answer.header(header::LOCATION).strip_prefix("/experiments/").unwrap().to_owned();
+    let experiment = answer.header(header::LOCATION).strip_prefix("/runs?experiment=").unwrap().to_owned();
     let list = app.get(&format!("/api/v1/runs?experiment={experiment}")).await.json();
     assert_eq!(list["runs"].as_array().unwrap().len(), 2);
 

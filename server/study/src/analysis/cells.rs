@@ -80,6 +80,8 @@ pub struct Cell {
     pub arms: Vec<ArmSummary>,
     /// Over the specialist and over scratch, from complete pairs.
     pub gains: Vec<Gain>,
+    /// Controls whose runs differ from the pre-trained ones in what must agree, and in which fields: no pairs.
+    pub incomparable: Vec<(Arm, Vec<String>)>,
     /// Scratch's epochs to 95 % by the pre-trained arm's, by seed where both got there.
     pub speed_up: Vec<Seeded<f64>>,
     pub speed_up_mean: Option<f64>,
@@ -136,7 +138,7 @@ fn latest<'a>(records: &'a [RunRecord], key: &CellKey, arm: Arm, seed: u64) -> O
         r.backbone == backbone && r.task == key.task && r.arm == arm && r.seed == seed && variant
     };
     let found = || records.iter().filter(fits);
-    found().rfind(|r| r.state == RunState::Succeeded).or_else(|| found().last())
+    found().rfind(|r| r.state == RunState::Succeeded).or_else(|| found().next_back())
 }
 
 /// Seeds of the plan, in its order.
@@ -225,6 +227,11 @@ fn cell(input: Input<'_>, key: CellKey, choice: Choice) -> Cell {
         .into_iter()
         .filter_map(|against| gain::gain(&pretrained, &finished(against), against))
         .collect();
+    let incomparable = [Arm::Specialist, Arm::Scratch]
+        .into_iter()
+        .map(|against| (against, gain::incomparable(&pretrained, &finished(against))))
+        .filter(|(_, fields)| !fields.is_empty())
+        .collect();
     let speed_up = speed_ups(&arms);
     let alignment = aligned::layers(&pretrained, choice.measured);
     let chosen_layer = choice.layer.of(alignment.len());
@@ -236,6 +243,7 @@ fn cell(input: Input<'_>, key: CellKey, choice: Choice) -> Cell {
         speed_up_mean: mean(&speed_up.iter().map(|s| s.value).collect::<Vec<_>>()),
         arms,
         gains,
+        incomparable,
         speed_up,
         alignment,
         chosen_layer,

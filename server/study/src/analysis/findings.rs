@@ -63,7 +63,17 @@ pub fn findings(
             counts.planned,
             unfinished.saturating_sub(gone)
         );
-        all.iter_mut().for_each(|finding| finding.because.push(note.clone()));
+        for finding in &mut all {
+            finding.because.push(note.clone());
+            // What is seen of a part may turn round with the rest; runs that failed will not come.
+            if unfinished > counts.failed && finding.verdict != Verdict::CannotBeTold {
+                let so_far = finding.verdict.label();
+                finding
+                    .because
+                    .push(format!("So far it {so_far}; there is a verdict when all runs are done."));
+                finding.verdict = Verdict::CannotBeTold;
+            }
+        }
     }
     all
 }
@@ -91,12 +101,13 @@ fn fits(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice) -> Finding 
                  telling what is in them."
             .to_owned();
     let of = |wanted: Kind, restoring: bool, seed: u64| -> Option<f64> {
-        let gains: Vec<f64> = cells
+        // All of the tasks or none: means over different tasks of different seeds are no difference.
+        let gains: Option<Vec<f64>> = cells
             .iter()
             .filter(|c| restores(c.key.task) == restoring && kind(backbones, &c.key.backbone) == Some(wanted))
-            .filter_map(|c| c.gain(choice.against)?.pairs.iter().find(|p| p.seed == seed).map(|p| p.gain))
+            .map(|c| c.gain(choice.against)?.pairs.iter().find(|p| p.seed == seed).map(|p| p.gain))
             .collect();
-        mean(&gains)
+        mean(&gains?)
     };
     let mut seeds: Vec<u64> =
         cells.iter().flat_map(|c| &c.gains).flat_map(|g| &g.pairs).map(|p| p.seed).collect();
@@ -128,9 +139,8 @@ fn fits(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice) -> Finding 
         }
     }
     if interactions.is_empty() {
-        because.push(
-            "There is no seed yet with gains of both kinds of pre-training on both kinds of tasks.".into(),
-        );
+        because
+            .push("There is no seed yet with the gains of both kinds of pre-training on all tasks.".into());
         return Finding { claim, verdict: Verdict::CannotBeTold, because };
     }
     let (value, ends) = mean_ci95(&interactions);
@@ -203,7 +213,10 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
     }
     for dumb in &relation.dumb {
         if let Some(value) = dumb.spearman {
-            because.push(format!("The {} alone reaches {value:+.2} on the same points.", dumb.name));
+            because.push(format!(
+                "What knows nothing of features reaches {value:+.2} on the same points: {}.",
+                dumb.name
+            ));
         }
     }
     because.push(

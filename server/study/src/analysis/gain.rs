@@ -26,8 +26,6 @@ pub struct Gain {
     /// Test cases behind it, and how many of them the pre-trained arm does better.
     pub cases: usize,
     pub cases_better: usize,
-    /// Fields in which the paired runs differ though they should not: the gain misleads.
-    pub differs: Vec<String>,
 }
 
 /// A complete pair.
@@ -48,13 +46,28 @@ pub fn relative(direction: Direction, m: f64, control: f64) -> Option<f64> {
     (control != 0.0).then(|| 100.0 * sign * (m - control) / control.abs()).filter(|v| v.is_finite())
 }
 
-/// The gain over `against`; none without a complete pair.
+/// Fields in which runs of one seed differ though they should not, so that they are no pair.
+pub fn incomparable(pretrained: &[&RunRecord], control: &[&RunRecord]) -> Vec<String> {
+    let mut fields: Vec<String> = Vec::new();
+    for run in pretrained {
+        let other = control.iter().find(|c| c.seed == run.seed);
+        for field in other.map(|o| run.differences(o)).unwrap_or_default() {
+            if !fields.iter().any(|f| f == field) {
+                fields.push(field.to_owned());
+            }
+        }
+    }
+    fields
+}
+
+/// The gain over `against`; none without a complete pair of runs that agree in what they must.
 pub fn gain(pretrained: &[&RunRecord], control: &[&RunRecord], against: Arm) -> Option<Gain> {
     let direction = pretrained.first()?.task.primary_metric().direction();
     let mut pairs = Vec::new();
     let (mut tuned, mut controls) = (Vec::new(), Vec::new());
     for run in pretrained {
-        let Some(other) = control.iter().find(|c| c.seed == run.seed) else { continue };
+        let fits = |c: &&&RunRecord| c.seed == run.seed && run.differences(c).is_empty();
+        let Some(other) = control.iter().find(fits) else { continue };
         let (Some(m), Some(c)) = (run.value, other.value) else { continue };
         let Some(gain) = relative(direction, m, c) else { continue };
         pairs.push(Pair { seed: run.seed, pretrained: run.id.clone(), control: other.id.clone(), gain });
@@ -71,14 +84,6 @@ pub fn gain(pretrained: &[&RunRecord], control: &[&RunRecord], against: Arm) -> 
             cases_better += usize::from(by_case.better(*score, *control));
         }
     }
-    let mut differs: Vec<String> = Vec::new();
-    for (run, other) in tuned.iter().zip(&controls) {
-        for field in run.differences(other) {
-            if !differs.iter().any(|d| d == field) {
-                differs.push(field.to_owned());
-            }
-        }
-    }
     Some(Gain {
         against,
         interval: interval(&tuned, &controls, direction),
@@ -88,7 +93,6 @@ pub fn gain(pretrained: &[&RunRecord], control: &[&RunRecord], against: Arm) -> 
         cases_better,
         mean: mean_gain,
         pairs,
-        differs,
     })
 }
 
