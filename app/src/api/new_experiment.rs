@@ -137,7 +137,7 @@ mod tests {
             seconds_per_epoch: 2.5,
         };
         let e = estimate(&spec, std::slice::from_ref(&timing));
-        assert_eq!((e.runs, e.measured, e.seconds), (25, 1, 10.0));
+        assert_eq!((e.runs, e.measured, e.seconds), (75, 3, 30.0));
         let other = Timing { dataset: "other".into(), ..timing };
         assert_eq!(estimate(&spec, &[other]).measured, 0);
     }
