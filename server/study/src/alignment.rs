@@ -8,11 +8,14 @@ mod bandwidth;
 mod course;
 mod d2p;
 mod distances;
+mod estimate;
 mod mmd;
 mod permutation;
+mod selection;
 mod standardise;
+mod tiles;
 
-pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance, median_within};
+pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance, median_within, pooled_bandwidth};
 pub use course::Course;
 pub use d2p::{d2p, d2p_between, d2p_by_case};
 pub use distances::{energy_distance, frechet_distance};
@@ -91,6 +94,8 @@ pub enum AlignmentError {
     TooFewRows { n: usize },
     #[error("{n} rows are too many for one kernel matrix: take at most {most} of both sets together")]
     TooManyRows { n: usize, most: usize },
+    #[error("the features are so large that their squared distances are beyond double precision")]
+    TooLarge,
     #[error(
         "layer {position} is {initial:?} before training and {tuned:?} after: the two lists must name the same layers in the same order"
     )]

@@ -5,8 +5,9 @@ use rand_chacha::ChaCha8Rng;
 use transferscope_domain::alignment::{AlignmentValue, names};
 
 use super::{
-    AlignmentError, Features, KernelMatrix, Rows, SquaredDistances, Standard, gamma_from_sigma,
-    median_bandwidth, permutation_p, seeded_permutations,
+    AlignmentError, Features, Rows, Standard,
+    estimate::{Orders, unbiased_and_p},
+    pooled_bandwidth,
 };
 use crate::{
     feature_file::Layers,
@@ -37,7 +38,9 @@ impl Course<'_> {
     /// dealt out anew.
     ///
     /// All sets are standardised by the features before training. A layer has one bandwidth, by the median heuristic
-    /// over the features before training and those of the tested network together.
+    /// over the features before training and those of the tested network together. Sets of any size are compared over
+    /// all their rows; of more than [`super::SquaredDistances::MOST_ROWS`] rows together the permutations take evenly
+    /// spaced ones, in whole cases.
     ///
     /// # Errors
     /// When the epochs do not have the same layers with the same rows, or a value is not finite.
@@ -74,12 +77,9 @@ impl Course<'_> {
         let tested = self.epochs.iter().find(|(epoch, _)| *epoch == self.tested);
         let tested = tested.map_or_else(|| Ok(initial.clone()), |(_, layers)| rows(layers))?;
         // Where all rows are equal there is no bandwidth, and no distance either.
-        let sigma = median_bandwidth(&SquaredDistances::pooled(&initial, &tested)?);
-        let kernel = |x: &Rows, y: &Rows| -> Result<Option<KernelMatrix>, AlignmentError> {
-            let distances = SquaredDistances::pooled(x, y)?;
-            Ok(sigma.map(|sigma| distances.kernel(gamma_from_sigma(sigma))))
-        };
-        let mmd2 = |x: &Rows, y: &Rows| Ok(kernel(x, y)?.map_or(0.0, |k| k.unbiased()));
+        let sigma = pooled_bandwidth(&initial, &tested)?;
+        let mmd2 = |x: &Rows, y: &Rows| Ok(unbiased_and_p(x, y, sigma, None)?.0);
+        let orders = Orders { group: self.rows_per_case, count: self.permutations, seed: self.seed };
         let n = u32::try_from(before.n).unwrap_or(u32::MAX);
         let mut say = |epoch: f64, metric: &str, value: f64, p: Option<f64>| {
             values.push(AlignmentValue {
@@ -95,14 +95,8 @@ impl Course<'_> {
         };
         for (epoch, layers) in self.epochs {
             let now = rows(layers)?;
-            let matrix = kernel(&now, &initial)?;
-            let d2p = matrix.as_ref().map_or(0.0, KernelMatrix::unbiased);
-            let p = (*epoch == self.tested && self.permutations > 0).then(|| {
-                let Some(matrix) = &matrix else { return 1.0 };
-                let orders =
-                    seeded_permutations(2 * before.n, self.rows_per_case, self.permutations, self.seed);
-                permutation_p(matrix, &orders)
-            });
+            let asked = (*epoch == self.tested).then_some(orders);
+            let (d2p, p) = unbiased_and_p(&now, &initial, sigma, asked)?;
             say(*epoch, names::D2P, d2p, p);
             if let Some(random) = &random {
                 say(*epoch, names::D2R, mmd2(&now, random)?, None);
@@ -173,6 +167,27 @@ mod tests {
         assert_eq!(of(names::CONTROL_RANDOM, 2.0).value, of(names::D2R, 0.0).value);
         assert!(of(names::CONTROL_SHUFFLED, 2.0).value < 0.9);
         assert!(of(names::D2R, 0.0).value > 0.1);
+    }
+
+    #[test]
+    fn very_many_rows_are_compared_too() {
+        let many = |by: f32| {
+            let data = (0..2100 * 2).map(|i| (i as f32 * 1.7).sin() + by).collect();
+            vec![("a".to_owned(), Features { n: 2100, dim: 2, data })]
+        };
+        let epochs = vec![(0.0, many(0.0)), (1.0, many(0.5))];
+        let course = Course {
+            epochs: &epochs,
+            tested: 1.0,
+            random: None,
+            rows_per_case: 4,
+            permutations: 19,
+            seed: 0,
+        };
+        let values = course.values().unwrap();
+        let d2p = value(&values, names::D2P, 1.0);
+        assert!(d2p.value > 0.01 && d2p.p == Some(0.05) && d2p.n == 2100, "{d2p:?}");
+        assert!(value(&values, names::CONTROL_IDENTITY, 1.0).value <= 0.0);
     }
 
     #[test]

@@ -1,22 +1,22 @@
 //! Divergence to the pre-trained model, layer by layer.
 
-use std::borrow::Cow;
-
 use transferscope_domain::alignment::AlignmentValue;
 
 use super::{
-    AlignmentError, Features, SquaredDistances, Standard, gamma_from_sigma, median_bandwidth, permutation_p,
-    seeded_permutations,
+    AlignmentError, Features, Standard,
+    estimate::{Orders, unbiased_and_p},
+    pooled_bandwidth,
 };
 
 /// D2P: unbiased MMD² between the features before and after fine-tuning, of the same cases.
 ///
 /// Both sets are standardised by the initial features of the layer; sigma is the median distance
-/// over both sets together (see [`median_bandwidth`]); p is from `permutations` random orders of
+/// over both sets together (see [`super::median_bandwidth`]); p is from `permutations` random orders of
 /// `seed` (none for 0 permutations). Equal features give a value of at most 0, as the unbiased
 /// estimate does. Where all rows of both sets are equal the value is 0 with p 1 and bandwidth 0.
-/// `epoch` is copied into the values; `depth` is the position in the list. Of very many rows
-/// evenly spaced ones are compared; `n` says how many.
+/// `epoch` is copied into the values; `depth` is the position in the list. Sets of any size are
+/// compared over all their rows; of more than [`super::SquaredDistances::MOST_ROWS`] rows together
+/// the permutations take evenly spaced ones.
 ///
 /// Every row stands for itself here; where several rows come from one case use
 /// [`d2p_by_case`].
@@ -61,9 +61,8 @@ pub fn d2p_by_case(
     }
     let mut values = Vec::with_capacity(initial.len());
     for (depth, ((layer, before), (_, after))) in (0u32..).zip(initial.iter().zip(tuned)) {
-        let group = rows_per_case.max(1);
-        let (before, after) = (thinned(before, group), thinned(after, group));
-        let (value, p, bandwidth) = compare(&before, &after, group, permutations, seed)
+        let orders = Orders { group: rows_per_case, count: permutations, seed };
+        let (value, p, bandwidth) = compare(before, after, orders)
             .map_err(|e| AlignmentError::InLayer { layer: layer.clone(), source: Box::new(e) })?;
         values.push(AlignmentValue {
             epoch,
@@ -79,56 +78,29 @@ pub fn d2p_by_case(
     Ok(values)
 }
 
-/// At most half of [`SquaredDistances::MOST_ROWS`] rows, in whole groups, evenly spaced.
-fn thinned(features: &Features, group: usize) -> Cow<'_, Features> {
-    let most = SquaredDistances::MOST_ROWS / 2;
-    let too_few_values = features.data.len() < features.n.saturating_mul(features.dim);
-    // Wrong sizes are reported where the rows are read.
-    if features.n <= most || too_few_values {
-        return Cow::Borrowed(features);
-    }
-    let groups = features.n / group;
-    let kept = (most / group).clamp(1, groups.max(1));
-    let data: Vec<f32> = (0..kept)
-        .flat_map(|i| {
-            let first = i * groups / kept * group;
-            &features.data[first * features.dim..(first + group).min(features.n) * features.dim]
-        })
-        .copied()
-        .collect();
-    Cow::Owned(Features { n: data.len() / features.dim.max(1), dim: features.dim, data })
-}
-
 /// Unbiased MMD² of two sets in standardised units, and the bandwidth by the median heuristic over both; 0 with
 /// bandwidth 0 where all rows are equal.
 ///
 /// # Errors
 /// When a set is not finite, of another width, or has fewer than two rows.
 pub fn d2p_between(standard: &Standard, x: &Features, y: &Features) -> Result<(f64, f64), AlignmentError> {
-    let pooled = SquaredDistances::pooled(&standard.apply(x)?, &standard.apply(y)?)?;
-    let Some(sigma) = median_bandwidth(&pooled) else { return Ok((0.0, 0.0)) };
-    Ok((pooled.kernel(gamma_from_sigma(sigma)).unbiased(), sigma))
+    let (x, y) = (standard.apply(x)?, standard.apply(y)?);
+    let sigma = pooled_bandwidth(&x, &y)?;
+    let (value, _) = unbiased_and_p(&x, &y, sigma, None)?;
+    Ok((value, sigma.unwrap_or(0.0)))
 }
 
 /// Value, p and bandwidth of one layer.
 fn compare(
     before: &Features,
     after: &Features,
-    group: usize,
-    permutations: usize,
-    seed: u64,
+    orders: Orders,
 ) -> Result<(f64, Option<f64>, f64), AlignmentError> {
     let standard = Standard::of(before)?;
-    let pooled = SquaredDistances::pooled(&standard.apply(before)?, &standard.apply(after)?)?;
-    let Some(sigma) = median_bandwidth(&pooled) else {
-        return Ok((0.0, (permutations > 0).then_some(1.0), 0.0));
-    };
-    let kernel = pooled.kernel(gamma_from_sigma(sigma));
-    let p = (permutations > 0).then(|| {
-        let (_, n) = kernel.sizes();
-        permutation_p(&kernel, &seeded_permutations(n, group, permutations, seed))
-    });
-    Ok((kernel.unbiased(), p, sigma))
+    let (before, after) = (standard.apply(before)?, standard.apply(after)?);
+    let sigma = pooled_bandwidth(&before, &after)?;
+    let (value, p) = unbiased_and_p(&before, &after, sigma, Some(orders))?;
+    Ok((value, p, sigma.unwrap_or(0.0)))
 }
 
 #[cfg(test)]
@@ -201,12 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn very_many_rows_are_thinned_in_whole_cases() {
-        let many = features(6000, 1, wave);
-        let thin = thinned(&many, 8);
-        assert_eq!((thin.n, thin.data.len()), (2048, 2048));
-        assert_eq!(thin.data[..8], many.data[..8]);
-        assert_eq!(thinned(&features(7, 1, wave), 8).n, 7);
+    fn very_many_rows_are_compared_without_a_matrix() {
+        let many = features(2304, 2, wave);
+        let moved = Features { data: many.data.iter().map(|v| v + 1.0).collect(), ..many.clone() };
+        let (many, moved) = (layers(&[("a", many)]), layers(&[("a", moved)]));
+        let value = &d2p_by_case(&many, &moved, 0.0, 8, 49, 1).unwrap()[0];
+        assert_eq!((value.n, value.p), (2304, Some(0.02)));
+        assert!(value.value > 0.01 && value.bandwidth > 0.0);
+        assert!(d2p(&many, &many, 0.0, 0, 1).unwrap()[0].value <= 0.0);
         let torn = Features { n: 5000, dim: 1, data: vec![0.0] };
         assert!(d2p(&layers(&[("a", torn.clone())]), &layers(&[("a", torn)]), 0.0, 0, 0).is_err());
     }

@@ -2,18 +2,18 @@
 
 use rayon::prelude::*;
 
-use super::{AlignmentError, Rows};
+use super::{AlignmentError, Rows, estimate::fits, tiles::RowPairs};
 
 /// Direct differences: the expanded form loses all digits where values are large.
-fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
-fn same_width(x: &Rows, y: &Rows) -> Result<(), AlignmentError> {
+pub(super) fn same_width(x: &Rows, y: &Rows) -> Result<(), AlignmentError> {
     if x.dim() == y.dim() { Ok(()) } else { Err(AlignmentError::Widths { x: x.dim(), y: y.dim() }) }
 }
 
-fn at_least(rows: &Rows, least: usize) -> Result<(), AlignmentError> {
+pub(super) fn at_least(rows: &Rows, least: usize) -> Result<(), AlignmentError> {
     if rows.n() >= least { Ok(()) } else { Err(AlignmentError::TooFewRows { n: rows.n() }) }
 }
 
@@ -50,21 +50,47 @@ impl Sums {
     }
 }
 
-fn sums(x: &Rows, y: &Rows, gamma: f64) -> Sums {
-    Sums {
+fn sums(x: &Rows, y: &Rows, gamma: f64) -> Result<Sums, AlignmentError> {
+    // Large sets by matrix products, which are many times faster.
+    if !fits(x, y) {
+        return Ok(RowPairs::of(&[x, y])?.sums(gamma));
+    }
+    Ok(Sums {
         n: x.n() as f64,
         m: y.n() as f64,
         xx: kernel_sum(x, x, gamma),
         yy: kernel_sum(y, y, gamma),
         xy: kernel_sum(x, y, gamma),
+    })
+}
+
+impl RowPairs<'_> {
+    /// The sums of the kernel over the pairs of two sets.
+    fn sums(&self, gamma: f64) -> Sums {
+        let [x, y] = [0, 1].map(|set| self.rows_of(set) as f64);
+        let mut sums = Sums { n: x, m: y, xx: x, yy: y, xy: 0.0 };
+        let of_tiles = self.tiles(|sets, squared| {
+            let sum: f64 = squared.iter().map(|d| (-gamma * d).exp()).sum();
+            (sets, sum)
+        });
+        for (sets, sum) in of_tiles {
+            match sets {
+                [0, 0] => sums.xx += 2.0 * sum,
+                [0, _] => sums.xy += sum,
+                _ => sums.yy += 2.0 * sum,
+            }
+        }
+        sums
     }
 }
 
 /// Biased estimate (V-statistic), 0 or more up to rounding: means over all pairs, each row with
-/// itself included. Needs no more memory than the rows.
+/// itself included. Needs little more memory than the rows; of more than
+/// [`SquaredDistances::MOST_ROWS`] rows together distances come from matrix products in blocks.
 ///
 /// # Errors
-/// When a set is empty or the widths differ.
+/// When a set is empty or the widths differ. Of large sets also when squared distances are beyond double
+/// precision.
 ///
 /// # Source
 /// Gretton et al., "A kernel two-sample test" (2012), equation 5.
@@ -72,14 +98,15 @@ pub fn mmd2_biased(x: &Rows, y: &Rows, gamma: f64) -> Result<f64, AlignmentError
     same_width(x, y)?;
     at_least(x, 1)?;
     at_least(y, 1)?;
-    Ok(sums(x, y, gamma).biased())
+    Ok(sums(x, y, gamma)?.biased())
 }
 
 /// Unbiased estimate (U-statistic): a row is never paired with itself, so equal distributions
-/// give 0 on average and single values can be below 0. Needs no more memory than the rows.
+/// give 0 on average and single values can be below 0. Memory and large sets as [`mmd2_biased`].
 ///
 /// # Errors
-/// When a set has fewer than two rows or the widths differ.
+/// When a set has fewer than two rows, the widths differ, or squared distances of large sets are beyond double
+/// precision.
 ///
 /// # Source
 /// Gretton et al. (2012), equation 3.
@@ -87,7 +114,7 @@ pub fn mmd2_unbiased(x: &Rows, y: &Rows, gamma: f64) -> Result<f64, AlignmentErr
     same_width(x, y)?;
     at_least(x, 2)?;
     at_least(y, 2)?;
-    Ok(sums(x, y, gamma).unbiased())
+    Ok(sums(x, y, gamma)?.unbiased())
 }
 
 /// Squared distances between all rows of two sets together: those of `x` first, then `y`.
@@ -233,6 +260,41 @@ mod tests {
             }
         }
         assert!(compared >= 200, "{compared}");
+    }
+
+    #[test]
+    fn sums_by_tiles_equal_those_of_all_pairs() {
+        let rows = |n: usize, f: f64, by: f64| {
+            Rows::new(6, (0..n * 6).map(|i| (i as f64 * f).sin() * 3.0 + by).collect()).unwrap()
+        };
+        for by in [0.0, 1e7] {
+            let (x, y) = (rows(300, 1.7, by), rows(517, 0.9, by + 0.5));
+            for gamma in [0.01, 0.4] {
+                let (ours, theirs) =
+                    (RowPairs::of(&[&x, &y]).unwrap().sums(gamma), sums(&x, &y, gamma).unwrap());
+                for (ours, theirs) in [(ours.biased(), theirs.biased()), (ours.unbiased(), theirs.unbiased())]
+                {
+                    assert!((ours - theirs).abs() < 1e-9 && theirs != 0.0, "{ours} and {theirs}");
+                }
+                let same = RowPairs::of(&[&x, &x]).unwrap().sums(gamma);
+                assert!(same.biased().abs() < 1e-14 && same.unbiased() < 0.0);
+            }
+        }
+    }
+
+    #[test]
+    fn large_sets_go_the_same_way_on_any_number_of_threads() {
+        let rows =
+            |n: usize, f: f64| Rows::new(2, (0..n * 2).map(|i| (i as f64 * f).sin()).collect()).unwrap();
+        let (x, y) = (rows(3000, 1.7), rows(1500, 0.9));
+        let direct = kernel_sum(&x, &y, 0.7);
+        let tiled = sums(&x, &y, 0.7).unwrap();
+        assert!((tiled.xy - direct).abs() < 1e-9 * direct);
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let alone = one.install(|| mmd2_unbiased(&x, &y, 0.7).unwrap());
+        assert_eq!(alone, mmd2_unbiased(&x, &y, 0.7).unwrap());
+        let huge = Rows::new(2, vec![1e200; 9000]).unwrap();
+        assert_eq!(mmd2_biased(&x, &huge, 0.7), Err(AlignmentError::TooLarge));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Procrustes: how well one set of features can be turned into the other.
 
-use super::{centred, paired};
+use super::{centred, paired, product};
 use crate::alignment::{AlignmentError, Rows};
 
 /// The best match by a rotation of centred features of unit size.
@@ -19,7 +19,7 @@ impl Procrustes {
         paired(x, y)?;
         let (x, y) = (centred(x), centred(y));
         let size = x.norm() * y.norm();
-        let found = || Self { nuclear_norm: y.tr_mul(&x).singular_values().sum() / size };
+        let found = || Self { nuclear_norm: product(&y, &x).singular_values().sum() / size };
         Ok((size > 0.0).then(found))
     }
 
