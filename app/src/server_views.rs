@@ -9,3 +9,4 @@ pub mod experiment;
 pub mod experiments;
 pub mod pretrain_form;
 pub mod summary;
+pub mod table;

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use transferscope_domain::api::ExperimentSummary;
 
+use super::table::table;
 use crate::{components::empty_state::EmptyState, format};
 
 /// The latest experiments, newest first.
@@ -32,20 +33,7 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
         .into_any()
     } else {
         view! {
-            <div class="table-scroll" role="region" aria-label="Experiments" tabindex="0">
-                <table class="data-table">
-                    <caption class="visually-hidden">"Experiments, newest first"</caption>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Name"</th>
-                            <th scope="col">"Started"</th>
-                            <th scope="col" class="data-table__number">"Runs"</th>
-                            <th scope="col" class="data-table__number">"Ended"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table("Experiments, newest first", &[("Name", false), ("Started", false), ("Runs", true), ("Ended", true)], rows)}
         }
         .into_any()
     };

@@ -14,7 +14,7 @@ use crate::{error::ApiError, state::AppState};
 /// Points of a curve in a picture: about two a pixel.
 const MAX_POINTS: usize = 1600;
 
-type Pairs = Vec<(String, String)>;
+pub(super) type Pairs = Vec<(String, String)>;
 
 /// A chart of one run.
 pub async fn of_run(
@@ -69,7 +69,8 @@ pub(super) fn run_ids<'a>(lists: impl Iterator<Item = &'a str>) -> Result<Vec<Ru
     Ok(runs)
 }
 
-fn pairs(query: Option<String>) -> Result<Pairs, ApiError> {
+/// The fields of a query.
+pub(super) fn pairs(query: Option<String>) -> Result<Pairs, ApiError> {
     serde_urlencoded::from_str(&query.unwrap_or_default())
         .map_err(|e| ApiError::BadRequest(format!("The query cannot be read: {e}.")))
 }

@@ -14,7 +14,10 @@ use transferscope_domain::{
 };
 use transferscope_study::analysis::{Analysis, Choice};
 
-use super::extract::{ApiJson, IdPath};
+use super::{
+    charts::pairs,
+    extract::{ApiJson, IdPath},
+};
 use crate::{
     error::ApiError,
     state::AppState,
@@ -73,14 +76,12 @@ pub async fn analysis(
     IdPath(id): IdPath<ExperimentId>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Analysis>, ApiError> {
-    let choice = choice_of(query)?;
+    let choice = choice_of(&pairs(query)?)?;
     Ok(Json(study::study(&state, &id, choice).await?.analysis))
 }
 
 /// What of an analysis is looked at.
-pub(super) fn choice_of(query: Option<String>) -> Result<Choice, ApiError> {
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&query.unwrap_or_default())
-        .map_err(|e| ApiError::BadRequest(format!("The query cannot be read: {e}.")))?;
+pub(super) fn choice_of(pairs: &[(String, String)]) -> Result<Choice, ApiError> {
     choice(pairs.iter().map(|(k, v)| (k.as_str(), v.as_str()))).map_err(|m| ApiError::field("query", m))
 }
 

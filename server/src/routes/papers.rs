@@ -12,7 +12,7 @@ use transferscope_study::{
     paper::{Paper, csv, latex, markdown, methods, references},
 };
 
-use super::{experiments::choice_of, extract::IdAndName};
+use super::{charts::pairs, experiments::choice_of, extract::IdAndName};
 use crate::{
     error::ApiError,
     state::{AppState, VERSION},
@@ -25,9 +25,8 @@ pub async fn file(
     IdAndName(id, file): IdAndName<ExperimentId>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let pairs: Vec<(String, String)> =
-        serde_urlencoded::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
-    let found = study::study(&state, &id, choice_of(query)?).await?;
+    let pairs = pairs(query)?;
+    let found = study::study(&state, &id, choice_of(&pairs)?).await?;
     let internal = |e: &dyn std::fmt::Display| ApiError::Internal(format!("{file} cannot be made: {e}"));
     let name = if found.view.name.is_empty() { id.as_str() } else { &found.view.name };
     let paper = Paper {

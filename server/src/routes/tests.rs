@@ -2,6 +2,7 @@
 
 mod api;
 mod datasets;
+mod experiments;
 mod forms;
 mod pages;
 mod streams;

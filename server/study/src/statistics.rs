@@ -39,6 +39,11 @@ pub fn variance(values: &[f64]) -> Option<f64> {
     (n > 1).then(|| values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1) as f64)
 }
 
+/// A p-value for people.
+pub fn p_in_words(p: f64) -> String {
+    if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") }
+}
+
 /// Two-sided p of a standard normal deviate.
 fn two_sided_normal(z: f64) -> f64 {
     use statrs::distribution::{ContinuousCDF, Normal};

@@ -9,6 +9,7 @@ use transferscope_study::{
 
 use super::variant;
 use crate::format;
+use crate::server_views::table::table;
 
 /// One row a cell and arm.
 #[component]
@@ -38,23 +39,7 @@ pub fn Convergence(analysis: Analysis) -> impl IntoView {
                     "Epochs to 95 %: the first epoch whose running best has covered 95 % of the way from before training to its best, median over seeds. Epochs to the specialist: the first whose running best is as good as the best of the specialist of the same seed. Area: mean height of the running best between its first and its best value; 1 is there at once. Speed-up: epochs to 95 % of scratch by those of the pre-trained network, mean over seeds where both got there."
                 </p>
             </details>
-            <div class="table-scroll" role="region" aria-label="Convergence by backbone, task and arm" tabindex="0">
-                <table class="data-table">
-                    <caption class="visually-hidden">"Convergence by backbone, task and arm"</caption>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Network"</th>
-                            <th scope="col">"Task"</th>
-                            <th scope="col">"Arm"</th>
-                            <th scope="col" class="data-table__number">"Epochs to 95 %"</th>
-                            <th scope="col" class="data-table__number">"Epochs to the specialist"</th>
-                            <th scope="col" class="data-table__number">"Area (0 to 1)"</th>
-                            <th scope="col" class="data-table__number">"Speed-up"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table("Convergence by backbone, task and arm", &[("Network", false), ("Task", false), ("Arm", false), ("Epochs to 95 %", true), ("Epochs to the specialist", true), ("Area (0 to 1)", true), ("Speed-up", true)], rows)}
         </section>
     }
 }

@@ -2,10 +2,14 @@
 
 use leptos::prelude::*;
 use transferscope_domain::Arm;
-use transferscope_study::analysis::{Analysis, Cell};
+use transferscope_study::{
+    analysis::{Analysis, Cell},
+    statistics::p_in_words,
+};
 
 use super::variant;
 use crate::format;
+use crate::server_views::table::table;
 
 /// One row a cell.
 #[component]
@@ -37,22 +41,7 @@ pub fn Gains(analysis: Analysis) -> impl IntoView {
                     "RPG = 100 · s · (m − c) / |c| with the pre-trained network's metric m and the control's c on the same test cases; s is 1 where higher is better and −1 where lower is (arXiv 2601.15888). The interval is a BCa bootstrap that resamples seeds and test cases (Efron 1987). p is Wilcoxon's signed-rank test over test cases, whose scores are means over seeds (for classification the log loss), corrected over all cells by Holm's method."
                 </p>
             </details>
-            <div class="table-scroll" role="region" aria-label="Gain by backbone and task" tabindex="0">
-                <table class="data-table">
-                    <caption class="visually-hidden">"Relative gain in percent by backbone and task"</caption>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Backbone"</th>
-                            <th scope="col">"Task"</th>
-                            <th scope="col" class="data-table__number">"Over the specialist (%)"</th>
-                            <th scope="col" class="data-table__number">"p (Holm)"</th>
-                            <th scope="col" class="data-table__number">"Over scratch (%)"</th>
-                            <th scope="col" class="data-table__number">"p (Holm)"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table("Relative gain in percent by backbone and task", &[("Backbone", false), ("Task", false), ("Over the specialist (%)", true), ("p (Holm)", true), ("Over scratch (%)", true), ("p (Holm)", true)], rows)}
         </section>
     }
 }
@@ -76,7 +65,7 @@ fn gain(cell: &Cell, against: Arm) -> AnyView {
     let n = gain.pairs.len();
     let few = (n < 3).then(|| view! { " "<span class="tag tag--quiet">{format!("n = {n}")}</span> });
     let cases = format!("better in {} of {} cases", gain.cases_better, gain.cases);
-    let p = gain.p_corrected.map_or_else(|| "–".to_owned(), p_value);
+    let p = gain.p_corrected.map_or_else(|| "–".to_owned(), p_in_words);
     view! {
         <td class="data-table__number">
             {format::signed(gain.mean, 1)}{few}
@@ -87,9 +76,4 @@ fn gain(cell: &Cell, against: Arm) -> AnyView {
         <td class="data-table__number">{p}</td>
     }
     .into_any()
-}
-
-/// A p-value for people.
-pub fn p_value(p: f64) -> String {
-    if p < 0.001 { "< 0.001".into() } else { format::number(p, 3) }
 }

@@ -4,10 +4,11 @@ use leptos::prelude::*;
 use transferscope_domain::ExperimentId;
 use transferscope_study::{
     analysis::{Analysis, BackboneFacts, Outcome, Relation},
-    statistics::Correlation,
+    statistics::{Correlation, p_in_words},
 };
 
-use super::{charts, gains::p_value, inline, query};
+use super::{charts, inline, query};
+use crate::server_views::table::table;
 use crate::{charts::svg, format};
 
 /// Both relations, the controls, and the drift of every cell.
@@ -86,20 +87,7 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
         .collect::<Vec<_>>();
     let n = relation.points.len();
     view! {
-        <div class="table-scroll" role="region" aria-label="Correlations" tabindex="0">
-            <table class="data-table">
-                <caption class="visually-hidden">"Correlation over cells"</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">"Correlation"</th>
-                        <th scope="col" class="data-table__number">"Value"</th>
-                        <th scope="col" class="data-table__number">"95 % interval"</th>
-                        <th scope="col" class="data-table__number">"p (permutation)"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        {table("Correlation over cells", &[("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true)], rows)}
         <p class="quiet">
             {format!("n = {n} cells of {} backbones and {} tasks, which share data and are not independent.", relation.backbones, relation.tasks)}
             {(!left_out.is_empty()).then(|| format!(" Spearman {}.", left_out.join(", ")))}
@@ -119,7 +107,7 @@ fn correlation_row(name: &'static str, correlation: Option<Correlation>) -> AnyV
         || "too few points".to_owned(),
         |i| format!("{} to {}", format::signed(i.low, 2), format::signed(i.high, 2)),
     );
-    let p = c.p.map(|p| format!("{}{}", p_value(p), if c.exact { " (exact)" } else { "" }));
+    let p = c.p.map(|p| format!("{}{}", p_in_words(p), if c.exact { " (exact)" } else { "" }));
     view! {
         <tr>
             <th scope="row">{name}</th>
@@ -157,25 +145,7 @@ fn Controls(analysis: Analysis) -> impl IntoView {
         .collect_view();
     view! {
         <h3>"Values and controls"</h3>
-        <div class="table-scroll" role="region" aria-label="Alignment and controls" tabindex="0">
-            <table class="data-table">
-                <caption class="visually-hidden">"Alignment and its controls by cell"</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">"Backbone"</th>
-                        <th scope="col">"Task"</th>
-                        <th scope="col">"Layer"</th>
-                        <th scope="col" class="data-table__number">{analysis.choice.measured.label()}</th>
-                        <th scope="col" class="data-table__number">"Same weights (MMD², at most 0)"</th>
-                        <th scope="col" class="data-table__number">"Random weights (MMD²)"</th>
-                        <th scope="col" class="data-table__number">"Shuffled cases (CKA)"</th>
-                        <th scope="col" class="data-table__number">"Bandwidth"</th>
-                        <th scope="col" class="data-table__number">"Rows"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        {table("Alignment and its controls by cell", &[("Backbone", false), ("Task", false), ("Layer", false), (analysis.choice.measured.label(), true), ("Same weights (MMD², at most 0)", true), ("Random weights (MMD²)", true), ("Shuffled cases (CKA)", true), ("Bandwidth", true), ("Rows", true)], rows)}
     }
 }
 

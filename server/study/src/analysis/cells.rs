@@ -111,8 +111,8 @@ impl Cell {
 pub fn counts(input: Input<'_>) -> Counts {
     let mut counts = Counts { planned: input.planned.len(), ..Counts::default() };
     for planned in input.planned {
-        let key = key_of(&planned.backbone, planned.task);
-        match latest(input.records, &key, planned.arm, planned.seed).map(|r| r.state) {
+        let wanted = Wanted { backbone: &planned.backbone, task: planned.task, variant: None };
+        match wanted.latest(input.records, planned.arm, planned.seed).map(|r| r.state) {
             Some(RunState::Succeeded) => counts.succeeded += 1,
             Some(RunState::Failed) => counts.failed += 1,
             Some(RunState::Stopped) => counts.stopped += 1,
@@ -123,22 +123,39 @@ pub fn counts(input: Input<'_>) -> Counts {
     counts
 }
 
-fn key_of(backbone: &str, task: Task) -> CellKey {
-    CellKey { backbone: backbone.to_owned(), task, adaptation: Adaptation::Full, label_share: f64::NAN }
+/// Which runs are looked for.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    backbone: &'a str,
+    task: Task,
+    /// How a backbone was adapted and on which share of the cases; any where it is none.
+    variant: Option<(Adaptation, f64)>,
 }
 
-/// The run that counts for a seed: the latest that succeeded, else the latest. A key without a share of cases takes
-/// any.
-fn latest<'a>(records: &'a [RunRecord], key: &CellKey, arm: Arm, seed: u64) -> Option<&'a RunRecord> {
-    let fits = |r: &&RunRecord| {
-        let variant = key.label_share.is_nan()
-            || (r.training.label_share == key.label_share
-                && (arm == Arm::Specialist || r.training.adaptation == key.adaptation));
-        let backbone = if arm == Arm::Specialist { SPECIALIST } else { &key.backbone };
-        r.backbone == backbone && r.task == key.task && r.arm == arm && r.seed == seed && variant
-    };
-    let found = || records.iter().filter(fits);
-    found().rfind(|r| r.state == RunState::Succeeded).or_else(|| found().next_back())
+impl Wanted<'_> {
+    /// The run that counts for a seed: the latest that succeeded, else the latest. The specialist has no adaptation.
+    fn latest<'a>(&self, records: &'a [RunRecord], arm: Arm, seed: u64) -> Option<&'a RunRecord> {
+        let backbone = if arm == Arm::Specialist { SPECIALIST } else { self.backbone };
+        let fits = |r: &&RunRecord| {
+            let variant = self.variant.is_none_or(|(adaptation, share)| {
+                r.training.label_share == share
+                    && (arm == Arm::Specialist || r.training.adaptation == adaptation)
+            });
+            r.backbone == backbone && r.task == self.task && r.arm == arm && r.seed == seed && variant
+        };
+        let found = || records.iter().filter(fits);
+        found().rfind(|r| r.state == RunState::Succeeded).or_else(|| found().next_back())
+    }
+}
+
+impl CellKey {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            backbone: &self.backbone,
+            task: self.task,
+            variant: Some((self.adaptation, self.label_share)),
+        }
+    }
 }
 
 /// Seeds of the plan, in its order.
@@ -171,7 +188,12 @@ fn keys(input: Input<'_>) -> Vec<CellKey> {
             })
             .collect();
         if variants.is_empty() {
-            variants.push(CellKey { label_share: 1.0, ..key_of(&planned.backbone, planned.task) });
+            variants.push(CellKey {
+                backbone: planned.backbone.clone(),
+                task: planned.task,
+                adaptation: Adaptation::Full,
+                label_share: 1.0,
+            });
         }
         for key in variants {
             if !keys.contains(&key) {
@@ -190,7 +212,8 @@ pub fn specialists(input: Input<'_>) -> Vec<ArmSummary> {
             tasks.push(planned.task);
         }
     }
-    tasks.into_iter().map(|task| summary(input, &key_of(SPECIALIST, task), Arm::Specialist)).collect()
+    let wanted = |task| Wanted { backbone: SPECIALIST, task, variant: None };
+    tasks.into_iter().map(|task| summary(input, wanted(task), Arm::Specialist)).collect()
 }
 
 /// All cells, with p-values corrected over them.
@@ -216,10 +239,10 @@ fn cell(input: Input<'_>, key: CellKey, choice: Choice) -> Cell {
     let arms: Vec<ArmSummary> = [Arm::Pretrained, Arm::Scratch]
         .into_iter()
         .filter(|arm| has(*arm))
-        .map(|arm| summary(input, &key, arm))
+        .map(|arm| summary(input, key.wanted(), arm))
         .collect();
     let finished = |arm: Arm| -> Vec<&RunRecord> {
-        let runs = seeds(input).into_iter().filter_map(|seed| latest(input.records, &key, arm, seed));
+        let runs = seeds(input).into_iter().filter_map(|seed| key.wanted().latest(input.records, arm, seed));
         runs.filter(|r| r.state == RunState::Succeeded).collect()
     };
     let pretrained = finished(Arm::Pretrained);
@@ -262,10 +285,10 @@ fn speed_ups(arms: &[ArmSummary]) -> Vec<Seeded<f64>> {
     fast.iter().filter_map(both).collect()
 }
 
-fn summary(input: Input<'_>, key: &CellKey, arm: Arm) -> ArmSummary {
+fn summary(input: Input<'_>, wanted: Wanted<'_>, arm: Arm) -> ArmSummary {
     let seeds = seeds(input);
     let runs: Vec<(u64, Option<&RunRecord>)> =
-        seeds.iter().map(|seed| (*seed, latest(input.records, key, arm, *seed))).collect();
+        seeds.iter().map(|seed| (*seed, wanted.latest(input.records, arm, *seed))).collect();
     let finished: Vec<&RunRecord> = runs
         .iter()
         .filter_map(|(_, r)| *r)
@@ -288,27 +311,27 @@ fn summary(input: Input<'_>, key: &CellKey, arm: Arm) -> ArmSummary {
         bca_two_factors((finished.len(), table.cases.len()), statistic, RESAMPLES, SEED)
     });
     ArmSummary {
-        backbone: key.backbone.clone(),
-        task: key.task,
+        backbone: wanted.backbone.to_owned(),
+        task: wanted.task,
         arm,
         slots,
         mean: mean(&finished.iter().filter_map(|r| r.value).collect::<Vec<_>>()),
         interval,
         n: finished.len(),
         baseline: finished.first().and_then(|r| r.baseline.clone()),
-        convergence: converged(input, key, &finished),
+        convergence: converged(input, wanted, &finished),
     }
 }
 
-fn converged(input: Input<'_>, key: &CellKey, runs: &[&RunRecord]) -> Converged {
-    let direction = key.task.primary_metric().direction();
+fn converged(input: Input<'_>, wanted: Wanted<'_>, runs: &[&RunRecord]) -> Converged {
+    let direction = wanted.task.primary_metric().direction();
     let of = |seed: u64, value: Option<Reached>| value.map(|value| Seeded { seed, value });
     let to_share: Vec<_> = runs
         .iter()
         .filter_map(|r| of(r.seed, convergence::epochs_to_share(&r.curve, direction, 0.95)))
         .collect();
     let specialist_best = |seed: u64| {
-        let specialist = latest(input.records, key, Arm::Specialist, seed)?;
+        let specialist = wanted.latest(input.records, Arm::Specialist, seed)?;
         let finished = specialist.state == RunState::Succeeded;
         convergence::running_best(&specialist.curve, direction).last().map(|p| p.1).filter(|_| finished)
     };

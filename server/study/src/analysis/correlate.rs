@@ -48,6 +48,8 @@ pub struct Dumb {
 pub struct Relation {
     pub outcome: Outcome,
     pub points: Vec<Point>,
+    /// Cells with an alignment but without this outcome: no complete pair, or no seed that improved.
+    pub without_value: usize,
     pub pearson: Option<Correlation>,
     pub spearman: Option<Correlation>,
     pub kendall: Option<Correlation>,
@@ -90,6 +92,7 @@ fn distinct(names: impl Iterator<Item = String>) -> usize {
 
 fn relation(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice, outcome: Outcome) -> Relation {
     let points: Vec<Point> = cells.iter().filter_map(|c| point(c, choice, outcome)).collect();
+    let without_value = cells.iter().filter(|c| c.aligned().is_some()).count() - points.len();
     let (x, y): (Vec<f64>, Vec<f64>) = points.iter().map(|p| (p.x, p.y)).unzip();
     let of = |measure: Measure| correlation(measure, &x, &y, SEED);
     let without = |groups: Vec<String>| {
@@ -106,6 +109,7 @@ fn relation(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice, outcome
         |name: &str, list: Vec<f64>| Dumb { name: name.into(), spearman: Measure::Spearman.of(&list, &y) };
     Relation {
         outcome,
+        without_value,
         pearson: of(Measure::Pearson),
         spearman: of(Measure::Spearman),
         kendall: of(Measure::Kendall),

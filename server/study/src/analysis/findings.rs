@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use transferscope_domain::{Arm, leaderboard::mean_ci95};
 
 use super::{BackboneFacts, Cell, Choice, Counts, Outcome, Relation, restores};
-use crate::statistics::{Interval, mean};
+use crate::statistics::{Interval, mean, p_in_words};
 
 /// What the numbers say of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,6 +196,13 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
             spearman.value
         ),
     }];
+    if relation.without_value > 0 {
+        because.push(format!(
+            "{} further cells have an alignment and no such value (no complete pair, or never improved): they are not \
+             among the points.",
+            relation.without_value
+        ));
+    }
     because.push(format!(
         "The points come from {} backbones and {} tasks: points that share one are not independent, so the interval is \
          narrower than it should be.",
@@ -225,9 +232,4 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
     );
     let verdict = if changes.is_empty() { Verdict::of(turned) } else { Verdict::CannotBeTold };
     Finding { claim, verdict, because }
-}
-
-/// A p-value for people.
-pub fn p_in_words(p: f64) -> String {
-    if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") }
 }

@@ -114,7 +114,7 @@ fn gains_of_complete_pairs_and_the_findings_that_were_built_in() {
     assert_eq!(all.findings[1].verdict, Verdict::Holds, "{:?}", all.findings[1]);
     // All trainings take one epoch: nothing goes with it.
     assert_eq!(all.findings[2].verdict, Verdict::CannotBeTold);
-    assert_eq!(all.relations[0].points.len(), 10);
+    assert_eq!((all.relations[0].points.len(), all.relations[0].without_value), (10, 0));
     assert!(all.relations[0].spearman.unwrap().value < -0.5);
 }
 
@@ -128,6 +128,7 @@ fn a_missing_control_is_a_hole_and_no_gain() {
     let all = analysis(&records);
     let cell = find(&all, "profound-conv-mini", Task::Segmentation);
     assert_eq!(cell.gain(Arm::Specialist), None);
+    assert_eq!((all.relations[0].points.len(), all.relations[0].without_value), (8, 2));
     let scratch = cell.arm(Arm::Scratch).unwrap();
     assert_eq!((scratch.n, scratch.slots[0].state), (1, Some(RunState::Failed)));
     assert_eq!(cell.gain(Arm::Scratch).unwrap().pairs.len(), 1);

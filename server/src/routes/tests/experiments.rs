@@ -1,0 +1,92 @@
+//! The analysis of an experiment, its page, and what it leaves for a paper.
+
+use super::*;
+
+async fn started(app: &TestApp) -> (String, Vec<RunId>) {
+    let created = app.post_json("/api/v1/experiments", spec(&[0, 7]).to_string()).await.json();
+    let runs = created["runs"].as_array().unwrap();
+    let id = |run: &Value| run["id"].as_str().unwrap().parse().unwrap();
+    (created["id"].as_str().unwrap().to_owned(), runs.iter().map(id).collect())
+}
+
+#[tokio::test]
+async fn an_analysis_says_what_is_open_and_a_wrong_question_is_refused() {
+    let app = TestApp::new().await;
+    let (id, _) = started(&app).await;
+    let analysis =
+        app.get(&format!("/api/v1/experiments/{id}/analysis?layer=first&alignment=cka")).await.json();
+    assert_eq!(
+        (analysis["counts"]["planned"].as_u64(), analysis["counts"]["open"].as_u64()),
+        (Some(2), Some(2))
+    );
+    assert_eq!(
+        (analysis["choice"]["layer"].as_str(), analysis["choice"]["measured"].as_str()),
+        (Some("first"), Some("cka"))
+    );
+    assert!(analysis["findings"].as_array().unwrap().iter().all(|f| f["verdict"] == "cannot-be-told"));
+    for wrong in ["layer=deep", "alignment=mmd", "against=pretrained"] {
+        app.get(&format!("/api/v1/experiments/{id}/analysis?{wrong}")).await.problem(422, "invalid");
+    }
+    app.get("/api/v1/experiments/no-such-thing/analysis").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn the_page_needs_no_scripts_and_an_unknown_experiment_is_said() {
+    let app = TestApp::new().await;
+    let none = app.get("/experiments").await;
+    assert!(none.status.is_success() && none.text().contains("No experiment yet"));
+    let (id, _) = started(&app).await;
+    assert!(app.get("/experiments").await.text().contains(&format!("/experiments/{id}")));
+    let page = app.get(&format!("/experiments/{id}?against=scratch")).await.text();
+    for words in
+        ["What the numbers say", "Results and holes", "0 of 2 runs have a result", "Seed 7 is queued"]
+    {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("hydrate"), "the browser's program knows nothing of this page");
+    let unknown = app.get("/experiments/no-such-thing").await.text();
+    assert!(unknown.contains("There is no experiment"), "{unknown}");
+}
+
+#[tokio::test]
+async fn what_was_stopped_is_missing_until_it_is_queued_again() {
+    let app = TestApp::new().await;
+    let (id, runs) = started(&app).await;
+    let path = format!("/experiments/{id}/fill");
+    let counts =
+        async || app.get(&format!("/api/v1/experiments/{id}/analysis")).await.json()["counts"].clone();
+    app.post_form(&path, "").await;
+    assert_eq!(counts().await["open"], 2, "nothing was missing");
+    app.post_json(&format!("/api/v1/runs/{}/cancel", runs[1]), "").await;
+    assert_eq!((counts().await["stopped"].as_u64(), counts().await["open"].as_u64()), (Some(1), Some(1)));
+    assert!(app.get(&format!("/experiments/{id}")).await.text().contains("Queue 1 missing run"));
+    let answer = app.post_form(&path, "").await;
+    assert_eq!(answer.header(header::LOCATION), format!("/experiments/{id}"));
+    assert_eq!((counts().await["planned"].as_u64(), counts().await["open"].as_u64()), (Some(2), Some(2)));
+    let list = app.get(&format!("/api/v1/runs?experiment={id}")).await.json();
+    assert_eq!(list["runs"].as_array().unwrap().len(), 3, "the stopped run stays on record");
+}
+
+#[tokio::test]
+async fn files_for_a_paper_are_there_and_the_experiment_can_be_repeated() {
+    let app = TestApp::new().await;
+    let (id, _) = started(&app).await;
+    let file = async |name: &str| app.get(&format!("/experiments/{id}/export/{name}")).await;
+    for (name, words) in [
+        ("table.csv", "backbone,task"),
+        ("table.md", "0 of 2 planned runs"),
+        ("table.tex", "toprule"),
+        ("methods.md", "We fine-tuned"),
+        ("references.bib", "@article{efron1987"),
+        ("analysis.json", "findings"),
+        ("gain.svg", "No cell has both values yet"),
+        ("epochs.svg", "<svg"),
+    ] {
+        let answer = file(name).await;
+        assert!(answer.status.is_success() && answer.text().contains(words), "{name}: {}", answer.text());
+    }
+    let repeated: transferscope_domain::experiment::ExperimentSpec =
+        toml::from_str(&file("repeat.toml").await.text()).unwrap();
+    assert_eq!(repeated.seeds, [0, 7]);
+    file("other.pdf").await.problem(404, "not-found");
+}
