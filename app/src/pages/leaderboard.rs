@@ -175,7 +175,7 @@ fn Empty(filtered: bool, waiting: bool) -> impl IntoView {
         <EmptyState title="Nothing has been trained here yet">
             <p>
                 "Start an experiment: pick backbones, tasks and arms, and the runs are trained here, on this machine. "
-                "The quick preset takes two small backbones, all five tasks and all arms with three seeds."
+                "The quick preset takes two small backbones, all tasks and arms."
             </p>
             <p class="empty-state__actions">
                 <a class="button button--primary" href="/new?preset=quick">"Start with the quick preset"</a>

@@ -69,7 +69,7 @@ pub fn NewExperimentPage() -> impl IntoView {
             <p class="presets">
                 "Presets: "
                 <a href="/new?preset=quick">"quick"</a>
-                " (two small backbones, all tasks and arms, three seeds)"
+                " (two small backbones, all tasks and arms)"
             </p>
         </div>
         {loaded(choices, "what can be chosen", move |choices: Choices| {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{components::Form, hooks::use_query_map, params::ParamsMap};
-use transferscope_domain::{RunState, Task, api::RunView, experiment::ExperimentSpec};
+use transferscope_domain::{RunState, Task, api::RunView};
 
 use crate::{
     api::runs::{ExperimentProgress, RunsPageData, RunsState, runs},
@@ -263,13 +263,10 @@ fn Empty(filtered: bool) -> impl IntoView {
         }
         .into_any()
     } else {
-        let n = ExperimentSpec::quick("phantom").plan().len();
         view! {
             <EmptyState title="No runs yet">
                 <p>
                     <a class="button button--primary" href="/new?preset=quick">"Start the quick preset"</a>
-                    " "
-                    <span class="quiet">{format::plural(n as u64, "run")}</span>
                 </p>
             </EmptyState>
         }

@@ -33,7 +33,7 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
         .into_any()
     } else {
         view! {
-            {table("Experiments, newest first", &[("Name", false), ("Started", false), ("Runs", true), ("Ended", true)], rows)}
+            {table("Experiments, newest first", [("Name", false), ("Started", false), ("Runs", true), ("Ended", true)], rows)}
         }
         .into_any()
     };

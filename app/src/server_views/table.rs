@@ -6,10 +6,14 @@ use leptos::prelude::*;
 pub type Column = (&'static str, bool);
 
 /// `rows` under `columns`; `caption` says what the table is.
-pub fn table(caption: &'static str, columns: &[Column], rows: impl IntoView) -> impl IntoView {
+pub fn table<const N: usize>(
+    caption: &'static str,
+    columns: [Column; N],
+    rows: impl IntoView,
+) -> impl IntoView {
     let head = columns
-        .iter()
-        .map(|(name, number)| view! { <th scope="col" class:data-table__number=*number>{*name}</th> })
+        .into_iter()
+        .map(|(name, number)| view! { <th scope="col" class:data-table__number=number>{name}</th> })
         .collect_view();
     view! {
         <div class="table-scroll" role="region" aria-label=caption tabindex="0">

@@ -39,7 +39,7 @@ pub fn Convergence(analysis: Analysis) -> impl IntoView {
                     "Epochs to 95 %: the first epoch whose running best has covered 95 % of the way from before training to its best, median over seeds. Epochs to the specialist: the first whose running best is as good as the best of the specialist of the same seed. Area: mean height of the running best between its first and its best value; 1 is there at once. Speed-up: epochs to 95 % of scratch by those of the pre-trained network, mean over seeds where both got there."
                 </p>
             </details>
-            {table("Convergence by backbone, task and arm", &[("Network", false), ("Task", false), ("Arm", false), ("Epochs to 95 %", true), ("Epochs to the specialist", true), ("Area (0 to 1)", true), ("Speed-up", true)], rows)}
+            {table("Convergence by backbone, task and arm", [("Network", false), ("Task", false), ("Arm", false), ("Epochs to 95 %", true), ("Epochs to the specialist", true), ("Area (0 to 1)", true), ("Speed-up", true)], rows)}
         </section>
     }
 }

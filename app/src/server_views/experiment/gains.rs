@@ -41,7 +41,7 @@ pub fn Gains(analysis: Analysis) -> impl IntoView {
                     "RPG = 100 · s · (m − c) / |c| with the pre-trained network's metric m and the control's c on the same test cases; s is 1 where higher is better and −1 where lower is (arXiv 2601.15888). The interval is a BCa bootstrap that resamples seeds and test cases (Efron 1987). p is Wilcoxon's signed-rank test over test cases, whose scores are means over seeds (for classification the log loss), corrected over all cells by Holm's method."
                 </p>
             </details>
-            {table("Relative gain in percent by backbone and task", &[("Backbone", false), ("Task", false), ("Over the specialist (%)", true), ("p (Holm)", true), ("Over scratch (%)", true), ("p (Holm)", true)], rows)}
+            {table("Relative gain in percent by backbone and task", [("Backbone", false), ("Task", false), ("Over the specialist (%)", true), ("p (Holm)", true), ("Over scratch (%)", true), ("p (Holm)", true)], rows)}
         </section>
     }
 }

@@ -87,7 +87,7 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
         .collect::<Vec<_>>();
     let n = relation.points.len();
     view! {
-        {table("Correlation over cells", &[("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true)], rows)}
+        {table("Correlation over cells", [("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true)], rows)}
         <p class="quiet">
             {format!("n = {n} cells of {} backbones and {} tasks, which share data and are not independent.", relation.backbones, relation.tasks)}
             {(!left_out.is_empty()).then(|| format!(" Spearman {}.", left_out.join(", ")))}
@@ -145,7 +145,7 @@ fn Controls(analysis: Analysis) -> impl IntoView {
         .collect_view();
     view! {
         <h3>"Values and controls"</h3>
-        {table("Alignment and its controls by cell", &[("Backbone", false), ("Task", false), ("Layer", false), (analysis.choice.measured.label(), true), ("Same weights (MMD², at most 0)", true), ("Random weights (MMD²)", true), ("Shuffled cases (CKA)", true), ("Bandwidth", true), ("Rows", true)], rows)}
+        {table("Alignment and its controls by cell", [("Backbone", false), ("Task", false), ("Layer", false), (analysis.choice.measured.label(), true), ("Same weights (MMD², at most 0)", true), ("Random weights (MMD²)", true), ("Shuffled cases (CKA)", true), ("Bandwidth", true), ("Rows", true)], rows)}
     }
 }
 
