@@ -89,7 +89,12 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
     view! {
         {table("Correlation over cells", [("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true)], rows)}
         <p class="quiet">
-            {format!("n = {n} cells of {} backbones and {} tasks, which share data and are not independent.", relation.backbones, relation.tasks)}
+            {format!(
+                "{} of {} and {}; those that share one are not independent.",
+                format::plural(n as u64, "cell"),
+                format::plural(relation.backbones as u64, "backbone"),
+                format::plural(relation.tasks as u64, "task"),
+            )}
             {(!left_out.is_empty()).then(|| format!(" Spearman {}.", left_out.join(", ")))}
             {(!dumb.is_empty()).then(|| format!(" What knows nothing of features reaches: {}.", dumb.join(", ")))}
         </p>

@@ -174,7 +174,7 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
     let claim = format!("Closer alignment of the features before and after fine-tuning goes {what}.");
     let n = relation.points.len();
     let Some(spearman) = relation.spearman else {
-        let why = format!("{n} cells have both values: fewer than three say nothing.");
+        let why = format!("Cells with both values: {n}. Fewer than three say nothing.");
         return Finding { claim, verdict: Verdict::CannotBeTold, because: vec![why] };
     };
     let turned = spearman.interval.map(|i| {
