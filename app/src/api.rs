@@ -77,6 +77,7 @@ pub(crate) mod server {
                 StoreError::NotFound { what, id } => {
                     AppError::NotFound(format!("There is no {what} {id:?}."))
                 }
+                StoreError::Gone { what, id } => AppError::Gone(format!("The {what} {id:?} was revoked.")),
                 StoreError::Invalid { field, message } => AppError::Invalid(format!("{field}: {message}.")),
                 StoreError::Conflict(message) => AppError::Invalid(message),
                 StoreError::Corrupt { .. }

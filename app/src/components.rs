@@ -7,7 +7,6 @@ pub mod compare_tables;
 pub mod empty_state;
 pub mod error_panel;
 pub mod layout;
-pub mod leaderboard_table;
 pub mod loaded;
 pub mod metrics_table;
 pub mod previews;

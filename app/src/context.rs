@@ -47,6 +47,11 @@ pub struct Study {
 #[cfg(feature = "ssr")]
 pub type LoadingStudy = Pin<Box<dyn Future<Output = Result<Study, AppError>> + Send>>;
 
+/// A leaderboard that is on its way.
+#[cfg(feature = "ssr")]
+pub type LoadingBoard =
+    Pin<Box<dyn Future<Output = Result<transferscope_domain::api::LeaderboardView, AppError>> + Send>>;
+
 /// Data sets and backbones, which live in the file system rather than in the store.
 #[derive(Clone)]
 pub struct Catalogue {
@@ -65,6 +70,9 @@ pub struct Catalogue {
             + Send
             + Sync,
     >,
+    /// The leaderboard for a question.
+    #[cfg(feature = "ssr")]
+    pub board: Arc<dyn Fn(transferscope_store::LeaderboardQuery) -> LoadingBoard + Send + Sync>,
     /// What to say while the built-in data set is being made; none when nothing is under way.
     pub preparing: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }

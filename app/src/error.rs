@@ -13,6 +13,9 @@ pub enum AppError {
     /// What was asked for does not exist.
     #[error("{0}")]
     NotFound(String),
+    /// It was there, and someone took it back.
+    #[error("{0}")]
+    Gone(String),
     /// What was asked for makes no sense as it stands.
     #[error("{0}")]
     Invalid(String),
@@ -29,6 +32,7 @@ impl AppError {
     pub fn hint(&self) -> &'static str {
         match self {
             AppError::NotFound(_) => "Check the address, or look for it among the runs.",
+            AppError::Gone(_) => "Ask whoever sent the link for another one.",
             AppError::Invalid(_) => "Change the address or the filters and try again.",
             AppError::Unreachable(_) => "See whether the server is running, then load the page again.",
             AppError::Internal(_) => "Load the page again; if it stays, the server's log says more.",

@@ -11,7 +11,7 @@ use crate::{
     dataset::DatasetManifest,
     event::{LeftOut, Phase},
     experiment::ExperimentSpec,
-    leaderboard::Row,
+    leaderboard::{Resolution, Row},
     pretraining::Pretraining,
     report::{CaseScore, LoadReport},
     run::Failure,
@@ -188,6 +188,12 @@ pub struct ExperimentSummary {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaderboardView {
     pub rows: Vec<Row>,
+    /// Whether rows are ranked against others that differ in what should agree.
+    #[serde(default)]
+    pub mixed: bool,
+    /// What the test cases can resolve, by task, data set and comparable group.
+    #[serde(default)]
+    pub resolution: Vec<Resolution>,
     /// Runs that are not on the board, by state: stated beside every claim.
     pub not_shown: BTreeMap<String, u32>,
 }

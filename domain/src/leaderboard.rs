@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Adaptation, Arm, Direction, ExperimentId, MetricKind, RunId, Task};
+use crate::{
+    Adaptation, Arm, Direction, ExperimentId, MetricKind, RunId, Task, TrainingSpec, study::differences,
+};
 
 /// How rows are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +26,11 @@ pub struct Finished {
     pub backbone: String,
     pub task: Task,
     pub arm: Arm,
-    pub adaptation: Adaptation,
     pub seed: u64,
     pub dataset: String,
-    pub dataset_hash: String,
-    /// What must agree before rows may be ranked against each other, besides task and data set:
-    /// epochs, for now.
-    pub epochs: u32,
+    /// Data set and split by hash, and the code's release.
+    pub provenance: [String; 3],
+    pub training: TrainingSpec,
     /// What `value` measures on the test split; one run comes with one metric.
     pub metric: MetricKind,
     pub value: f64,
@@ -42,8 +42,18 @@ pub struct Finished {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Row {
-    /// Rank within task and data set, 1 = best.
+    /// Rank, 1 = best, among the rows of its task and data set that it compares with.
     pub rank: u32,
+    /// 95 % interval of that rank over resampled cases and seeds; none where single cases have no scores.
+    #[serde(default)]
+    pub rank_interval: Option<[u32; 2]>,
+    /// Ranks of the rows whose difference to this one has an interval that holds zero.
+    #[serde(default)]
+    pub tied_with: Vec<u32>,
+    /// Rows of a task and data set with the same number agree in everything that must agree; 1 is the largest such
+    /// group, and its rows differ in nothing.
+    #[serde(default)]
+    pub comparable: u32,
     pub backbone: String,
     pub task: Task,
     pub arm: Arm,
@@ -60,9 +70,11 @@ pub struct Row {
     pub baseline: Option<Baseline>,
     /// Whether the mean beats that method; none where there is none.
     pub beats_baseline: Option<bool>,
-    /// Fields in which this row differs from most rows of its task and data set, so that ranks
-    /// against them mislead.
+    /// Fields in which this row differs from the rows of group 1, so that ranks against them mislead.
     pub differs: Vec<String>,
+    /// Settings, as `name value`, that tell it from other rows of the same backbone and arm.
+    #[serde(default)]
+    pub settings: Vec<String>,
     pub epochs: u32,
     pub seeds: Vec<SeedScore>,
     pub finished_ms: i64,
@@ -104,21 +116,29 @@ pub fn mean_ci95(values: &[f64]) -> (f64, Option<[f64; 2]>) {
     (mean, Some([mean - half, mean + half]))
 }
 
-/// Makes the rows of the board. A group of seeds holds only runs that agree in backbone, task,
-/// arm, adaptation, data set (by hash) and epochs; a seed that was run twice counts with its latest run.
-pub fn rows(mut finished: Vec<Finished>, group: Group) -> Vec<Row> {
+/// The smallest difference that the cases and seeds of some rows can resolve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Resolution {
+    pub task: Task,
+    pub dataset: String,
+    /// Which rows: [`Row::comparable`]; none where all are ranked together.
+    pub comparable: Option<u32>,
+    /// Median over pairs of rows of half the 95 % interval of their difference.
+    pub difference: f64,
+    /// Test cases that all runs have scored.
+    pub cases: u32,
+}
+
+/// Makes the rows of the board. A group of seeds holds only runs that agree in everything but the seed; a seed that
+/// was run twice counts with its latest run. Rows are ranked among those that they compare with, or, if they are to
+/// be `mixed`, among all of their task and data set.
+pub fn rows(mut finished: Vec<Finished>, group: Group, mixed: bool) -> Vec<Row> {
     finished.retain(|f| f.value.is_finite());
     finished.sort_by_key(|f| f.finished_ms);
     let mut groups: Vec<Vec<Finished>> = Vec::new();
     for f in finished {
-        let same = |g: &&mut Vec<Finished>| {
-            let h = &g[0];
-            group == Group::Cell
-                && (h.arm, h.adaptation) == (f.arm, f.adaptation)
-                && (&h.backbone, h.task, &h.dataset, &h.dataset_hash, h.epochs, h.metric)
-                    == (&f.backbone, f.task, &f.dataset, &f.dataset_hash, f.epochs, f.metric)
-        };
-        match groups.iter_mut().find(same) {
+        match groups.iter_mut().find(|g| group == Group::Cell && same_row(&g[0], &f)) {
             Some(g) => {
                 g.retain(|other| other.seed != f.seed);
                 g.push(f);
@@ -126,48 +146,121 @@ pub fn rows(mut finished: Vec<Finished>, group: Group) -> Vec<Row> {
             None => groups.push(vec![f]),
         }
     }
-    let mut rows: Vec<(Row, String)> = groups.into_iter().map(|g| row_of(g, group)).collect();
-    // Rank and compare within task and data set name.
-    let keys: Vec<_> =
-        rows.iter().map(|(r, hash)| (r.task, r.dataset.clone(), r.epochs, hash.clone())).collect();
+    let mut rows: Vec<(Row, Finished)> = groups.into_iter().map(row_of).collect();
+    mark_comparable(&mut rows);
+    tell_apart(&mut rows);
+    let mut rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
     for i in 0..rows.len() {
-        let peers: Vec<usize> =
-            (0..rows.len()).filter(|j| keys[*j].0 == keys[i].0 && keys[*j].1 == keys[i].1).collect();
+        let row = &rows[i];
         let better =
-            peers.iter().filter(|j| rows[i].0.direction.better(rows[**j].0.mean, rows[i].0.mean)).count();
-        rows[i].0.rank = better as u32 + 1;
-        let minority =
-            |same: &dyn Fn(usize) -> bool| peers.iter().filter(|j| same(**j)).count() * 2 < peers.len();
-        if minority(&|j| keys[j].2 == keys[i].2) {
-            rows[i].0.differs.push("epochs".into());
-        }
-        if minority(&|j| keys[j].3 == keys[i].3) {
-            rows[i].0.differs.push("data set content".into());
-        }
+            |other: &&Row| other.is_peer_of(row, mixed) && row.direction.better(other.mean, row.mean);
+        rows[i].rank = rows.iter().filter(better).count() as u32 + 1;
     }
-    let mut rows: Vec<Row> = rows.into_iter().map(|(r, _)| r).collect();
     rows.sort_by(|a, b| {
-        let start = (a.task, &a.dataset, a.rank, &a.backbone);
+        let place = |r: &Row| if mixed { 0 } else { r.comparable };
+        let start = (a.task, &a.dataset, place(a), a.rank, &a.backbone);
         let way = (a.arm, a.adaptation).cmp(&(b.arm, b.adaptation));
-        start.cmp(&(b.task, &b.dataset, b.rank, &b.backbone)).then(way)
+        start.cmp(&(b.task, &b.dataset, place(b), b.rank, &b.backbone)).then(way)
     });
     rows
 }
 
-fn row_of(mut seeds: Vec<Finished>, _group: Group) -> (Row, String) {
+impl Row {
+    /// Whether two rows are ranked against each other.
+    pub fn is_peer_of(&self, other: &Row, mixed: bool) -> bool {
+        (self.task, &self.dataset) == (other.task, &other.dataset)
+            && (mixed || self.comparable == other.comparable)
+    }
+}
+
+/// Whether two runs are seeds of one row.
+fn same_row(a: &Finished, b: &Finished) -> bool {
+    (&a.backbone, a.task, a.arm, &a.dataset, a.metric) == (&b.backbone, b.task, b.arm, &b.dataset, b.metric)
+        && (&a.provenance, &a.training) == (&b.provenance, &b.training)
+}
+
+/// Numbers the groups of rows that compare with each other, the largest first and of equal ones the latest, and
+/// names what tells the others from it.
+fn mark_comparable(rows: &mut [(Row, Finished)]) {
+    fn sides(run: &Finished) -> (&[String; 3], &TrainingSpec) {
+        (&run.provenance, &run.training)
+    }
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for i in 0..rows.len() {
+        let (row, run) = &rows[i];
+        let fits = |g: &&mut Vec<usize>| {
+            let (other, of) = &rows[g[0]];
+            (row.task, &row.dataset) == (other.task, &other.dataset)
+                && differences(sides(run), sides(of)).is_empty()
+        };
+        match groups.iter_mut().find(fits) {
+            Some(g) => g.push(i),
+            None => groups.push(vec![i]),
+        }
+    }
+    let latest = |g: &[usize]| g.iter().map(|i| rows[*i].0.finished_ms).max();
+    groups.sort_by(|a, b| (b.len(), latest(b)).cmp(&(a.len(), latest(a))));
+    let mut first: Vec<(Task, String, Finished, u32)> = Vec::new();
+    for group in groups {
+        let (row, run) = rows[group[0]].clone();
+        let known =
+            first.iter_mut().find(|(task, dataset, ..)| (*task, &*dataset) == (row.task, &row.dataset));
+        let (number, differs) = match known {
+            Some((.., main, count)) => {
+                *count += 1;
+                (*count, differences(sides(&run), sides(main)))
+            }
+            None => {
+                first.push((row.task, row.dataset, run, 1));
+                (1, Vec::new())
+            }
+        };
+        for i in group {
+            rows[i].0.comparable = number;
+            rows[i].0.differs = differs.iter().map(|field| (*field).to_owned()).collect();
+        }
+    }
+}
+
+/// Names the settings in which rows of one backbone and arm differ.
+fn tell_apart(rows: &mut [(Row, Finished)]) {
+    let settings: Vec<Vec<(String, String)>> = rows.iter().map(|(_, run)| settings(&run.training)).collect();
+    for i in 0..rows.len() {
+        let key = |r: &Row| (r.backbone.clone(), r.task, r.arm, r.adaptation, r.dataset.clone());
+        let mine = key(&rows[i].0);
+        let twins: Vec<usize> = (0..rows.len()).filter(|j| *j != i && key(&rows[*j].0) == mine).collect();
+        let own = settings[i].iter().filter(|setting| twins.iter().any(|j| !settings[*j].contains(setting)));
+        rows[i].0.settings = own.map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
+    }
+}
+
+/// A training's settings as names and values.
+fn settings(training: &TrainingSpec) -> Vec<(String, String)> {
+    let Ok(serde_json::Value::Object(all)) = serde_json::to_value(training) else { return Vec::new() };
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    all.into_iter().map(|(name, value)| (name, text(value))).collect()
+}
+
+fn row_of(mut seeds: Vec<Finished>) -> (Row, Finished) {
     seeds.sort_by_key(|f| f.seed);
     let values: Vec<f64> = seeds.iter().map(|f| f.value).collect();
     let (mean, ci95) = mean_ci95(&values);
     let first = seeds[0].clone();
     let metric = first.metric;
-    let baseline = first.baseline.map(|(name, value)| Baseline { name, value });
+    let baseline = first.baseline.clone().map(|(name, value)| Baseline { name, value });
     let row = Row {
         rank: 0,
-        backbone: first.backbone,
+        rank_interval: None,
+        tied_with: Vec::new(),
+        comparable: 0,
+        backbone: first.backbone.clone(),
         task: first.task,
         arm: first.arm,
-        adaptation: first.adaptation,
-        dataset: first.dataset,
+        adaptation: first.training.adaptation,
+        dataset: first.dataset.clone(),
         metric: metric.name(crate::metric::Split::Test),
         direction: metric.direction(),
         mean,
@@ -176,11 +269,12 @@ fn row_of(mut seeds: Vec<Finished>, _group: Group) -> (Row, String) {
         beats_baseline: baseline.as_ref().map(|b| metric.direction().better(mean, b.value)),
         baseline,
         differs: Vec::new(),
-        epochs: first.epochs,
+        settings: Vec::new(),
+        epochs: first.training.epochs,
         finished_ms: seeds.iter().map(|f| f.finished_ms).max().unwrap_or(0),
         seeds: seeds.into_iter().map(|f| SeedScore { run: f.run, seed: f.seed, value: f.value }).collect(),
     };
-    (row, first.dataset_hash)
+    (row, first)
 }
 
 #[cfg(test)]
@@ -194,11 +288,10 @@ mod tests {
             backbone: backbone.into(),
             task: Task::Segmentation,
             arm: Arm::Pretrained,
-            adaptation: Adaptation::Full,
             seed,
             dataset: "phantom".into(),
-            dataset_hash: "h".into(),
-            epochs: 10,
+            provenance: ["data", "split", "0.1"].map(str::to_owned),
+            training: TrainingSpec::default_for(crate::Family::Provicnet, Task::Segmentation),
             metric: MetricKind::Dice,
             value,
             baseline: None,
@@ -216,6 +309,7 @@ mod tests {
                 finished("aaa3", "a", 0, 0.7, 4),
             ],
             Group::Cell,
+            false,
         );
         assert_eq!(
             rows.iter().map(|r| (r.backbone.as_str(), r.rank, r.n)).collect::<Vec<_>>(),
@@ -231,28 +325,41 @@ mod tests {
     #[test]
     fn ways_to_adapt_a_backbone_are_rows_of_their_own() {
         let mut lora = finished("aaa2", "a", 0, 0.9, 2);
-        lora.adaptation = Adaptation::Lora;
-        let rows = rows(vec![finished("aaa1", "a", 0, 0.8, 1), lora], Group::Cell);
+        lora.training.adaptation = Adaptation::Lora;
+        let rows = rows(vec![finished("aaa1", "a", 0, 0.8, 1), lora], Group::Cell, false);
         let shown: Vec<_> = rows.iter().map(|r| (r.adaptation, r.rank, r.n)).collect();
         assert_eq!(shown, [(Adaptation::Lora, 1, 1), (Adaptation::Full, 2, 1)]);
         assert!(rows.iter().all(|r| r.differs.is_empty()));
     }
 
     #[test]
-    fn a_row_with_another_budget_is_marked_and_a_nan_is_not_ranked() {
+    fn a_row_with_another_budget_ranks_for_itself_unless_all_are_mixed() {
         let mut odd = finished("ccc1", "c", 0, 0.99, 9);
-        odd.epochs = 50;
-        let rows = rows(
-            vec![
-                finished("aaa1", "a", 0, 0.8, 1),
-                finished("bbb1", "b", 0, 0.7, 2),
-                odd,
-                finished("ddd1", "d", 0, f64::NAN, 2),
-            ],
-            Group::Run,
-        );
-        assert_eq!(rows.len(), 3);
-        assert_eq!(rows[0].differs, ["epochs"]);
-        assert!(rows[1].differs.is_empty());
+        odd.training.epochs += 40;
+        odd.provenance[1] = "other".into();
+        let all = vec![
+            finished("aaa1", "a", 0, 0.8, 1),
+            finished("bbb1", "b", 0, 0.7, 2),
+            odd,
+            finished("ddd1", "d", 0, f64::NAN, 2),
+        ];
+        let apart = rows(all.clone(), Group::Run, false);
+        let shown: Vec<_> = apart.iter().map(|r| (r.backbone.as_str(), r.comparable, r.rank)).collect();
+        assert_eq!(shown, [("a", 1, 1), ("b", 1, 2), ("c", 2, 1)]);
+        assert_eq!(apart[2].differs, ["split", "epochs"]);
+        assert!(apart[0].differs.is_empty() && apart[1].differs.is_empty());
+        let mixed = rows(all, Group::Run, true);
+        let shown: Vec<_> = mixed.iter().map(|r| (r.backbone.as_str(), r.comparable, r.rank)).collect();
+        assert_eq!(shown, [("c", 2, 1), ("a", 1, 2), ("b", 1, 3)]);
+    }
+
+    #[test]
+    fn seeds_of_other_settings_are_other_rows_and_say_which() {
+        let mut slow = finished("aaa2", "a", 1, 0.9, 2);
+        slow.training.lr = 0.5;
+        let board = rows(vec![finished("aaa1", "a", 0, 0.8, 1), slow], Group::Cell, false);
+        assert_eq!(board.iter().map(|r| (r.n, r.comparable)).collect::<Vec<_>>(), [(1, 1), (1, 1)]);
+        assert_eq!(board[0].settings, ["lr 0.5"]);
+        assert_eq!(board[1].settings.len(), 1);
     }
 }

@@ -42,30 +42,40 @@ pub struct Variant {
 }
 
 impl RunRecord {
-    /// What of a request goes into the record's provenance: data set and split by hash, and the code's version.
+    /// What of a request goes into the record's provenance: data set and split by hash, and the code's release
+    /// (`major.minor`: patches change no numbers).
     pub fn provenance_of(request: &RunRequest) -> [String; 3] {
-        [request.dataset_hash.clone(), request.split_hash.clone(), request.code_version.clone()]
+        let release = request.code_version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+        [request.dataset_hash.clone(), request.split_hash.clone(), release]
     }
 
     pub fn variant(&self) -> Variant {
         Variant { adaptation: self.training.adaptation, label_share: self.training.label_share }
     }
 
-    /// Fields in which two runs that are to be compared differ though they should not. Learning rate and batches
-    /// belong to a network's own recipe, and weights and seeds to what is compared.
+    /// Fields in which two runs that are to be compared differ though they should not.
     pub fn differences(&self, other: &RunRecord) -> Vec<&'static str> {
-        let (a, b) = (&self.training, &other.training);
-        let pairs = [
-            ("data set", self.provenance[0] != other.provenance[0]),
-            ("split", self.provenance[1] != other.provenance[1]),
-            ("code version", self.provenance[2] != other.provenance[2]),
-            ("epochs", a.epochs != b.epochs),
-            ("share of training cases", a.label_share != b.label_share),
-            ("loss", a.loss != b.loss),
-            ("augmentation", a.augmentation != b.augmentation),
-            ("inference", a.inference != b.inference),
-            ("precision", a.precision != b.precision),
-        ];
-        pairs.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
+        differences((&self.provenance, &self.training), (&other.provenance, &other.training))
     }
+}
+
+/// Fields of provenance and training that must agree before results are set against each other, and do not. Learning
+/// rate and batches belong to a network's own recipe, and weights and seeds to what is compared.
+pub fn differences(
+    one: (&[String; 3], &TrainingSpec),
+    other: (&[String; 3], &TrainingSpec),
+) -> Vec<&'static str> {
+    let ((from, a), (to, b)) = (one, other);
+    let pairs = [
+        ("data set", from[0] != to[0]),
+        ("split", from[1] != to[1]),
+        ("code version", from[2] != to[2]),
+        ("epochs", a.epochs != b.epochs),
+        ("share of training cases", a.label_share != b.label_share),
+        ("loss", a.loss != b.loss),
+        ("augmentation", a.augmentation != b.augmentation),
+        ("inference", a.inference != b.inference),
+        ("precision", a.precision != b.precision),
+    ];
+    pairs.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
 }

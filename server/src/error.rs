@@ -22,6 +22,9 @@ pub enum ApiError {
     /// The request can be read and its values make no sense; messages by field.
     #[error("{} field(s) need attention", .0.len())]
     Invalid(FieldErrors),
+    /// It was there, and someone took it back.
+    #[error("{0}")]
+    Gone(String),
     #[error("{0}")]
     Conflict(String),
     #[error("Writing here needs the server's token: send it as Authorization: Bearer TOKEN.")]
@@ -52,6 +55,7 @@ impl ApiError {
             ApiError::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             ApiError::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request"),
             ApiError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid values"),
+            ApiError::Gone(_) => (StatusCode::GONE, "gone", "Gone"),
             ApiError::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
             ApiError::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Token needed"),
             ApiError::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Refused"),
@@ -105,6 +109,7 @@ impl From<StoreError> for ApiError {
             StoreError::NotFound { what, id } => {
                 ApiError::NotFound(format!("There is no {what} with the id {id:?}."))
             }
+            StoreError::Gone { what, id } => ApiError::Gone(format!("The {what} {id:?} was revoked.")),
             StoreError::Conflict(message) => ApiError::Conflict(message),
             StoreError::Invalid { field, message } => ApiError::field(field, message),
             StoreError::Corrupt { .. }

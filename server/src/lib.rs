@@ -5,6 +5,7 @@
 //! into the database. [`server`] puts the parts together.
 
 pub mod autopsy;
+pub mod board;
 pub mod builtin_data;
 pub mod case_cache;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod state;
 pub mod study;
 pub mod submit;
 pub mod telemetry;
+pub mod tensorboard;
 pub mod viewer;
 pub mod worker;
 

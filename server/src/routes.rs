@@ -58,6 +58,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/runs/{id}/cancel", post(forms::cancel))
         .route("/runs/{id}/repeat", post(forms::repeat))
         .route("/compare/share", post(forms::share))
+        .route("/s/{slug}/revoke", post(forms::revoke_share))
         .route("/experiments/{id}/fill", post(experiments::fill))
         .route_layer(middleware::from_fn_with_state(state.clone(), guard::may_write));
     let reading = Router::new()
@@ -88,6 +89,8 @@ pub fn build_router(state: AppState) -> Router {
         .route("/api/v1/shares/{slug}", get(shares::one))
         .route("/runs/{id}/report.json", get(files::report))
         .route("/runs/{id}/log", get(files::log))
+        .route("/runs/{id}/tensorboard", get(export::tensorboard))
+        .route("/s/{slug}/export.html", get(shares::export))
         .route("/runs/{id}/previews/{file}", get(files::preview))
         .route("/runs/{id}/charts/{file}", get(charts::of_run))
         .route("/compare/charts/{file}", get(charts::of_comparison));

@@ -15,8 +15,8 @@ use transferscope_ml::{backbone, data::manifest};
 use transferscope_store::Store;
 
 use crate::{
-    case_cache::CaseCache, data_dir::DataDir, dataset_checks::DatasetChecks, events_hub::EventsHub, study,
-    viewer,
+    board, case_cache::CaseCache, data_dir::DataDir, dataset_checks::DatasetChecks, events_hub::EventsHub,
+    study, viewer,
 };
 
 /// Says what is under way before the first experiment can start; none when nothing is.
@@ -86,6 +86,7 @@ impl AppState {
     pub fn catalogue(&self) -> Catalogue {
         let (data, for_backbones, for_cards) = (self.data.clone(), self.data.clone(), self.data.clone());
         let (checks, for_cases, for_studies) = (self.checks.clone(), self.clone(), self.clone());
+        let for_boards = self.store.clone();
         Catalogue {
             datasets: Arc::new(move || datasets(&data)),
             backbones: Arc::new(move || backbones(&for_backbones)),
@@ -93,6 +94,7 @@ impl AppState {
             checked: Arc::new(move |manifest: &DatasetManifest| checks.look(manifest)),
             case: Arc::new(move |dataset, case| Box::pin(viewer::for_page(for_cases.clone(), dataset, case))),
             study: Arc::new(move |id, choice| Box::pin(study::for_page(for_studies.clone(), id, choice))),
+            board: Arc::new(move |query| Box::pin(board::for_page(for_boards.clone(), query))),
             preparing: Arc::clone(&self.preparing),
         }
     }

@@ -1,11 +1,9 @@
-//! The leaderboard with what its filters offer.
+//! The leaderboard, as a page that the server has rendered.
 
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 use serde::{Deserialize, Serialize};
-use transferscope_domain::api::LeaderboardView;
 
-use super::DatasetName;
-use crate::AppError;
+use crate::{AppError, components::rendered::Rendered};
 
 /// The page's state, as text from the URL; empty is the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,23 +11,23 @@ use crate::AppError;
 pub struct LeaderboardState {
     pub task: String,
     pub dataset: String,
+    pub metric: String,
     pub group: String,
+    /// A day such as `2026-11-25`: the board as it was at its end.
+    pub asof: String,
+    /// `1`: rows are ranked also against those that differ in what should agree.
+    pub mix: String,
     pub sort: String,
-}
-
-/// The board, and what its filters can choose from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Board {
-    pub view: LeaderboardView,
-    pub datasets: Vec<DatasetName>,
-    /// What the server is making ready; none when nothing is under way.
-    pub preparing: Option<String>,
 }
 
 /// Ranked rows for a state of the page.
 #[server(prefix = "/fn", endpoint = "leaderboard", input = GetUrl)]
-pub async fn leaderboard(state: LeaderboardState) -> Result<Board, AppError> {
-    use super::server::{catalogue, optional, store};
+pub async fn leaderboard(state: LeaderboardState) -> Result<Rendered, AppError> {
+    use super::{
+        DatasetName,
+        server::{catalogue, optional},
+    };
+    use crate::server_views::leaderboard::Leaderboard;
     use transferscope_domain::leaderboard::Group;
     use transferscope_store::LeaderboardQuery;
 
@@ -39,16 +37,21 @@ pub async fn leaderboard(state: LeaderboardState) -> Result<Board, AppError> {
         "run" => Group::Run,
         other => return Err(AppError::Invalid(format!("Unknown grouping {other:?}: use cell or run."))),
     };
+    let given = |text: &String| Some(text.clone()).filter(|t| !t.is_empty());
     let query = LeaderboardQuery {
         task: optional(&state.task)?,
-        dataset: Some(state.dataset).filter(|d| !d.is_empty()),
+        dataset: given(&state.dataset),
+        metric: optional(&state.metric)?,
         group,
-        sort: Some(state.sort).filter(|s| !s.is_empty()),
+        asof: given(&state.asof),
+        mixed: state.mix == "1",
+        sort: given(&state.sort),
         ..LeaderboardQuery::default()
     };
-    Ok(Board {
-        view: store()?.leaderboard(&query).await?,
-        datasets: (catalogue.datasets)().iter().map(DatasetName::from).collect(),
-        preparing: (catalogue.preparing)(),
-    })
+    let board = (catalogue.board)(query).await?;
+    let datasets: Vec<DatasetName> = (catalogue.datasets)().iter().map(DatasetName::from).collect();
+    let preparing = (catalogue.preparing)();
+    let unfinished = preparing.is_some();
+    let page = view! { <Leaderboard board=board datasets=datasets preparing=preparing state=state /> };
+    Ok(Rendered::new("Leaderboard", unfinished, page))
 }

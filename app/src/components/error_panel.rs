@@ -12,12 +12,14 @@ pub fn ErrorPanel(error: AppError) -> impl IntoView {
         use axum::http::StatusCode;
         response.set_status(match &error {
             AppError::NotFound(_) => StatusCode::NOT_FOUND,
+            AppError::Gone(_) => StatusCode::GONE,
             AppError::Invalid(_) => StatusCode::BAD_REQUEST,
             AppError::Unreachable(_) | AppError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         });
     }
     let title = match &error {
         AppError::NotFound(_) => "Not found",
+        AppError::Gone(_) => "Revoked",
         AppError::Invalid(_) => "This cannot be shown",
         AppError::Unreachable(_) => "The server does not answer",
         AppError::Internal(_) => "Something went wrong on the server",

@@ -128,6 +128,10 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
                     <a href=format!("/api/v1/runs/{id}/metrics.csv") rel="external" download="">"metrics.csv"</a>
                     " – every value that was recorded"
                 </li>
+                <li>
+                    <a href=format!("/runs/{id}/tensorboard") rel="external" download="">"TensorBoard"</a>
+                    " – the same as an event file"
+                </li>
                 <li hidden=move || state.get() != RunState::Succeeded>
                     <a href=format!("/runs/{id}/report.json") rel="external" download="">"report.json"</a>
                     " – the whole result"

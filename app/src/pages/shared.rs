@@ -49,6 +49,7 @@ fn description(share: &ShareView) -> String {
 #[component]
 fn SharedView(share: ShareView) -> impl IntoView {
     let n = share.runs.len();
+    let slug = share.slug.clone();
     let title = format!("Comparison of {}", format::plural(n as u64, "run"));
     let description = description(&share);
     let created = view! {
@@ -98,5 +99,12 @@ fn SharedView(share: ShareView) -> impl IntoView {
             <a class="button button--small" href=again>"Open as a comparison"</a>
         </div>
         <Comparison data=data base_view=share.view />
+        <form class="section" method="post" action=format!("/s/{slug}/revoke")>
+            {share.frozen.then(|| view! {
+                <a class="button" href=format!("/s/{slug}/export.html") rel="external" download="">"Download as one file"</a>
+                " "
+            })}
+            <button type="submit" class="button">"Revoke this link"</button>
+        </form>
     }
 }

@@ -10,8 +10,9 @@ use transferscope_domain::{RunId, api::Problem};
 use super::{
     extract::{IdPath, QueryPairs},
     leaderboard::question,
+    system::blocking,
 };
-use crate::{error::ApiError, state::AppState};
+use crate::{board::board, error::ApiError, state::AppState, tensorboard::event_file};
 
 /// Most points of one curve in a file.
 const POINTS_MAX: usize = 1_000_000;
@@ -49,16 +50,32 @@ pub async fn metrics_csv(
     Ok(csv.answer(&format!("{id}-metrics.csv")))
 }
 
+/// All curves of a run as a TensorBoard event file, for people with a viewer of their own.
+pub async fn tensorboard(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<RunId>,
+) -> Result<Response, ApiError> {
+    let created_ms = state.store.run(&id).await?.run.created_ms;
+    let series = state.store.all_series(&id, POINTS_MAX).await?;
+    let bytes = blocking(move || event_file(created_ms, &series)).await?;
+    // The viewer knows its files by `tfevents` in their names.
+    let name = format!("attachment; filename=\"events.out.tfevents.{}.{id}\"", created_ms / 1000);
+    let headers =
+        [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, bytes).into_response())
+}
+
 /// The leaderboard, one line a row, with the same questions as its JSON.
 #[utoipa::path(get, path = "/api/v1/leaderboard.csv", tag = "exports", params(
     ("task" = Option<String>, Query), ("dataset" = Option<String>, Query), ("experiment" = Option<String>, Query),
     ("group" = Option<String>, Query), ("sort" = Option<String>, Query), ("metric" = Option<String>, Query),
+    ("asof" = Option<String>, Query), ("mix" = Option<String>, Query),
 ), responses(
     (status = 200, body = String, content_type = "text/csv"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn leaderboard_csv(State(state): State<AppState>, query: QueryPairs) -> Result<Response, ApiError> {
-    let board = state.store.leaderboard(&question(query)?).await?;
+    let board = board(&state.store, &question(query)?).await?;
     let mut csv = Csv::new(&[
         "rank",
         "backbone",

@@ -7,7 +7,9 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Redirect, Response},
 };
-use transferscope_domain::{RunId, api::ShareRequest, form::ExperimentForm, pretraining::PretrainForm};
+use transferscope_domain::{
+    RunId, ShareSlug, api::ShareRequest, form::ExperimentForm, pretraining::PretrainForm,
+};
 use transferscope_store::{StoreError, now_ms};
 
 use super::{
@@ -96,6 +98,18 @@ pub async fn share(State(state): State<AppState>, FormPairs(pairs): FormPairs) -
         pairs.into_iter().filter(|(k, v)| k != "runs" && k != "frozen" && !v.is_empty()).collect();
     let created = state.store.create_share(&ShareRequest { runs, view, frozen }).await?;
     Ok(Redirect::to(&format!("/s/{}", created.slug)))
+}
+
+/// Ends a link and goes back to it, where it now says so.
+pub async fn revoke_share(
+    State(state): State<AppState>,
+    IdPath(slug): IdPath<ShareSlug>,
+) -> Result<Redirect, ApiError> {
+    match state.store.revoke_share(&slug).await {
+        // Someone else was faster.
+        Ok(()) | Err(StoreError::Gone { .. }) => Ok(Redirect::to(&format!("/s/{slug}"))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The path of the page that a form was on; only ever one of this server.

@@ -8,12 +8,14 @@ use transferscope_domain::{
 use transferscope_store::LeaderboardQuery;
 
 use super::extract::QueryPairs;
-use crate::{error::ApiError, state::AppState};
+use crate::{board::board, error::ApiError, state::AppState};
 
 /// Ranked rows of the finished runs.
 #[utoipa::path(get, path = "/api/v1/leaderboard", tag = "leaderboard", params(
     ("task" = Option<String>, Query), ("dataset" = Option<String>, Query), ("experiment" = Option<String>, Query),
     ("group" = Option<String>, Query, description = "cell (the seeds of a backbone, task and arm as one row) or run"),
+    ("asof" = Option<String>, Query, description = "a day such as 2026-11-25: the board as it was at its end (UTC)"),
+    ("mix" = Option<String>, Query, description = "1 ranks rows also against those that differ in what should agree"),
     ("sort" = Option<String>, Query, description = "rank, mean, backbone, task, arm, dataset, n or finished; with - before it for descending"),
     ("metric" = Option<String>, Query, description = "dice, psnr_db, ssim or nmse; each task's primary metric unless given"),
 ), responses(
@@ -24,7 +26,7 @@ pub async fn rows(
     State(state): State<AppState>,
     query: QueryPairs,
 ) -> Result<Json<LeaderboardView>, ApiError> {
-    Ok(Json(state.store.leaderboard(&question(query)?).await?))
+    Ok(Json(board(&state.store, &question(query)?).await?))
 }
 
 /// Reads what the board is asked for.
@@ -41,6 +43,14 @@ pub(super) fn question(mut query: QueryPairs) -> Result<LeaderboardQuery, ApiErr
             Group::Cell
         }
     };
+    let mixed = match query.take::<String>("mix").as_deref() {
+        None | Some("0") => false,
+        Some("1") => true,
+        Some(other) => {
+            query.wrong("mix", format!("{other:?}: use 1 or leave it out"));
+            false
+        }
+    };
     let metric: Option<String> = query.take("metric");
     let metric = metric.and_then(|name| {
         // Both `dice` and `test/dice` are understood.
@@ -53,6 +63,8 @@ pub(super) fn question(mut query: QueryPairs) -> Result<LeaderboardQuery, ApiErr
         experiment: query.take("experiment"),
         group,
         metric,
+        mixed,
+        asof: query.take("asof"),
         sort: query.take("sort"),
     };
     query.finish()?;

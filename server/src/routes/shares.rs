@@ -6,12 +6,16 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
+use transferscope_app::server_views::offline;
 use transferscope_domain::{
     ShareSlug,
     api::{Problem, ShareCreated, ShareRequest, ShareView},
 };
 
-use super::extract::{ApiJson, IdPath};
+use super::{
+    extract::{ApiJson, IdPath},
+    system::blocking,
+};
 use crate::{error::ApiError, state::AppState};
 
 /// Makes a short link to a comparison; a frozen one keeps the data as it is now.
@@ -34,6 +38,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/api/v1/shares/{slug}", tag = "shares", params(("slug" = String, Path)), responses(
     (status = 200, body = ShareView),
     (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 410, body = Problem, content_type = "application/problem+json", description = "The link was revoked"),
 ))]
 pub async fn one(
     State(state): State<AppState>,
@@ -42,11 +47,25 @@ pub async fn one(
     Ok(Json(state.store.share(&slug).await?))
 }
 
+/// A frozen link as one HTML file that needs no server and no network.
+pub async fn export(
+    State(state): State<AppState>,
+    IdPath(slug): IdPath<ShareSlug>,
+) -> Result<impl IntoResponse, ApiError> {
+    let (share, data) = state.store.frozen_share(&slug).await?;
+    let name = format!("attachment; filename=\"transferscope-{slug}.html\"");
+    let html = blocking(move || offline::document(&share, &data)).await?;
+    let headers =
+        [(header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, html))
+}
+
 /// Ends a link.
 #[utoipa::path(delete, path = "/api/v1/shares/{slug}", tag = "shares", params(("slug" = String, Path)), responses(
     (status = 204),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 410, body = Problem, content_type = "application/problem+json", description = "It was revoked before"),
 ))]
 pub async fn revoke(
     State(state): State<AppState>,

@@ -86,7 +86,7 @@ pub async fn backbone(
 }
 
 /// Runs what reads files beside the threads that answer requests.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     tokio::task::spawn_blocking(work)

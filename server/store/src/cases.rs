@@ -1,9 +1,15 @@
 //! Scores by case.
 
+use std::collections::{BTreeMap, HashMap};
+
 use sqlx::SqliteConnection;
 use transferscope_domain::{RunId, api::CaseScores, report::CaseScore};
 
-use crate::{Result, Store, StoreError, error::from_json, pool::run_exists};
+use crate::{
+    Result, Store, StoreError,
+    error::{from_json, to_json},
+    pool::run_exists,
+};
 
 impl Store {
     /// Scores of the cases of a run; none until it has finished.
@@ -17,6 +23,35 @@ impl Store {
         }
         Ok(CaseScores { cases: of_run(&mut tx, id).await? })
     }
+
+    /// Scores of each test case of some runs.
+    ///
+    /// # Errors
+    /// `Database` only; an unknown run has no cases.
+    pub async fn test_cases(&self, ids: &[&str]) -> Result<TestCases> {
+        let mut tx = self.read().begin().await?;
+        test_cases(&mut tx, &to_json("run ids", &ids)?).await
+    }
+}
+
+/// Scores by run, test case and metric.
+pub type TestCases = HashMap<String, BTreeMap<String, BTreeMap<String, f64>>>;
+
+/// `ids` is a JSON list.
+pub(crate) async fn test_cases(conn: &mut SqliteConnection, ids: &str) -> Result<TestCases> {
+    let scores: Vec<(String, String, String)> = sqlx::query_as(
+        "select run_id, case_id, scores
+        from case_scores
+        where run_id in (select value from json_each(?)) and split = 'test'",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await?;
+    let mut cases = TestCases::new();
+    for (run, case, scores) in scores {
+        cases.entry(run).or_default().insert(case, from_json("case scores", &scores)?);
+    }
+    Ok(cases)
 }
 
 pub(crate) async fn of_run(conn: &mut SqliteConnection, id: &RunId) -> Result<Vec<CaseScore>> {

@@ -6,6 +6,9 @@ pub enum StoreError {
     /// There is no such thing; `what` is a word such as `run`.
     #[error("there is no {what} {id:?}")]
     NotFound { what: &'static str, id: String },
+    /// It was there, and someone took it back.
+    #[error("{what} {id:?} was revoked")]
+    Gone { what: &'static str, id: String },
     /// The question does not fit the present state.
     #[error("{0}")]
     Conflict(String),

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use sqlx::SqliteConnection;
 use transferscope_domain::{
     ExperimentId, MetricKind, RunState, Task,
     api::LeaderboardView,
     leaderboard::{Finished, Group, Row, rows},
     metric::Split,
+    study::RunRecord,
 };
 
 use crate::{
@@ -26,6 +28,10 @@ pub struct LeaderboardQuery {
     /// The metric to rank by; each task's primary one unless given. Tasks that do not report it
     /// are left out.
     pub metric: Option<MetricKind>,
+    /// Whether rows are ranked against others that differ in what should agree.
+    pub mixed: bool,
+    /// The board as it was at the end of this day (UTC), as `2026-11-25`.
+    pub asof: Option<String>,
     /// One of [`SORT_KEYS`], with `-` before it for the other direction; rank unless given.
     pub sort: Option<String>,
 }
@@ -35,14 +41,20 @@ pub const SORT_KEYS: [&str; 8] = ["rank", "mean", "backbone", "task", "arm", "da
 
 /// Runs that finished without the value that is asked for, in `not_shown`.
 const WITHOUT_RESULT: &str = "without-result";
+/// Runs that finished after the day that is asked for, in `not_shown`.
+const LATER: &str = "finished-later";
 
 impl Store {
     /// Ranked rows of the finished runs, and how many runs the board does not show and why.
     ///
     /// # Errors
-    /// `Invalid` when the sort key is unknown.
+    /// `Invalid` when the sort key is unknown or the day is none.
     pub async fn leaderboard(&self, query: &LeaderboardQuery) -> Result<LeaderboardView> {
         let mut tx = self.read().begin().await?;
+        let end = match &query.asof {
+            Some(day) => end_of_day(&mut tx, day).await?,
+            None => i64::MAX,
+        };
         #[derive(sqlx::FromRow)]
         struct Found {
             id: String,
@@ -58,22 +70,26 @@ impl Store {
                 and (?1 is null or task = ?1)
                 and (?2 is null or dataset = ?2)
                 and (?3 is null or experiment_id = ?3)
+                and created_ms < ?4
             order by number",
         )
         .bind(query.task.map(Task::as_str))
         .bind(query.dataset.as_deref())
         .bind(query.experiment.as_ref().map(ExperimentId::as_str))
+        .bind(end)
         .fetch_all(&mut *tx)
         .await?;
         let mut not_shown: BTreeMap<String, u32> = BTreeMap::new();
         let succeeded: Vec<&Found> = found
             .iter()
             .filter(|f| {
-                let shown = f.state == RunState::Succeeded.as_str();
-                if !shown {
-                    *not_shown.entry(f.state.clone()).or_default() += 1;
-                }
-                shown
+                let why = match f.finished_ms {
+                    Some(at) if at >= end => LATER,
+                    _ if f.state == RunState::Succeeded.as_str() => return true,
+                    _ => f.state.as_str(),
+                };
+                *not_shown.entry(why.to_owned()).or_default() += 1;
+                false
             })
             .collect();
         let ids: Vec<&str> = succeeded.iter().map(|f| f.id.as_str()).collect();
@@ -88,28 +104,43 @@ impl Store {
                 continue;
             };
             finished.push(Finished {
+                provenance: RunRecord::provenance_of(&request),
                 run: from_name("run id", &run.id)?,
                 experiment: request.experiment,
                 backbone: request.backbone,
                 task: request.task,
                 arm: request.arm,
-                adaptation: request.training.adaptation,
                 seed: request.seed,
                 dataset: request.dataset,
-                dataset_hash: request.dataset_hash,
-                epochs: request.training.epochs,
+                training: request.training,
                 metric,
                 value,
                 baseline: best_baseline(request.task, metric, &|name| value_of(&metrics, &run.id, name)),
                 finished_ms: run.finished_ms.unwrap_or(0),
             });
         }
-        let mut rows = rows(finished, query.group);
+        let mut rows = rows(finished, query.group, query.mixed);
         if let Some(sort) = &query.sort {
             sort_rows(&mut rows, sort)?;
         }
-        Ok(LeaderboardView { rows, not_shown })
+        Ok(LeaderboardView { rows, mixed: query.mixed, resolution: Vec::new(), not_shown })
     }
+}
+
+/// When a day ends (UTC), in milliseconds since 1970.
+async fn end_of_day(conn: &mut SqliteConnection, day: &str) -> Result<i64> {
+    let wrong = || StoreError::Invalid {
+        field: "asof",
+        message: format!("{day:?} is not a day: write it as 2026-11-25"),
+    };
+    // SQLite knows many other ways to write a time.
+    let plain = day.len() == 10 && day.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    if !plain {
+        return Err(wrong());
+    }
+    let end: Option<i64> =
+        sqlx::query_scalar("select unixepoch(?, '+1 day') * 1000").bind(day).fetch_one(conn).await?;
+    end.ok_or_else(wrong)
 }
 
 type Metrics = HashMap<String, BTreeMap<String, f64>>;
@@ -210,6 +241,15 @@ mod tests {
         assert_eq!(rows.iter().map(|r| r.mean).collect::<Vec<_>>(), [0.9, 0.8, 0.6]);
         let bad = store.leaderboard(&sorted("colour")).await;
         assert!(matches!(bad, Err(StoreError::Invalid { field: "sort", .. })));
+        let asof = |day: &str| LeaderboardQuery { asof: Some(day.into()), ..Default::default() };
+        let today = store.leaderboard(&asof("9999-12-30")).await.unwrap();
+        assert_eq!(today.rows.len(), 3);
+        let before = store.leaderboard(&asof("2001-02-03")).await.unwrap();
+        assert!(before.rows.is_empty() && before.not_shown.is_empty(), "{before:?}");
+        for bad in ["now", "2026-13-01", "2026-11-2x", "--........"] {
+            let answer = store.leaderboard(&asof(bad)).await;
+            assert!(matches!(answer, Err(StoreError::Invalid { field: "asof", .. })), "{bad}");
+        }
         let one = LeaderboardQuery { dataset: Some("other".into()), ..Default::default() };
         assert!(store.leaderboard(&one).await.unwrap().rows.is_empty());
     }

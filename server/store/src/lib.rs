@@ -34,6 +34,7 @@ mod study;
 #[cfg(test)]
 mod testing;
 
+pub use cases::TestCases;
 pub use error::StoreError;
 pub use leaderboard::LeaderboardQuery;
 pub use pool::{MIGRATOR, Store};

@@ -67,28 +67,39 @@ impl Store {
     /// A link as stored; its `data` is what a frozen one kept.
     ///
     /// # Errors
-    /// `NotFound` for an unknown or revoked link; `Corrupt` when the kept data is not what was hashed.
+    /// `NotFound` for an unknown link, `Gone` for a revoked one; `Corrupt` when the kept data is not what was hashed.
     pub async fn share(&self, slug: &ShareSlug) -> Result<ShareView> {
-        #[derive(sqlx::FromRow)]
-        struct Row {
-            slug: String,
-            schema: u32,
-            frozen: bool,
-            created_ms: i64,
-            view: String,
-            runs: String,
-            data: Option<String>,
-            content_hash: Option<String>,
-        }
-        let row: Option<Row> = sqlx::query_as(
-            "select slug, schema, frozen, created_ms, view, runs, data, content_hash
+        self.share_row(slug).await?.view()
+    }
+
+    /// A frozen link, and the text of its data that was hashed.
+    ///
+    /// # Errors
+    /// Those of [`Store::share`]; `Conflict` for a live link, which keeps no data.
+    pub async fn frozen_share(&self, slug: &ShareSlug) -> Result<(ShareView, String)> {
+        let row = self.share_row(slug).await?;
+        let view = row.view()?;
+        let data = row.data.ok_or_else(|| {
+            StoreError::Conflict(format!(
+                "The link {slug} is live and keeps no data of its own: make a frozen link of the comparison first."
+            ))
+        })?;
+        Ok((view, data))
+    }
+
+    async fn share_row(&self, slug: &ShareSlug) -> Result<ShareRow> {
+        let row: Option<ShareRow> = sqlx::query_as(
+            "select slug, schema, frozen, created_ms, revoked_ms, view, runs, data, content_hash
             from shares
-            where slug = ? and revoked_ms is null",
+            where slug = ?",
         )
         .bind(slug.as_str())
         .fetch_optional(self.read())
         .await?;
         let row = row.ok_or_else(|| StoreError::not_found("link", slug))?;
+        if row.revoked_ms.is_some() {
+            return Err(StoreError::Gone { what: "link", id: slug.to_string() });
+        }
         if let (Some(data), Some(hash)) = (&row.data, &row.content_hash)
             && blake3::hash(data.as_bytes()).to_hex().as_str() != hash
         {
@@ -97,22 +108,13 @@ impl Store {
                 message: format!("the data of link {slug} does not match its hash"),
             });
         }
-        Ok(ShareView {
-            slug: from_name("slug", &row.slug)?,
-            schema: row.schema,
-            frozen: row.frozen,
-            created_ms: row.created_ms,
-            view: from_json("view", &row.view)?,
-            runs: from_json("run ids", &row.runs)?,
-            data: row.data.as_deref().map(|text| from_json("comparison", text)).transpose()?,
-            content_hash: row.content_hash,
-        })
+        Ok(row)
     }
 
     /// Ends a link; its data stays in the database.
     ///
     /// # Errors
-    /// `NotFound` for an unknown or revoked link.
+    /// `NotFound` for an unknown link, `Gone` for one that was revoked before.
     pub async fn revoke_share(&self, slug: &ShareSlug) -> Result<()> {
         let mut tx = self.begin().await?;
         let done = sqlx::query("update shares set revoked_ms = ? where slug = ? and revoked_ms is null")
@@ -121,10 +123,41 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         if done.rows_affected() == 0 {
+            drop(tx);
+            // Says which of the two it is.
+            self.share_row(slug).await?;
             return Err(StoreError::not_found("link", slug));
         }
         tx.commit().await?;
         Ok(())
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ShareRow {
+    slug: String,
+    schema: u32,
+    frozen: bool,
+    created_ms: i64,
+    revoked_ms: Option<i64>,
+    view: String,
+    runs: String,
+    data: Option<String>,
+    content_hash: Option<String>,
+}
+
+impl ShareRow {
+    fn view(&self) -> Result<ShareView> {
+        Ok(ShareView {
+            slug: from_name("slug", &self.slug)?,
+            schema: self.schema,
+            frozen: self.frozen,
+            created_ms: self.created_ms,
+            view: from_json("view", &self.view)?,
+            runs: from_json("run ids", &self.runs)?,
+            data: self.data.as_deref().map(|text| from_json("comparison", text)).transpose()?,
+            content_hash: self.content_hash.clone(),
+        })
     }
 }
 
@@ -153,13 +186,18 @@ mod tests {
         let data = after.data.unwrap();
         assert_eq!(data.runs.iter().map(|r| &r.id).collect::<Vec<_>>(), [&ids[1], &ids[0]]);
         assert!(data.series[0].is_empty() && data.series[1].len() == 4);
-        assert!(after.content_hash.is_some());
         let live_view = store.share(&live).await.unwrap();
         assert_eq!((live_view.data, live_view.content_hash, live_view.schema), (None, None, SHARE_SCHEMA));
 
+        let (_, text) = store.frozen_share(&frozen).await.unwrap();
+        assert_eq!(after.content_hash.unwrap(), blake3::hash(text.as_bytes()).to_hex().to_string());
+        assert!(matches!(store.frozen_share(&live).await, Err(StoreError::Conflict(_))));
+
         store.revoke_share(&live).await.unwrap();
-        assert!(matches!(store.share(&live).await, Err(StoreError::NotFound { .. })));
-        assert!(matches!(store.revoke_share(&live).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.share(&live).await, Err(StoreError::Gone { .. })));
+        assert!(matches!(store.revoke_share(&live).await, Err(StoreError::Gone { .. })));
+        let unknown = "no-such-link".parse().unwrap();
+        assert!(matches!(store.revoke_share(&unknown).await, Err(StoreError::NotFound { .. })));
     }
 
     #[tokio::test]

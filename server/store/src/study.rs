@@ -1,14 +1,14 @@
 //! Everything that the analysis of an experiment asks for, in a few questions however many runs there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use transferscope_domain::{
     ExperimentId, MetricKind, RunState, Task, alignment::AlignmentValue, metric::Split, study::RunRecord,
 };
 
 use crate::{
-    Result, Store,
-    error::{from_json, from_name, to_json},
+    Result, Store, cases,
+    error::{from_name, to_json},
     rows::{RunRow, latest_metrics, select_runs},
     runs::unsigned,
 };
@@ -45,18 +45,7 @@ impl Store {
             curves.entry((run, name)).or_default().push((epoch, value));
         }
 
-        let scores: Vec<(String, String, String)> = sqlx::query_as(
-            "select run_id, case_id, scores
-            from case_scores
-            where run_id in (select value from json_each(?)) and split = 'test'",
-        )
-        .bind(&wanted)
-        .fetch_all(&mut *tx)
-        .await?;
-        let mut cases: HashMap<String, BTreeMap<String, BTreeMap<String, f64>>> = HashMap::new();
-        for (run, case, scores) in scores {
-            cases.entry(run).or_default().insert(case, from_json("case scores", &scores)?);
-        }
+        let mut cases = cases::test_cases(&mut tx, &wanted).await?;
 
         type Row = (String, f64, String, u32, String, f64, Option<f64>, f64, u32);
         let values: Vec<Row> = sqlx::query_as(

@@ -18,6 +18,7 @@ pub use cells::{ArmSummary, Cell, CellKey, Converged, Seeded, Slot};
 pub use correlate::{Dumb, LeftOut, Outcome, Point, Relation};
 pub use findings::{Finding, Verdict};
 pub use gain::Gain;
+pub(crate) use scores::CaseTable;
 
 /// A backbone as far as the analysis needs to know it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 
 pub mod alignment;
 pub mod analysis;
+pub mod board;
 pub mod convergence;
 pub mod feature_file;
 pub mod paper;

@@ -15,6 +15,7 @@ mod permutation;
 mod ranks;
 mod unpaired;
 
+pub(crate) use bootstrap::resampled;
 pub use bootstrap::{Interval, bca, bca_mean, bca_two_factors, bca_two_way, percentile_interval, quantile};
 pub use correlation::{Correlation, Measure, correlation, fisher_interval, pearson, pearson_p, spearman};
 pub use dependent::{DependentTest, meng, steiger, williams};

@@ -129,6 +129,10 @@ async fn a_run_shows_its_values() {
             .unwrap()
             .starts_with("1,unet,segmentation,specialist,full,tiny,test/dice,higher,0.65,,,1,")
     );
+    let then = app.get("/api/v1/leaderboard?asof=2001-02-03&mix=1").await.json();
+    assert_eq!((&then["rows"], then["mixed"].as_bool()), (&json!([]), Some(true)));
+    app.get("/api/v1/leaderboard?asof=yesterday").await.problem(422, "invalid");
+    app.get("/api/v1/leaderboard?mix=all").await.problem(422, "invalid");
     app.get("/api/v1/leaderboard?group=herd").await.problem(422, "invalid");
     app.get("/api/v1/leaderboard?sort=colour").await.problem(422, "invalid");
     app.get("/api/v1/leaderboard?metric=beauty").await.problem(422, "invalid");

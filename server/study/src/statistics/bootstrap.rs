@@ -40,7 +40,11 @@ pub fn percentile_interval(mut values: Vec<f64>) -> Option<Interval> {
 }
 
 /// One stream a resample, so that the result does not depend on how many threads work.
-fn resampled<T: Send>(resamples: usize, seed: u64, one: impl Fn(&mut ChaCha8Rng) -> T + Sync) -> Vec<T> {
+pub(crate) fn resampled<T: Send>(
+    resamples: usize,
+    seed: u64,
+    one: impl Fn(&mut ChaCha8Rng) -> T + Sync,
+) -> Vec<T> {
     (0..resamples as u64)
         .into_par_iter()
         .map(|i| {

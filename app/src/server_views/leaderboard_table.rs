@@ -1,10 +1,15 @@
 //! The board's tables: one for each task, since metrics of different tasks do not compare.
 
 use leptos::prelude::*;
-use transferscope_domain::{MetricKind, Task, leaderboard::Row};
+use transferscope_domain::{
+    MetricKind, Task,
+    leaderboard::{Resolution, Row},
+};
 
-use super::run_mark::{AdaptationTag, ArmTag, DatasetLabel, way_label};
-use crate::format;
+use crate::{
+    components::run_mark::{AdaptationTag, ArmTag, DatasetLabel, way_label},
+    format,
+};
 
 /// Fewest seeds that say anything about spread.
 const SEEDS_ENOUGH: u32 = 3;
@@ -14,6 +19,8 @@ const SEEDS_ENOUGH: u32 = 3;
 pub fn LeaderboardTable(
     task: Task,
     rows: Vec<Row>,
+    /// What its test cases can resolve.
+    resolution: Vec<Resolution>,
     /// Names of data sets that are computed phantoms.
     synthetic: Vec<String>,
     /// Address of this board sorted by a key; the column that is sorted by now has `current`.
@@ -39,6 +46,7 @@ pub fn LeaderboardTable(
         <section class="board">
             <h2 class="board__title">{task.label()}</h2>
             <p class="board__help">{task.help()}</p>
+            {resolved(&resolution, metric)}
             <div class="table-scroll" role="region" aria-label=format!("{} ranking", task.label()) tabindex="0">
                 <table class="data-table leaderboard-table">
                     <thead>
@@ -71,7 +79,7 @@ pub fn LeaderboardTable(
             </div>
             <p class="board__note">
                 {format!("{}: {}, on the test split. ", metric.label(), metric.direction().label())}
-                "Intervals: mean over seeds, Student's t; cases are not resampled."
+                "Intervals of means: over seeds, Student's t. Intervals of ranks and ties: 95 %, cases and seeds resampled together, not corrected for the number of pairs."
             </p>
         </section>
     }
@@ -84,6 +92,31 @@ pub struct SortLink {
     pub aria_sort: &'static str,
 }
 
+/// The smallest differences that the test cases can resolve, in a sentence for each group of rows.
+fn resolved(resolution: &[Resolution], metric: MetricKind) -> impl IntoView + use<> {
+    let several = resolution.len() > 1;
+    resolution
+        .iter()
+        .map(|r| {
+            let whose = match r.comparable.filter(|_| several) {
+                Some(group) => format!("{}, group {group}: ", r.dataset),
+                None if several => format!("{}: ", r.dataset),
+                None => String::new(),
+            };
+            let unit = if metric.unit().is_empty() { String::new() } else { format!(" {}", metric.unit()) };
+            view! {
+                <p class="board__help">
+                    {format!(
+                        "{whose}with {} and these seeds, differences below about {}{unit} cannot be told apart.",
+                        format::plural(u64::from(r.cases), "test case"),
+                        format::significant(r.difference),
+                    )}
+                </p>
+            }
+        })
+        .collect_view()
+}
+
 #[component]
 fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -> impl IntoView {
     let ids = row.seeds.iter().map(|s| s.run.as_str()).collect::<Vec<_>>().join(",");
@@ -92,10 +125,21 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
     let differs = (!row.differs.is_empty()).then(|| {
         let text = format!("differs: {}", row.differs.join(", "));
         let title = format!(
-            "This row differs from most rows of its task and data set in {}; its rank against them misleads.",
+            "This row differs from most rows of its task and data set in {}; a rank against them would mislead.",
             row.differs.join(" and ")
         );
         view! { " "<span class="tag tag--warn" title=title>{text}</span> }
+    });
+    let settings = (!row.settings.is_empty()).then(|| {
+        view! { " "<span class="tag tag--quiet" title="Where it differs from other rows of this backbone and arm">{row.settings.join(", ")}</span> }
+    });
+    let interval = row.rank_interval.filter(|[low, high]| low != high).map(|[low, high]| {
+        view! { " "<span class="quiet" title="95 % interval of the rank">{format!("{low} to {high}")}</span> }
+    });
+    let tied = (!row.tied_with.is_empty()).then(|| {
+        let ranks: Vec<String> = row.tied_with.iter().map(u32::to_string).collect();
+        let title = "Cannot be told apart from the rows of these ranks on these test cases and seeds";
+        view! { " "<span class="tag tag--quiet" title=title>{format!("tied with {}", ranks.join(", "))}</span> }
     });
     let baseline = row.baseline.clone().map(|b| {
         let verdict = match row.beats_baseline {
@@ -124,9 +168,9 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
             <td class="data-table__check">
                 <input type="checkbox" name="runs" value=ids form="compare-form" aria-label=format!("Compare {name}") />
             </td>
-            <td class="data-table__number">{row.rank}</td>
+            <td class="data-table__number">{row.rank}{interval}{tied}</td>
             <th scope="row">{row.backbone}</th>
-            <td><ArmTag arm=row.arm /><AdaptationTag adaptation=row.adaptation />{differs}</td>
+            <td><ArmTag arm=row.arm /><AdaptationTag adaptation=row.adaptation />{settings}{differs}</td>
             <td><DatasetLabel name=row.dataset synthetic=synthetic /></td>
             <td class="data-table__number data-table__primary">{format::number(row.mean, decimals)}</td>
             <td class="data-table__number">

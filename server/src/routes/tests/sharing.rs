@@ -1,0 +1,79 @@
+//! Links that were given away: old ones keep opening, frozen ones leave as a file, revoked ones say so.
+
+use sqlx::{Connection, SqliteConnection};
+
+use super::*;
+
+/// Links and share rows as earlier versions made them. Lines are added here and never taken away; `{run}` stands for
+/// a run that this server has.
+const GOLDEN: &str = include_str!("golden_links.json");
+
+#[tokio::test]
+async fn every_link_ever_made_keeps_opening() {
+    let app = TestApp::new().await;
+    let run = app.finished().await;
+    let golden: Value = serde_json::from_str(&GOLDEN.replace("{run}", run.as_str())).unwrap();
+    let file = format!("sqlite://{}", app.state.data.database().display());
+    let mut database = SqliteConnection::connect(&file).await.unwrap();
+    for share in golden["shares"].as_array().unwrap() {
+        sqlx::query(
+            "insert into shares (slug, schema, frozen, created_ms, view, runs, data, content_hash)
+            values (?, ?, ?, 1764000100000, ?, ?, ?, ?)",
+        )
+        .bind(share["slug"].as_str())
+        .bind(share["schema"].as_i64())
+        .bind(share["data"].is_string())
+        .bind(share["view"].to_string())
+        .bind(share["runs"].to_string())
+        .bind(share["data"].as_str())
+        .bind(share["content_hash"].as_str())
+        .execute(&mut database)
+        .await
+        .unwrap();
+    }
+    for link in golden["links"].as_array().unwrap() {
+        let link = link.as_str().unwrap();
+        let page = app.get(link).await;
+        assert_eq!(page.status, StatusCode::OK, "{link}: {}", page.text());
+    }
+    let frozen = app.get("/s/golden-frozen").await.text();
+    assert!(frozen.contains("Frozen") && frozen.contains("0.625"), "{frozen}");
+    let file = app.get("/s/golden-frozen/export.html").await;
+    assert_eq!(file.status, StatusCode::OK, "{}", file.text());
+    assert!(file.header(header::CONTENT_DISPOSITION).contains("transferscope-golden-frozen.html"));
+    assert!(file.text().contains("<svg") && !file.text().contains("href="));
+    app.get("/s/golden-live/export.html").await.problem(409, "conflict");
+    app.get("/s/no-such-link/export.html").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_revoked_link_says_so() {
+    let app = TestApp::new().await;
+    let run = app.finished().await;
+    let share = app.post_form("/compare/share", &format!("runs={run}&frozen=true")).await;
+    let link = share.header(header::LOCATION).to_owned();
+    let page = app.get(&link).await.text();
+    assert!(page.contains(&format!("action=\"{link}/revoke\"")), "{page}");
+    for _ in 0..2 {
+        let answer = app.post_form(&format!("{link}/revoke"), "").await;
+        assert_eq!((answer.status, answer.header(header::LOCATION)), (StatusCode::SEE_OTHER, link.as_str()));
+    }
+    let page = app.get(&link).await;
+    assert_eq!(page.status, StatusCode::GONE);
+    assert!(page.text().contains("Revoked"), "{}", page.text());
+    app.get(&format!("{link}/export.html")).await.problem(410, "gone");
+    app.get(&format!("/api/v1/shares{}", &link[2..])).await.problem(410, "gone");
+    app.post_form("/s/no-such-link/revoke", "").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_run_leaves_as_an_event_file() {
+    let app = TestApp::new().await;
+    let run = app.finished().await;
+    let file = app.get(&format!("/runs/{run}/tensorboard")).await;
+    assert_eq!(file.status, StatusCode::OK);
+    assert!(file.header(header::CONTENT_DISPOSITION).contains("events.out.tfevents."));
+    let has = |text: &[u8]| file.body.windows(text.len()).any(|w| w == text);
+    assert!(has(b"brain.Event:2") && has(b"val/dice") && has(b"train/loss"));
+    app.get("/runs/no-such-run/tensorboard").await.problem(404, "not-found");
+}
