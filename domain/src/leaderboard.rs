@@ -199,12 +199,13 @@ fn mark_comparable(rows: &mut [(Row, Finished)]) {
         }
     }
     let latest = |g: &[usize]| g.iter().map(|i| rows[*i].0.finished_ms).max();
-    groups.sort_by(|a, b| (b.len(), latest(b)).cmp(&(a.len(), latest(a))));
+    groups.sort_by_key(|g| std::cmp::Reverse((g.len(), latest(g))));
     let mut first: Vec<(Task, String, Finished, u32)> = Vec::new();
     for group in groups {
         let (row, run) = rows[group[0]].clone();
-        let known =
-            first.iter_mut().find(|(task, dataset, ..)| (*task, &*dataset) == (row.task, &row.dataset));
+        let known = first
+            .iter_mut()
+            .find(|(task, dataset, ..)| (*task, dataset as &String) == (row.task, &row.dataset));
         let (number, differs) = match known {
             Some((.., main, count)) => {
                 *count += 1;
