@@ -21,6 +21,10 @@ pub struct SiteAssets {
     pub css: String,
 }
 
+/// How many runs are trained at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers(pub usize);
+
 /// Load report and making of a backbone, as far as its card tells.
 pub type Card = (Option<LoadReport>, Option<Made>);
 

@@ -44,7 +44,8 @@ use components::layout::Layout;
 use pages::{
     backbone::BackbonePage, backbones::BackbonesPage, case::CasePage, compare::ComparePage,
     dataset::DatasetPage, datasets::DatasetsPage, experiments::ExperimentsPage, leaderboard::LeaderboardPage,
-    new_experiment::NewExperimentPage, not_found::NotFound, run::RunPage, runs::RunsPage, shared::SharedPage,
+    new_experiment::NewExperimentPage, not_found::NotFound, queue::QueuePage, run::RunPage, runs::RunsPage,
+    shared::SharedPage,
 };
 
 /// The application: frame and route table. Every route waits for its data on the server, so
@@ -63,6 +64,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/new") view=NewExperimentPage ssr=SsrMode::Async />
                     <Route path=path!("/runs") view=RunsPage ssr=SsrMode::Async />
                     <Route path=path!("/runs/:id") view=RunPage ssr=SsrMode::Async />
+                    <Route path=path!("/queue") view=QueuePage ssr=SsrMode::Async />
                     <Route path=path!("/backbones") view=BackbonesPage ssr=SsrMode::Async />
                     <Route path=path!("/backbones/:name") view=BackbonePage ssr=SsrMode::Async />
                     <Route path=path!("/datasets") view=DatasetsPage ssr=SsrMode::Async />

@@ -10,6 +10,7 @@ pub mod experiments;
 pub mod leaderboard;
 pub mod new_experiment;
 pub mod not_found;
+pub mod queue;
 pub mod run;
 pub mod runs;
 pub mod shared;

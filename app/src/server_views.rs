@@ -11,5 +11,6 @@ pub mod leaderboard;
 mod leaderboard_table;
 pub mod offline;
 pub mod pretrain_form;
+pub mod queue;
 pub mod summary;
 pub mod table;

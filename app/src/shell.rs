@@ -71,7 +71,7 @@ fn server_only() -> bool {
     let path = use_context::<axum::http::request::Parts>().map(|parts| parts.uri.path().to_owned());
     #[cfg(not(feature = "ssr"))]
     let path: Option<String> = None;
-    path.is_some_and(|p| p == "/experiments" || p.starts_with("/experiments/"))
+    path.is_some_and(|p| p == "/queue" || p == "/experiments" || p.starts_with("/experiments/"))
 }
 
 /// A small scope trace; a data URL, so that no request is needed.

@@ -14,7 +14,7 @@ use crate::{
     leaderboard::{Resolution, Row},
     pretraining::Pretraining,
     report::{CaseScore, LoadReport},
-    run::Failure,
+    run::{Failure, QueueMove},
     training::TrainingSpec,
 };
 
@@ -110,6 +110,32 @@ pub struct RunList {
     pub runs: Vec<RunView>,
     /// Pass as `cursor` for the next page; none on the last.
     pub next_cursor: Option<String>,
+}
+
+/// The queue in the order in which it is served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct QueueView {
+    /// Runs that have a worker, oldest first.
+    pub running: Vec<RunView>,
+    /// The next runs, the first one first; `waiting_count` says how many there are in all.
+    pub waiting: Vec<RunView>,
+    pub waiting_count: u32,
+    /// Waiting runs of a kind that has finished here before, which `time_left_s` is of.
+    pub measured: u32,
+    /// Workers at once.
+    pub jobs: u32,
+    /// Seconds until the measured ones and those that run are done, by what such runs took; none where nothing is
+    /// known.
+    pub time_left_s: Option<f64>,
+}
+
+/// Where a waiting run, or the waiting runs of an experiment, shall go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MoveRequest {
+    pub to: QueueMove,
 }
 
 /// A curve: `[step, epoch, t_ms, value]` a point.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{event::LeftOut, metric::Split, task::Task};
+use crate::{event::LeftOut, metric::Split, recipe::Target, task::Task};
 
 /// `DATA/datasets/<name>/dataset.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,6 +93,20 @@ impl CaseEntry {
     }
 }
 
+/// A task, and which mask it learns if it is a segmentation: what a case must have depends on both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aim {
+    pub task: Task,
+    pub target: Target,
+}
+
+/// The task with its usual target.
+impl From<Task> for Aim {
+    fn from(task: Task) -> Self {
+        Self { task, target: Target::default() }
+    }
+}
+
 impl DatasetManifest {
     /// Number of distinct patients.
     pub fn patients(&self) -> usize {
@@ -102,8 +116,9 @@ impl DatasetManifest {
         ids.len()
     }
 
-    /// Why `case` cannot serve `task`; none where it can.
-    pub fn unusable(&self, case: &CaseEntry, task: Task) -> Option<String> {
+    /// Why `case` cannot serve a task; none where it can.
+    pub fn unusable(&self, case: &CaseEntry, aim: impl Into<Aim>) -> Option<String> {
+        let Aim { task, target } = aim.into();
         let needs = task.images();
         let missing: Vec<_> = needs.iter().filter(|n| !case.has(n)).copied().collect();
         if !missing.is_empty() {
@@ -111,7 +126,7 @@ impl DatasetManifest {
         }
         match task {
             Task::Segmentation => {
-                let target = self.segmentation_target();
+                let target = self.segmentation_target(target);
                 (!case.has(target.channel())).then(|| format!("no {} mask to learn from", target.channel()))
             }
             Task::Classification => case.cspca.is_none().then(|| {
@@ -125,33 +140,35 @@ impl DatasetManifest {
         }
     }
 
-    /// Which mask segmentation learns on this data set: zones where any case has them, else the
-    /// whole gland.
-    pub fn segmentation_target(&self) -> SegmentationTarget {
-        if self.cases.iter().any(|c| c.has("zones")) {
-            SegmentationTarget::Zones
-        } else {
-            SegmentationTarget::Gland
+    /// Which mask segmentation learns on this data set: zones are the whole gland where no case has any.
+    pub fn segmentation_target(&self, target: Target) -> SegmentationTarget {
+        match target {
+            Target::Zones if self.cases.iter().any(|c| c.has("zones")) => SegmentationTarget::Zones,
+            Target::Zones | Target::Gland => SegmentationTarget::Gland,
+            Target::Lesion => SegmentationTarget::Lesion,
         }
     }
 
     /// Usable cases of a split.
-    pub fn usable(&self, task: Task, split: Split) -> Vec<&CaseEntry> {
-        self.cases.iter().filter(|c| c.split == split && self.unusable(c, task).is_none()).collect()
+    pub fn usable(&self, aim: impl Into<Aim>, split: Split) -> Vec<&CaseEntry> {
+        let aim = aim.into();
+        self.cases.iter().filter(|c| c.split == split && self.unusable(c, aim).is_none()).collect()
     }
 
-    /// Says why `task` cannot run on this data set; none where it can.
-    pub fn task_problem(&self, task: Task) -> Option<String> {
+    /// Says why a task cannot run on this data set; none where it can.
+    pub fn task_problem(&self, aim: impl Into<Aim>) -> Option<String> {
+        let aim = aim.into();
+        let task = aim.task;
         let empty: Vec<_> =
-            Split::ALL.into_iter().filter(|s| self.usable(task, *s).is_empty()).map(Split::as_str).collect();
+            Split::ALL.into_iter().filter(|s| self.usable(aim, *s).is_empty()).map(Split::as_str).collect();
         if empty.is_empty() {
             return self.one_sided(task);
         }
-        let usable = self.cases.iter().filter(|c| self.unusable(c, task).is_none()).count();
+        let usable = self.cases.iter().filter(|c| self.unusable(c, aim).is_none()).count();
         let why = self
             .cases
             .iter()
-            .find_map(|c| self.unusable(c, task))
+            .find_map(|c| self.unusable(c, aim))
             .map(|r| format!(" ({r})"))
             .unwrap_or_default();
         Some(format!(
@@ -191,6 +208,8 @@ pub enum SegmentationTarget {
     Zones,
     /// 0 background, 1 gland.
     Gland,
+    /// 0 background, 1 lesion.
+    Lesion,
 }
 
 impl SegmentationTarget {
@@ -199,6 +218,7 @@ impl SegmentationTarget {
         match self {
             SegmentationTarget::Zones => "zones",
             SegmentationTarget::Gland => "gland",
+            SegmentationTarget::Lesion => "lesion",
         }
     }
 
@@ -207,6 +227,7 @@ impl SegmentationTarget {
         match self {
             SegmentationTarget::Zones => &["peripheral", "transition"],
             SegmentationTarget::Gland => &["gland"],
+            SegmentationTarget::Lesion => &["lesion"],
         }
     }
 }

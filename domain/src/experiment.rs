@@ -1,12 +1,13 @@
 //! An experiment: backbones x tasks x arms x seeds, and the runs that it stands for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Arm, Overrides, Task,
+    Adaptation, Arm, Augmentation, Backbone, Family, Overrides, Task, TrainingSpec,
     backbone::{SPECIALIST, is_name},
+    study::Variant,
     training::EPOCHS,
 };
 
@@ -22,6 +23,12 @@ pub struct ExperimentSpec {
     pub arms: Vec<Arm>,
     pub dataset: String,
     pub seeds: Vec<u64>,
+    /// Shares of the training cases, each of which makes cells of its own; none is that of the overrides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub label_shares: Vec<f64>,
+    /// Ways to adapt a backbone, each of which makes cells of its own; none is that of the overrides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adaptations: Vec<Adaptation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u32>,
     #[serde(default)]
@@ -29,14 +36,28 @@ pub struct ExperimentSpec {
 }
 
 /// One run of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PlannedRun {
     pub backbone: String,
     pub task: Task,
     pub arm: Arm,
     pub seed: u64,
+    /// The specialist is always trained in full.
+    pub variant: Variant,
 }
 
+impl PlannedRun {
+    /// What tells it from every other run of a plan.
+    fn identity(&self) -> (String, Task, Arm, u64, Adaptation, u64) {
+        let Variant { adaptation, label_share } = self.variant;
+        (self.backbone.clone(), self.task, self.arm, self.seed, adaptation, label_share.to_bits())
+    }
+}
+
+/// Parameters of a backbone of published size: the smallest has about three million.
+const PUBLISHED_PARAMETERS: u64 = 3_000_000;
+/// Budget of the `paper` preset.
+const PAPER_EPOCHS: u32 = 400;
 /// Budget of the `quick` preset.
 const QUICK_EPOCHS: u32 = 5;
 /// Most runs that one experiment may start.
@@ -55,33 +76,96 @@ impl ExperimentSpec {
             arms: Arm::ALL.to_vec(),
             dataset: dataset.into(),
             seeds: vec![0, 1, 2],
+            label_shares: Vec::new(),
+            adaptations: Vec::new(),
             epochs: Some(QUICK_EPOCHS),
             overrides: Overrides::default(),
         }
     }
 
+    /// The `paper` preset: backbones of published size on all tasks and arms with three seeds, fine-tuned as
+    /// ProFound's release does. It is made for a CUDA card.
+    ///
+    /// # Source
+    /// The defaults of the release's demonstrations: AdamW, 400 epochs of which 40 warm up, a cosine to zero, weight
+    /// decay 1e-5, 32 bits, no clipping. Its learning rates and layer decay are not published: those are ours.
+    pub fn paper(dataset: &str, backbones: Vec<String>) -> Self {
+        Self {
+            name: "paper".into(),
+            backbones,
+            tasks: Task::ALL.to_vec(),
+            arms: Arm::ALL.to_vec(),
+            dataset: dataset.into(),
+            seeds: vec![0, 1, 2],
+            label_shares: Vec::new(),
+            adaptations: Vec::new(),
+            epochs: Some(PAPER_EPOCHS),
+            overrides: Overrides {
+                weight_decay: Some(1e-5),
+                warmup_epochs: Some(40.0),
+                clip_norm: Some(1e6),
+                augmentation: Some(Augmentation::Standard),
+                ..Overrides::default()
+            },
+        }
+    }
+
+    /// Backbones that the `paper` preset takes: pre-trained ones that are not small.
+    pub fn published<'a>(all: impl IntoIterator<Item = &'a Backbone>) -> Vec<String> {
+        let fits = |b: &&Backbone| b.pretrained && b.parameters >= PUBLISHED_PARAMETERS;
+        all.into_iter().filter(fits).map(|b| b.name.clone()).collect()
+    }
+
+    /// The variants of which every backbone, task, arm and seed has a run, the specialist aside.
+    fn variants(&self) -> Vec<Variant> {
+        let shares = match self.label_shares.as_slice() {
+            [] => vec![self.overrides.label_share.unwrap_or(Variant::USUAL.label_share)],
+            given => given.to_vec(),
+        };
+        let adaptations = match self.adaptations.as_slice() {
+            [] => vec![self.overrides.adaptation.unwrap_or_default()],
+            given => given.to_vec(),
+        };
+        let of_share =
+            |label_share: f64| adaptations.iter().map(move |a| Variant { adaptation: *a, label_share });
+        shares.into_iter().flat_map(of_share).collect()
+    }
+
     /// The runs that it stands for, without doubles. Runs that belong to one pair stand next to
-    /// each other; the specialist is one run per task and seed, shared by the backbones.
+    /// each other; the specialist is one run per task, seed and share of cases, shared by the backbones.
     pub fn plan(&self) -> Vec<PlannedRun> {
         let mut runs: Vec<PlannedRun> = Vec::new();
-        let mut push = |run: PlannedRun| {
-            if !runs.contains(&run) {
-                runs.push(run);
-            }
-        };
+        let variants = self.variants();
         for &seed in &self.seeds {
             for &task in &self.tasks {
-                if self.arms.contains(&Arm::Specialist) {
-                    push(PlannedRun { backbone: SPECIALIST.into(), task, arm: Arm::Specialist, seed });
-                }
-                for backbone in self.backbones.iter().filter(|b| *b != SPECIALIST) {
-                    for &arm in self.arms.iter().filter(|a| **a != Arm::Specialist) {
-                        push(PlannedRun { backbone: backbone.clone(), task, arm, seed });
+                for &variant in &variants {
+                    if self.arms.contains(&Arm::Specialist) {
+                        let variant = Variant { adaptation: Adaptation::Full, ..variant };
+                        let backbone = SPECIALIST.into();
+                        runs.push(PlannedRun { backbone, task, arm: Arm::Specialist, seed, variant });
+                    }
+                    for backbone in self.backbones.iter().filter(|b| *b != SPECIALIST) {
+                        for &arm in self.arms.iter().filter(|a| **a != Arm::Specialist) {
+                            runs.push(PlannedRun { backbone: backbone.clone(), task, arm, seed, variant });
+                        }
                     }
                 }
             }
         }
+        let mut seen = HashSet::new();
+        runs.retain(|run| seen.insert(run.identity()));
         runs
+    }
+
+    /// How a run of the plan is trained.
+    pub fn training(&self, family: Family, run: &PlannedRun) -> TrainingSpec {
+        let spec = TrainingSpec::default_for(family, run.task).with(self.epochs, &self.overrides);
+        let spec = TrainingSpec {
+            adaptation: run.variant.adaptation,
+            label_share: run.variant.label_share,
+            ..spec.for_task(run.task)
+        };
+        if run.arm == Arm::Specialist { spec.without_encoder() } else { spec }
     }
 
     /// What is wrong with it on its own, by field; what depends on the server (known backbones,
@@ -119,6 +203,22 @@ impl ExperimentSpec {
         if let Some(big) = self.seeds.iter().find(|s| **s > SEED_MAX) {
             add("seeds", format!("{big} is too large for a seed: {SEED_MAX} at most."));
         }
+        for share in &self.label_shares {
+            let one = Overrides { label_share: Some(*share), ..Overrides::default() };
+            if let Some(message) = one.errors().remove("label_share") {
+                add("label_share", message);
+            }
+        }
+        for adaptation in &self.adaptations {
+            let one = Overrides {
+                adaptation: Some(*adaptation),
+                head: self.overrides.head,
+                ..Overrides::default()
+            };
+            for (field, message) in one.errors() {
+                add(&field, message);
+            }
+        }
         if let Some(epochs) = self.epochs
             && !EPOCHS.contains(&epochs)
         {
@@ -127,7 +227,9 @@ impl ExperimentSpec {
         // An upper bound by multiplication first: a plan must not be built to find it too large.
         let bound = (self.backbones.len() * self.arms.len() + 1)
             .saturating_mul(self.tasks.len())
-            .saturating_mul(self.seeds.len());
+            .saturating_mul(self.seeds.len())
+            .saturating_mul(self.label_shares.len().max(1))
+            .saturating_mul(self.adaptations.len().max(1));
         if bound > 4 * RUNS_MAX || self.plan().len() > RUNS_MAX {
             add(
                 "seeds",
@@ -141,6 +243,7 @@ impl ExperimentSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Degradation, Target};
 
     #[test]
     fn the_specialist_is_shared_by_the_backbones() {
@@ -162,6 +265,43 @@ mod tests {
         spec.dataset = "../x".into();
         let errors = spec.errors();
         assert_eq!(errors.keys().collect::<Vec<_>>(), ["dataset", "seeds", "tasks"]);
+    }
+
+    /// Shares and adaptations multiply the runs of backbones; the specialist knows of shares alone.
+    #[test]
+    fn shares_and_adaptations_are_axes() {
+        let mut spec = ExperimentSpec::quick("phantom");
+        spec.seeds = vec![0];
+        spec.tasks = vec![Task::Segmentation];
+        spec.label_shares = vec![0.25, 1.0];
+        spec.adaptations = vec![Adaptation::Full, Adaptation::Lora];
+        spec.overrides.label_share = Some(0.5);
+        assert!(spec.errors().is_empty());
+        let plan = spec.plan();
+        assert_eq!(plan.len(), 2 * (1 + 2 * 2 * 2));
+        assert!(plan.iter().all(|r| r.variant.label_share != 0.5));
+        let lora = plan.iter().find(|r| r.variant.adaptation == Adaptation::Lora).unwrap();
+        let training = spec.training(Family::Provicnet, lora);
+        assert_eq!((training.adaptation, training.label_share), (Adaptation::Lora, 0.25));
+        spec.label_shares = vec![2.0];
+        spec.overrides.head = Some(crate::Head::Unetr);
+        spec.adaptations = vec![Adaptation::LinearProbe];
+        let errors = spec.errors();
+        assert!(errors["label_share"].contains("out of range") && errors["head"].contains("linear probe"));
+    }
+
+    /// What is chosen for one task leaves the runs of others as they were.
+    #[test]
+    fn settings_of_a_task_stay_with_it() {
+        let mut spec = ExperimentSpec::quick("phantom");
+        spec.overrides.set("target", "lesion").unwrap();
+        spec.overrides.set("degradation", "in-plane-4").unwrap();
+        for run in spec.plan() {
+            let training = spec.training(Family::Provicnet, &run);
+            assert_eq!(training.target == Target::Lesion, run.task == Task::Segmentation, "{run:?}");
+            let cut = training.degradation == Degradation::InPlane4;
+            assert_eq!(cut, run.task == Task::SuperResolution, "{run:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Arm, Overrides, Task, api::BackboneView, backbone::SPECIALIST, dataset::DatasetManifest,
+    Adaptation, Arm, Overrides, Task,
+    api::BackboneView,
+    backbone::SPECIALIST,
+    dataset::{Aim, DatasetManifest},
     experiment::ExperimentSpec,
 };
 
@@ -23,7 +26,10 @@ pub struct ExperimentForm {
     pub dataset: String,
     pub seeds: String,
     pub epochs: String,
-    pub adaptation: String,
+    /// Several are an axis of the experiment; none is the default.
+    pub adaptations: Vec<String>,
+    pub target: String,
+    pub degradation: String,
     pub head: String,
     pub loss: String,
     pub augmentation: String,
@@ -39,6 +45,7 @@ pub struct ExperimentForm {
     pub weight_decay: String,
     pub warmup_epochs: String,
     pub clip_norm: String,
+    /// One share, or several as an axis of the experiment.
     pub label_share: String,
 }
 
@@ -53,6 +60,8 @@ impl ExperimentForm {
                 "backbones" => form.backbones.push(value),
                 "tasks" => form.tasks.push(value),
                 "arms" => form.arms.push(value),
+                // Links from before there could be several are empty for the default.
+                "adaptation" => form.adaptations.extend(Some(value).filter(|v| !v.is_empty())),
                 other => {
                     if let Some(field) = form.text_mut(other) {
                         *field = value;
@@ -66,7 +75,9 @@ impl ExperimentForm {
     /// The fields as key-value pairs, empty ones left out: the form's state in a URL.
     pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs = Vec::new();
-        for (key, list) in [("backbones", &self.backbones), ("tasks", &self.tasks), ("arms", &self.arms)] {
+        for (key, list) in
+            Self::LISTS.into_iter().zip([&self.backbones, &self.tasks, &self.arms, &self.adaptations])
+        {
             pairs.extend(list.iter().map(|v| (key, v.clone())));
         }
         for key in Self::TEXT_FIELDS {
@@ -77,13 +88,17 @@ impl ExperimentForm {
         pairs
     }
 
+    /// Names of the fields that hold a list.
+    pub const LISTS: [&'static str; 4] = ["backbones", "tasks", "arms", "adaptation"];
+
     /// Names of the fields that hold one text.
-    pub const TEXT_FIELDS: [&'static str; 21] = [
+    pub const TEXT_FIELDS: [&'static str; 22] = [
         "name",
         "dataset",
         "seeds",
         "epochs",
-        "adaptation",
+        "target",
+        "degradation",
         "head",
         "loss",
         "augmentation",
@@ -108,7 +123,8 @@ impl ExperimentForm {
             "dataset" => &mut self.dataset,
             "seeds" => &mut self.seeds,
             "epochs" => &mut self.epochs,
-            "adaptation" => &mut self.adaptation,
+            "target" => &mut self.target,
+            "degradation" => &mut self.degradation,
             "head" => &mut self.head,
             "loss" => &mut self.loss,
             "augmentation" => &mut self.augmentation,
@@ -139,6 +155,37 @@ impl ExperimentForm {
             seeds: "0".into(),
             ..Self::default()
         }
+    }
+
+    /// The form that stands for an experiment.
+    pub fn of(spec: &ExperimentSpec) -> Self {
+        fn joined<T: ToString>(values: &[T]) -> String {
+            values.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+        }
+        let mut form = Self {
+            name: spec.name.clone(),
+            backbones: spec.backbones.clone(),
+            tasks: spec.tasks.iter().map(ToString::to_string).collect(),
+            arms: spec.arms.iter().map(ToString::to_string).collect(),
+            dataset: spec.dataset.clone(),
+            seeds: joined(&spec.seeds),
+            epochs: spec.epochs.map(|e| e.to_string()).unwrap_or_default(),
+            adaptations: spec.adaptations.iter().map(ToString::to_string).collect(),
+            label_share: joined(&spec.label_shares),
+            ..Self::default()
+        };
+        for (key, value) in spec.overrides.to_pairs() {
+            match key {
+                "adaptation" if spec.adaptations.is_empty() => form.adaptations.push(value),
+                "label_share" if !spec.label_shares.is_empty() => {}
+                other => {
+                    if let Some(field) = form.text_mut(other) {
+                        *field = value;
+                    }
+                }
+            }
+        }
+        form
     }
 
     /// Parses the fields.
@@ -173,7 +220,27 @@ impl ExperimentForm {
             }),
         };
         let mut overrides = Overrides::default();
-        for key in Overrides::keys() {
+        let mut adaptations = Vec::new();
+        for text in &self.adaptations {
+            match text.parse::<Adaptation>() {
+                Ok(adaptation) => adaptations.push(adaptation),
+                Err(e) => drop(errors.insert("adaptation".into(), e)),
+            }
+        }
+        let mut label_shares = parse_shares(&self.label_share).unwrap_or_else(|e| {
+            errors.insert("label_share".into(), e);
+            Vec::new()
+        });
+        // One value is no axis.
+        if let [one] = adaptations.as_slice() {
+            overrides.adaptation = Some(*one);
+            adaptations.clear();
+        }
+        if let [one] = label_shares.as_slice() {
+            overrides.label_share = Some(*one);
+            label_shares.clear();
+        }
+        for key in Overrides::keys().filter(|key| !["adaptation", "label_share"].contains(key)) {
             let text = self.clone().text_mut(key).cloned().unwrap_or_default();
             if let Err(e) = overrides.set(key, &text) {
                 errors.insert(key.into(), e);
@@ -186,6 +253,8 @@ impl ExperimentForm {
             arms,
             dataset: self.dataset.trim().to_owned(),
             seeds,
+            label_shares,
+            adaptations,
             epochs,
             overrides,
         };
@@ -194,6 +263,28 @@ impl ExperimentForm {
         }
         if errors.is_empty() { Ok(spec) } else { Err(errors) }
     }
+}
+
+/// Parses `0.1, 0.25, 1` or `10%`; at most 20 shares.
+///
+/// # Errors
+/// A message that quotes the part that is no share.
+pub fn parse_shares(text: &str) -> Result<Vec<f64>, String> {
+    let mut shares: Vec<f64> = Vec::new();
+    for part in text.split([',', ' ', ';']).map(str::trim).filter(|p| !p.is_empty()) {
+        let bad = || format!("{part:?} is not a share: write numbers like 0.1, 0.25, 1 or 10%.");
+        let share = match part.strip_suffix('%') {
+            Some(percent) => percent.parse::<f64>().map_err(|_| bad())? / 100.0,
+            None => part.parse().map_err(|_| bad())?,
+        };
+        if !share.is_finite() || shares.len() == 20 {
+            return Err(bad());
+        }
+        if !shares.contains(&share) {
+            shares.push(share);
+        }
+    }
+    Ok(shares)
 }
 
 /// Parses `0, 1, 2` or `0-4` or a mix of both; at most 1000 seeds.
@@ -268,7 +359,8 @@ pub fn check_against(
         }
         Some(dataset) => {
             for task in &spec.tasks {
-                if let Some(problem) = dataset.task_problem(*task) {
+                let target = spec.overrides.target.unwrap_or_default();
+                if let Some(problem) = dataset.task_problem(Aim { task: *task, target }) {
                     errors.entry("tasks".into()).or_insert(problem);
                 }
             }
@@ -298,7 +390,7 @@ mod tests {
     #[test]
     fn how_the_encoder_is_adapted_goes_through_form_and_link() {
         let form = ExperimentForm {
-            adaptation: "lora".into(),
+            adaptations: vec!["lora".into()],
             lora_rank: "8".into(),
             layer_decay: "0.75".into(),
             drop_path: "0.1".into(),
@@ -312,10 +404,46 @@ mod tests {
         assert_eq!(serde_json::from_str::<ExperimentSpec>(&json).unwrap(), spec);
         // Links from before there was a choice.
         let old = ExperimentForm::from_pairs([("lr", "1e-3"), ("seeds", "0")]);
-        assert_eq!((old.adaptation.as_str(), old.lr.as_str()), ("", "1e-3"));
-        let wrong = ExperimentForm { adaptation: "half".into(), drop_path: "2".into(), ..form };
+        assert_eq!((old.adaptations.len(), old.lr.as_str()), (0, "1e-3"));
+        let wrong = ExperimentForm { adaptations: vec!["half".into()], drop_path: "2".into(), ..form };
         let errors = wrong.parse().unwrap_err();
         assert!(errors["adaptation"].contains("frozen") && errors.contains_key("drop_path"));
+    }
+
+    #[test]
+    fn an_experiment_goes_through_the_form_unchanged() {
+        let quick = ExperimentSpec::quick("phantom");
+        assert_eq!(ExperimentForm::of(&quick).parse().unwrap(), quick);
+        let mut paper = ExperimentSpec::paper("phantom", vec!["profound-conv".into()]);
+        assert_eq!(ExperimentForm::of(&paper).parse().unwrap(), paper);
+        paper.label_shares = vec![0.1, 1.0];
+        paper.adaptations = vec![Adaptation::Full, Adaptation::Frozen];
+        assert_eq!(ExperimentForm::of(&paper).parse().unwrap(), paper);
+        paper.adaptations.clear();
+        paper.overrides.adaptation = Some(Adaptation::Lora);
+        assert_eq!(ExperimentForm::of(&paper).parse().unwrap(), paper);
+    }
+
+    #[test]
+    fn several_shares_and_adaptations_are_axes_and_one_is_a_setting() {
+        let form = ExperimentForm {
+            label_share: "10%, 0.5; 1".into(),
+            adaptations: vec!["full".into(), "frozen".into()],
+            target: "lesion".into(),
+            ..ExperimentForm::initial("phantom")
+        };
+        let spec = ExperimentForm::from_pairs(form.to_pairs()).parse().unwrap();
+        assert_eq!(spec.label_shares, [0.1, 0.5, 1.0]);
+        assert_eq!(spec.adaptations, [Adaptation::Full, Adaptation::Frozen]);
+        assert_eq!((spec.overrides.label_share, spec.overrides.adaptation), (None, None));
+        assert_eq!(spec.overrides.target, Some(crate::Target::Lesion));
+        let one = ExperimentForm { label_share: "25%".into(), adaptations: Vec::new(), ..form.clone() };
+        let spec = one.parse().unwrap();
+        assert_eq!((spec.overrides.label_share, spec.label_shares.len()), (Some(0.25), 0));
+        for wrong in ["half", "2", "nan", "0"] {
+            let form = ExperimentForm { label_share: wrong.into(), ..form.clone() };
+            assert!(form.parse().unwrap_err().contains_key("label_share"), "{wrong}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use backbone::{Backbone, Family};
 pub use ids::{ExperimentId, RunId, ShareSlug};
 pub use metric::{Direction, MetricKind};
 pub use pretraining::Objective;
-pub use recipe::{Augmentation, Head, Inference, Loss, Precision};
+pub use recipe::{Augmentation, Degradation, Head, Inference, Loss, Precision, Target};
 pub use run::{RunRequest, RunState};
 pub use task::Task;
 pub use training::{Overrides, TrainingSpec};

@@ -95,6 +95,27 @@ choices! {
 }
 
 choices! {
+    /// Which mask a segmentation learns.
+    Target, "target" {
+        /// Of the gland, where a data set has no zones.
+        Zones = "zones", "Zones of the gland", "Peripheral and transition zone, or the gland where a data set has no zones.";
+        Gland = "gland", "Gland", "The whole gland.";
+        /// Cases with an empty mask count: they have no lesion.
+        Lesion = "lesion", "Lesions", "Every lesion that is drawn in, of cases with a lesion mask (empty ones too).";
+    }
+}
+
+choices! {
+    /// What a super-resolution's input has lost.
+    Degradation, "degradation" {
+        InPlane2 = "in-plane-2", "Half of the lines", "In-plane k-space truncated by 2 in both directions.";
+        InPlane4 = "in-plane-4", "Three quarters of the lines", "In-plane k-space truncated by 4 in both directions.";
+        Thick2 = "thick-2", "Slices of double thickness", "Two neighbouring slices averaged.";
+        Thick4 = "thick-4", "Slices of fourfold thickness", "Four neighbouring slices averaged.";
+    }
+}
+
+choices! {
     /// How a trained network is asked in tests and validations.
     Inference, "inference" {
         Once = "once", "As it is", "Every case goes through the network once.";

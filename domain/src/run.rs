@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Arm, ExperimentId, Family, RunId, Task, TrainingSpec, pretraining::Pretraining};
+use crate::{
+    Architecture, Arm, ExperimentId, Family, RunId, Task, TrainingSpec, choice::choices,
+    pretraining::Pretraining,
+};
 
 /// `request.json` of a run directory: everything that is needed to repeat the run.
 /// Paths are relative to the run directory, so that a data folder can move.
@@ -110,6 +113,16 @@ impl TryFrom<String> for DeviceChoice {
 impl From<DeviceChoice> for String {
     fn from(d: DeviceChoice) -> String {
         d.to_string()
+    }
+}
+
+choices! {
+    /// Where a waiting run goes in the queue.
+    QueueMove, "move" {
+        First = "first", "First", "To the front of the queue.";
+        Up = "up", "Up", "Before the run that is before it.";
+        Down = "down", "Down", "Behind the run that is behind it.";
+        Last = "last", "Last", "To the end of the queue.";
     }
 }
 

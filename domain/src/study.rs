@@ -34,11 +34,16 @@ pub struct RunRecord {
 }
 
 /// What makes runs of the same backbone and task cells of their own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Variant {
     pub adaptation: Adaptation,
     /// Share of the training cases that were learnt from.
     pub label_share: f64,
+}
+
+impl Variant {
+    /// What it is unless something else was asked for.
+    pub const USUAL: Variant = Variant { adaptation: Adaptation::Full, label_share: 1.0 };
 }
 
 impl RunRecord {
@@ -72,6 +77,8 @@ pub fn differences(
         ("code version", from[2] != to[2]),
         ("epochs", a.epochs != b.epochs),
         ("share of training cases", a.label_share != b.label_share),
+        ("segmentation's target", a.target != b.target),
+        ("degradation", a.degradation != b.degradation),
         ("loss", a.loss != b.loss),
         ("augmentation", a.augmentation != b.augmentation),
         ("inference", a.inference != b.inference),

@@ -12,13 +12,13 @@ use crate::metric::{MetricKind, Split};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// t2w, hbv, adc -> gland zones (or the whole gland, where a data set has no zones).
+    /// t2w, hbv, adc -> gland zones (or the whole gland, where a data set has no zones), or lesions.
     Segmentation,
     /// t2w, hbv, adc -> whether the patient has clinically significant cancer.
     Classification,
     /// t2w, hbv and adc bent by the field's inhomogeneity -> hbv as it should be.
     DistortionCorrection,
-    /// t2w with its in-plane k-space truncated by 2 -> full resolution.
+    /// t2w with its in-plane k-space truncated, or of thick slices -> full resolution.
     SuperResolution,
     /// t2w, adc -> hbv.
     ModalityTranslation,
@@ -85,7 +85,7 @@ impl Task {
                 "High-b and ADC images bent by an uneven field, and a straight T2-weighted one, in; straight high-b image out. Scored by SSIM around the gland."
             }
             Task::SuperResolution => {
-                "T2-weighted image with half of its in-plane k-space in; full resolution out. Scored by PSNR."
+                "T2-weighted image of half the in-plane resolution in; full resolution out. Scored by PSNR."
             }
             Task::ModalityTranslation => "T2-weighted and ADC images in; high-b image out. Scored by SSIM.",
             Task::Pretraining => {
@@ -157,13 +157,13 @@ impl Task {
     }
 
     /// Names of the trivial methods whose scores stand beside every result of this task, as
-    /// used in metric names (`test/psnr_db@zero-filled`).
+    /// used in metric names (`test/psnr_db@zero-filled`). A run has those that fit its input.
     pub fn baselines(self) -> &'static [&'static str] {
         match self {
             Task::Segmentation => &["mean-shape"],
             Task::Classification => &["prevalence"],
             Task::DistortionCorrection => &["identity"],
-            Task::SuperResolution => &["zero-filled", "bicubic"],
+            Task::SuperResolution => &["zero-filled", "bicubic", "trilinear", "repeated"],
             Task::ModalityTranslation => &["mean-image"],
             Task::Pretraining => &["visible-mean", "random-weights"],
         }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     adaptation::Adaptation,
     backbone::Family,
-    recipe::{Augmentation, Head, Inference, Loss, Precision},
+    dataset::Aim,
+    recipe::{Augmentation, Degradation, Head, Inference, Loss, Precision, Target},
     task::{Output, Task},
 };
 
@@ -31,6 +32,12 @@ pub struct TrainingSpec {
     /// Learning rate at the end of the schedule.
     #[serde(default)]
     pub min_lr: f64,
+    /// Which mask a segmentation learns.
+    #[serde(default)]
+    pub target: Target,
+    /// What a super-resolution's input has lost.
+    #[serde(default)]
+    pub degradation: Degradation,
     #[serde(default)]
     pub adaptation: Adaptation,
     /// Rank of LoRA's additions.
@@ -85,6 +92,8 @@ impl TrainingSpec {
             warmup_epochs: 1.0,
             clip_norm: 1.0,
             min_lr: 0.0,
+            target: Target::default(),
+            degradation: Degradation::default(),
             adaptation: Adaptation::Full,
             lora_rank: Self::default_lora_rank(),
             layer_decay: Self::default_layer_decay(),
@@ -129,6 +138,24 @@ impl TrainingSpec {
         }
     }
 
+    /// The same with what is said of other tasks than `task` at its default, so that it does not tell runs apart.
+    pub fn for_task(self, task: Task) -> Self {
+        Self {
+            target: if task == Task::Segmentation { self.target } else { Target::default() },
+            degradation: if task == Task::SuperResolution {
+                self.degradation
+            } else {
+                Degradation::default()
+            },
+            ..self
+        }
+    }
+
+    /// What it makes of a task.
+    pub fn aim(&self, task: Task) -> Aim {
+        Aim { task, target: self.target }
+    }
+
     /// Applies what a request changes.
     pub fn with(mut self, epochs: Option<u32>, overrides: &Overrides) -> Self {
         if let Some(v) = epochs {
@@ -154,6 +181,12 @@ impl TrainingSpec {
         }
         if let Some(v) = overrides.min_lr {
             self.min_lr = v;
+        }
+        if let Some(v) = overrides.target {
+            self.target = v;
+        }
+        if let Some(v) = overrides.degradation {
+            self.degradation = v;
         }
         if let Some(v) = overrides.adaptation {
             self.adaptation = v;
@@ -211,6 +244,10 @@ pub struct Overrides {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_lr: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub degradation: Option<Degradation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation: Option<Adaptation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lora_rank: Option<u32>,
@@ -266,12 +303,42 @@ impl Overrides {
     ];
 
     /// The settings that are choices.
-    pub const CHOICES: [&'static str; 6] =
-        ["adaptation", "head", "loss", "augmentation", "inference", "precision"];
+    pub const CHOICES: [&'static str; 8] =
+        ["target", "degradation", "adaptation", "head", "loss", "augmentation", "inference", "precision"];
 
     /// The names that [`Overrides::set`] knows.
     pub fn keys() -> impl Iterator<Item = &'static str> {
         Self::CHOICES.into_iter().chain(Self::NUMBERS)
+    }
+
+    /// What is set, as texts that [`Overrides::set`] reads.
+    pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
+        fn text<T: ToString>(value: Option<T>) -> Option<String> {
+            value.map(|v| v.to_string())
+        }
+        let of = |key: &str| match key {
+            "batch_size" => text(self.batch_size),
+            "samples_per_case" => text(self.samples_per_case),
+            "lr" => text(self.lr),
+            "weight_decay" => text(self.weight_decay),
+            "warmup_epochs" => text(self.warmup_epochs),
+            "clip_norm" => text(self.clip_norm),
+            "min_lr" => text(self.min_lr),
+            "target" => text(self.target),
+            "degradation" => text(self.degradation),
+            "adaptation" => text(self.adaptation),
+            "head" => text(self.head),
+            "loss" => text(self.loss),
+            "augmentation" => text(self.augmentation),
+            "inference" => text(self.inference),
+            "precision" => text(self.precision),
+            "lora_rank" => text(self.lora_rank),
+            "layer_decay" => text(self.layer_decay),
+            "drop_path" => text(self.drop_path),
+            "label_share" => text(self.label_share),
+            _ => None,
+        };
+        Self::keys().filter_map(|key| Some((key, of(key)?))).collect()
     }
 
     /// Sets one value from text, as in `--set lr=1e-4`. An empty text keeps the default.
@@ -298,6 +365,8 @@ impl Overrides {
             "warmup_epochs" => self.warmup_epochs = Some(real()?),
             "clip_norm" => self.clip_norm = Some(real()?),
             "min_lr" => self.min_lr = Some(real()?),
+            "target" => self.target = Some(text.parse()?),
+            "degradation" => self.degradation = Some(text.parse()?),
             "adaptation" => self.adaptation = Some(text.parse()?),
             "head" => self.head = Some(text.parse()?),
             "loss" => self.loss = Some(text.parse()?),
@@ -407,6 +476,8 @@ mod tests {
         let mut json =
             serde_json::to_value(TrainingSpec::default_for(Family::Provicnet, Task::Segmentation)).unwrap();
         let later = [
+            "target",
+            "degradation",
             "adaptation",
             "lora_rank",
             "layer_decay",

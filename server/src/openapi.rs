@@ -3,7 +3,9 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use crate::routes::{datasets, events, experiments, export, leaderboard, pretrainings, runs, shares, system};
+use crate::routes::{
+    datasets, events, experiments, export, leaderboard, pretrainings, queue, runs, shares, system,
+};
 
 /// The whole API. Paths of later issues are absent until they exist.
 #[derive(OpenApi)]
@@ -38,6 +40,10 @@ use crate::routes::{datasets, events, experiments, export, leaderboard, pretrain
         runs::repeat,
         events::of_run,
         events::of_queue,
+        queue::view,
+        queue::move_run,
+        queue::move_experiment,
+        queue::cancel_experiment,
         leaderboard::rows,
         shares::create,
         shares::one,

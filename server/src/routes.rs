@@ -16,6 +16,7 @@ pub(crate) mod leaderboard;
 mod pages;
 mod papers;
 pub(crate) mod pretrainings;
+pub(crate) mod queue;
 pub(crate) mod runs;
 pub(crate) mod shares;
 mod site;
@@ -60,6 +61,12 @@ pub fn build_router(state: AppState) -> Router {
         .route("/compare/share", post(forms::share))
         .route("/s/{slug}/revoke", post(forms::revoke_share))
         .route("/experiments/{id}/fill", post(experiments::fill))
+        .route("/api/v1/runs/{id}/move", post(queue::move_run))
+        .route("/api/v1/experiments/{id}/move", post(queue::move_experiment))
+        .route("/api/v1/experiments/{id}/cancel", post(queue::cancel_experiment))
+        .route("/runs/{id}/move", post(queue::move_run_form))
+        .route("/experiments/{id}/move", post(queue::move_experiment_form))
+        .route("/experiments/{id}/cancel", post(queue::cancel_experiment_form))
         .route_layer(middleware::from_fn_with_state(state.clone(), guard::may_write));
     let reading = Router::new()
         .route("/api/v1/health", get(system::health))
@@ -83,6 +90,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/api/v1/runs/{id}/alignment", get(runs::alignment))
         .route("/api/v1/runs/{id}/cases", get(runs::cases))
         .route("/api/v1/runs/{id}/events", get(events::of_run))
+        .route("/api/v1/queue", get(queue::view))
         .route("/api/v1/queue/events", get(events::of_queue))
         .route("/api/v1/leaderboard", get(leaderboard::rows))
         .route("/api/v1/leaderboard.csv", get(export::leaderboard_csv))

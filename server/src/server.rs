@@ -83,6 +83,7 @@ impl Server {
         state.device_text = device.to_string().into();
         state.token = token.map(Into::into);
         let making = Making::default();
+        state.jobs = config.jobs;
         state.preparing = {
             let making = making.clone();
             Arc::new(move || making.in_words())

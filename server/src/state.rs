@@ -9,7 +9,7 @@ use axum::extract::FromRef;
 use leptos::prelude::{LeptosOptions, provide_context};
 use serde::Deserialize;
 use tokio::sync::Notify;
-use transferscope_app::{Catalogue, SiteAssets};
+use transferscope_app::{Catalogue, SiteAssets, context::Workers};
 use transferscope_domain::{RunId, api::BackboneView, dataset::DatasetManifest, run::DeviceChoice};
 use transferscope_ml::{backbone, data::manifest};
 use transferscope_store::Store;
@@ -37,6 +37,8 @@ pub struct AppState {
     pub events: EventsHub,
     /// Wakes the dispatcher when something was queued or asked to stop.
     pub wake: Arc<Notify>,
+    /// Workers at once.
+    pub jobs: usize,
     /// What new runs ask for.
     pub device: DeviceChoice,
     /// The device of this machine in words.
@@ -62,6 +64,7 @@ impl AppState {
             assets: None,
             events: EventsHub::default(),
             wake: Arc::default(),
+            jobs: 1,
             device,
             device_text: device.to_string().into(),
             token: None,
@@ -103,6 +106,7 @@ impl AppState {
     pub fn provide_to_page(&self) {
         provide_context(self.store.clone());
         provide_context(self.catalogue());
+        provide_context(Workers(self.jobs));
         if let Some(assets) = &self.assets {
             provide_context(assets.clone());
         }

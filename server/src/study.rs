@@ -80,8 +80,9 @@ fn facts(data: &DataDir, view: &ExperimentView) -> Vec<BackboneFacts> {
 
 /// Whether a record is of a planned run.
 fn is_of(record: &RunRecord, planned: &PlannedRun) -> bool {
-    (&record.backbone, record.task, record.arm, record.seed)
-        == (&planned.backbone, planned.task, planned.arm, planned.seed)
+    let PlannedRun { backbone, task, arm, seed, variant } = planned;
+    (&record.backbone, record.task, record.arm, record.seed, record.variant())
+        == (backbone, *task, *arm, *seed, *variant)
 }
 
 /// The planned runs that neither have a result nor are on their way to one.

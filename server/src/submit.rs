@@ -10,7 +10,7 @@ use std::{
 };
 
 use transferscope_domain::{
-    Arm, ExperimentId, Family, RunId, RunRequest, Task, TrainingSpec,
+    Arm, ExperimentId, Family, RunId, RunRequest, Task,
     api::{CreatedRun, ExperimentCreated},
     backbone::SPECIALIST,
     dataset::DatasetManifest,
@@ -252,8 +252,6 @@ fn request_of(
     } else {
         (None, None)
     };
-    let training = TrainingSpec::default_for(family, planned.task).with(spec.epochs, &spec.overrides);
-    let training = if planned.arm == Arm::Specialist { training.without_encoder() } else { training };
     Ok(RunRequest {
         schema: REQUEST_SCHEMA,
         id,
@@ -271,7 +269,7 @@ fn request_of(
         split_hash: dataset.split_hash.clone(),
         checkpoint,
         checkpoint_hash,
-        training,
+        training: spec.training(family, planned),
         pretraining: None,
         device,
         code_version: VERSION.into(),

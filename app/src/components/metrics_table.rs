@@ -12,8 +12,14 @@ use crate::format;
 pub struct Line {
     pub name: String,
     pub value: f64,
-    /// In the order of [`Task::baselines`].
+    /// In the order of [`baselines`].
     pub baselines: Vec<Option<f64>>,
+}
+
+/// The trivial methods that a run has scores of.
+fn baselines(task: Task, metrics: &BTreeMap<String, f64>) -> Vec<&'static str> {
+    let scored = |b: &&str| metrics.keys().any(|name| name.split_once('@').is_some_and(|(_, of)| of == *b));
+    task.baselines().iter().copied().filter(scored).collect()
 }
 
 /// Lines of the test split first, then validation, then training; the task's primary metric leads
@@ -25,8 +31,7 @@ pub fn lines(task: Task, metrics: &BTreeMap<String, f64>) -> Vec<Line> {
         .map(|(name, value)| Line {
             name: name.clone(),
             value: *value,
-            baselines: task
-                .baselines()
+            baselines: baselines(task, metrics)
                 .iter()
                 .map(|b| metrics.get(&format!("{name}@{b}")).copied())
                 .collect(),
@@ -54,12 +59,17 @@ pub fn MetricsTable(task: Task, #[prop(into)] metrics: Signal<BTreeMap<String, f
                         <th scope="col" class="data-table__number">"Value"</th>
                         <th scope="col">"Unit"</th>
                         <th scope="col">"Better"</th>
-                        {task
-                            .baselines()
-                            .iter()
-                            .map(|b| view! { <th scope="col" class="data-table__number">{*b}</th> })
-                            .collect_view()}
-                        {(!task.baselines().is_empty()).then(|| view! { <th scope="col">"Against the best of them"</th> })}
+                        {move || {
+                            metrics
+                                .with(|m| baselines(task, m))
+                                .iter()
+                                .map(|b| view! { <th scope="col" class="data-table__number">{*b}</th> })
+                                .collect_view()
+                        }}
+                        {move || {
+                            (!metrics.with(|m| baselines(task, m)).is_empty())
+                                .then(|| view! { <th scope="col">"Against the best of them"</th> })
+                        }}
                     </tr>
                 </thead>
                 <tbody>
@@ -109,7 +119,7 @@ fn row(task: Task, line: Line) -> impl IntoView {
                     view! { <td class="data-table__number">{text}</td> }
                 })
                 .collect_view()}
-            {(!task.baselines().is_empty()).then(|| view! { <td>{verdict}</td> })}
+            {(!line.baselines.is_empty()).then(|| view! { <td>{verdict}</td> })}
         </tr>
     }
 }
@@ -133,6 +143,7 @@ mod tests {
         let lines = lines(Task::SuperResolution, &metrics);
         let names: Vec<_> = lines.iter().map(|l| l.name.as_str()).collect();
         assert_eq!(names, ["test/psnr_db", "test/ssim", "val/psnr_db", "train/loss"]);
-        assert_eq!(lines[0].baselines, [None, Some(29.0)]);
+        // The other methods of the task have no score: their columns are not there.
+        assert_eq!(lines[0].baselines, [Some(29.0)]);
     }
 }

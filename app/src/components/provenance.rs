@@ -13,6 +13,8 @@ pub fn settings(t: &TrainingSpec) -> Vec<(&'static str, String)> {
         other => other.label().to_owned(),
     };
     vec![
+        ("Segmentation learns", t.target.label().to_owned()),
+        ("Super-resolution restores", t.degradation.label().to_owned()),
         ("Adaptation", adaptation),
         ("Head", t.head.label().to_owned()),
         ("Loss", t.loss.label().to_owned()),
@@ -21,6 +23,7 @@ pub fn settings(t: &TrainingSpec) -> Vec<(&'static str, String)> {
         ("Precision", t.precision.label().to_owned()),
         ("Layer-wise rate decay", format::significant(t.layer_decay)),
         ("Stochastic depth", format::significant(t.drop_path)),
+        ("Share of training cases", format::significant(t.label_share)),
         ("Epochs", t.epochs.to_string()),
         ("Batch size", t.batch_size.to_string()),
         ("Samples per case and epoch", t.samples_per_case.to_string()),

@@ -31,7 +31,7 @@ pub fn form_errors(form: &ExperimentForm, choices: &Choices) -> Result<Experimen
 }
 
 /// Labels of the fields, in the order of the page.
-const FIELDS: [(&str, &str); 24] = [
+const FIELDS: [(&str, &str); 26] = [
     ("name", "Name"),
     ("backbones", "Backbones"),
     ("tasks", "Tasks"),
@@ -39,6 +39,8 @@ const FIELDS: [(&str, &str); 24] = [
     ("dataset", "Data set"),
     ("seeds", "Seeds"),
     ("epochs", "Epochs"),
+    ("target", "Segmentation learns"),
+    ("degradation", "Super-resolution restores"),
     ("adaptation", "Adaptation"),
     ("head", "Head"),
     ("loss", "Loss"),

@@ -1,5 +1,4 @@
-//! Experiments: pages that only the server renders. A browser that comes to one by a link inside the application
-//! loads it anew; the page itself has no scripts.
+//! Experiments: pages that only the server renders.
 
 use leptos::prelude::*;
 
@@ -12,23 +11,20 @@ pub fn ExperimentsPage() -> impl IntoView {
     }
     #[cfg(not(feature = "ssr"))]
     {
-        Effect::new(|_| {
-            let _ = window().location().reload();
-        });
+        crate::components::server_page::reload()
     }
 }
 
 #[cfg(feature = "ssr")]
 mod server {
     use leptos::prelude::*;
-    use leptos_meta::Title;
     use leptos_router::hooks::{use_params_map, use_query_map};
     use transferscope_store::Store;
 
     use crate::{
         AppError, Catalogue,
         api::server,
-        components::{error_panel::ErrorPanel, rendered::Rendered},
+        components::{rendered::Rendered, server_page::server_page},
         server_views::{
             experiment::{Experiment, choice},
             experiments::Experiments,
@@ -43,25 +39,7 @@ mod server {
         });
         // Contexts are looked up before anything is waited for.
         let (store, catalogue) = (server::store(), server::catalogue());
-        // No resource: those travel to the browser a second time, for a program that is not there.
-        let content =
-            AsyncDerived::new(move || content(id.clone(), query.clone(), store.clone(), catalogue.clone()));
-        view! {
-            <Suspense>
-                {move || Suspend::new(async move {
-                    match content.await {
-                        Ok(page) => {
-                            view! {
-                                <Title text=page.title />
-                                <div inner_html=page.html></div>
-                            }
-                            .into_any()
-                        }
-                        Err(error) => view! { <ErrorPanel error=error /> }.into_any(),
-                    }
-                })}
-            </Suspense>
-        }
+        server_page(move || content(id.clone(), query.clone(), store.clone(), catalogue.clone()))
     }
 
     async fn content(

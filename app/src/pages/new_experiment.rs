@@ -13,7 +13,7 @@ use crate::{
 /// Fields of the query as pairs, lists with all their values.
 fn pairs(query: &ParamsMap) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
-    for key in ["backbones", "tasks", "arms"].into_iter().chain(ExperimentForm::TEXT_FIELDS) {
+    for key in ExperimentForm::LISTS.into_iter().chain(ExperimentForm::TEXT_FIELDS) {
         pairs.extend(query.get_all(key).unwrap_or_default().into_iter().map(|v| (key.to_owned(), v)));
     }
     pairs
@@ -27,8 +27,13 @@ fn form_of(query: &ParamsMap, choices: &Choices) -> ExperimentForm {
         .find(|d| d.name == "phantom")
         .or(choices.datasets.first())
         .map_or("", |d| d.name.as_str());
-    if query.get_str("preset") == Some("quick") {
-        return form_of_spec(&ExperimentSpec::quick(dataset));
+    match query.get_str("preset") {
+        Some("quick") => return ExperimentForm::of(&ExperimentSpec::quick(dataset)),
+        Some("paper") => {
+            let published = ExperimentSpec::published(choices.backbones.iter().map(|b| &b.backbone));
+            return ExperimentForm::of(&ExperimentSpec::paper(dataset, published));
+        }
+        _ => {}
     }
     let pairs = pairs(query);
     if pairs.is_empty() && query.get_str("checked").is_none() {
@@ -37,19 +42,6 @@ fn form_of(query: &ParamsMap, choices: &Choices) -> ExperimentForm {
         return form;
     }
     ExperimentForm::from_pairs(pairs)
-}
-
-fn form_of_spec(spec: &ExperimentSpec) -> ExperimentForm {
-    ExperimentForm {
-        name: spec.name.clone(),
-        backbones: spec.backbones.clone(),
-        tasks: spec.tasks.iter().map(ToString::to_string).collect(),
-        arms: spec.arms.iter().map(ToString::to_string).collect(),
-        dataset: spec.dataset.clone(),
-        seeds: spec.seeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        epochs: spec.epochs.map(|e| e.to_string()).unwrap_or_default(),
-        ..ExperimentForm::default()
-    }
 }
 
 /// The page.
@@ -69,7 +61,9 @@ pub fn NewExperimentPage() -> impl IntoView {
             <p class="presets">
                 "Presets: "
                 <a href="/new?preset=quick">"quick"</a>
-                " (two small backbones, all tasks and arms)"
+                " (two small backbones, all tasks and arms), "
+                <a href="/new?preset=paper">"paper"</a>
+                " (backbones of published size, for a CUDA card)"
             </p>
         </div>
         {loaded(choices, "what can be chosen", move |choices: Choices| {
@@ -88,12 +82,6 @@ pub fn NewExperimentPage() -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_preset_goes_through_the_form_unchanged() {
-        let spec = ExperimentSpec::quick("phantom");
-        assert_eq!(form_of_spec(&spec).parse().unwrap(), spec);
-    }
 
     #[test]
     fn repeated_fields_are_all_read() {

@@ -111,7 +111,10 @@ fn RunsView(data: RunsPageData, state: RunsState, changes: Signal<Vec<RunView>>)
         <Title text=title.clone() />
         <div class="page__head">
             <h1>{title}</h1>
-            <a class="button button--primary" href="/new">"New experiment"</a>
+            <div class="button-row">
+                <a class="button" href="/queue">"Order of the queue"</a>
+                <a class="button button--primary" href="/new">"New experiment"</a>
+            </div>
         </div>
         <Preparing message=data.preparing />
         {data.experiment.map(|e| view! { <ExperimentHead experiment=e changes=changes now=now /> })}
@@ -185,7 +188,8 @@ fn ExperimentHead(
                 {move || format::plural(whole.with(|e| e.runs.len()) as u64, "run")}": "{counts}
             </p>
             <p class="quiet">
-                "Started "<Ago then_ms=created_ms now=now />" · "<code>{id.to_string()}</code>
+                "Started "<Ago then_ms=created_ms now=now />" · "<code>{id.to_string()}</code>" · "
+                <a href=format!("/experiments/{id}")>"Results of the experiment"</a>
                 {compare.map(|href| view! { " · "<a href=href>"Compare all of its runs"</a> })}
             </p>
         </section>

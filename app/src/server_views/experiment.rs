@@ -110,6 +110,24 @@ fn Progress(counts: Counts, missing: usize, time_left_s: Option<f64>, id: Experi
         <section class="section" aria-label="Progress">
             <progress class="progress-bar" max=planned value=succeeded aria-label="Runs with a result"></progress>
             <p role="status">{words}{gone}{left}</p>
+            {(open > 0)
+                .then(|| {
+                    view! {
+                        <div class="button-row">
+                            <form method="post" action=format!("/experiments/{id}/move")>
+                                <button type="submit" name="to" value="first" class="button button--small">
+                                    "To the front of the queue"
+                                </button>
+                            </form>
+                            <form method="post" action=format!("/experiments/{id}/cancel")>
+                                <button type="submit" class="button button--small button--cancel">
+                                    {format!("Stop {}", format::plural(open as u64, "run"))}
+                                </button>
+                            </form>
+                            <a href="/queue" rel="external">"The queue"</a>
+                        </div>
+                    }
+                })}
             {(missing > 0)
                 .then(|| {
                     view! {
@@ -224,6 +242,12 @@ fn inline(width: u32, height: u32) -> ChartOptions {
     ChartOptions { width, height, theme: Theme::Page, standalone: true, ..ChartOptions::default() }
 }
 
+/// The share of the cases that a specialist learnt from, where not all learnt from all.
+fn share(analysis: &Analysis, specialist: &transferscope_study::analysis::ArmSummary) -> Option<String> {
+    let usual = analysis.specialists.iter().all(|s| s.label_share == 1.0);
+    (!usual).then(|| format!("{} % of the cases", format::significant(100.0 * specialist.label_share)))
+}
+
 /// Whether a cell's variant is worth a word: not where all cells have the usual one.
 fn variant(analysis: &Analysis, cell: &transferscope_study::analysis::Cell) -> Option<String> {
     let usual = |c: &transferscope_study::analysis::Cell| {
@@ -232,5 +256,6 @@ fn variant(analysis: &Analysis, cell: &transferscope_study::analysis::Cell) -> O
     if analysis.cells.iter().all(usual) {
         return None;
     }
-    Some(format!("{}, {} of the cases", cell.key.adaptation.label(), format::percent(cell.key.label_share)))
+    let share = format::significant(100.0 * cell.key.label_share);
+    Some(format!("{}, {share} % of the cases", cell.key.adaptation.label()))
 }

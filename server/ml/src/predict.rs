@@ -10,7 +10,7 @@ use std::{ops::Range, path::Path, time::Instant};
 
 use burn::tensor::backend::Backend;
 use transferscope_domain::{
-    Backbone, Family, Head, Inference, Loss, Task, dataset::DatasetManifest, metric::Split,
+    Backbone, Family, Head, Inference, Loss, Task, TrainingSpec, dataset::DatasetManifest, metric::Split,
     prediction::BackboneScores, run::DeviceChoice, task::Output,
 };
 use transferscope_study::{
@@ -89,7 +89,8 @@ impl Job<'_> {
         let architecture = architecture
             .ok_or_else(|| RunError::Checkpoint(format!("{} does not tell its size", self.backbone.name)))?;
         let view = View::of(Some(architecture));
-        let plan = TaskPlan::new(self.task, self.manifest, view.grid);
+        let usual = TrainingSpec::default_for(self.backbone.family, self.task);
+        let plan = TaskPlan::new(self.task, self.manifest, view.grid, &usual);
         let examples = load(self.dataset_dir, self.manifest, plan, Split::Train)
             .map_err(|e| RunError::Data(e.to_string()))?;
         let output = self.task.output().ok_or_else(|| RunError::Data("no downstream task".into()))?;

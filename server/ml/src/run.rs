@@ -163,7 +163,7 @@ impl Job<'_> {
 
     fn manifest(&self) -> Result<DatasetManifest, RunError> {
         let manifest = load_manifest(self.request, self.run_dir)?;
-        match manifest.task_problem(self.request.task) {
+        match manifest.task_problem(self.request.training.aim(self.request.task)) {
             Some(problem) => Err(RunError::Data(problem)),
             None => Ok(manifest),
         }
@@ -261,18 +261,17 @@ impl Job<'_> {
         }
         let manifest = self.manifest()?;
         let view = self.view();
-        let plan = TaskPlan::new(request.task, &manifest, view.grid);
+        let plan = TaskPlan::new(request.task, &manifest, view.grid, &request.training);
         let examples = |split| {
             load(&self.dataset_dir(), &manifest, plan, split).map_err(|e| RunError::Data(e.to_string()))
         };
         let train = share_of(examples(Split::Train)?, request.training.label_share, request.seed);
         let (val, test) = (examples(Split::Val)?, examples(Split::Test)?);
+        let aim = request.training.aim(request.task);
         let left_out: Vec<LeftOut> = manifest
             .cases
             .iter()
-            .filter_map(|c| {
-                Some(LeftOut { case_id: c.case_id.clone(), reason: manifest.unusable(c, request.task)? })
-            })
+            .filter_map(|c| Some(LeftOut { case_id: c.case_id.clone(), reason: manifest.unusable(c, aim)? }))
             .collect();
 
         let (net, load_report) = self.initial::<B>(plan, device)?;

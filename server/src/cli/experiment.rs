@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use transferscope_domain::{experiment::ExperimentSpec, form::parse_seeds};
 
+use transferscope_ml::backbone::registry;
+
 use super::{Context, submit};
 
 /// Largest specification file that is read.
@@ -13,8 +15,10 @@ const SPEC_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Preset {
-    /// Two small backbones, all tasks, all arms, one seed.
+    /// Two small backbones, all tasks, all arms, three seeds.
     Quick,
+    /// Every added backbone of published size, all tasks, all arms, three seeds, 400 epochs: for a CUDA card.
+    Paper,
 }
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +28,8 @@ pub struct Args {
     #[arg(long, value_enum, group = "what")]
     preset: Option<Preset>,
     /// A specification (TOML, or JSON with the extension .json) with the fields of POST
-    /// /api/v1/experiments: name, backbones, tasks, arms, dataset, seeds, epochs, overrides.
+    /// /api/v1/experiments: name, backbones, tasks, arms, dataset, seeds, label_shares, adaptations, epochs,
+    /// overrides.
     #[arg(long, value_name = "SPEC", group = "what")]
     file: Option<PathBuf>,
     /// Another data set than the preset's or the file's.
@@ -49,8 +54,9 @@ pub struct Args {
 pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
     let mut spec = match (args.preset, &args.file) {
         (Some(Preset::Quick), _) => ExperimentSpec::quick(submit::PHANTOM),
+        (Some(Preset::Paper), _) => paper(context)?,
         (None, Some(path)) => read(path)?,
-        (None, None) => bail!("give --preset quick or --file SPEC"),
+        (None, None) => bail!("give --preset quick, --preset paper or --file SPEC"),
     };
     if let Some(dataset) = args.dataset {
         spec.dataset = dataset;
@@ -63,6 +69,18 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
     }
     args.training.apply(&mut spec)?;
     submit::submit(context, &spec, &args.how)
+}
+
+/// The `paper` preset with the backbones that a data folder has.
+fn paper(context: &Context) -> Result<ExperimentSpec> {
+    let backbones = ExperimentSpec::published(&registry(&context.data_dir));
+    if backbones.is_empty() {
+        bail!(
+            "there is no backbone of published size: add one with `transferscope backbone add FILE --architecture \
+             ARCHITECTURE`, or use --preset quick"
+        );
+    }
+    Ok(ExperimentSpec::paper(submit::PHANTOM, backbones))
 }
 
 fn read(path: &PathBuf) -> Result<ExperimentSpec> {

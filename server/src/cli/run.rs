@@ -42,6 +42,8 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
         arms: vec![args.arm],
         dataset: args.dataset,
         seeds: vec![args.seed],
+        label_shares: Vec::new(),
+        adaptations: Vec::new(),
         epochs: None,
         overrides: Default::default(),
     };

@@ -113,7 +113,7 @@ pub async fn revoke_share(
 }
 
 /// The path of the page that a form was on; only ever one of this server.
-fn back(headers: &HeaderMap) -> Option<String> {
+pub(super) fn back(headers: &HeaderMap) -> Option<String> {
     let referer = headers.get("referer")?.to_str().ok()?;
     let host = headers.get("host")?.to_str().ok()?;
     let (_, rest) = referer.split_once("://")?;

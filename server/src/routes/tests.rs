@@ -5,6 +5,7 @@ mod datasets;
 mod experiments;
 mod forms;
 mod pages;
+mod queue;
 mod sharing;
 mod streams;
 

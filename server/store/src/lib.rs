@@ -28,6 +28,7 @@ mod experiments;
 mod metric_points;
 mod pool;
 mod previews;
+mod queue_order;
 mod rows;
 mod shares;
 mod study;

@@ -30,7 +30,7 @@ pub struct ActiveRun {
 }
 
 impl Store {
-    /// Takes the oldest queued run for a worker: `queued` becomes `preparing` and `attempts`
+    /// Takes the first queued run for a worker: `queued` becomes `preparing` and `attempts`
     /// counts one more, in one statement, so that no two callers get the same run.
     ///
     /// # Errors
@@ -41,7 +41,9 @@ impl Store {
             "update runs
             set state = 'preparing', state_ms = ?1, attempts = attempts + 1, progress = 0, eta_s = null,
                 phase = null, handle = null
-            where number = (select number from runs where state = 'queued' order by number limit 1)
+            where number = (
+                select number from runs where state = 'queued' order by coalesce(place, number), number limit 1
+            )
             returning id, request",
         )
         .bind(now_ms)

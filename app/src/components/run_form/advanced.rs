@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use leptos::prelude::*;
 use transferscope_domain::{
-    Adaptation, Augmentation, Head, Inference, Loss, Precision, Task,
+    Adaptation, Augmentation, Degradation, Head, Inference, Loss, Precision, Target, Task,
     form::ExperimentForm,
     training::{Overrides, TrainingSpec},
 };
@@ -30,10 +30,16 @@ fn setting_choices() -> Vec<Choice> {
     }
     vec![
         Choice {
-            name: "adaptation",
-            label: "Adaptation",
-            help: "What is trained: all, the head on a frozen encoder, a linear layer, or head and low-rank additions. The specialist is trained in full.",
-            options: options!(Adaptation::ALL),
+            name: "target",
+            label: "Segmentation learns",
+            help: "Which mask; cases without it are left out.",
+            options: options!(Target::ALL),
+        },
+        Choice {
+            name: "degradation",
+            label: "Super-resolution restores",
+            help: "What its input has lost.",
+            options: options!(Degradation::ALL),
         },
         Choice {
             name: "head",
@@ -120,9 +126,10 @@ fn setting_help(key: &str) -> (&'static str, &'static str) {
         "min_lr" => ("Last learning rate", "Where the cosine schedule ends."),
         "weight_decay" => ("Weight decay", "Decoupled, on tensors of rank 2 and more."),
         "warmup_epochs" => ("Warm-up epochs", "Linear; half of all epochs at most."),
-        "label_share" => {
-            ("Share of training cases", "Cases learnt from, drawn alike in every arm; 1 is all of them.")
-        }
+        "label_share" => (
+            "Shares of training cases",
+            "Cases learnt from, drawn alike in every arm, such as 0.1, 0.25, 1. Several multiply the runs.",
+        ),
         _ => ("Gradient clipping", "Largest norm of all gradients together."),
     }
 }
@@ -200,6 +207,25 @@ pub(super) fn Advanced(
         <details class="form-section disclosure" open=open>
             <summary>"Advanced settings"</summary>
             <p class="field__help">"Empty fields keep the defaults, which are shown in grey."</p>
+            <fieldset class="field" id="field-adaptation" aria-describedby="help-adaptation error-adaptation">
+                <legend class="field__label">"Adaptation"</legend>
+                {Adaptation::ALL
+                    .iter()
+                    .map(|a| {
+                        let checked = initial.adaptations.iter().any(|v| v == a.as_str());
+                        view! {
+                            <label class="choice-inline">
+                                <input type="checkbox" name="adaptation" value=a.as_str() checked=checked />
+                                {a.label()}
+                            </label>
+                        }
+                    })
+                    .collect_view()}
+                <p class="field__help" id="help-adaptation">
+                    "What is trained: all (when none is ticked), the head on a frozen encoder, a linear layer, or head and low-rank additions. Several multiply the runs; the specialist is trained in full."
+                </p>
+                <FieldError field="adaptation" state=state />
+            </fieldset>
             <div class="field-row">
                 {selects}
                 {fields}

@@ -7,7 +7,7 @@ use transferscope_study::{
     convergence::Reached,
 };
 
-use super::variant;
+use super::{share, variant};
 use crate::format;
 use crate::server_views::table::table;
 
@@ -25,7 +25,7 @@ pub fn Convergence(analysis: Analysis) -> impl IntoView {
                 row(arm, way.clone(), speed_up)
             })
         })
-        .chain(analysis.specialists.iter().map(|arm| row(arm, None, None)))
+        .chain(analysis.specialists.iter().map(|arm| row(arm, share(&analysis, arm), None)))
         .collect_view();
     view! {
         <section class="section">

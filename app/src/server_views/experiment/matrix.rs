@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use transferscope_domain::{Arm, RunState, Task};
 use transferscope_study::analysis::{Analysis, ArmSummary, Slot};
 
-use super::variant;
+use super::{share, variant};
 use crate::format;
 
 /// Backbones and arms down, tasks across; a cell has mean, interval and its seeds.
@@ -41,13 +41,24 @@ pub fn Matrix(analysis: Analysis) -> impl IntoView {
             }
         })
         .collect_view();
-    let specialists = (!analysis.specialists.is_empty()).then(|| {
-        let cells = tasks
-            .iter()
-            .map(|task| summary(analysis.specialists.iter().find(|s| s.task == *task)))
-            .collect_view();
-        view! { <tr><th scope="row">"Specialist (U-Net)"</th>{cells}</tr> }
-    });
+    let mut shares: Vec<f64> = Vec::new();
+    for specialist in &analysis.specialists {
+        if !shares.contains(&specialist.label_share) {
+            shares.push(specialist.label_share);
+        }
+    }
+    let specialists = shares
+        .into_iter()
+        .map(|of| {
+            let all = || analysis.specialists.iter().filter(|s| s.label_share == of);
+            let cells = tasks.iter().map(|task| summary(all().find(|s| s.task == *task))).collect_view();
+            let way = all()
+                .next()
+                .and_then(|s| share(&analysis, s))
+                .map(|w| view! { <span class="difference">{w}</span> });
+            view! { <tr><th scope="row">"Specialist (U-Net)"{way}</th>{cells}</tr> }
+        })
+        .collect_view();
     let body = rows
         .iter()
         .map(|(backbone, arm, way)| {

@@ -92,11 +92,10 @@ impl Baselines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::view::WorkingGrid;
     use transferscope_domain::{Task, dataset::SegmentationTarget};
 
     fn plan(task: Task) -> TaskPlan {
-        TaskPlan { task, segmentation: SegmentationTarget::Gland, grid: WorkingGrid::SMALL }
+        TaskPlan::usual(task, SegmentationTarget::Gland)
     }
 
     /// A new case that is as most were is told well, and a label no better than chance.

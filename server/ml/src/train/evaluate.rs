@@ -283,11 +283,7 @@ mod tests {
     }
 
     fn images(net: &Net<Flex>, examples: &[Example], family: Family) -> Vec<Vec<f32>> {
-        let plan = TaskPlan {
-            task: Task::SuperResolution,
-            segmentation: SegmentationTarget::Zones,
-            grid: crate::train::view::WorkingGrid::SMALL,
-        };
+        let plan = TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones);
         let rule = LossRule::new(Loss::Standard, &[], 1);
         let judge =
             Judge { plan, view: family.into(), rule: &rule, inference: Inference::Once, watch: false };

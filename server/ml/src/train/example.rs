@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use transferscope_domain::{
-    Task,
-    dataset::{CaseEntry, DatasetManifest, SegmentationTarget},
+    Degradation, Target as Mask, Task, TrainingSpec,
+    dataset::{Aim, CaseEntry, DatasetManifest, SegmentationTarget},
     metric::Split,
 };
 use transferscope_imaging::region::Region;
@@ -92,13 +92,30 @@ impl Example {
 #[derive(Debug, Clone, Copy)]
 pub struct TaskPlan {
     pub task: Task,
+    /// What a segmentation was asked to learn, and which mask that is on this data set.
+    pub target: Mask,
     pub segmentation: SegmentationTarget,
+    pub degradation: Degradation,
     pub grid: WorkingGrid,
 }
 
 impl TaskPlan {
-    pub fn new(task: Task, manifest: &DatasetManifest, grid: WorkingGrid) -> Self {
-        Self { task, segmentation: manifest.segmentation_target(), grid }
+    pub fn new(task: Task, manifest: &DatasetManifest, grid: WorkingGrid, training: &TrainingSpec) -> Self {
+        let segmentation = manifest.segmentation_target(training.target);
+        let TrainingSpec { target, degradation, .. } = training;
+        Self { task, target: *target, segmentation, degradation: *degradation, grid }
+    }
+
+    /// With the usual settings on the smallest grid.
+    #[cfg(test)]
+    pub fn usual(task: Task, segmentation: SegmentationTarget) -> Self {
+        let (target, degradation) = (Mask::default(), Degradation::default());
+        Self { task, target, segmentation, degradation, grid: WorkingGrid::SMALL }
+    }
+
+    /// What cases must have for it.
+    fn aim(&self) -> Aim {
+        Aim { task: self.task, target: self.target }
     }
 
     /// Names of the image types that go in.
@@ -130,7 +147,11 @@ pub fn load(
     plan: TaskPlan,
     split: Split,
 ) -> Result<Vec<Example>, DataError> {
-    manifest.usable(plan.task, split).into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()
+    manifest
+        .usable(plan.aim(), split)
+        .into_par_iter()
+        .map(|entry| example(dataset_dir, entry, plan))
+        .collect()
 }
 
 /// Loads the cases of a split that have all of `needs` for pre-training: the three image types, and
@@ -145,7 +166,7 @@ pub fn load_for_pretraining(
     grid: WorkingGrid,
     split: Split,
 ) -> Result<Vec<Example>, DataError> {
-    let plan = TaskPlan::new(Task::Pretraining, manifest, grid);
+    let plan = TaskPlan::new(Task::Pretraining, manifest, grid, &TrainingSpec::pretraining());
     let cases: Vec<&CaseEntry> =
         manifest.cases.iter().filter(|c| c.split == split && needs.iter().all(|n| c.has(n))).collect();
     cases.into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()

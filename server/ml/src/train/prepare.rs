@@ -1,6 +1,6 @@
 //! What each task makes of a case: input, target, and what trivial methods give.
 
-use transferscope_domain::dataset::CaseEntry;
+use transferscope_domain::{Degradation, dataset::CaseEntry};
 use transferscope_imaging::{
     physics::distortion::{Distortion, Place, TASK_SEED},
     region::{self, Region},
@@ -15,11 +15,9 @@ use crate::{
     physics::{
         bicubic::{Grid, enlarge},
         kspace::truncate,
+        thick_slices::{Restoring, average, restore},
     },
 };
-
-/// In-plane factor of super-resolution: every second line of k-space in each direction is lost.
-const FACTOR: usize = 2;
 
 /// Added around the gland on every side where images are scored in its box, in mm.
 const GLAND_MARGIN_MM: f64 = 9.0;
@@ -75,14 +73,14 @@ impl Prepared<'_> {
         Ok(found.map(|found| region::grown(&found, margin, place.shape)))
     }
 
-    /// Labels of gland zones, or of the gland.
+    /// Labels of gland zones, of the gland, or of lesions.
     ///
     /// # Errors
     /// This and the others: when the case lacks a volume.
     pub fn segmentation(&self) -> Result<Example, DataError> {
         let name = self.plan.segmentation.channel();
         let classes = self.plan.segmentation.classes().len() as u8;
-        // A gland mask is any non-zero value; zones keep theirs.
+        // A gland or lesion mask is any non-zero value; zones keep theirs.
         let classes_of = |volume: &Volume| -> Vec<u8> {
             volume.data.iter().map(|v| (v.round().clamp(0.0, 255.0) as u8).min(classes)).collect()
         };
@@ -130,22 +128,27 @@ impl Prepared<'_> {
         Ok(example)
     }
 
-    /// The T2-weighted image before half of its k-space in each direction was lost.
+    /// The T2-weighted image before it lost resolution, in the slice plane or across it.
     ///
     /// # Errors
-    /// In words, when the image is too small to lose half of its lines.
+    /// In words, when the image is too small to lose that much.
     pub fn super_resolution(&self) -> Result<Example, String> {
         let words = |e: DataError| e.to_string();
         let t2w = self.working("t2w", Kind::Image).map_err(words)?;
         let shape = t2w.shape;
         let sharp = Volume { shape, data: scaled_to_one(&t2w.data, 1.0).0 };
-        let cut = truncate(&sharp, [FACTOR; 2]).map_err(|e| e.to_string())?;
-        let bicubic = enlarge(&cut.low, [shape[1], shape[2]], Grid::KSpace).data;
-        let degraded = cut.zero_filled.data;
+        // The first trivial restoration is what the network gets to see.
+        let restored = match self.plan.degradation {
+            Degradation::InPlane2 => truncated(&sharp, 2)?,
+            Degradation::InPlane4 => truncated(&sharp, 4)?,
+            Degradation::Thick2 => thickened(&sharp, 2)?,
+            Degradation::Thick4 => thickened(&sharp, 4)?,
+        };
+        let degraded = restored[0].1.clone();
         let input = normalised(degraded.clone());
         let target = Target::Image { sharp: sharp.data, degraded: degraded.clone() };
-        let mut example = self.example(vec![input], target, degraded.clone());
-        example.baselines = vec![("zero-filled", degraded), ("bicubic", bicubic)];
+        let mut example = self.example(vec![input], target, degraded);
+        example.baselines = restored.into();
         Ok(example)
     }
 
@@ -174,6 +177,26 @@ impl Prepared<'_> {
     }
 }
 
+/// Trivial restorations by their name.
+type Restored = [(&'static str, Vec<f32>); 2];
+
+/// An image that has lost all but the middle of its k-space: one part in `factor` of the lines in each direction of
+/// the slice plane is left.
+fn truncated(sharp: &Volume, factor: usize) -> Result<Restored, String> {
+    let [_, rows, columns] = sharp.shape;
+    let cut = truncate(sharp, [factor; 2]).map_err(|e| e.to_string())?;
+    let bicubic = enlarge(&cut.low, [rows, columns], Grid::KSpace).data;
+    Ok([("zero-filled", cut.zero_filled.data), ("bicubic", bicubic)])
+}
+
+/// An image of slices that are `factor` times as thick.
+fn thickened(sharp: &Volume, factor: usize) -> Result<Restored, String> {
+    let slices = sharp.shape[0];
+    let thick = average(sharp, factor).map_err(|e| e.to_string())?;
+    let restored = |how| restore(&thick, slices, factor, how).data;
+    Ok([("trilinear", restored(Restoring::Linear)), ("repeated", restored(Restoring::Repeated))])
+}
+
 fn normalised(mut values: Vec<f32>) -> Vec<f32> {
     zscore_nonzero(&mut values);
     values
@@ -193,7 +216,6 @@ fn scaled_to_one(data: &[f32], quantile: f64) -> (Vec<f32>, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::view::WorkingGrid;
     use std::collections::BTreeMap;
     use transferscope_domain::{Task, dataset::SegmentationTarget, metric::Split};
     use transferscope_imaging::data::{Geometry, synth};
@@ -230,7 +252,7 @@ mod tests {
     fn every_task_makes_an_example() {
         let (entry, case) = phantom();
         for task in Task::ALL.into_iter().chain([Task::Pretraining]) {
-            let plan = TaskPlan { task, segmentation: SegmentationTarget::Zones, grid: WorkingGrid::SMALL };
+            let plan = TaskPlan::usual(task, SegmentationTarget::Zones);
             let prepared = Prepared { entry: &entry, case: &case, plan };
             let example = match task {
                 Task::Segmentation => prepared.segmentation(),
@@ -255,16 +277,54 @@ mod tests {
         }
     }
 
+    /// What is lost makes the trivial restorations worse, and all of them are of the same size.
+    #[test]
+    fn every_degradation_of_super_resolution_has_its_baselines() {
+        let (entry, case) = phantom();
+        let error = |degradation| {
+            let plan =
+                TaskPlan { degradation, ..TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones) };
+            let example = Prepared { entry: &entry, case: &case, plan }.super_resolution().unwrap();
+            let Target::Image { sharp, degraded } = &example.target else { panic!("an image") };
+            assert_eq!(&example.baselines[0].1, degraded);
+            let names = example.baselines.iter().map(|(name, _)| name);
+            assert!(names.into_iter().all(|n| Task::SuperResolution.baselines().contains(n)));
+            sharp.iter().zip(degraded).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>()
+        };
+        let of = |all: [Degradation; 2]| all.map(error);
+        let [two, four] = of([Degradation::InPlane2, Degradation::InPlane4]);
+        assert!(0.0 < two && two < four, "{two} {four}");
+        let [two, four] = of([Degradation::Thick2, Degradation::Thick4]);
+        assert!(0.0 < two && two < four, "{two} {four}");
+        let plan = TaskPlan {
+            degradation: Degradation::Thick4,
+            ..TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones)
+        };
+        let flat = Volume { shape: [2, 4, 4], data: vec![1.0; 32] };
+        let case = Case { shape: flat.shape, volumes: [("t2w".to_owned(), flat)].into(), ..case };
+        let entry = CaseEntry { shape: case.shape, ..entry };
+        let refused = Prepared { entry: &entry, case: &case, plan }.super_resolution().unwrap_err();
+        assert!(refused.contains("2 slices cannot be averaged 4 by 4"), "{refused}");
+    }
+
+    /// A lesion mask is learnt as it is, on the grid and on the case's own.
+    #[test]
+    fn lesions_are_a_target() {
+        let (entry, case) = phantom();
+        let plan = TaskPlan::usual(Task::Segmentation, SegmentationTarget::Lesion);
+        let example = Prepared { entry: &entry, case: &case, plan }.segmentation().unwrap();
+        let Target::Labels(labels) = &example.target else { panic!("labels") };
+        let drawn = case.volumes["lesion"].data.iter().filter(|v| **v > 0.0).count();
+        assert_eq!(labels.iter().filter(|l| **l == 1).count(), drawn);
+        assert!(labels.iter().all(|l| *l < 2) && plan.out() == 2);
+    }
+
     /// Distorted images are the same whenever a case is prepared, and the ADC map's are displaced with the
     /// high-b image's.
     #[test]
     fn degradations_belong_to_the_case() {
         let (entry, case) = phantom();
-        let plan = TaskPlan {
-            task: Task::DistortionCorrection,
-            segmentation: SegmentationTarget::Zones,
-            grid: WorkingGrid::SMALL,
-        };
+        let plan = TaskPlan::usual(Task::DistortionCorrection, SegmentationTarget::Zones);
         let make = |entry: &CaseEntry| Prepared { entry, case: &case, plan }.distortion().unwrap();
         let (one, again) = (make(&entry), make(&entry));
         assert_eq!(one.inputs, again.inputs);

@@ -171,7 +171,7 @@ async fn links_are_made_read_and_ended() {
     assert_eq!(share["data"]["runs"][0]["id"], run.as_str());
     let gone = Request::delete(format!("/api/v1/shares/{slug}")).body(Body::empty()).unwrap();
     assert_eq!(app.send(gone).await.status, StatusCode::NO_CONTENT);
-    app.get(&format!("/api/v1/shares/{slug}")).await.problem(404, "not-found");
+    app.get(&format!("/api/v1/shares/{slug}")).await.problem(410, "gone");
     app.post_json("/api/v1/shares", json!({"runs": []}).to_string()).await.problem(422, "invalid");
     app.post_json("/api/v1/shares", json!({"runs": ["no-such-run"]}).to_string())
         .await

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{
-    Adaptation, Arm, Direction, RunId, RunState, Task, backbone::SPECIALIST, metric::Split, study::RunRecord,
+    Adaptation, Arm, Direction, RunId, RunState, Task,
+    backbone::SPECIALIST,
+    metric::Split,
+    study::{RunRecord, Variant},
 };
 
 use super::{
@@ -40,6 +43,8 @@ pub struct ArmSummary {
     pub backbone: String,
     pub task: Task,
     pub arm: Arm,
+    /// Share of the training cases that were learnt from.
+    pub label_share: f64,
     /// Every planned seed.
     pub slots: Vec<Slot>,
     pub mean: Option<f64>,
@@ -111,7 +116,8 @@ impl Cell {
 pub fn counts(input: Input<'_>) -> Counts {
     let mut counts = Counts { planned: input.planned.len(), ..Counts::default() };
     for planned in input.planned {
-        let wanted = Wanted { backbone: &planned.backbone, task: planned.task, variant: None };
+        let wanted =
+            Wanted { backbone: &planned.backbone, task: planned.task, variant: Some(planned.variant) };
         match wanted.latest(input.records, planned.arm, planned.seed).map(|r| r.state) {
             Some(RunState::Succeeded) => counts.succeeded += 1,
             Some(RunState::Failed) => counts.failed += 1,
@@ -124,12 +130,12 @@ pub fn counts(input: Input<'_>) -> Counts {
 }
 
 /// Which runs are looked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Wanted<'a> {
     backbone: &'a str,
     task: Task,
     /// How a backbone was adapted and on which share of the cases; any where it is none.
-    variant: Option<(Adaptation, f64)>,
+    variant: Option<Variant>,
 }
 
 impl Wanted<'_> {
@@ -137,9 +143,10 @@ impl Wanted<'_> {
     fn latest<'a>(&self, records: &'a [RunRecord], arm: Arm, seed: u64) -> Option<&'a RunRecord> {
         let backbone = if arm == Arm::Specialist { SPECIALIST } else { self.backbone };
         let fits = |r: &&RunRecord| {
-            let variant = self.variant.is_none_or(|(adaptation, share)| {
-                r.training.label_share == share
-                    && (arm == Arm::Specialist || r.training.adaptation == adaptation)
+            let variant = self.variant.is_none_or(|wanted| {
+                let of = r.variant();
+                of.label_share == wanted.label_share
+                    && (arm == Arm::Specialist || of.adaptation == wanted.adaptation)
             });
             r.backbone == backbone && r.task == self.task && r.arm == arm && r.seed == seed && variant
         };
@@ -150,11 +157,9 @@ impl Wanted<'_> {
 
 impl CellKey {
     fn wanted(&self) -> Wanted<'_> {
-        Wanted {
-            backbone: &self.backbone,
-            task: self.task,
-            variant: Some((self.adaptation, self.label_share)),
-        }
+        let Self { backbone, task, adaptation, label_share } = self;
+        let variant = Variant { adaptation: *adaptation, label_share: *label_share };
+        Wanted { backbone, task: *task, variant: Some(variant) }
     }
 }
 
@@ -171,31 +176,20 @@ fn seeds(input: Input<'_>) -> Vec<u64> {
 
 /// The cells of the plan, and those of further variants that runs have.
 fn keys(input: Input<'_>) -> Vec<CellKey> {
+    let key = |backbone: &str, task, variant: Variant| CellKey {
+        backbone: backbone.to_owned(),
+        task,
+        adaptation: variant.adaptation,
+        label_share: variant.label_share,
+    };
     let mut keys: Vec<CellKey> = Vec::new();
     for planned in input.planned.iter().filter(|p| p.arm != Arm::Specialist) {
         let of_cell = |r: &&RunRecord| {
             r.backbone == planned.backbone && r.task == planned.task && r.arm != Arm::Specialist
         };
-        let mut variants: Vec<CellKey> = input
-            .records
-            .iter()
-            .filter(of_cell)
-            .map(|r| CellKey {
-                backbone: r.backbone.clone(),
-                task: r.task,
-                adaptation: r.training.adaptation,
-                label_share: r.training.label_share,
-            })
-            .collect();
-        if variants.is_empty() {
-            variants.push(CellKey {
-                backbone: planned.backbone.clone(),
-                task: planned.task,
-                adaptation: Adaptation::Full,
-                label_share: 1.0,
-            });
-        }
-        for key in variants {
+        let run = input.records.iter().filter(of_cell).map(RunRecord::variant);
+        for variant in std::iter::once(planned.variant).chain(run) {
+            let key = key(&planned.backbone, planned.task, variant);
             if !keys.contains(&key) {
                 keys.push(key);
             }
@@ -204,16 +198,16 @@ fn keys(input: Input<'_>) -> Vec<CellKey> {
     keys
 }
 
-/// The specialist of each planned task.
+/// The specialist of each planned task and share of the cases.
 pub fn specialists(input: Input<'_>) -> Vec<ArmSummary> {
-    let mut tasks: Vec<Task> = Vec::new();
+    let mut wanted: Vec<Wanted<'_>> = Vec::new();
     for planned in input.planned.iter().filter(|p| p.arm == Arm::Specialist) {
-        if !tasks.contains(&planned.task) {
-            tasks.push(planned.task);
+        let one = Wanted { backbone: SPECIALIST, task: planned.task, variant: Some(planned.variant) };
+        if !wanted.contains(&one) {
+            wanted.push(one);
         }
     }
-    let wanted = |task| Wanted { backbone: SPECIALIST, task, variant: None };
-    tasks.into_iter().map(|task| summary(input, wanted(task), Arm::Specialist)).collect()
+    wanted.into_iter().map(|one| summary(input, one, Arm::Specialist)).collect()
 }
 
 /// All cells, with p-values corrected over them.
@@ -314,6 +308,7 @@ fn summary(input: Input<'_>, wanted: Wanted<'_>, arm: Arm) -> ArmSummary {
         backbone: wanted.backbone.to_owned(),
         task: wanted.task,
         arm,
+        label_share: wanted.variant.unwrap_or(Variant::USUAL).label_share,
         slots,
         mean: mean(&finished.iter().filter_map(|r| r.value).collect::<Vec<_>>()),
         interval,

@@ -63,7 +63,11 @@ fn record(planned: &PlannedRun, number: usize) -> RunRecord {
         task: planned.task,
         arm: planned.arm,
         seed: planned.seed,
-        training: TrainingSpec::default_for(Family::ProfoundConv, planned.task),
+        training: TrainingSpec {
+            adaptation: planned.variant.adaptation,
+            label_share: planned.variant.label_share,
+            ..TrainingSpec::default_for(Family::ProfoundConv, planned.task)
+        },
         provenance: ["data".into(), "split".into(), "0.1.0".into()],
         curve: vec![(0.0, 0.1), (1.0, value), (2.0, value - 0.05)],
         value: Some(value),

@@ -74,7 +74,7 @@ pub fn csv(paper: Paper<'_>) -> String {
             arm.backbone.clone(),
             arm.task.to_string(),
             String::new(),
-            String::new(),
+            arm.label_share.to_string(),
             arm.arm.to_string(),
             metric.name(transferscope_domain::metric::Split::Test),
             direction(metric.direction()).to_owned(),

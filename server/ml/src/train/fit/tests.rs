@@ -17,7 +17,6 @@ use crate::{
         example::{Target, TaskPlan},
         layer_decay::{Layers, grouping},
         optimiser::Rule,
-        view::WorkingGrid,
     },
 };
 
@@ -64,11 +63,7 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
     let net = adapt(init::random(net, 5), spec, 5, &device);
     let mut optimiser = Optimiser::new(Rule::ADAMW, grouping(Layers::of(&net), spec));
     let (net, from) = state::load_last(run_dir, net, &mut optimiser, &device).unwrap();
-    let plan = TaskPlan {
-        task: Task::Segmentation,
-        segmentation: SegmentationTarget::Gland,
-        grid: WorkingGrid::SMALL,
-    };
+    let plan = TaskPlan::usual(Task::Segmentation, SegmentationTarget::Gland);
     let rule = LossRule::new(spec.loss, &examples, plan.out());
     let observer = StopAfter(AtomicU64::new(steps));
     let training = Fit {

@@ -1,0 +1,42 @@
+//! Pages that only the server renders, without scripts. A browser that comes to one by a link inside the application
+//! loads it anew.
+
+use leptos::prelude::*;
+
+/// What the browser's program does where only the server has a page.
+#[cfg(not(feature = "ssr"))]
+pub fn reload() -> impl IntoView {
+    Effect::new(|_| {
+        let _ = window().location().reload();
+    });
+}
+
+/// A page from content that is on its way.
+#[cfg(feature = "ssr")]
+pub fn server_page<F>(content: impl Fn() -> F + Send + Sync + 'static) -> impl IntoView
+where
+    F: Future<Output = Result<super::rendered::Rendered, crate::AppError>> + Send + 'static,
+{
+    use leptos_meta::Title;
+
+    use super::error_panel::ErrorPanel;
+
+    // No resource: those travel to the browser a second time, for a program that is not there.
+    let content = AsyncDerived::new(content);
+    view! {
+        <Suspense>
+            {move || Suspend::new(async move {
+                match content.await {
+                    Ok(page) => {
+                        view! {
+                            <Title text=page.title />
+                            <div inner_html=page.html></div>
+                        }
+                        .into_any()
+                    }
+                    Err(error) => view! { <ErrorPanel error=error /> }.into_any(),
+                }
+            })}
+        </Suspense>
+    }
+}

@@ -1,0 +1,179 @@
+//! The queue in the order in which it is served, and the means to change it.
+
+use leptos::prelude::*;
+use transferscope_domain::{
+    ExperimentId,
+    api::{QueueView, RunView},
+    run::QueueMove,
+};
+
+use super::table::table;
+use crate::{
+    components::{empty_state::EmptyState, run_mark::run_title, state_badge::state_label},
+    format,
+};
+
+/// The page.
+#[component]
+pub fn Queue(queue: QueueView) -> impl IntoView {
+    let QueueView { running, waiting, waiting_count, measured, jobs, time_left_s } = queue;
+    let empty = running.is_empty() && waiting.is_empty();
+    let content = if empty {
+        view! {
+            <EmptyState title="Nothing is queued">
+                <p>"Runs wait here until a worker takes them."</p>
+                <p><a class="button button--primary" href="/new" rel="external">"New experiment"</a></p>
+            </EmptyState>
+        }
+        .into_any()
+    } else {
+        view! {
+            <p role="status">{words(&running, waiting_count, measured, jobs, time_left_s)}</p>
+            {(!running.is_empty()).then(|| running_table(running))}
+            {(!waiting.is_empty()).then(|| waiting_table(waiting, waiting_count))}
+        }
+        .into_any()
+    };
+    view! {
+        <div class="page__head">
+            <div>
+                <h1>"Queue"</h1>
+                <p class="page__lead">"Waiting runs in the order in which they start."</p>
+            </div>
+            <a class="button" href="/runs" rel="external">"All runs"</a>
+        </div>
+        {content}
+    }
+}
+
+/// How much there is to do, in a sentence or two.
+fn words(running: &[RunView], waiting: u32, measured: u32, jobs: u32, left: Option<f64>) -> String {
+    let at_once = if jobs == 1 { "one after the other".to_owned() } else { format!("{jobs} at a time") };
+    let mut text = format!(
+        "{} under way, {} waiting, {at_once}.",
+        format::plural(running.len() as u64, "run"),
+        waiting,
+    );
+    match left {
+        Some(seconds) => {
+            text.push_str(&format!(" About {} left", format::duration(seconds)));
+            if measured < waiting {
+                text.push_str(&format!(
+                    " for what has been measured: {} of a kind that has not finished here yet",
+                    format::plural(u64::from(waiting - measured), "run")
+                ));
+            }
+            text.push('.');
+        }
+        None => text.push_str(" How long that takes is told once a run of its kind has finished."),
+    }
+    text
+}
+
+fn title(run: &RunView) -> impl IntoView + use<> {
+    view! { <a href=format!("/runs/{}", run.id) rel="external">{run_title(run)}</a> }
+}
+
+fn experiment(id: Option<&ExperimentId>) -> impl IntoView + use<> {
+    id.map(|id| view! { <a href=format!("/experiments/{id}") rel="external">{id.to_string()}</a> })
+}
+
+fn running_table(running: Vec<RunView>) -> impl IntoView {
+    let rows = running
+        .into_iter()
+        .map(|run| {
+            let left = run.eta_s.map_or_else(|| format::NONE.to_owned(), format::duration);
+            view! {
+                <tr>
+                    <th scope="row">{title(&run)}</th>
+                    <td>{experiment(run.experiment.as_ref())}</td>
+                    <td>{state_label(run.state)}</td>
+                    <td class="data-table__number">{format::percent(run.progress)}</td>
+                    <td class="data-table__number">{left}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let columns =
+        [("Run", false), ("Experiment", false), ("State", false), ("Done", true), ("Time left", true)];
+    view! {
+        <section class="section">
+            <h2>"Under way"</h2>
+            {table("Runs under way", columns, rows)}
+        </section>
+    }
+}
+
+/// One button of a form that moves a run or an experiment.
+fn button(to: QueueMove, of: &str) -> impl IntoView + use<> {
+    view! {
+        <button type="submit" name="to" value=to.as_str() class="button button--small" title=to.help()>
+            {to.label()}
+            <span class="visually-hidden">{format!(": {of}")}</span>
+        </button>
+    }
+}
+
+fn waiting_table(waiting: Vec<RunView>, count: u32) -> impl IntoView {
+    let listed = waiting.len();
+    let mut experiments: Vec<ExperimentId> = Vec::new();
+    for id in waiting.iter().filter_map(|r| r.experiment.as_ref()) {
+        if !experiments.contains(id) {
+            experiments.push(id.clone());
+        }
+    }
+    let rows = waiting
+        .into_iter()
+        .enumerate()
+        .map(|(i, run)| {
+            let name = run_title(&run);
+            view! {
+                <tr>
+                    <td class="data-table__number">{i + 1}</td>
+                    <th scope="row">{title(&run)}</th>
+                    <td>{experiment(run.experiment.as_ref())}</td>
+                    <td>
+                        <form class="button-row" method="post" action=format!("/runs/{}/move", run.id)>
+                            {QueueMove::ALL.iter().map(|to| button(*to, &name)).collect_view()}
+                        </form>
+                    </td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let columns = [("Place", true), ("Run", false), ("Experiment", false), ("Move", false)];
+    let more = (count as usize > listed)
+        .then(|| view! { <p class="quiet">{format!("The first {listed} of {count} waiting runs.")}</p> });
+    let whole = (experiments.len() > 1).then(|| {
+        let rows = experiments
+            .into_iter()
+            .map(|id| {
+                view! {
+                    <tr>
+                        <th scope="row">{experiment(Some(&id))}</th>
+                        <td>
+                            <form class="button-row" method="post" action=format!("/experiments/{id}/move")>
+                                {button(QueueMove::First, id.as_str())}
+                                {button(QueueMove::Last, id.as_str())}
+                            </form>
+                        </td>
+                    </tr>
+                }
+            })
+            .collect_view();
+        view! {
+            <section class="section">
+                <h2>"Whole experiments"</h2>
+                {table("Experiments that wait", [("Experiment", false), ("Move all of its waiting runs", false)], rows)}
+            </section>
+        }
+    });
+    view! {
+        {whole}
+        <section class="section">
+            <h2>"Waiting"</h2>
+            {table("Waiting runs in their order", columns, rows)}
+            {more}
+        </section>
+    }
+}
