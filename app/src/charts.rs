@@ -64,7 +64,7 @@ pub use layer_heatmap::LayerHeatmap;
 pub use legend::Entry;
 pub use options::{ChartOptions, Theme, XAxis};
 pub use panels::{CompareChart, RunCharts};
-pub use surface::{Drawn, Surface};
+pub use surface::{Drawn, FONT, Surface};
 pub use text::Table;
 
 /// Any of the charts.

@@ -40,6 +40,10 @@ pub struct Study {
     pub backbones: Vec<transferscope_study::analysis::BackboneFacts>,
     /// Scores from before training, by task.
     pub predictions: Vec<transferscope_domain::prediction::Prediction>,
+    /// What is being scored, in words.
+    pub scoring: Option<String>,
+    /// Why the last scores could not be made.
+    pub scoring_failed: Option<String>,
     pub synthetic: bool,
     /// Seconds until all planned runs are done, one after the other; none before a run has finished.
     pub time_left_s: Option<f64>,

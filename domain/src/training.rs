@@ -77,12 +77,7 @@ impl TrainingSpec {
         // A label of a whole case takes several slices already.
         let samples_per_case = if task.output() == Some(Output::Label) { 1 } else { samples_per_case };
         // What restores an image is new in every arm and small: it wants longer steps.
-        // A label of a whole volume is little to learn from in a step: it wants shorter ones.
-        let lr = match task.output() {
-            Some(Output::Image) => 2.0 * lr,
-            Some(Output::Label) => 0.25 * lr,
-            Some(Output::Classes) | None => lr,
-        };
+        let lr = if task.output() == Some(Output::Image) { 2.0 * lr } else { lr };
         Self {
             epochs: Self::DEFAULT_EPOCHS,
             batch_size,

@@ -17,6 +17,8 @@ pub mod event_log;
 pub mod events_hub;
 pub mod executor;
 pub mod openapi;
+pub mod picture;
+pub mod predicting;
 pub mod predictions;
 pub mod recorder;
 pub mod routes;

@@ -61,6 +61,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/compare/share", post(forms::share))
         .route("/s/{slug}/revoke", post(forms::revoke_share))
         .route("/experiments/{id}/fill", post(experiments::fill))
+        .route("/experiments/{id}/predict", post(experiments::predict))
         .route("/api/v1/runs/{id}/move", post(queue::move_run))
         .route("/api/v1/experiments/{id}/move", post(queue::move_experiment))
         .route("/api/v1/experiments/{id}/cancel", post(queue::cancel_experiment))
@@ -99,6 +100,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/runs/{id}/log", get(files::log))
         .route("/runs/{id}/tensorboard", get(export::tensorboard))
         .route("/s/{slug}/export.html", get(shares::export))
+        .route("/s/{slug}/preview.png", get(charts::of_share))
         .route("/runs/{id}/previews/{file}", get(files::preview))
         .route("/runs/{id}/charts/{file}", get(charts::of_run))
         .route("/compare/charts/{file}", get(charts::of_comparison));

@@ -16,7 +16,7 @@ use transferscope_store::Store;
 
 use crate::{
     board, case_cache::CaseCache, data_dir::DataDir, dataset_checks::DatasetChecks, events_hub::EventsHub,
-    study, viewer,
+    predicting::Predicting, study, viewer,
 };
 
 /// Says what is under way before the first experiment can start; none when nothing is.
@@ -37,6 +37,8 @@ pub struct AppState {
     pub events: EventsHub,
     /// Wakes the dispatcher when something was queued or asked to stop.
     pub wake: Arc<Notify>,
+    /// Scores of frozen features that a page has asked for.
+    pub predicting: Predicting,
     /// Workers at once.
     pub jobs: usize,
     /// What new runs ask for.
@@ -64,6 +66,7 @@ impl AppState {
             assets: None,
             events: EventsHub::default(),
             wake: Arc::default(),
+            predicting: Predicting::default(),
             jobs: 1,
             device,
             device_text: device.to_string().into(),

@@ -15,6 +15,7 @@ use transferscope_study::{
 use crate::{
     data_dir::DataDir,
     error::ApiError,
+    predicting::Status,
     predictions,
     state::{self, AppState},
 };
@@ -37,10 +38,16 @@ pub async fn for_page(state: AppState, id: ExperimentId, choice: Choice) -> Resu
 pub async fn study(state: &AppState, id: &ExperimentId, choice: Choice) -> Result<Study, ApiError> {
     let view = state.store.experiment(id).await?;
     let records = state.store.study_records(id).await?;
-    let data = state.data.clone();
-    tokio::task::spawn_blocking(move || of_records(&data, view, records, choice))
+    let (data, predicting) = (state.data.clone(), state.predicting.status(&view.spec.dataset));
+    let mut study = tokio::task::spawn_blocking(move || of_records(&data, view, records, choice))
         .await
-        .map_err(|_| ApiError::Internal("the analysis broke off".into()))
+        .map_err(|_| ApiError::Internal("the analysis broke off".into()))?;
+    (study.scoring, study.scoring_failed) = match predicting {
+        Status::Idle => (None, None),
+        Status::Busy(words) => (Some(words), None),
+        Status::Failed(reason) => (None, Some(reason)),
+    };
+    Ok(study)
 }
 
 fn of_records(data: &DataDir, view: ExperimentView, mut records: Vec<RunRecord>, choice: Choice) -> Study {
@@ -62,6 +69,8 @@ fn of_records(data: &DataDir, view: ExperimentView, mut records: Vec<RunRecord>,
         time_left_s: time_left(&planned, &records),
         missing: missing(&planned, &records).len(),
         predictions,
+        scoring: None,
+        scoring_failed: None,
         analysis,
         backbones,
         view,

@@ -149,10 +149,12 @@ pub fn loss(run: &RunView, series: &[MetricSeries]) -> Convergence {
         label: "training".into(),
         style: training,
         samples: samples(series, &train),
+        band: Vec::new(),
     }];
     let validated = samples(series, &val);
     if !validated.is_empty() {
-        curves.push(Curve { key: val, label: "validation".into(), style: validation, samples: validated });
+        let label = "validation".into();
+        curves.push(Curve { key: val, label, style: validation, samples: validated, band: Vec::new() });
     }
     Convergence { title: "Loss".into(), metric: train, curves, references: Vec::new() }
 }
@@ -175,6 +177,7 @@ pub fn primary(run: &RunView, series: &[MetricSeries]) -> Convergence {
         label: "validation".into(),
         style: Style { dash: Dash::Solid, ..style_of(run) },
         samples: samples(series, &name),
+        band: Vec::new(),
     };
     Convergence { title: metric_words(&name), metric: name, curves: vec![curve], references }
 }
@@ -251,9 +254,69 @@ pub fn compare(data: &CompareData, metric: &str) -> Convergence {
             label,
             style,
             samples: data.series.get(i).map(|s| samples(s, metric)).unwrap_or_default(),
+            band: Vec::new(),
         })
         .collect();
     Convergence { title: metric_words(metric), metric: metric.to_owned(), curves, references: Vec::new() }
+}
+
+/// Places of runs that differ in nothing but their seed, in the order of their first ones.
+pub fn seed_groups(runs: &[RunView]) -> Vec<Vec<usize>> {
+    let alike = |a: &RunView, b: &RunView| {
+        (&a.backbone, a.task, a.arm, &a.dataset, &a.training)
+            == (&b.backbone, b.task, b.arm, &b.dataset, &b.training)
+    };
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (i, run) in runs.iter().enumerate() {
+        match groups.iter_mut().find(|g| alike(&runs[g[0]], run)) {
+            Some(group) => group.push(i),
+            None => groups.push(vec![i]),
+        }
+    }
+    groups
+}
+
+/// One metric of several runs, those that differ in their seed as their mean with a band from the lowest to the
+/// highest, at the steps that all of them have.
+pub fn compare_seeds(data: &CompareData, metric: &str) -> Convergence {
+    let groups = seed_groups(&data.runs);
+    // Seeds tell no group from another.
+    let firsts: Vec<RunView> =
+        groups.iter().map(|g| RunView { seed: 0, ..data.runs[g[0]].clone() }).collect();
+    let curves = labels(&firsts)
+        .into_iter()
+        .zip(styles(&firsts))
+        .zip(&groups)
+        .map(|((label, style), group)| {
+            let of = |i: &usize| data.series.get(*i).map(|s| samples(s, metric)).unwrap_or_default();
+            let all: Vec<Vec<Sample>> = group.iter().map(of).filter(|s| !s.is_empty()).collect();
+            let (samples, band) = mean_and_band(&all);
+            let n = all.len();
+            let label = label.strip_suffix(", seed 0").unwrap_or(&label).to_owned();
+            let label = if n > 1 { format!("{label}, {}", format::plural(n as u64, "seed")) } else { label };
+            Curve { key: data.runs[group[0]].id.to_string(), label, style, samples, band }
+        })
+        .collect();
+    Convergence { title: metric_words(metric), metric: metric.to_owned(), curves, references: Vec::new() }
+}
+
+/// Means, and lowest and highest values, over curves at the steps that all of them have.
+fn mean_and_band(all: &[Vec<Sample>]) -> (Vec<Sample>, Vec<(f64, f64)>) {
+    let [first, others @ ..] = all else { return Default::default() };
+    if others.is_empty() {
+        return (first.clone(), Vec::new());
+    }
+    let at =
+        |curve: &[Sample], step: u64| curve.binary_search_by_key(&step, |s| s.step).ok().map(|i| curve[i]);
+    let together = |sample: &Sample| {
+        let rest: Option<Vec<Sample>> = others.iter().map(|c| at(c, sample.step)).collect();
+        let samples: Vec<Sample> = std::iter::once(*sample).chain(rest?).collect();
+        let mean = |of: fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / samples.len() as f64;
+        let values = || samples.iter().map(|s| s.value);
+        let band = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+        Some((Sample { seconds: mean(|s| s.seconds), value: mean(|s| s.value), ..*sample }, band))
+    };
+    first.iter().filter_map(together).unzip()
 }
 
 /// The alignment of several runs; layers of different architectures stand side by side.
@@ -423,6 +486,30 @@ pub(crate) mod tests {
         assert_eq!(metric_words("test/dice.peripheral_zone"), "Test Dice, peripheral zone");
         assert_eq!(metric_words("val/auroc"), "Validation AUROC");
         assert_eq!(metric_words("val/sensitivity_at_80"), "Validation sensitivity at 80 % specificity");
+    }
+
+    #[test]
+    fn seeds_become_a_mean_with_its_band() {
+        let mut data = data();
+        data.runs.push(run("run-c", Arm::Pretrained, 1));
+        let mut curve = data.series[0][1].clone();
+        for point in &mut curve.points {
+            point.3 += 0.2;
+        }
+        // A step that only this run has is left out.
+        curve.points.push((50, 5.0, 9000, 1.0));
+        data.series.push(vec![curve]);
+        assert_eq!(seed_groups(&data.runs), [vec![0, 2], vec![1]]);
+        let chart = compare_seeds(&data, "val/dice");
+        let names: Vec<_> = chart.curves.iter().map(|c| c.label.as_str()).collect();
+        assert_eq!(names, ["pre-trained, 2 seeds", "from scratch"]);
+        let mean = &chart.curves[0];
+        assert_eq!((mean.samples.len(), mean.band.len(), mean.key.as_str()), (5, 5, "run-a"));
+        assert!((mean.samples[4].value - 1.0).abs() < 1e-12);
+        assert!((mean.band[4].0 - 0.9).abs() < 1e-12 && (mean.band[4].1 - 1.1).abs() < 1e-12);
+        assert!(chart.curves[1].band.is_empty());
+        data.runs.truncate(1);
+        assert_eq!(compare_seeds(&data, "val/dice").curves[0].label, "provicnet-mini, pre-trained");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Curve {
     pub label: String,
     pub style: Style,
     pub samples: Vec<Sample>,
+    /// Lowest and highest of what a sample is the mean of; empty where it is one value.
+    pub band: Vec<(f64, f64)>,
 }
 
 /// A level to compare with, e.g. a trivial method's score.
@@ -175,6 +177,9 @@ impl Convergence {
                 continue;
             }
             let mut value = text::value(line.raw[i], kind);
+            if let Some((low, high)) = line.curve.band.get(line.index[i]) {
+                value = format!("{value} ({} to {})", text::value(*low, kind), text::value(*high, kind));
+            }
             if line.smoothed && line.smooth[i].is_finite() {
                 value = format!("{value} (smoothed {})", text::value(line.smooth[i], kind));
             }
@@ -244,6 +249,7 @@ mod tests {
                     value: *value,
                 })
                 .collect(),
+            band: Vec::new(),
         };
         Convergence {
             title: "Validation Dice".into(),
@@ -289,6 +295,21 @@ mod tests {
         assert_eq!(table.rows[0], ["run 0", "2.00", "0.7000", "1.00", "0.9000"]);
         assert_eq!(table.rows[1][2], "0.3000");
         assert!(table.rows.iter().all(|r| r.len() == table.head.len()));
+    }
+
+    #[test]
+    fn a_band_makes_room_for_itself_and_is_told() {
+        let mut chart = chart(&[&[0.4, 0.5, 0.6]]);
+        let options = ChartOptions::default();
+        let narrow = chart.layout(&options).unwrap().y.domain;
+        chart.curves[0].band = vec![(0.1, 0.7), (0.2, 0.8), (0.3, 0.9)];
+        let layout = chart.layout(&options).unwrap();
+        assert!(layout.y.domain.0 < narrow.0 && layout.y.domain.1 > narrow.1);
+        let outline = layout.band(&layout.lines[0]);
+        assert_eq!(outline.len(), 6);
+        assert!(outline.iter().all(|p| layout.plot.contains(*p)), "{outline:?}");
+        let hover = chart.hover(&options, layout.x.px(1.0).unwrap(), layout.plot.top + 9.0).unwrap();
+        assert_eq!(hover.rows[0].value, "0.5000 (0.2000 to 0.8000)");
     }
 
     #[test]

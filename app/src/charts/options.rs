@@ -66,6 +66,8 @@ pub struct ChartOptions {
     pub smooth: f64,
     /// Visible range of x in the axis' own values; none for all.
     pub zoom: Option<(f64, f64)>,
+    /// Whether runs that differ in their seed are shown as their mean.
+    pub seeds: bool,
     /// Keys of legend entries that are switched off.
     pub hidden: Vec<String>,
     pub theme: Theme,
@@ -82,6 +84,7 @@ impl Default for ChartOptions {
             log: false,
             smooth: 0.0,
             zoom: None,
+            seeds: false,
             hidden: Vec::new(),
             theme: Theme::Light,
             standalone: true,
@@ -90,7 +93,7 @@ impl Default for ChartOptions {
 }
 
 impl ChartOptions {
-    /// Reads `x`, `log`, `smooth`, `hide`, `theme`, `width` and `height`; unknown keys and values that cannot be
+    /// Reads `x`, `log`, `seeds`, `smooth`, `hide`, `theme`, `width` and `height`; unknown keys and values that cannot be
     /// read leave the default, numbers out of range are moved to the nearest end.
     pub fn from_pairs<K: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let mut options = Self::default();
@@ -100,6 +103,7 @@ impl ChartOptions {
             match key.as_ref() {
                 "x" => options.x = XAxis::parse(value),
                 "log" => options.log = matches!(value, "1" | "true" | "on"),
+                "seeds" => options.seeds = matches!(value, "1" | "true" | "on"),
                 "smooth" => options.smooth = parse_smooth(value),
                 "hide" => {
                     options.hidden = value.split(',').filter(|v| !v.is_empty()).map(str::to_owned).collect();

@@ -92,8 +92,12 @@ pub fn CompareChart(
     let data = StoredValue::new(data);
     let chosen =
         Memo::new(move |_| Some(state.get("metric")).filter(|m| !m.is_empty()).unwrap_or(default.clone()));
-    let curves =
-        Memo::new(move |_| Chart::Convergence(data.with_value(|d| build::compare(d, &chosen.get()))));
+    let grouped = data.with_value(|d| build::seed_groups(&d.runs).iter().any(|g| g.len() > 1));
+    let seeds = Memo::new(move |_| options.with(|o| o.seeds));
+    let curves = Memo::new(move |_| {
+        let draw = if seeds.get() { build::compare_seeds } else { build::compare };
+        Chart::Convergence(data.with_value(|d| draw(d, &chosen.get())))
+    });
     let layers = Memo::new(move |_| Chart::AlignmentLayers(data.with_value(build::compare_alignment)));
     let hidden_only = Signal::derive(move || ChartOptions {
         hidden: options.with(|o| o.hidden.clone()),
@@ -115,7 +119,7 @@ pub fn CompareChart(
     let plain = Signal::stored(ChartOptions::default());
     view! {
         <section class="charts" aria-label="Charts">
-            <Controls state=state metrics=metrics chosen=chosen />
+            <Controls state=state metrics=metrics chosen=chosen grouped=grouped />
             <ChartFigure name="compare" chart=curves options=options toggle=toggle file=file />
             <div class="charts__grid">
                 {aligned.then(|| view! {
@@ -153,6 +157,9 @@ fn compare_file(ids: &str, metric: &str, options: &ChartOptions) -> String {
     if options.log {
         query.push_str("&log=1");
     }
+    if options.seeds {
+        query.push_str("&seeds=1");
+    }
     if options.smooth > 0.0 {
         query.push_str(&format!("&smooth={}", options.smooth));
     }
@@ -169,6 +176,9 @@ fn Controls(
     state: ViewState,
     metrics: Vec<String>,
     #[prop(optional, into)] chosen: Signal<String>,
+    /// Whether there are runs that differ in their seed alone.
+    #[prop(optional)]
+    grouped: bool,
 ) -> impl IntoView {
     let location = use_location();
     let (path, search) = (location.pathname, location.search);
@@ -216,6 +226,14 @@ fn Controls(
                     prop:checked=move || options.with(|o| o.log) on:change=on_log />
                 " Log scale"
             </label>
+            {grouped.then(|| view! {
+                <label class="charts__control">
+                    <input type="checkbox" name="seeds" value="1" checked=move || options.with(|o| o.seeds)
+                        prop:checked=move || options.with(|o| o.seeds)
+                        on:change=move |e| state.set("seeds", if event_target_checked(&e) { "1" } else { "0" }) />
+                    " Mean over seeds"
+                </label>
+            })}
             <label class="charts__control">
                 "Smoothing "
                 <input type="range" name="smooth" min="0" max=SMOOTH_OFFERED.to_string() step="0.05"
@@ -234,7 +252,7 @@ fn kept(search: &str) -> impl IntoView + use<> {
         serde_urlencoded::from_str(search.trim_start_matches('?')).unwrap_or_default();
     pairs
         .into_iter()
-        .filter(|(k, _)| !["metric", "x", "log", "smooth"].contains(&k.as_str()))
+        .filter(|(k, _)| !["metric", "x", "log", "seeds", "smooth"].contains(&k.as_str()))
         .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
         .collect_view()
 }

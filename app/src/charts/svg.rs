@@ -118,7 +118,8 @@ pub fn run_chart(
 
 /// Curves of one metric of several runs.
 pub fn compare_chart(data: &CompareData, metric: &str, options: &ChartOptions) -> String {
-    convergence(&build::compare(data, metric), options)
+    let chart = if options.seeds { build::compare_seeds(data, metric) } else { build::compare(data, metric) };
+    convergence(&chart, options)
 }
 
 #[cfg(test)]
@@ -195,7 +196,8 @@ mod tests {
                 .enumerate()
                 .map(|(i, v)| Sample { step: i as u64, epoch: i as f64, seconds: i as f64, value: *v })
                 .collect();
-            let curve = Curve { key: "k".into(), label: "k".into(), style: style_of("k"), samples };
+            let band = values.iter().map(|v| (*v, v + 1.0)).collect();
+            let curve = Curve { key: "k".into(), label: "k".into(), style: style_of("k"), samples, band };
             let twin = Curve { key: "l".into(), style: style_of("l"), ..curve.clone() };
             let chart = Convergence {
                 title: String::new(),

@@ -22,7 +22,7 @@ pub struct ViewState {
 type Setter = Box<dyn Fn(&str, &str) + Send + Sync>;
 
 /// Query keys that belong to charts.
-pub const KEYS: [&str; 7] = ["metric", "x", "log", "smooth", "hide", "a", "b"];
+pub const KEYS: [&str; 8] = ["metric", "x", "log", "seeds", "smooth", "hide", "a", "b"];
 
 fn pairs(search: &str) -> Vec<(String, String)> {
     serde_urlencoded::from_str(search.trim_start_matches('?')).unwrap_or_default()

@@ -7,7 +7,10 @@ use transferscope_domain::{
     report::CaseScore,
 };
 
-use super::run_mark::{RunMark, run_title};
+use super::{
+    case_table::case_href,
+    run_mark::{RunMark, run_title},
+};
 use crate::{format, palette::Style};
 
 /// One case in both runs.
@@ -90,7 +93,7 @@ fn section(
     pairs: Vec<Pair>,
     comparable: bool,
 ) -> impl IntoView + use<> {
-    let title = run_title(run);
+    let (title, dataset) = (run_title(run), run.dataset.clone());
     let n = pairs.len();
     if n == 0 {
         let why = if comparable {
@@ -152,7 +155,7 @@ fn section(
                                 };
                                 view! {
                                     <tr>
-                                        <th scope="row">{p.case_id.clone()}</th>
+                                        <th scope="row"><a href=case_href(&dataset, &p.case_id)>{p.case_id.clone()}</a></th>
                                         <td class="data-table__number">{format::number(p.reference, d)}</td>
                                         <td class="data-table__number">{format::number(p.value, d)}</td>
                                         <td class="data-table__number">

@@ -5,9 +5,14 @@ use transferscope_domain::{MetricKind, Task, report::CaseScore};
 
 use crate::format;
 
+/// The page of a case with its slices.
+pub fn case_href(dataset: &str, case: &str) -> String {
+    format!("/datasets/{dataset}/{}", format::path_part(case))
+}
+
 /// Scores of the test cases, worst first by the task's metric of single cases.
 #[component]
-pub fn CaseTable(task: Task, cases: Vec<CaseScore>) -> impl IntoView {
+pub fn CaseTable(task: Task, dataset: String, cases: Vec<CaseScore>) -> impl IntoView {
     let primary = task.case_metric();
     let mut cases: Vec<CaseScore> = cases.into_iter().filter(|c| c.split == "test").collect();
     let score = |c: &CaseScore| c.scores.get(primary.as_str()).copied();
@@ -53,7 +58,7 @@ pub fn CaseTable(task: Task, cases: Vec<CaseScore>) -> impl IntoView {
                                 .collect_view();
                             view! {
                                 <tr>
-                                    <th scope="row">{c.case_id}</th>
+                                    <th scope="row"><a href=case_href(&dataset, &c.case_id)>{c.case_id.clone()}</a></th>
                                     <td>{c.patient_id}</td>
                                     {values}
                                 </tr>

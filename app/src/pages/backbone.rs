@@ -131,6 +131,7 @@ fn loss_curve(points: &[(u64, f64)]) -> Convergence {
         label: "training".into(),
         style: Style { index: 0, marker: Marker::Plus, dash: Dash::Solid },
         samples: samples.collect(),
+        band: Vec::new(),
     };
     Convergence {
         title: "Pre-training loss".into(),

@@ -100,7 +100,7 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
             <section class="section">
                 <h2>"Test cases"</h2>
                 <p class="section__lead">"Worst first."</p>
-                <CaseTable task=run.task cases=cases />
+                <CaseTable task=run.task dataset=run.dataset.clone() cases=cases />
             </section>
         })}
         <div class="section-columns">

@@ -163,7 +163,8 @@ fn ExperimentHead(
 ) -> impl IntoView {
     let ids: Vec<&str> = experiment.runs.keys().map(String::as_str).collect();
     // A comparison takes 32 runs at most.
-    let compare = (ids.len() > 1 && ids.len() <= 32).then(|| format!("/compare?runs={}", ids.join(",")));
+    let compare =
+        (ids.len() > 1 && ids.len() <= 32).then(|| format!("/compare?runs={}&seeds=1", ids.join(",")));
     let (id, created_ms) = (experiment.id.clone(), experiment.created_ms);
     let whole = Memo::new(move |_| {
         let mut e = experiment.clone();

@@ -18,7 +18,25 @@ pub fn SharedPage() -> impl IntoView {
     let params = use_params_map();
     let slug = Memo::new(move |_| params.with(|p| p.get("slug").unwrap_or_default()));
     let share = Resource::new(move || slug.get(), shared);
-    loaded(share, "the shared comparison", |share| view! { <SharedView share=share /> })
+    let host = host();
+    loaded(
+        share,
+        "the shared comparison",
+        move |share| view! { <SharedView share=share host=host.clone() /> },
+    )
+}
+
+/// Scheme and host by which the page was asked for, as previews of links need them; empty in the browser, where
+/// nothing is unfurled.
+fn host() -> String {
+    #[cfg(feature = "ssr")]
+    if let Some(parts) = use_context::<axum::http::request::Parts>() {
+        let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
+        let host = header("host").and_then(|h| h.parse::<axum::http::uri::Authority>().ok());
+        let scheme = header("x-forwarded-proto").filter(|p| *p == "https").unwrap_or("http");
+        return host.map(|host| format!("{scheme}://{host}")).unwrap_or_default();
+    }
+    String::new()
 }
 
 /// What an unfurled link says about the comparison.
@@ -47,7 +65,7 @@ fn description(share: &ShareView) -> String {
 }
 
 #[component]
-fn SharedView(share: ShareView) -> impl IntoView {
+fn SharedView(share: ShareView, host: String) -> impl IntoView {
     let n = share.runs.len();
     let slug = share.slug.clone();
     let title = format!("Comparison of {}", format::plural(n as u64, "run"));
@@ -89,8 +107,9 @@ fn SharedView(share: ShareView) -> impl IntoView {
         <Meta property="og:title" content=format!("{title} · Transferscope") />
         <Meta property="og:description" content=description.clone() />
         <Meta property="og:type" content="article" />
+        <Meta property="og:image" content=format!("{host}/s/{slug}/preview.png") />
         <Meta name="description" content=description />
-        <Meta name="twitter:card" content="summary" />
+        <Meta name="twitter:card" content="summary_large_image" />
         <div class="page__head">
             <div>
                 <h1>{title}</h1>

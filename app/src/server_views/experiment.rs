@@ -5,6 +5,7 @@ mod convergence;
 mod gains;
 mod matrix;
 mod predictions;
+mod ranking;
 mod relations;
 
 use leptos::prelude::*;
@@ -21,7 +22,8 @@ pub use charts::scatter;
 use convergence::Convergence;
 use gains::Gains;
 use matrix::Matrix;
-use predictions::Predictions;
+use predictions::{Predictions, Scoring};
+use ranking::Ranks;
 use relations::Relations;
 
 /// Reads what is looked at from query fields.
@@ -60,7 +62,17 @@ pub fn query(choice: Choice) -> String {
 /// The page of a study.
 #[component]
 pub fn Experiment(study: Study) -> impl IntoView {
-    let Study { view, analysis, backbones, predictions, synthetic, time_left_s, missing } = study;
+    let Study {
+        view,
+        analysis,
+        backbones,
+        predictions,
+        scoring,
+        scoring_failed,
+        synthetic,
+        time_left_s,
+        missing,
+    } = study;
     let name = if view.name.is_empty() { view.id.to_string() } else { view.name.clone() };
     let gain_tasks = analysis.clone();
     let id = view.id.clone();
@@ -91,9 +103,14 @@ pub fn Experiment(study: Study) -> impl IntoView {
         <Selectors choice=analysis.choice />
         <Matrix analysis=analysis.clone() />
         <Gains analysis=gain_tasks />
+        <Ranks ranking=analysis.ranking.clone() />
         <Convergence analysis=analysis.clone() />
         <Relations id=id.clone() analysis=analysis.clone() backbones=backbones />
-        <Predictions predictions=predictions analysis=analysis.clone() dataset=view.spec.dataset.clone() />
+        <section class="section" id="prediction">
+            <h2>"Prediction before training"</h2>
+            <Predictions predictions=predictions analysis=analysis.clone() />
+            <Scoring id=id.clone() scoring=scoring failed=scoring_failed dataset=view.spec.dataset.clone() />
+        </section>
         <Downloads id=id choice=analysis.choice />
     }
 }
@@ -231,7 +248,9 @@ fn Downloads(id: ExperimentId, choice: Choice) -> impl IntoView {
                 {file("repeat.toml", "the experiment: transferscope experiment --file repeat.toml")}
                 {file("analysis.json", "everything on this page")}
                 {file("gain.svg", "alignment against gain")}
+                {file("gain.png", "the same as a bitmap")}
                 {file("epochs.svg", "alignment against convergence")}
+                {file("epochs.png", "the same as a bitmap")}
             </ul>
         </section>
     }

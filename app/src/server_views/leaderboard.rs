@@ -70,6 +70,7 @@ pub fn Leaderboard(
             <Guard board=board.clone() state=state.clone() />
             <div class="compare-bar">
                 <form method="get" action="/compare" id="compare-form" class="compare-bar__form">
+                    <input type="hidden" name="seeds" value="1" />
                     <button type="submit" class="button">"Compare selected"</button>
                     <span class="quiet">"Tick rows below; a row brings all of its seeds."</span>
                 </form>

@@ -62,16 +62,63 @@ pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
     })
 }
 
-/// Sets the last layer of an image head to zero, so that a restoration starts as its input.
+/// Sets the last layer of an image head to zero, so that a restoration starts as its input, and that of a label head,
+/// so that every case starts undecided: a soft maximum over random evidence would be far from it.
 pub fn quiet_output<B: Backend, M: Module<B>>(module: M, output: Output) -> M {
-    match output {
-        Output::Classes | Output::Label => module,
-        Output::Image => fill(module, |name, shape| {
-            if ["out.weight", "refine.out.weight", "head.linear.weight"].contains(&name) {
-                Fill::Values(vec![0.0; shape.iter().product()])
-            } else {
-                Fill::Keep
+    let last = |name: &str| match output {
+        Output::Classes => false,
+        Output::Image => ["out.weight", "refine.out.weight", "head.linear.weight"].contains(&name),
+        Output::Label => name.ends_with("evidence.weight") || name.ends_with("head.linear.weight"),
+    };
+    fill(
+        module,
+        |name, shape| {
+            if last(name) { Fill::Values(vec![0.0; shape.iter().product()]) } else { Fill::Keep }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tensor;
+    use burn_flex::Flex;
+    use transferscope_domain::Family;
+
+    use super::*;
+    use crate::{
+        model::net::{Input, Net, Ports},
+        nn::{Mode, drop_path::DropPath},
+    };
+
+    /// Undecided cases have the same logit for both classes, whatever is in the image.
+    #[test]
+    fn every_label_head_starts_undecided() {
+        let device = Default::default();
+        let ports = Ports { sequences: 3, out: 2, output: Output::Label };
+        for family in Family::ALL {
+            let net = Net::<Flex>::mini(family, ports, &device);
+            let probe = family != Family::Unet;
+            for net in
+                [Some(net.clone()), probe.then(|| net.with_probe(ports, &device))].into_iter().flatten()
+            {
+                let net = quiet_output(random(net, 3), Output::Label);
+                let volume = |shape: [usize; 5]| {
+                    let values: Vec<f32> =
+                        (0..shape.iter().product()).map(|i: usize| (i as f32).sin()).collect();
+                    Tensor::<Flex, 1>::from_floats(values.as_slice(), &device).reshape(shape)
+                };
+                let input = match family {
+                    Family::Provicnet => Input::Slabs {
+                        slabs: volume([2, 3, 3, 16, 32]),
+                        axis: Tensor::from_floats([[0.0, 5.0], [3.0, 5.0]], &device),
+                        series: 1,
+                    },
+                    _ => Input::Volume(volume([1, 3, 16, 32, 32])),
+                };
+                let logits = net.forward(input, DropPath::NONE, Mode::Eval).into_data();
+                let logits = logits.to_vec::<f32>().unwrap();
+                assert!(logits.iter().all(|l| *l == 0.0), "{}: {logits:?}", family.as_str());
             }
-        }),
+        }
     }
 }

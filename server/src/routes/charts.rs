@@ -1,4 +1,4 @@
-//! Charts as SVG files: the same drawing that the browser does on a canvas.
+//! Charts as SVG and PNG files: the same drawing that the browser does on a canvas.
 
 use axum::{
     extract::{RawQuery, State},
@@ -6,10 +6,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use transferscope_app::charts::{ChartOptions, build, svg};
-use transferscope_domain::{RunId, metric::Split};
+use transferscope_domain::{RunId, ShareSlug, api::CompareData, metric::Split};
 
-use super::{extract::IdAndName, system::blocking};
-use crate::{error::ApiError, state::AppState};
+use super::{
+    extract::{IdAndName, IdPath},
+    system::blocking,
+};
+use crate::{error::ApiError, picture::png, state::AppState};
 
 /// Points of a curve in a picture: about two a pixel.
 const MAX_POINTS: usize = 1600;
@@ -22,7 +25,8 @@ pub async fn of_run(
     IdAndName(id, file): IdAndName<RunId>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let name = name_of(&file)?.to_owned();
+    let (name, format) = name_of(&file)?;
+    let name = name.to_owned();
     let options = ChartOptions::from_pairs(pairs(query)?);
     let run = state.store.run(&id).await?.run;
     let mut series = Vec::new();
@@ -31,7 +35,8 @@ pub async fn of_run(
     }
     let alignment = Some(state.store.alignment(&id).await?).filter(|a| !a.values.is_empty());
     let drawn = blocking(move || svg::run_chart(&name, &run, &series, alignment.as_ref(), &options)).await?;
-    drawn.map(picture).ok_or_else(|| ApiError::NotFound(format!("There is no chart {file:?} of a run.")))
+    let drawn = drawn.ok_or_else(|| ApiError::NotFound(format!("There is no chart {file:?} of a run.")))?;
+    picture(drawn, format).await
 }
 
 /// Curves of one metric of several runs: `?runs=a,b&metric=val/dice`; the file's name is free.
@@ -40,15 +45,33 @@ pub async fn of_comparison(
     axum::extract::Path(file): axum::extract::Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    name_of(&file)?;
+    let (_, format) = name_of(&file)?;
     let pairs = pairs(query)?;
     let runs = run_ids(pairs.iter().filter(|(k, _)| k == "runs").map(|(_, v)| v.as_str()))?;
     let data = state.store.compare_data(&runs).await?;
-    let asked = pairs.iter().find(|(k, v)| k == "metric" && !v.is_empty()).map(|(_, v)| v.clone());
+    let drawn = blocking(move || comparison(&data, &pairs)).await?;
+    picture(drawn, format).await
+}
+
+/// What an unfurled link shows of a comparison, in the size that such previews have.
+pub async fn of_share(
+    State(state): State<AppState>,
+    IdPath(slug): IdPath<ShareSlug>,
+) -> Result<Response, ApiError> {
+    let share = state.store.share(&slug).await?;
+    let data = share.data.unwrap_or_default();
+    let mut pairs: Pairs = share.view.into_iter().collect();
+    pairs.extend([("width", "600"), ("height", "315")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+    let drawn = blocking(move || comparison(&data, &pairs)).await?;
+    picture(drawn, Format::Png).await
+}
+
+/// Curves of the metric that a view asks for, or of the first run's primary one.
+fn comparison(data: &CompareData, view: &[(String, String)]) -> String {
+    let asked = view.iter().find(|(k, v)| k == "metric" && !v.is_empty()).map(|(_, v)| v.clone());
     let primary = data.runs.first().map(|r| r.task.primary_metric().name(Split::Val));
-    let metric = asked.or(primary).unwrap_or_default();
-    let options = ChartOptions::from_pairs(pairs);
-    Ok(picture(blocking(move || svg::compare_chart(&data, &metric, &options)).await?))
+    let options = ChartOptions::from_pairs(view.iter().map(|(k, v)| (k, v)));
+    svg::compare_chart(data, &asked.or(primary).unwrap_or_default(), &options)
 }
 
 /// Run ids from comma-separated lists.
@@ -75,13 +98,39 @@ pub(super) fn pairs(query: Option<String>) -> Result<Pairs, ApiError> {
         .map_err(|e| ApiError::BadRequest(format!("The query cannot be read: {e}.")))
 }
 
-fn name_of(file: &str) -> Result<&str, ApiError> {
-    file.strip_suffix(".svg")
-        .ok_or_else(|| ApiError::NotFound(format!("{file:?} is not the name of a chart: it ends with .svg.")))
+/// What a picture is encoded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Svg,
+    Png,
 }
 
-fn picture(svg: String) -> Response {
-    let headers =
-        [(header::CONTENT_TYPE, "image/svg+xml; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, svg).into_response()
+impl Format {
+    /// Of a file's name, with the name without its end.
+    pub(super) fn of(file: &str) -> Option<(&str, Self)> {
+        [(".svg", Self::Svg), (".png", Self::Png)]
+            .into_iter()
+            .find_map(|(end, format)| Some((file.strip_suffix(end)?, format)))
+    }
+}
+
+fn name_of(file: &str) -> Result<(&str, Format), ApiError> {
+    Format::of(file).ok_or_else(|| {
+        ApiError::NotFound(format!("{file:?} is not the name of a chart: it ends with .svg or .png."))
+    })
+}
+
+/// Pixels of a PNG by unit of the drawing: sharp on slides.
+const SCALE: f32 = 2.0;
+
+/// A drawing as a file.
+pub(super) async fn picture(svg: String, format: Format) -> Result<Response, ApiError> {
+    let (kind, body) = match format {
+        Format::Svg => ("image/svg+xml; charset=utf-8", svg.into_bytes()),
+        Format::Png => {
+            let drawn = blocking(move || png(&svg, SCALE)).await?;
+            ("image/png", drawn.map_err(|e| ApiError::Internal(e.to_string()))?)
+        }
+    };
+    Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], body).into_response())
 }

@@ -85,6 +85,16 @@ pub(super) fn choice_of(pairs: &[(String, String)]) -> Result<Choice, ApiError> 
     choice(pairs.iter().map(|(k, v)| (k.as_str(), v.as_str()))).map_err(|m| ApiError::field("query", m))
 }
 
+/// Scores all backbones on the experiment's tasks from frozen features, in the background, and goes back to it.
+pub async fn predict(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<ExperimentId>,
+) -> Result<Redirect, ApiError> {
+    let spec = state.store.experiment(&id).await?.spec;
+    state.predicting.start(&state.data, &spec.dataset, &spec.tasks, state.device);
+    Ok(Redirect::to(&format!("/experiments/{id}#prediction")))
+}
+
 /// Queues the planned runs that have no result and are not under way, and goes back to the experiment.
 pub async fn fill(
     State(state): State<AppState>,

@@ -12,7 +12,11 @@ use transferscope_study::{
     paper::{Paper, csv, latex, markdown, methods, references},
 };
 
-use super::{charts::pairs, experiments::choice_of, extract::IdAndName};
+use super::{
+    charts::{Format, pairs, picture},
+    experiments::choice_of,
+    extract::IdAndName,
+};
 use crate::{
     error::ApiError,
     state::{AppState, VERSION},
@@ -37,7 +41,7 @@ pub async fn file(
         synthetic: found.synthetic,
         version: VERSION,
     };
-    let picture = |outcome| {
+    let drawn = |outcome| {
         let options = ChartOptions { width: 900, height: 560, ..ChartOptions::from_pairs(pairs.clone()) };
         scatter(&found.analysis, &found.backbones, outcome, &options)
     };
@@ -55,14 +59,23 @@ pub async fn file(
             let json = serde_json::to_string_pretty(&found.analysis).map_err(|e| internal(&e))?;
             Some(("application/json", json))
         }
-        "gain.svg" => picture(Outcome::Gain).map(|svg| ("image/svg+xml; charset=utf-8", svg)),
-        "epochs.svg" => picture(Outcome::Epochs).map(|svg| ("image/svg+xml; charset=utf-8", svg)),
-        _ => None,
+        _ => {
+            let asked = Format::of(&file);
+            let drawn = asked.and_then(|(name, format)| match name {
+                "gain" => Some((drawn(Outcome::Gain)?, format)),
+                "epochs" => Some((drawn(Outcome::Epochs)?, format)),
+                _ => None,
+            });
+            if let Some((svg, format)) = drawn {
+                return picture(svg, format).await;
+            }
+            None
+        }
     };
     let (kind, body) = made.ok_or_else(|| {
         ApiError::NotFound(format!(
             "There is no file {file:?} of an experiment: table.csv, table.md, table.tex, methods.md, references.bib, \
-             repeat.toml, analysis.json, gain.svg, epochs.svg."
+             repeat.toml, analysis.json, gain.svg, gain.png, epochs.svg, epochs.png."
         ))
     })?;
     let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")];

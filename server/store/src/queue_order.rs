@@ -205,6 +205,7 @@ mod tests {
         let put = async |id: &RunId, to| store.move_run(id, to).await.unwrap();
         put(&c, QueueMove::First).await;
         assert_eq!(order(&store).await, [&c, &a, &b, &d].map(Clone::clone));
+        assert_eq!(store.run(&a).await.unwrap().run.queue_position, Some(2));
         put(&a, QueueMove::Last).await;
         assert_eq!(order(&store).await, [&c, &b, &d, &a].map(Clone::clone));
         put(&d, QueueMove::Up).await;

@@ -25,7 +25,8 @@ macro_rules! select_runs {
                 r.heartbeat_ms, r.parameters, r.total_epochs, r.total_steps, r.load_report, r.left_out,
                 r.seconds, r.peak_memory_bytes, r.last_seq,
                 case when r.state = 'queued' then
-                    (select count(*) from runs q where q.state = 'queued' and q.number <= r.number)
+                    (select count(*) from runs q where q.state = 'queued'
+                        and (coalesce(q.place, q.number), q.number) <= (coalesce(r.place, r.number), r.number))
                 end as queue_position
             from runs r ",
             $rest

@@ -8,6 +8,7 @@ mod cells;
 mod correlate;
 mod findings;
 mod gain;
+mod ranking;
 mod scores;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use cells::{ArmSummary, Cell, CellKey, Converged, Seeded, Slot};
 pub use correlate::{Dumb, LeftOut, Outcome, Point, Relation};
 pub use findings::{Finding, Verdict};
 pub use gain::Gain;
+pub use ranking::{Ranked, Ranking};
 pub(crate) use scores::CaseTable;
 
 /// A backbone as far as the analysis needs to know it.
@@ -72,6 +74,8 @@ pub struct Analysis {
     pub cells: Vec<Cell>,
     /// The specialist of each task, which belongs to all of its cells.
     pub specialists: Vec<ArmSummary>,
+    /// Networks over tasks; none where too few have results.
+    pub ranking: Option<Ranking>,
     pub relations: Vec<Relation>,
     pub findings: Vec<Finding>,
 }
@@ -87,7 +91,8 @@ pub fn analyse(input: Input<'_>, choice: Choice) -> Analysis {
     let relations = correlate::relations(&cells, input.backbones, choice);
     let findings = findings::findings(&cells, &relations, input.backbones, counts, choice);
     let specialists = cells::specialists(input);
-    Analysis { choice, counts, cells, specialists, relations, findings }
+    let ranking = ranking::ranking(&cells, &specialists);
+    Analysis { choice, counts, cells, specialists, ranking, relations, findings }
 }
 
 /// Whether a task restores an image; the others ask for meaning.

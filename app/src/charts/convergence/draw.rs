@@ -17,6 +17,8 @@ use super::{
 
 /// Width of a line in CSS pixels.
 const STROKE: f64 = 1.7;
+/// How much of its colour a band has.
+const BAND: f64 = 0.16;
 /// Width of a line of many noisy values.
 const NOISY: f64 = 1.1;
 /// Height of a name beside a line.
@@ -50,6 +52,12 @@ impl Convergence {
             names,
         )?;
         self.draw_references(surface, &layout)?;
+        for line in &layout.lines {
+            let outline = layout.band(line);
+            if outline.len() > 2 {
+                surface.polygon(&outline, surface.colours.series[line.curve.style.index % 8], BAND)?;
+            }
+        }
         for line in &layout.lines {
             if line.smoothed {
                 let colour = surface.colours.series[line.curve.style.index % 8];

@@ -109,7 +109,9 @@ impl Convergence {
         };
         let values = lines.iter().flat_map(|l| {
             let seen = within(l);
-            l.raw[seen.clone()].iter().chain(&l.smooth[seen]).copied()
+            let bands = l.index[seen.clone()].iter().filter_map(|i| l.curve.band.get(*i));
+            let bands = bands.flat_map(|(low, high)| [*low, *high]);
+            l.raw[seen.clone()].iter().chain(&l.smooth[seen]).copied().chain(bands)
         });
         let values = values.chain(self.references.iter().map(|r| r.value));
         let Some(y_domain) = domain_of(values, options.log, 0.06) else {
@@ -163,6 +165,23 @@ impl Layout<'_> {
             .map(|run| run.iter().flatten().copied().collect::<Vec<Px>>())
             .flat_map(|run| clip(&run, self.plot))
             .collect()
+    }
+
+    /// Outline of the band around a line, within the plot: along its lower edge and back along the upper one.
+    pub fn band(&self, line: &Line<'_>) -> Vec<Px> {
+        let plot = self.plot;
+        let within = |p: Px| (p.0.clamp(plot.left, plot.right), p.1.clamp(plot.top, plot.bottom));
+        let edges: Vec<(Px, Px)> = line
+            .x
+            .iter()
+            .zip(&line.index)
+            .filter_map(|(x, i)| {
+                let (low, high) = line.curve.band.get(*i)?;
+                let x = self.x.px(*x)?;
+                Some((within((x, self.y.px(*low)?)), within((x, self.y.px(*high)?))))
+            })
+            .collect();
+        edges.iter().map(|e| e.0).chain(edges.iter().rev().map(|e| e.1)).collect()
     }
 
     /// Places of a line's markers: every point where they are few, else a few along the line.

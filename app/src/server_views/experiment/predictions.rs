@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use transferscope_domain::{
-    Task,
+    ExperimentId, Task,
     prediction::{BackboneScores, Prediction},
 };
 use transferscope_study::{analysis::Analysis, statistics::Measure};
@@ -19,18 +19,35 @@ const SCORES: [Score; 4] = [
     ("Linear probe", |s| s.linear_probe),
 ];
 
+/// On how many tasks the backbone that a score ranks first is the one that gained most, and on how many that can be
+/// said: two backbones have both.
+fn named_best(
+    predictions: &[Prediction],
+    of: fn(&BackboneScores) -> Option<f64>,
+    gain: &dyn Fn(Task, &str) -> Option<f64>,
+) -> (u64, u64) {
+    let mut counts = (0, 0);
+    for prediction in predictions {
+        let both: Vec<(f64, f64)> = prediction
+            .backbones
+            .iter()
+            .filter_map(|b| Some((of(b)?, gain(prediction.task, &b.backbone)?)))
+            .collect();
+        let largest = |pick: fn(&(f64, f64)) -> f64| both.iter().map(pick).fold(f64::NEG_INFINITY, f64::max);
+        let first = largest(|b| b.0);
+        if both.len() > 1 {
+            counts.1 += 1;
+            counts.0 += u64::from(both.iter().any(|b| b.0 == first && b.1 == largest(|b| b.1)));
+        }
+    }
+    counts
+}
+
 /// Scores by task and backbone, and how well each ranks the cells by gain.
 #[component]
-pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis, dataset: String) -> impl IntoView {
-    let command = format!("transferscope predict --dataset {dataset}");
+pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl IntoView {
     if predictions.is_empty() {
-        return view! {
-            <section class="section">
-                <h2>"Prediction before training"</h2>
-                <p>"No scores of frozen features yet. They take seconds a backbone: "<code>{command}</code></p>
-            </section>
-        }
-        .into_any();
+        return view! { <p>"No scores of frozen features yet. They take seconds a backbone."</p> }.into_any();
     }
     let gain = |task: Task, backbone: &str| {
         let cell = analysis.cells.iter().find(|c| c.key.task == task && c.key.backbone == backbone)?;
@@ -65,11 +82,17 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis, dataset: St
                 .filter_map(|(p, b)| Some((of(b)?, gain(p.task, &b.backbone)?)))
                 .collect();
             let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
-            match Measure::Kendall.of(&x, &y) {
+            let tau = match Measure::Kendall.of(&x, &y) {
                 Some(tau) if x.len() > 2 => {
                     format!("{name} {} over {} cells", format::signed(tau, 2), x.len())
                 }
                 _ => format!("{name} undefined over {}", format::plural(x.len() as u64, "cell")),
+            };
+            match named_best(&predictions, of, &gain) {
+                (_, 0) => tau,
+                (right, of) => {
+                    format!("{tau}, the best backbone named on {right} of {}", format::plural(of, "task"))
+                }
             }
         })
         .join("; ");
@@ -77,8 +100,6 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis, dataset: St
         .map(|(name, _)| view! { <th scope="col" class="data-table__number">{name}</th> })
         .collect_view();
     view! {
-        <section class="section">
-            <h2>"Prediction before training"</h2>
             <p class="section__lead">
                 "Scores of the pre-trained features alone, from one pass over the training cases; higher is better in all. Random weights are the control."
             </p>
@@ -111,7 +132,36 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis, dataset: St
             <p class="quiet">
                 {format!("How well each ranks the cells by the gain that came (Kendall tau-b): {right}.")}
             </p>
-        </section>
+    }
+    .into_any()
+}
+
+/// Makes the scores, or says what is under way.
+#[component]
+pub fn Scoring(
+    id: ExperimentId,
+    scoring: Option<String>,
+    failed: Option<String>,
+    dataset: String,
+) -> impl IntoView {
+    if let Some(words) = scoring {
+        return view! {
+            <p role="status">
+                {words}
+                " "
+                <a href=format!("/experiments/{id}") rel="external">"Load this page again"</a>
+                " to see how far it is."
+            </p>
+        }
+        .into_any();
+    }
+    view! {
+        {failed.map(|reason| view! { <p class="notice notice--warn">"The scores could not be made: "{reason}"."</p> })}
+        <form method="post" action=format!("/experiments/{id}/predict")>
+            <button type="submit" class="button">"Score all backbones on these tasks"</button>
+            " "
+            <span class="quiet">"Or: "<code>{format!("transferscope predict --dataset {dataset}")}</code></span>
+        </form>
     }
     .into_any()
 }

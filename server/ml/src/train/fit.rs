@@ -116,7 +116,7 @@ impl Fit<'_> {
 }
 
 /// Trains `net` from `from` (or from the start), validating before the first step and after every
-/// epoch. The best network by the task's primary validation metric and the last one are in
+/// epoch. The best trained network by the task's primary validation metric and the last one are in
 /// `checkpoints/`, the features at every validation in `features/`.
 ///
 /// # Errors
@@ -144,7 +144,7 @@ where
     let clock = Clock { start: Instant::now(), before: position.seconds, first_step: position.step, total };
     if fresh {
         preview::samples(fit.run_dir, &fit.batch(0), fit.observer)?;
-        best_cases = validate(fit, &net, &mut position, &clock, device)?;
+        validate(fit, &net, &mut position, &clock, device)?;
         save_last(fit, &net, &optimiser, &mut position, &clock)?;
     }
     std::thread::scope(|scope| {
@@ -204,8 +204,8 @@ where
                 saved = Instant::now();
             }
         }
-        let (_, best_epoch) =
-            position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
+        let best = position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
+        let best_epoch = best.epoch;
         let waited = loader.waited().as_secs_f64() / begun.elapsed().as_secs_f64().max(1e-9);
         Ok(Fitted::Complete(Completed { best_epoch, best_cases, seconds: clock.seconds(), waited }))
     })
@@ -297,10 +297,13 @@ where
     keep(&probe::at_epoch(position.step / fit.steps_per_epoch()))?;
     let kind = fit.judge.plan.task.primary_metric();
     let direction: Direction = kind.direction();
-    if let Some(value) = values.get(kind.as_str()).copied()
-        && position.best.is_none_or(|(best, _)| direction.better(value, best))
+    // A network that was not trained is none to be tested, however lucky its weights are.
+    let value = values.get(kind.as_str()).copied().filter(|_| position.step > 0);
+    let found = value.map(|value| state::Best { value, epoch, loss });
+    if let Some(found) = found
+        && position.best.is_none_or(|best| found.beats(&best, direction))
     {
-        position.best = Some((value, epoch));
+        position.best = Some(found);
         keep(probe::BEST)?;
         state::save_best(fit.run_dir, net)
             .map_err(|source| RunError::Write { what: "the checkpoint".into(), source })?;

@@ -7,6 +7,8 @@ use std::{
 
 use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 
+use transferscope_domain::Direction;
+
 use super::optimiser::Optimiser;
 use crate::{
     checkpoint::{self, CheckpointError, Precision},
@@ -19,12 +21,29 @@ use crate::{
 pub struct Position {
     /// Optimiser steps done.
     pub step: u64,
-    /// Best validation value so far and its epoch; none before the first validation.
-    pub best: Option<(f64, f64)>,
+    /// The best validation so far; none before the first one after a training step.
+    pub best: Option<Best>,
     /// Seconds of training before this process.
     pub seconds: f64,
     /// Points `(step, loss)` of a thinned loss curve, where the training keeps one.
     pub curve: Vec<(u64, f64)>,
+}
+
+/// A validation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Best {
+    /// Of the task's primary metric.
+    pub value: f64,
+    pub epoch: f64,
+    pub loss: f64,
+}
+
+impl Best {
+    /// Whether it is better than `other`: by the metric, and by the loss where that is equal. With few cases a
+    /// metric of ranks has few values, and the first to reach one would be no better than the others.
+    pub fn beats(&self, other: &Best, direction: Direction) -> bool {
+        direction.better(self.value, other.value) || self.value == other.value && self.loss < other.loss
+    }
 }
 
 /// The file to go on from.
@@ -70,9 +89,10 @@ pub fn save_last<B: AutodiffBackend, M: AutodiffModule<B>>(
     if !position.curve.is_empty() {
         metadata.insert("curve".into(), serde_json::to_string(&position.curve)?);
     }
-    if let Some((value, epoch)) = position.best {
+    if let Some(Best { value, epoch, loss }) = position.best {
         metadata.insert("best_value".into(), value.to_string());
         metadata.insert("best_epoch".into(), epoch.to_string());
+        metadata.insert("best_loss".into(), loss.to_string());
     }
     checkpoint::write_atomically(
         &last_path(run_dir),
@@ -104,7 +124,11 @@ pub fn load_last<B: AutodiffBackend, M: AutodiffModule<B>>(
     let time = number("time").ok_or_else(damaged)? as u64;
     let position = Position {
         step,
-        best: number("best_value").zip(number("best_epoch")),
+        best: number("best_value").zip(number("best_epoch")).map(|(value, epoch)| Best {
+            value,
+            epoch,
+            loss: number("best_loss").unwrap_or(f64::INFINITY),
+        }),
         seconds: number("seconds").unwrap_or(0.0),
         curve: metadata.get("curve").and_then(|v| serde_json::from_str(v).ok()).unwrap_or_default(),
     };
@@ -156,4 +180,18 @@ fn fill_all<B: AutodiffBackend, M: AutodiffModule<B>>(
         }
     });
     problem.map_or(Ok(net), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_are_told_apart_by_their_loss() {
+        let at = |value, loss| Best { value, epoch: 1.0, loss };
+        assert!(at(0.8, 0.9).beats(&at(0.7, 0.1), Direction::Higher));
+        assert!(at(0.8, 0.1).beats(&at(0.8, 0.2), Direction::Higher));
+        assert!(!at(0.8, 0.2).beats(&at(0.8, 0.2), Direction::Higher));
+        assert!(at(0.1, 0.9).beats(&at(0.2, 0.1), Direction::Lower));
+    }
 }

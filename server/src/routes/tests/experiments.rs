@@ -90,3 +90,24 @@ async fn files_for_a_paper_are_there_and_the_experiment_can_be_repeated() {
     assert_eq!(repeated.seeds, [0, 7]);
     file("other.pdf").await.problem(404, "not-found");
 }
+
+/// The data set of these tests has no files: the scores fail, and the page says why and offers them again.
+#[tokio::test]
+async fn scores_are_asked_for_by_a_button_and_a_failure_is_said() {
+    let app = TestApp::new().await;
+    let (id, _) = started(&app).await;
+    let page = format!("/experiments/{id}");
+    assert!(app.get(&page).await.text().contains(&format!("action=\"{page}/predict\"")));
+    let answer = app.post_form(&format!("{page}/predict"), "").await;
+    assert_eq!(answer.header(header::LOCATION), format!("{page}#prediction"));
+    let mut text = String::new();
+    for _ in 0..600 {
+        text = app.get(&page).await.text();
+        if text.contains("The scores could not be made") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(text.contains("The scores could not be made") && text.contains("Score all backbones"), "{text}");
+    app.post_form("/experiments/no-such-thing/predict", "").await.problem(404, "not-found");
+}

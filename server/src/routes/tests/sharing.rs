@@ -77,3 +77,32 @@ async fn a_run_leaves_as_an_event_file() {
     assert!(has(b"brain.Event:2") && has(b"val/dice") && has(b"train/loss"));
     app.get("/runs/no-such-run/tensorboard").await.problem(404, "not-found");
 }
+
+#[tokio::test]
+async fn a_link_unfurls_with_a_picture() {
+    let app = TestApp::new().await;
+    let run = app.finished().await;
+    let share = app.post_form("/compare/share", &format!("runs={run}&frozen=true&x=step")).await;
+    let link = share.header(header::LOCATION).to_owned();
+    let request = Request::get(&link).header(header::HOST, "scope.example:3000").body(Body::empty()).unwrap();
+    let page = app.send(request).await.text();
+    let picture = format!("http://scope.example:3000{link}/preview.png");
+    assert!(page.contains(&format!("content=\"{picture}\"")), "{page}");
+    let file = app.get(&format!("{link}/preview.png")).await;
+    assert_eq!((file.status, file.header(header::CONTENT_TYPE)), (StatusCode::OK, "image/png"));
+    assert!(file.body.starts_with(b"\x89PNG"));
+    app.get("/s/no-such-link/preview.png").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn charts_come_as_drawing_and_as_bitmap() {
+    let app = TestApp::new().await;
+    let run = app.finished().await;
+    for (path, kind) in [("loss.svg", "image/svg+xml; charset=utf-8"), ("loss.png", "image/png")] {
+        let file = app.get(&format!("/runs/{run}/charts/{path}?theme=dark")).await;
+        assert_eq!((file.status, file.header(header::CONTENT_TYPE)), (StatusCode::OK, kind), "{path}");
+    }
+    let compared = app.get(&format!("/compare/charts/all.png?runs={run}&seeds=1")).await;
+    assert!(compared.body.starts_with(b"\x89PNG"));
+    app.get(&format!("/runs/{run}/charts/loss.gif")).await.problem(404, "not-found");
+}

@@ -122,6 +122,40 @@ fn gains_of_complete_pairs_and_the_findings_that_were_built_in() {
     assert!(all.relations[0].spearman.unwrap().value < -0.5);
 }
 
+/// Five networks over five tasks: pre-trained ones share the first places by the kind of task.
+#[test]
+fn networks_are_ranked_over_tasks_and_a_hole_leaves_its_task_out() {
+    let mut records = records(&spec());
+    let ranking = analysis(&records).ranking.unwrap();
+    assert_eq!((ranking.tasks.len(), ranking.networks.len()), (5, 5));
+    let rank = |backbone: &str, arm| {
+        ranking.networks.iter().find(|n| n.backbone == backbone && n.arm == arm).unwrap().mean_rank
+    };
+    // Better on the three tasks that restore, second on the two others.
+    assert!((rank("profound-conv-mini", Arm::Pretrained) - 7.0 / 5.0).abs() < 1e-9);
+    assert!((rank("provicnet-mini", Arm::Pretrained) - 8.0 / 5.0).abs() < 1e-9);
+    let sum: f64 = ranking.networks.iter().map(|n| n.mean_rank).sum();
+    assert!((sum - 15.0).abs() < 1e-9);
+    // Demšar (2006), table 5: q of five methods is 2.728; over five tasks its factor is 1.
+    assert!((ranking.critical_difference.unwrap() - 2.728).abs() < 2e-3);
+    assert!(ranking.p < 0.05, "{}", ranking.p);
+    records.retain(|r| !(r.arm == Arm::Specialist && r.task == Task::Segmentation));
+    assert_eq!(analysis(&records).ranking.unwrap().tasks.len(), 4);
+}
+
+/// A share of the cases that nobody has trained on yet is a row of holes.
+#[test]
+fn planned_variants_are_holes_until_they_have_runs() {
+    let spec = ExperimentSpec { label_shares: vec![0.5, 1.0], ..spec() };
+    let whole: Vec<_> = records(&spec).into_iter().filter(|r| r.training.label_share == 1.0).collect();
+    let all =
+        analyse(Input { planned: &spec.plan(), records: &whole, backbones: &facts() }, Choice::default());
+    assert_eq!((all.counts.planned, all.counts.succeeded), (100, 50));
+    assert_eq!((all.cells.len(), all.specialists.len()), (20, 10));
+    let hole = all.cells.iter().find(|c| c.key.label_share == 0.5).unwrap();
+    assert!(hole.arms.iter().all(|a| a.n == 0) && hole.gains.is_empty());
+}
+
 #[test]
 fn a_missing_control_is_a_hole_and_no_gain() {
     let mut records = records(&spec());
