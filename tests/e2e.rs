@@ -251,6 +251,25 @@ async fn a_stranger_starts_an_experiment_and_shares_the_comparison() {
     let link = browser.js("return location.href;").await.as_str().expect("a link").to_owned();
     browser.assert_quiet("the shared page").await;
 
+    // The experiment as a whole, and the queue: pages without scripts that a link inside the application reaches.
+    browser.open(&format!("{}/runs", server.url)).await;
+    browser.js("document.querySelector(\"a[href='/experiments']\").click(); return 0;").await;
+    browser.until("the experiment", 20, "document.querySelector('tbody a[href^=\"/experiments/\"]')").await;
+    browser.js("document.querySelector('tbody a[href^=\"/experiments/\"]').click(); return 0;").await;
+    let told = "document.body.innerText.includes('2 of 2 runs have a result')";
+    browser.until("what the runs say", 20, told).await;
+    let text = browser.text().await;
+    for part in ["What the numbers say", "Results and holes", "Gain of pre-training", "Convergence"] {
+        assert!(text.contains(part), "{part} is not on the experiment's page:\n{text}");
+    }
+    browser.js("document.querySelector('select[name=against]').value = 'scratch'; document.querySelector('form.filters button').click(); return 0;").await;
+    browser.until("the choice in the address", 20, "location.search.includes('against=scratch')").await;
+    browser.assert_quiet("the experiment").await;
+    browser.open(&format!("{}/queue", server.url)).await;
+    browser.until("an empty queue", 10, "document.body.innerText.includes('Nothing is queued')").await;
+    browser.assert_quiet("the order of the queue").await;
+    let experiment = list.runs[0].experiment.clone().expect("the run belongs to an experiment");
+
     // A backbone of one's own, from the form to its card.
     browser.open(&format!("{}/backbones", server.url)).await;
     browser.until("the shipped backbones", 10, "document.querySelectorAll('tbody tr').length >= 2").await;
@@ -282,7 +301,9 @@ async fn a_stranger_starts_an_experiment_and_shares_the_comparison() {
         assert!(text.contains(&format!("{value:.2}")), "{value:.2} is not on the shared page:\n{text}");
     }
     assert!(text.to_lowercase().contains("frozen"), "{text}");
-    for page in [link.as_str(), "/", "/new", "/runs", "/backbones", "/backbones/mine"] {
+    let experiment = format!("/experiments/{experiment}");
+    let pages = [link.as_str(), "/", "/new", "/runs", "/queue", &experiment, "/backbones", "/backbones/mine"];
+    for page in pages {
         let url = if page.starts_with('/') { format!("{}{page}", server.url) } else { page.to_owned() };
         other.open(&url).await;
         other.assert_fits(page).await;

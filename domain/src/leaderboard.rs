@@ -75,6 +75,8 @@ pub struct Row {
     /// Settings, as `name value`, that tell it from other rows of the same backbone and arm.
     #[serde(default)]
     pub settings: Vec<String>,
+    /// How its runs were trained.
+    pub training: TrainingSpec,
     pub epochs: u32,
     pub seeds: Vec<SeedScore>,
     pub finished_ms: i64,
@@ -271,6 +273,7 @@ fn row_of(mut seeds: Vec<Finished>) -> (Row, Finished) {
         baseline,
         differs: Vec::new(),
         settings: Vec::new(),
+        training: first.training.clone(),
         epochs: first.training.epochs,
         finished_ms: seeds.iter().map(|f| f.finished_ms).max().unwrap_or(0),
         seeds: seeds.into_iter().map(|f| SeedScore { run: f.run, seed: f.seed, value: f.value }).collect(),

@@ -60,6 +60,10 @@ pub struct RunReport {
     /// Share of the training's time that it waited for its batches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_wait_share: Option<f64>,
+    /// What keeping features and comparing them took, as a share of the training's time; none where no features were
+    /// compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment_share: Option<f64>,
     pub peak_memory_bytes: u64,
     pub synthetic_data: bool,
 }

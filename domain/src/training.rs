@@ -306,6 +306,32 @@ impl Overrides {
         Self::CHOICES.into_iter().chain(Self::NUMBERS)
     }
 
+    /// Everything that a training was given, so that another one is given the same. What belongs to other tasks stays
+    /// away.
+    pub fn of(spec: &TrainingSpec, task: Task) -> Self {
+        Self {
+            batch_size: Some(spec.batch_size),
+            samples_per_case: Some(spec.samples_per_case),
+            lr: Some(spec.lr),
+            weight_decay: Some(spec.weight_decay),
+            warmup_epochs: Some(spec.warmup_epochs),
+            clip_norm: Some(spec.clip_norm),
+            min_lr: Some(spec.min_lr),
+            target: (task == Task::Segmentation).then_some(spec.target),
+            degradation: (task == Task::SuperResolution).then_some(spec.degradation),
+            adaptation: Some(spec.adaptation),
+            lora_rank: Some(spec.lora_rank),
+            layer_decay: Some(spec.layer_decay),
+            drop_path: Some(spec.drop_path),
+            head: Some(spec.head),
+            loss: Some(spec.loss),
+            augmentation: Some(spec.augmentation),
+            inference: Some(spec.inference),
+            precision: Some(spec.precision),
+            label_share: Some(spec.label_share),
+        }
+    }
+
     /// What is set, as texts that [`Overrides::set`] reads.
     pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
         fn text<T: ToString>(value: Option<T>) -> Option<String> {
@@ -463,6 +489,22 @@ mod tests {
         assert!(o.errors()["head"].contains("linear probe"));
         let turned = Overrides { lr: Some(1e-4), min_lr: Some(1e-3), ..Overrides::default() };
         assert!(turned.errors()["min_lr"].contains("more than the learning rate"));
+    }
+
+    #[test]
+    fn a_training_can_be_asked_for_again() {
+        let mut o = Overrides::default();
+        for (key, text) in [("lr", "3e-4"), ("degradation", "thick-2"), ("label_share", "0.25")] {
+            o.set(key, text).unwrap();
+        }
+        let task = Task::SuperResolution;
+        let spec = TrainingSpec::default_for(Family::ProfoundConv, task).with(Some(7), &o);
+        let again = Overrides::of(&spec, task);
+        assert!(again.errors().is_empty());
+        // Whatever the defaults of a family are, and through texts.
+        let mut read = Overrides::default();
+        again.to_pairs().iter().for_each(|(key, text)| read.set(key, text).unwrap());
+        assert_eq!(TrainingSpec::default_for(Family::Unet, task).with(Some(7), &read), spec);
     }
 
     /// Runs that were asked for before encoders could be frozen.

@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 use transferscope_domain::{
-    MetricKind, Task,
+    Arm, MetricKind, Overrides, Task,
+    experiment::ExperimentSpec,
+    form::ExperimentForm,
     leaderboard::{Resolution, Row},
 };
 
@@ -10,6 +12,30 @@ use crate::{
     components::run_mark::{AdaptationTag, ArmTag, DatasetLabel, way_label},
     format,
 };
+
+/// Seeds of a row that has all that one asks for.
+const SEEDS_WANTED: u64 = 5;
+
+/// The form filled in for the seeds that a row lacks, trained as its runs were; none where it has enough.
+fn more_seeds(row: &Row) -> Option<(u64, String)> {
+    let known: Vec<u64> = row.seeds.iter().map(|s| s.seed).collect();
+    let lacking = SEEDS_WANTED.saturating_sub(known.len() as u64);
+    let seeds: Vec<u64> = (0..).filter(|s| !known.contains(s)).take(lacking as usize).collect();
+    let spec = ExperimentSpec {
+        name: String::new(),
+        backbones: if row.arm == Arm::Specialist { Vec::new() } else { vec![row.backbone.clone()] },
+        tasks: vec![row.task],
+        arms: vec![row.arm],
+        dataset: row.dataset.clone(),
+        seeds,
+        label_shares: Vec::new(),
+        adaptations: Vec::new(),
+        epochs: Some(row.epochs),
+        overrides: Overrides::of(&row.training, row.task),
+    };
+    let query = serde_urlencoded::to_string(ExperimentForm::of(&spec).to_pairs()).ok()?;
+    (lacking > 0).then(|| (lacking, format!("/new?{query}")))
+}
 
 /// Fewest seeds that say anything about spread.
 const SEEDS_ENOUGH: u32 = 3;
@@ -133,6 +159,10 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
     let settings = (!row.settings.is_empty()).then(|| {
         view! { " "<span class="tag tag--quiet" title="Where it differs from other rows of this backbone and arm">{row.settings.join(", ")}</span> }
     });
+    let more = more_seeds(&row).map(|(n, href)| {
+        let words = format!("{} more", format::plural(n, "seed"));
+        view! { <a class="quiet" href=href title="The form, filled in as these runs were trained">{words}</a> }
+    });
     let interval = row.rank_interval.filter(|[low, high]| low != high).map(|[low, high]| {
         view! { " "<span class="quiet" title="95 % interval of the rank">{format!("{low} to {high}")}</span> }
     });
@@ -204,6 +234,7 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
                             .collect_view()}
                     </ul>
                 </details>
+                {more}
             </td>
         </tr>
     }

@@ -1,6 +1,6 @@
 //! One run from request to report: the function that a worker process calls.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Instant};
 
 use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 use rand::seq::SliceRandom;
@@ -344,7 +344,9 @@ impl Job<'_> {
         }
 
         self.phase(Phase::Aligning, step, 0.97);
+        let begun = Instant::now();
         let alignment = self.alignment::<B>(&val, judge, completed.best_epoch, device)?;
+        let compared = begun.elapsed().as_secs_f64();
         let report = RunReport {
             schema: REPORT_SCHEMA,
             request: request.clone(),
@@ -359,6 +361,7 @@ impl Job<'_> {
             left_out,
             seconds: completed.seconds,
             data_wait_share: Some(completed.waited),
+            alignment_share: Some((completed.watched + compared) / completed.seconds.max(1e-9)),
             peak_memory_bytes: peak_memory_bytes(),
             synthetic_data: manifest.synthetic,
         };

@@ -127,6 +127,7 @@ impl Job<'_> {
             left_out: objective.left_out(manifest),
             seconds: completed.seconds,
             data_wait_share: None,
+            alignment_share: None,
             peak_memory_bytes: peak_memory_bytes(),
             synthetic_data: manifest.synthetic,
         };

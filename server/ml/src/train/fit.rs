@@ -1,6 +1,7 @@
 //! The training loop: steps, validation after every epoch, best and last checkpoint.
 
 use std::{
+    cell::Cell,
     path::Path,
     time::{Duration, Instant},
 };
@@ -72,6 +73,8 @@ pub struct Completed {
     pub seconds: f64,
     /// Of this process's steps, the share of time that the training waited for its batches.
     pub waited: f64,
+    /// Seconds in which this process kept features.
+    pub watched: f64,
 }
 
 /// Share of a run's work that training and validation take; the rest is testing and alignment.
@@ -141,7 +144,13 @@ where
     let fresh = from.is_none();
     let mut best_cases = None;
     let mut position = from.unwrap_or_default();
-    let clock = Clock { start: Instant::now(), before: position.seconds, first_step: position.step, total };
+    let clock = Clock {
+        start: Instant::now(),
+        before: position.seconds,
+        first_step: position.step,
+        total,
+        watched: Cell::new(0.0),
+    };
     if fresh {
         preview::samples(fit.run_dir, &fit.batch(0), fit.observer)?;
         validate(fit, &net, &mut position, &clock, device)?;
@@ -207,7 +216,8 @@ where
         let best = position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
         let best_epoch = best.epoch;
         let waited = loader.waited().as_secs_f64() / begun.elapsed().as_secs_f64().max(1e-9);
-        Ok(Fitted::Complete(Completed { best_epoch, best_cases, seconds: clock.seconds(), waited }))
+        let (seconds, watched) = (clock.seconds(), clock.watched.get());
+        Ok(Fitted::Complete(Completed { best_epoch, best_cases, seconds, waited, watched }))
     })
 }
 
@@ -217,6 +227,8 @@ struct Clock {
     before: f64,
     first_step: u64,
     total: u64,
+    /// Seconds in which features were kept.
+    watched: Cell<f64>,
 }
 
 impl Clock {
@@ -289,12 +301,14 @@ where
     for (example, result) in fit.val.iter().zip(&results).take(PREVIEWS) {
         preview::write(fit.run_dir, example, &result.prediction, position.step, epoch, fit.observer)?;
     }
+    let begun = Instant::now();
     let layers = probe::joined(results.iter().map(|r| &r.layers));
     let keep = |name: &str| {
         probe::save(fit.run_dir, name, &layers)
             .map_err(|source| RunError::Write { what: "features".into(), source })
     };
     keep(&probe::at_epoch(position.step / fit.steps_per_epoch()))?;
+    clock.watched.set(clock.watched.get() + begun.elapsed().as_secs_f64());
     let kind = fit.judge.plan.task.primary_metric();
     let direction: Direction = kind.direction();
     // A network that was not trained is none to be tested, however lucky its weights are.

@@ -182,6 +182,7 @@ async fn a_report_adds_cases_and_missing_test_values_once() {
         left_out: Vec::new(),
         seconds: 1.0,
         data_wait_share: None,
+        alignment_share: None,
         peak_memory_bytes: 1,
         synthetic_data: true,
     };

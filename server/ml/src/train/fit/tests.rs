@@ -81,8 +81,7 @@ fn labels_of_cases_are_learnt() {
         }
         let examples: Vec<Example> = (0..24).map(labelled).collect();
         let val: Vec<Example> = (100..124).map(labelled).collect();
-        let spec =
-            TrainingSpec { epochs: 10, ..TrainingSpec::default_for(family, Task::Classification) };
+        let spec = TrainingSpec { epochs: 10, ..TrainingSpec::default_for(family, Task::Classification) };
         let plan = TaskPlan::usual(Task::Classification, SegmentationTarget::Gland);
         let ports = Ports { sequences: 3, out: plan.out(), output: Output::Label };
         let net = init::quiet_output(init::random(Net::<A>::mini(family, ports, &device), 5), Output::Label);
