@@ -9,6 +9,7 @@ use transferscope_domain::{
 };
 
 use crate::{
+    components::run_mark::{share_label, way_label},
     format,
     palette::{Dash, Marker, Style, style_of, styles_of},
 };
@@ -86,10 +87,11 @@ pub fn metric_words(name: &str) -> String {
 /// Names that tell runs apart in as few words as possible: only what differs between them.
 pub fn labels(runs: &[RunView]) -> Vec<String> {
     type Part = fn(&RunView) -> String;
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         |r| r.backbone.clone(),
         |r| r.task.label().to_lowercase(),
-        |r| r.arm.label().to_lowercase(),
+        |r| way_label(r.arm, r.training.adaptation).to_lowercase(),
+        |r| share_label(r.training.label_share).unwrap_or_else(|| "all cases".into()),
         |r| format!("seed {}", r.seed),
         |r| r.dataset.clone(),
         |r| format::plural(u64::from(r.training.epochs), "epoch"),

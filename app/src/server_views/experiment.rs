@@ -14,6 +14,7 @@ use transferscope_study::analysis::{Analysis, Choice, Counts, Finding, LayerChoi
 
 use crate::{
     charts::{ChartOptions, Theme},
+    components::run_mark::share_label,
     context::Study,
     format,
 };
@@ -263,8 +264,8 @@ fn inline(width: u32, height: u32) -> ChartOptions {
 
 /// The share of the cases that a specialist learnt from, where not all learnt from all.
 fn share(analysis: &Analysis, specialist: &transferscope_study::analysis::ArmSummary) -> Option<String> {
-    let usual = analysis.specialists.iter().all(|s| s.label_share == 1.0);
-    (!usual).then(|| format!("{} % of the cases", format::significant(100.0 * specialist.label_share)))
+    share_label(specialist.label_share)
+        .or_else(|| analysis.specialists.iter().any(|s| s.label_share != 1.0).then(|| "all cases".to_owned()))
 }
 
 /// Whether a cell's variant is worth a word: not where all cells have the usual one.
@@ -275,6 +276,6 @@ fn variant(analysis: &Analysis, cell: &transferscope_study::analysis::Cell) -> O
     if analysis.cells.iter().all(usual) {
         return None;
     }
-    let share = format::significant(100.0 * cell.key.label_share);
-    Some(format!("{}, {share} % of the cases", cell.key.adaptation.label()))
+    let share = share_label(cell.key.label_share).unwrap_or_else(|| "all cases".into());
+    Some(format!("{}, {share}", cell.key.adaptation.label()))
 }

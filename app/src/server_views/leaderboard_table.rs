@@ -125,17 +125,17 @@ fn resolved(resolution: &[Resolution], metric: MetricKind) -> impl IntoView + us
         .iter()
         .map(|r| {
             let whose = match r.comparable.filter(|_| several) {
-                Some(group) => format!("{}, group {group}: ", r.dataset),
-                None if several => format!("{}: ", r.dataset),
-                None => String::new(),
+                Some(group) => format!("{}, group {group}: with", r.dataset),
+                None if several => format!("{}: with", r.dataset),
+                None => "With".to_owned(),
             };
             let unit = if metric.unit().is_empty() { String::new() } else { format!(" {}", metric.unit()) };
             view! {
                 <p class="board__help">
                     {format!(
-                        "{whose}with {} and these seeds, differences below about {}{unit} cannot be told apart.",
+                        "{whose} {} and these seeds, differences below about {}{unit} cannot be told apart.",
                         format::plural(u64::from(r.cases), "test case"),
-                        format::significant(r.difference),
+                        format::number(r.difference, metric.decimals()),
                     )}
                 </p>
             }
@@ -164,12 +164,12 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
         view! { <a class="quiet" href=href title="The form, filled in as these runs were trained">{words}</a> }
     });
     let interval = row.rank_interval.filter(|[low, high]| low != high).map(|[low, high]| {
-        view! { " "<span class="quiet" title="95 % interval of the rank">{format!("{low} to {high}")}</span> }
+        view! { <span class="difference" title="95 % interval of the rank">{format!("{low} to {high}")}</span> }
     });
     let tied = (!row.tied_with.is_empty()).then(|| {
         let ranks: Vec<String> = row.tied_with.iter().map(u32::to_string).collect();
         let title = "Cannot be told apart from the rows of these ranks on these test cases and seeds";
-        view! { " "<span class="tag tag--quiet" title=title>{format!("tied with {}", ranks.join(", "))}</span> }
+        view! { <span class="difference" title=title>{format!("tied with {}", ranks.join(", "))}</span> }
     });
     let baseline = row.baseline.clone().map(|b| {
         let verdict = match row.beats_baseline {

@@ -209,7 +209,7 @@ pub(super) fn Advanced(
             <p class="field__help">"Empty fields keep the defaults, which are shown in grey."</p>
             <fieldset class="field" id="field-adaptation" aria-describedby="help-adaptation error-adaptation">
                 <legend class="field__label">"Adaptation"</legend>
-                {Adaptation::ALL
+                <div class="button-row">{Adaptation::ALL
                     .iter()
                     .map(|a| {
                         let checked = initial.adaptations.iter().any(|v| v == a.as_str());
@@ -220,7 +220,7 @@ pub(super) fn Advanced(
                             </label>
                         }
                     })
-                    .collect_view()}
+                    .collect_view()}</div>
                 <p class="field__help" id="help-adaptation">
                     "What is trained: all (when none is ticked), the head on a frozen encoder, a linear layer, or head and low-rank additions. Several multiply the runs; the specialist is trained in full."
                 </p>

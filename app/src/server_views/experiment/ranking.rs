@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use transferscope_study::{analysis::Ranking, statistics::p_in_words};
 
-use crate::{format, server_views::table::table};
+use crate::{components::run_mark::share_label, format, server_views::table::table};
 
 /// Mean ranks over tasks, and how far they must lie apart to be told apart.
 #[component]
@@ -15,8 +15,8 @@ pub fn Ranks(ranking: Option<Ranking>) -> impl IntoView {
             .iter()
             .map(|n| {
                 let way = (!usual).then(|| {
-                    let share = format::significant(100.0 * n.label_share);
-                    view! { <span class="difference">{format!("{}, {share} % of the cases", n.adaptation.label())}</span> }
+                    let share = share_label(n.label_share).unwrap_or_else(|| "all cases".into());
+                    view! { <span class="difference">{format!("{}, {share}", n.adaptation.label())}</span> }
                 });
                 let behind = n.mean_rank - best;
                 let apart = match critical_difference {
@@ -41,7 +41,7 @@ pub fn Ranks(ranking: Option<Ranking>) -> impl IntoView {
                 <h2>"Ranks over tasks"</h2>
                 <p class="section__lead">
                     {format!(
-                        "Each network's rank by its mean over seeds, averaged over {}; 1 is best. Whether ranks differ at all: {} (Friedman).",
+                        "Each network's rank by its mean over seeds, averaged over {}; 1 is best. Friedman's test of whether ranks differ at all: p {}.",
                         format::plural(tasks.len() as u64, "task"),
                         p_in_words(p),
                     )}
