@@ -3,11 +3,15 @@
 
 use leptos::prelude::*;
 
-/// What the browser's program does where only the server has a page.
+/// What the browser's program does where only the server has a page: it asks for it. The address bar may still show
+/// the page that the link was on.
 #[cfg(not(feature = "ssr"))]
 pub fn reload() -> impl IntoView {
-    Effect::new(|_| {
-        let _ = window().location().reload();
+    let location = leptos_router::hooks::use_location();
+    Effect::new(move |_| {
+        let (path, search) = (location.pathname.get_untracked(), location.search.get_untracked());
+        let mark = if search.is_empty() || search.starts_with('?') { "" } else { "?" };
+        let _ = window().location().set_href(&format!("{path}{mark}{search}"));
     });
 }
 

@@ -89,7 +89,7 @@ async fn charts_are_pictures() {
         assert!(chart.text().starts_with("<svg"), "{path}");
     }
     app.get(&format!("/runs/{run}/charts/nothing.svg")).await.problem(404, "not-found");
-    app.get(&format!("/runs/{run}/charts/loss.png")).await.problem(404, "not-found");
+    app.get(&format!("/runs/{run}/charts/loss.gif")).await.problem(404, "not-found");
     app.get("/runs/no-such-run/charts/loss.svg").await.problem(404, "not-found");
     app.get("/compare/charts/val.svg").await.problem(422, "invalid");
     app.get("/compare/charts/val.svg?runs=no-such-run").await.problem(404, "not-found");
