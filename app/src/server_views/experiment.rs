@@ -9,7 +9,7 @@ mod ranking;
 mod relations;
 
 use leptos::prelude::*;
-use transferscope_domain::{Arm, ExperimentId};
+use transferscope_domain::{Adaptation, Arm, ExperimentId};
 use transferscope_study::analysis::{Analysis, Choice, Counts, Finding, LayerChoice, Measured, Verdict};
 
 use crate::{
@@ -271,11 +271,16 @@ fn share(analysis: &Analysis, specialist: &transferscope_study::analysis::ArmSum
 /// Whether a cell's variant is worth a word: not where all cells have the usual one.
 fn variant(analysis: &Analysis, cell: &transferscope_study::analysis::Cell) -> Option<String> {
     let usual = |c: &transferscope_study::analysis::Cell| {
-        c.key.adaptation == transferscope_domain::Adaptation::Full && c.key.label_share == 1.0
+        c.key.adaptation == Adaptation::Full && c.key.label_share == 1.0
     };
     if analysis.cells.iter().all(usual) {
         return None;
     }
-    let share = share_label(cell.key.label_share).unwrap_or_else(|| "all cases".into());
-    Some(format!("{}, {share}", cell.key.adaptation.label()))
+    Some(way(cell.key.adaptation, cell.key.label_share))
+}
+
+/// A variant in words.
+fn way(adaptation: Adaptation, label_share: f64) -> String {
+    let share = share_label(label_share).unwrap_or_else(|| "all cases".into());
+    format!("{}, {share}", adaptation.label())
 }

@@ -56,9 +56,8 @@ pub fn Leaderboard(
     preparing: Option<String>,
     state: LeaderboardState,
 ) -> impl IntoView {
-    let filtered = !href(&LeaderboardState { sort: String::new(), mix: String::new(), ..state.clone() })
-        .strip_prefix('/')
-        .is_some_and(str::is_empty);
+    let filtered =
+        !query(&LeaderboardState { sort: String::new(), mix: String::new(), ..state.clone() }).is_empty();
     let not_shown = board.not_shown.clone();
     let synthetic: Vec<String> = datasets.iter().filter(|d| d.synthetic).map(|d| d.name.clone()).collect();
     let all_synthetic = !board.rows.is_empty() && board.rows.iter().all(|r| synthetic.contains(&r.dataset));

@@ -3,7 +3,8 @@
 use leptos::prelude::*;
 use transferscope_study::{analysis::Ranking, statistics::p_in_words};
 
-use crate::{components::run_mark::share_label, format, server_views::table::table};
+use super::way;
+use crate::{format, server_views::table::table};
 
 /// Mean ranks over tasks, and how far they must lie apart to be told apart.
 #[component]
@@ -15,8 +16,7 @@ pub fn Ranks(ranking: Option<Ranking>) -> impl IntoView {
             .iter()
             .map(|n| {
                 let way = (!usual).then(|| {
-                    let share = share_label(n.label_share).unwrap_or_else(|| "all cases".into());
-                    view! { <span class="difference">{format!("{}, {share}", n.adaptation.label())}</span> }
+                    view! { <span class="difference">{way(n.adaptation, n.label_share)}</span> }
                 });
                 let behind = n.mean_rank - best;
                 let apart = match critical_difference {
