@@ -40,10 +40,8 @@ pub struct Study {
     pub backbones: Vec<transferscope_study::analysis::BackboneFacts>,
     /// Scores from before training, by task.
     pub predictions: Vec<transferscope_domain::prediction::Prediction>,
-    /// What is being scored, in words.
-    pub scoring: Option<String>,
-    /// Why the last scores could not be made.
-    pub scoring_failed: Option<String>,
+    /// Whether further scores are on their way.
+    pub scoring: Scoring,
     pub synthetic: bool,
     /// Seconds until all planned runs are done, one after the other; none before a run has finished.
     pub time_left_s: Option<f64>,
@@ -51,9 +49,32 @@ pub struct Study {
     pub missing: usize,
 }
 
+/// Scores of frozen features that a page has asked for.
+#[cfg(feature = "ssr")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scoring {
+    Idle,
+    /// In words.
+    Busy(String),
+    /// Why there are none.
+    Failed(String),
+}
+
+/// Whole experiments side by side.
+#[cfg(feature = "ssr")]
+#[derive(Debug, Clone)]
+pub struct Versus {
+    pub studies: Vec<Study>,
+    pub networks: Vec<transferscope_study::analysis::Network>,
+}
+
 /// A study that is on its way.
 #[cfg(feature = "ssr")]
 pub type LoadingStudy = Pin<Box<dyn Future<Output = Result<Study, AppError>> + Send>>;
+
+/// Experiments side by side that are on their way.
+#[cfg(feature = "ssr")]
+pub type LoadingVersus = Pin<Box<dyn Future<Output = Result<Versus, AppError>> + Send>>;
 
 /// A leaderboard that is on its way.
 #[cfg(feature = "ssr")]
@@ -78,6 +99,9 @@ pub struct Catalogue {
             + Send
             + Sync,
     >,
+    /// Experiments side by side; the first is what the others are held against.
+    #[cfg(feature = "ssr")]
+    pub versus: Arc<dyn Fn(Vec<transferscope_domain::ExperimentId>) -> LoadingVersus + Send + Sync>,
     /// The leaderboard for a question.
     #[cfg(feature = "ssr")]
     pub board: Arc<dyn Fn(transferscope_store::LeaderboardQuery) -> LoadingBoard + Send + Sync>,

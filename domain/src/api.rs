@@ -121,6 +121,9 @@ pub struct QueueView {
     /// The next runs, the first one first; `waiting_count` says how many there are in all.
     pub waiting: Vec<RunView>,
     pub waiting_count: u32,
+    /// Names of the experiments that have one, by id.
+    #[serde(default)]
+    pub experiment_names: BTreeMap<String, String>,
     /// Waiting runs of a kind that has finished here before, which `time_left_s` is of.
     pub measured: u32,
     /// Workers at once.

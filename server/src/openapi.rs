@@ -30,6 +30,7 @@ use crate::routes::{
         experiments::list,
         experiments::one,
         experiments::analysis,
+        experiments::versus,
         pretrainings::create,
         runs::list,
         runs::one,

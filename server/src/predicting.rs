@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use transferscope_app::context::Scoring;
 use transferscope_domain::{Task, run::DeviceChoice};
 use transferscope_store::now_ms;
 
@@ -35,29 +36,20 @@ enum State {
     },
 }
 
-/// What a page says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    Idle,
-    /// In words.
-    Busy(String),
-    Failed(String),
-}
-
 impl Predicting {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is to be said on a page about `dataset`.
-    pub fn status(&self, dataset: &str) -> Status {
+    pub fn status(&self, dataset: &str) -> Scoring {
         match &*self.lock() {
             State::Busy { dataset: of, task, done, total } => {
                 let part = if *total == 0 { String::new() } else { format!(", {done} of {total} done") };
-                Status::Busy(format!("Scoring backbones on {of}: {task}{part}."))
+                Scoring::Busy(format!("Scoring backbones on {of}: {task}{part}."))
             }
-            State::Failed { dataset: of, reason } if of == dataset => Status::Failed(reason.clone()),
-            State::Failed { .. } | State::Idle => Status::Idle,
+            State::Failed { dataset: of, reason } if of == dataset => Scoring::Failed(reason.clone()),
+            State::Failed { .. } | State::Idle => Scoring::Idle,
         }
     }
 
@@ -127,20 +119,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::open(dir.path()).unwrap();
         let predicting = Predicting::default();
-        assert_eq!(predicting.status("x"), Status::Idle);
+        assert_eq!(predicting.status("x"), Scoring::Idle);
         assert!(!predicting.start(&data, "x", &[], DeviceChoice::Cpu));
         for _ in 0..2 {
             assert!(predicting.start(&data, "x", &[Task::Segmentation], DeviceChoice::Cpu));
             let begun = Instant::now();
             let failed = loop {
                 match predicting.status("x") {
-                    Status::Failed(reason) => break reason,
+                    Scoring::Failed(reason) => break reason,
                     _ if begun.elapsed() > Duration::from_secs(30) => panic!("it never ends"),
                     _ => std::thread::sleep(Duration::from_millis(5)),
                 }
             };
             assert!(failed.contains("no data set \"x\""), "{failed}");
-            assert_eq!(predicting.status("another"), Status::Idle);
+            assert_eq!(predicting.status("another"), Scoring::Idle);
         }
     }
 }

@@ -83,6 +83,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/api/v1/experiments", get(experiments::list))
         .route("/api/v1/experiments/{id}", get(experiments::one))
         .route("/api/v1/experiments/{id}/analysis", get(experiments::analysis))
+        .route("/api/v1/comparisons", get(experiments::versus))
         .route("/experiments/{id}/export/{file}", get(papers::file))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::one))

@@ -15,8 +15,14 @@ use transferscope_ml::{backbone, data::manifest};
 use transferscope_store::Store;
 
 use crate::{
-    board, case_cache::CaseCache, data_dir::DataDir, dataset_checks::DatasetChecks, events_hub::EventsHub,
-    predicting::Predicting, study, viewer,
+    board,
+    case_cache::CaseCache,
+    data_dir::DataDir,
+    dataset_checks::DatasetChecks,
+    events_hub::EventsHub,
+    predicting::Predicting,
+    study::{self, Studies},
+    viewer,
 };
 
 /// Says what is under way before the first experiment can start; none when nothing is.
@@ -39,6 +45,8 @@ pub struct AppState {
     pub wake: Arc<Notify>,
     /// Scores of frozen features that a page has asked for.
     pub predicting: Predicting,
+    /// Analyses of experiments that pages have asked for.
+    pub studies: Studies,
     /// Workers at once.
     pub jobs: usize,
     /// What new runs ask for.
@@ -67,6 +75,7 @@ impl AppState {
             events: EventsHub::default(),
             wake: Arc::default(),
             predicting: Predicting::default(),
+            studies: Studies::default(),
             jobs: 1,
             device,
             device_text: device.to_string().into(),
@@ -92,7 +101,7 @@ impl AppState {
     pub fn catalogue(&self) -> Catalogue {
         let (data, for_backbones, for_cards) = (self.data.clone(), self.data.clone(), self.data.clone());
         let (checks, for_cases, for_studies) = (self.checks.clone(), self.clone(), self.clone());
-        let for_boards = self.store.clone();
+        let (for_boards, for_versus) = (self.store.clone(), self.clone());
         Catalogue {
             datasets: Arc::new(move || datasets(&data)),
             backbones: Arc::new(move || backbones(&for_backbones)),
@@ -100,6 +109,7 @@ impl AppState {
             checked: Arc::new(move |manifest: &DatasetManifest| checks.look(manifest)),
             case: Arc::new(move |dataset, case| Box::pin(viewer::for_page(for_cases.clone(), dataset, case))),
             study: Arc::new(move |id, choice| Box::pin(study::for_page(for_studies.clone(), id, choice))),
+            versus: Arc::new(move |ids| Box::pin(study::versus_for_page(for_versus.clone(), ids))),
             board: Arc::new(move |query| Box::pin(board::for_page(for_boards.clone(), query))),
             preparing: Arc::clone(&self.preparing),
         }

@@ -1,34 +1,48 @@
 //! An experiment's analysis: records from the store, features from run directories, predictions from their files.
 
-use transferscope_app::{AppError, context::Study};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use transferscope_app::{
+    AppError,
+    context::{Study, Versus},
+};
 use transferscope_domain::{
-    Arm, ExperimentId, RunState, alignment::AlignmentValue, api::ExperimentView, backbone::SPECIALIST,
+    Arm, ExperimentId, RunId, RunState, alignment::AlignmentValue, api::ExperimentView, backbone::SPECIALIST,
     experiment::PlannedRun, prediction::Prediction, study::RunRecord,
 };
 use transferscope_ml::train::probe::{BEST, INITIAL, PER_CASE, path};
 use transferscope_study::{
     alignment::{Standard, d2p_between},
-    analysis::{BackboneFacts, Choice, D2S, Input, Measured, analyse},
+    analysis::{Analysis, BackboneFacts, Choice, D2S, Input, Measured, Network, analyse},
     feature_file::{self, Layers},
 };
 
 use crate::{
     data_dir::DataDir,
     error::ApiError,
-    predicting::Status,
     predictions,
     state::{self, AppState},
 };
 
 /// For a page, whose errors are its own.
 pub async fn for_page(state: AppState, id: ExperimentId, choice: Choice) -> Result<Study, AppError> {
-    study(&state, &id, choice).await.map_err(|error| match error {
-        ApiError::NotFound(message) => AppError::NotFound(message),
+    study(&state, &id, choice).await.map_err(|error| in_words(&error))
+}
+
+fn in_words(error: &ApiError) -> AppError {
+    match error {
+        ApiError::NotFound(message) => AppError::NotFound(message.clone()),
+        ApiError::Invalid(errors) => {
+            AppError::Invalid(errors.values().map(String::as_str).collect::<Vec<_>>().join("; "))
+        }
         other => {
-            tracing::error!(experiment.id = %id, error = ?other, "an experiment cannot be analysed");
+            tracing::error!(error = ?other, "an experiment cannot be analysed");
             AppError::Internal("The experiment cannot be analysed; the server's log says why.".into())
         }
-    })
+    }
 }
 
 /// The analysis of an experiment and what stands beside it.
@@ -37,43 +51,153 @@ pub async fn for_page(state: AppState, id: ExperimentId, choice: Choice) -> Resu
 /// When there is no such experiment.
 pub async fn study(state: &AppState, id: &ExperimentId, choice: Choice) -> Result<Study, ApiError> {
     let view = state.store.experiment(id).await?;
-    let records = state.store.study_records(id).await?;
-    let (data, predicting) = (state.data.clone(), state.predicting.status(&view.spec.dataset));
-    let mut study = tokio::task::spawn_blocking(move || of_records(&data, view, records, choice))
-        .await
-        .map_err(|_| ApiError::Internal("the analysis broke off".into()))?;
-    (study.scoring, study.scoring_failed) = match predicting {
-        Status::Idle => (None, None),
-        Status::Busy(words) => (Some(words), None),
-        Status::Failed(reason) => (None, Some(reason)),
+    let data = state.data.clone();
+    let key = Key::of(&view, facts(&data, &view), choice);
+    let analysed = match state.studies.get(&key) {
+        Some(known) => known,
+        None => {
+            let records = state.store.study_records(id).await?;
+            let (data, asked) = (data.clone(), key.clone());
+            let made = in_background(move || analysed(&data, &asked, records)).await?;
+            state.studies.keep(key.clone(), made)
+        }
     };
-    Ok(study)
+    let scoring = state.predicting.status(&view.spec.dataset);
+    in_background(move || {
+        let manifest = state::dataset(&data, &view.spec.dataset);
+        let predictions: Vec<Prediction> = view
+            .spec
+            .tasks
+            .iter()
+            .filter_map(|task| predictions::kept(&data, &view.spec.dataset, &manifest.as_ref()?.hash, *task))
+            .collect();
+        Study {
+            synthetic: manifest.is_some_and(|m| m.synthetic),
+            time_left_s: analysed.time_left_s,
+            missing: analysed.missing,
+            predictions,
+            scoring,
+            analysis: analysed.analysis.clone(),
+            backbones: key.backbones,
+            view,
+        }
+    })
+    .await
 }
 
-fn of_records(data: &DataDir, view: ExperimentView, mut records: Vec<RunRecord>, choice: Choice) -> Study {
-    if choice.measured == Measured::D2s {
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal("the analysis broke off".into()))
+}
+
+/// Fewest and most experiments side by side.
+const SIDE_BY_SIDE: std::ops::RangeInclusive<usize> = 2..=6;
+
+/// Experiments side by side, for a page.
+pub async fn versus_for_page(state: AppState, ids: Vec<ExperimentId>) -> Result<Versus, AppError> {
+    let networks = versus(&state, &ids).await.map_err(|e| in_words(&e))?;
+    let mut studies = Vec::with_capacity(ids.len());
+    for id in ids {
+        studies.push(for_page(state.clone(), id, Choice::default()).await?);
+    }
+    Ok(Versus { studies, networks })
+}
+
+/// The networks of several experiments; the first one is what the others are held against.
+///
+/// # Errors
+/// When an experiment is not there, or there are too few or too many.
+pub async fn versus(state: &AppState, ids: &[ExperimentId]) -> Result<Vec<Network>, ApiError> {
+    let mut distinct = ids.to_vec();
+    distinct.sort();
+    distinct.dedup();
+    if !SIDE_BY_SIDE.contains(&ids.len()) || distinct.len() != ids.len() {
+        let (least, most) = (SIDE_BY_SIDE.start(), SIDE_BY_SIDE.end());
+        return Err(ApiError::field("id", format!("choose {least} to {most} different experiments")));
+    }
+    let mut experiments = Vec::with_capacity(ids.len());
+    for id in ids {
+        let view = state.store.experiment(id).await?;
+        experiments.push((view.spec.plan(), state.store.study_records(id).await?));
+    }
+    in_background(move || {
+        let inputs: Vec<Input<'_>> =
+            experiments.iter().map(|(planned, records)| Input { planned, records, backbones: &[] }).collect();
+        transferscope_study::analysis::versus(&inputs)
+    })
+    .await
+}
+
+/// What an analysis depends on. Runs count by their state: one with a result does not change any more, and of the
+/// others an analysis knows no more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    experiment: ExperimentId,
+    planned: Vec<PlannedRun>,
+    runs: Vec<(RunId, RunState)>,
+    backbones: Vec<BackboneFacts>,
+    choice: Choice,
+}
+
+impl Key {
+    fn of(view: &ExperimentView, backbones: Vec<BackboneFacts>, choice: Choice) -> Self {
+        Self {
+            experiment: view.id.clone(),
+            planned: view.spec.plan(),
+            runs: view.runs.iter().map(|r| (r.id.clone(), r.state)).collect(),
+            backbones,
+            choice,
+        }
+    }
+}
+
+/// What is computed from the records of an experiment.
+#[derive(Debug)]
+pub struct Analysed {
+    pub analysis: Analysis,
+    time_left_s: Option<f64>,
+    missing: usize,
+}
+
+fn analysed(data: &DataDir, key: &Key, mut records: Vec<RunRecord>) -> Analysed {
+    if key.choice.measured == Measured::D2s {
         add_d2s(data, &mut records);
     }
-    let backbones = facts(data, &view);
-    let planned = view.spec.plan();
-    let analysis = analyse(Input { planned: &planned, records: &records, backbones: &backbones }, choice);
-    let manifest = state::dataset(data, &view.spec.dataset);
-    let predictions: Vec<Prediction> = view
-        .spec
-        .tasks
-        .iter()
-        .filter_map(|task| predictions::kept(data, &view.spec.dataset, &manifest.as_ref()?.hash, *task))
-        .collect();
-    Study {
-        synthetic: manifest.is_some_and(|m| m.synthetic),
-        time_left_s: time_left(&planned, &records),
-        missing: missing(&planned, &records).len(),
-        predictions,
-        scoring: None,
-        scoring_failed: None,
-        analysis,
-        backbones,
-        view,
+    let input = Input { planned: &key.planned, records: &records, backbones: &key.backbones };
+    Analysed {
+        analysis: analyse(input, key.choice),
+        time_left_s: time_left(&key.planned, &records),
+        missing: missing(&key.planned, &records).len(),
+    }
+}
+
+/// Analyses that were asked for last; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Studies {
+    /// The latest last.
+    kept: Arc<Mutex<VecDeque<Kept>>>,
+}
+
+type Kept = (Key, Arc<Analysed>);
+
+/// Most analyses that are kept: one of 75 runs takes about a megabyte.
+const STUDIES_MAX: usize = 32;
+
+impl Studies {
+    fn get(&self, key: &Key) -> Option<Arc<Analysed>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|(known, _)| known == key).map(|(_, analysed)| Arc::clone(analysed))
+    }
+
+    fn keep(&self, key: Key, analysed: Analysed) -> Arc<Analysed> {
+        let analysed = Arc::new(analysed);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was made from other runs of the same experiment is not asked for again.
+        kept.retain(|(known, _)| known.experiment != key.experiment || known.runs == key.runs);
+        if kept.len() == STUDIES_MAX {
+            kept.pop_front();
+        }
+        kept.push_back((key, Arc::clone(&analysed)));
+        analysed
     }
 }
 
@@ -100,8 +224,8 @@ pub fn missing<'a>(planned: &'a [PlannedRun], records: &[RunRecord]) -> Vec<&'a 
     planned.iter().filter(|p| !records.iter().any(|r| is_of(r, p) && there(r.state))).collect()
 }
 
-/// Seconds of what is still to be done, by the mean time of finished runs of the same network and task, of the same
-/// task, or of all.
+/// Seconds of what is still to be done, by the mean time of finished runs of the same network, task and variant, of
+/// the same task and share of the cases, of the same task, or of all.
 fn time_left(planned: &[PlannedRun], records: &[RunRecord]) -> Option<f64> {
     let timed: Vec<&RunRecord> = records.iter().filter(|r| r.state == RunState::Succeeded).collect();
     let mean = |fits: &dyn Fn(&RunRecord) -> bool| {
@@ -113,7 +237,10 @@ fn time_left(planned: &[PlannedRun], records: &[RunRecord]) -> Option<f64> {
         .iter()
         .filter(|p| !finished(p))
         .map(|p| {
-            mean(&|r| r.backbone == p.backbone && r.task == p.task && r.arm == p.arm)
+            let of_share =
+                |r: &RunRecord| r.task == p.task && r.training.label_share == p.variant.label_share;
+            mean(&|r| of_share(r) && r.backbone == p.backbone && r.arm == p.arm && r.variant() == p.variant)
+                .or_else(|| mean(&of_share))
                 .or_else(|| mean(&|r| r.task == p.task))
                 .or_else(|| mean(&|_| true))
         })

@@ -29,6 +29,8 @@ pub struct Timing {
     pub task: Task,
     pub arm: Arm,
     pub dataset: String,
+    /// Of the training cases.
+    pub label_share: f64,
     /// Median wall time of a run by its epochs, in seconds.
     pub seconds_per_epoch: f64,
 }
@@ -56,6 +58,7 @@ pub fn estimate(spec: &ExperimentSpec, timings: &[Timing]) -> Estimate {
                     && t.task == run.task
                     && t.arm == run.arm
                     && t.dataset == spec.dataset
+                    && t.label_share == run.variant.label_share
             })
             .map(|t| t.seconds_per_epoch * epochs)
     };
@@ -96,6 +99,7 @@ fn timings(finished: &[transferscope_domain::api::RunView]) -> Vec<Timing> {
         let seconds = (end - start).max(0) as f64 / 1000.0 / f64::from(run.training.epochs.max(1));
         let same = |t: &Timing| {
             (&t.backbone, t.task, t.arm, &t.dataset) == (&run.backbone, run.task, run.arm, &run.dataset)
+                && t.label_share == run.training.label_share
         };
         match kinds.iter_mut().find(|(t, _)| same(t)) {
             Some((_, all)) => all.push(seconds),
@@ -105,6 +109,7 @@ fn timings(finished: &[transferscope_domain::api::RunView]) -> Vec<Timing> {
                     task: run.task,
                     arm: run.arm,
                     dataset: run.dataset.clone(),
+                    label_share: run.training.label_share,
                     seconds_per_epoch: 0.0,
                 },
                 vec![seconds],
@@ -134,11 +139,14 @@ mod tests {
             task: Task::Segmentation,
             arm: Arm::Scratch,
             dataset: "phantom".into(),
+            label_share: 1.0,
             seconds_per_epoch: 2.5,
         };
         let e = estimate(&spec, std::slice::from_ref(&timing));
         assert_eq!((e.runs, e.measured, e.seconds), (75, 3, 30.0));
-        let other = Timing { dataset: "other".into(), ..timing };
+        let other = Timing { dataset: "other".into(), ..timing.clone() };
         assert_eq!(estimate(&spec, &[other]).measured, 0);
+        spec.label_shares = vec![0.1, 1.0];
+        assert_eq!(estimate(&spec, &[timing]).measured, 3, "a tenth of the cases takes another time");
     }
 }

@@ -1,6 +1,7 @@
 //! One experiment: what its runs say, with which certainty, and what is still missing.
 
 pub mod charts;
+pub mod comparison;
 mod convergence;
 mod gains;
 mod matrix;
@@ -9,7 +10,7 @@ mod ranking;
 mod relations;
 
 use leptos::prelude::*;
-use transferscope_domain::{Adaptation, Arm, ExperimentId};
+use transferscope_domain::{Adaptation, Arm, ExperimentId, Task, api::ExperimentView};
 use transferscope_study::analysis::{Analysis, Choice, Counts, Finding, LayerChoice, Measured, Verdict};
 
 use crate::{
@@ -23,7 +24,7 @@ pub use charts::scatter;
 use convergence::Convergence;
 use gains::Gains;
 use matrix::Matrix;
-use predictions::{Predictions, Scoring};
+use predictions::{Predictions, Score};
 use ranking::Ranks;
 use relations::Relations;
 
@@ -44,6 +45,13 @@ pub fn choice<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result
                     .filter(|arm| *arm != Arm::Pretrained)
                     .ok_or_else(|| format!("{value:?} is no control: use specialist or scratch"))?;
             }
+            "unlearnt" => {
+                choice.unlearnt = match value {
+                    "1" => true,
+                    "0" => false,
+                    _ => return Err(format!("{value:?} is neither 0 nor 1")),
+                }
+            }
             _ => {}
         }
     }
@@ -56,25 +64,21 @@ pub fn query(choice: Choice) -> String {
         ("alignment", choice.measured.as_str()),
         ("layer", choice.layer.as_str()),
         ("against", choice.against.as_str()),
+        ("unlearnt", if choice.unlearnt { "1" } else { "0" }),
     ];
     serde_urlencoded::to_string(pairs).unwrap_or_default()
+}
+
+/// What people call an experiment: its name, or its id where it has none.
+pub fn name(view: &ExperimentView) -> String {
+    if view.name.is_empty() { view.id.to_string() } else { view.name.clone() }
 }
 
 /// The page of a study.
 #[component]
 pub fn Experiment(study: Study) -> impl IntoView {
-    let Study {
-        view,
-        analysis,
-        backbones,
-        predictions,
-        scoring,
-        scoring_failed,
-        synthetic,
-        time_left_s,
-        missing,
-    } = study;
-    let name = if view.name.is_empty() { view.id.to_string() } else { view.name.clone() };
+    let Study { view, analysis, backbones, predictions, scoring, synthetic, time_left_s, missing } = study;
+    let name = name(&view);
     let gain_tasks = analysis.clone();
     let id = view.id.clone();
     view! {
@@ -101,6 +105,7 @@ pub fn Experiment(study: Study) -> impl IntoView {
             })}
         <Progress counts=analysis.counts missing=missing time_left_s=time_left_s id=id.clone() />
         <Findings findings=analysis.findings.clone() />
+        <Unlearnt tasks=analysis.unlearnt.clone() choice=analysis.choice />
         <Selectors choice=analysis.choice />
         <Matrix analysis=analysis.clone() />
         <Gains analysis=gain_tasks />
@@ -110,7 +115,7 @@ pub fn Experiment(study: Study) -> impl IntoView {
         <section class="section" id="prediction">
             <h2>"Prediction before training"</h2>
             <Predictions predictions=predictions analysis=analysis.clone() />
-            <Scoring id=id.clone() scoring=scoring failed=scoring_failed dataset=view.spec.dataset.clone() />
+            <Score id=id.clone() scoring=scoring dataset=view.spec.dataset.clone() />
         </section>
         <Downloads id=id choice=analysis.choice />
     }
@@ -195,6 +200,24 @@ fn Findings(findings: Vec<Finding>) -> impl IntoView {
     }
 }
 
+/// Tasks that the findings leave out, or would; the other way is a link.
+#[component]
+fn Unlearnt(tasks: Vec<Task>, choice: Choice) -> impl IntoView {
+    let names = tasks.iter().map(|t| t.label()).collect::<Vec<_>>().join(", ");
+    let other = query(Choice { unlearnt: !choice.unlearnt, ..choice });
+    (!tasks.is_empty()).then(|| {
+        view! {
+            <p class="notice">
+                {format!("Not learnt by any network: {names}. No interval lies above the best trivial method. ")}
+                {if choice.unlearnt { "The findings and charts of alignment count it all the same. " } else { "The findings and charts of alignment leave it out. " }}
+                <a href=format!("?{other}") rel="external">
+                    {if choice.unlearnt { "Leave it out" } else { "Count it all the same" }}
+                </a>
+            </p>
+        }
+    })
+}
+
 /// What is looked at, as a form that works by its address.
 #[component]
 fn Selectors(choice: Choice) -> impl IntoView {
@@ -220,6 +243,7 @@ fn Selectors(choice: Choice) -> impl IntoView {
             <label class="filters__field">"Alignment"<select name="alignment">{measured}</select></label>
             <label class="filters__field">"Layer"<select name="layer">{layers}</select></label>
             <label class="filters__field">"Gain over"<select name="against">{against}</select></label>
+            {choice.unlearnt.then(|| view! { <input type="hidden" name="unlearnt" value="1" /> })}
             <button type="submit" class="button">"Show"</button>
         </form>
     }

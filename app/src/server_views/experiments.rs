@@ -15,7 +15,16 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
             let name = if e.name.is_empty() { e.id.to_string() } else { e.name.clone() };
             view! {
                 <tr>
-                    <th scope="row"><a href=format!("/experiments/{}", e.id) rel="external">{name}</a></th>
+                    <td class="data-table__check">
+                        <input
+                            type="checkbox"
+                            name="id"
+                            value=e.id.to_string()
+                            form="compare-experiments"
+                            aria-label=format!("Compare {name}")
+                        />
+                    </td>
+                    <th scope="row"><a href=format!("/experiments/{}", e.id) rel="external">{name.clone()}</a></th>
                     <td>{format::date_time(e.created_ms)}</td>
                     <td class="data-table__number">{e.runs}</td>
                     <td class="data-table__number">{e.finished}</td>
@@ -33,7 +42,11 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
         .into_any()
     } else {
         view! {
-            {table("Experiments, newest first", [("Name", false), ("Started", false), ("Runs", true), ("Ended", true)], rows)}
+            <form method="get" action="/experiments/compare" id="compare-experiments" class="button-row">
+                <button type="submit" class="button">"Compare the ticked ones"</button>
+                <span class="quiet">"Two to six; the first that is listed is what the others are held against."</span>
+            </form>
+            {table("Experiments, newest first", [("Compare", false), ("Name", false), ("Started", false), ("Runs", true), ("Ended", true)], rows)}
         }
         .into_any()
     };

@@ -16,8 +16,9 @@ use crate::{
 /// Seeds of a row that has all that one asks for.
 const SEEDS_WANTED: u64 = 5;
 
-/// The form filled in for the seeds that a row lacks, trained as its runs were; none where it has enough.
-fn more_seeds(row: &Row) -> Option<(u64, String)> {
+/// How many seeds a row lacks, and the fields of the form that queues them, trained as its runs were; none where it
+/// has enough.
+fn more_seeds(row: &Row) -> Option<(u64, Vec<(&'static str, String)>)> {
     let known: Vec<u64> = row.seeds.iter().map(|s| s.seed).collect();
     let lacking = SEEDS_WANTED.saturating_sub(known.len() as u64);
     let seeds: Vec<u64> = (0..).filter(|s| !known.contains(s)).take(lacking as usize).collect();
@@ -33,8 +34,7 @@ fn more_seeds(row: &Row) -> Option<(u64, String)> {
         epochs: Some(row.epochs),
         overrides: Overrides::of(&row.training, row.task),
     };
-    let query = serde_urlencoded::to_string(ExperimentForm::of(&spec).to_pairs()).ok()?;
-    (lacking > 0).then(|| (lacking, format!("/new?{query}")))
+    (lacking > 0).then(|| (lacking, ExperimentForm::of(&spec).to_pairs()))
 }
 
 /// Fewest seeds that say anything about spread.
@@ -159,9 +159,24 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
     let settings = (!row.settings.is_empty()).then(|| {
         view! { " "<span class="tag tag--quiet" title="Where it differs from other rows of this backbone and arm">{row.settings.join(", ")}</span> }
     });
-    let more = more_seeds(&row).map(|(n, href)| {
-        let words = format!("{} more", format::plural(n, "seed"));
-        view! { <a class="quiet" href=href title="The form, filled in as these runs were trained">{words}</a> }
+    let more = more_seeds(&row).map(|(n, fields)| {
+        let query = serde_urlencoded::to_string(&fields).unwrap_or_default();
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
+            .collect_view();
+        view! {
+            <form method="post" action="/new" class="more-seeds">
+                {fields}
+                <button type="submit" class="button button--small" title="Queues them at once, trained as these runs were">
+                    {format!("Run {n} more {}", if n == 1 { "seed" } else { "seeds" })}
+                    <span class="visually-hidden">{format!(" of {name}")}</span>
+                </button>
+                <a class="quiet" href=format!("/new?{query}") title="The form, filled in as these runs were trained">
+                    "change first"
+                </a>
+            </form>
+        }
     });
     let interval = row.rank_interval.filter(|[low, high]| low != high).map(|[low, high]| {
         view! { <span class="difference" title="95 % interval of the rank">{format!("{low} to {high}")}</span> }

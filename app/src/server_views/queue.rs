@@ -1,5 +1,7 @@
 //! The queue in the order in which it is served, and the means to change it.
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use transferscope_domain::{
     ExperimentId,
@@ -16,7 +18,8 @@ use crate::{
 /// The page.
 #[component]
 pub fn Queue(queue: QueueView) -> impl IntoView {
-    let QueueView { running, waiting, waiting_count, measured, jobs, time_left_s } = queue;
+    let QueueView { running, waiting, waiting_count, experiment_names: names, measured, jobs, time_left_s } =
+        queue;
     let empty = running.is_empty() && waiting.is_empty();
     let content = if empty {
         view! {
@@ -29,8 +32,8 @@ pub fn Queue(queue: QueueView) -> impl IntoView {
     } else {
         view! {
             <p role="status">{words(&running, waiting_count, measured, jobs, time_left_s)}</p>
-            {(!running.is_empty()).then(|| running_table(running))}
-            {(!waiting.is_empty()).then(|| waiting_table(waiting, waiting_count))}
+            {(!running.is_empty()).then(|| running_table(running, &names))}
+            {(!waiting.is_empty()).then(|| waiting_table(waiting, waiting_count, &names))}
         }
         .into_any()
     };
@@ -74,11 +77,21 @@ fn title(run: &RunView) -> impl IntoView + use<> {
     view! { <a href=format!("/runs/{}", run.id) rel="external">{run_title(run)}</a> }
 }
 
-fn experiment(id: Option<&ExperimentId>) -> impl IntoView + use<> {
-    id.map(|id| view! { <a href=format!("/experiments/{id}") rel="external">{id.to_string()}</a> })
+/// Names of experiments by id.
+type Names = BTreeMap<String, String>;
+
+/// The name of an experiment, or its id where it has none.
+fn name_of(id: &ExperimentId, names: &Names) -> String {
+    names.get(id.as_str()).cloned().unwrap_or_else(|| id.to_string())
 }
 
-fn running_table(running: Vec<RunView>) -> impl IntoView {
+fn experiment(id: Option<&ExperimentId>, names: &Names) -> impl IntoView + use<> {
+    id.map(|id| {
+        view! { <a href=format!("/experiments/{id}") rel="external">{name_of(id, names)}</a> }
+    })
+}
+
+fn running_table(running: Vec<RunView>, names: &Names) -> impl IntoView + use<> {
     let rows = running
         .into_iter()
         .map(|run| {
@@ -86,7 +99,7 @@ fn running_table(running: Vec<RunView>) -> impl IntoView {
             view! {
                 <tr>
                     <th scope="row">{title(&run)}</th>
-                    <td>{experiment(run.experiment.as_ref())}</td>
+                    <td>{experiment(run.experiment.as_ref(), names)}</td>
                     <td>{state_label(run.state)}</td>
                     <td class="data-table__number">{format::percent(run.progress)}</td>
                     <td class="data-table__number">{left}</td>
@@ -114,7 +127,7 @@ fn button(to: QueueMove, of: &str) -> impl IntoView + use<> {
     }
 }
 
-fn waiting_table(waiting: Vec<RunView>, count: u32) -> impl IntoView {
+fn waiting_table(waiting: Vec<RunView>, count: u32, names: &Names) -> impl IntoView + use<> {
     let listed = waiting.len();
     let mut experiments: Vec<ExperimentId> = Vec::new();
     for id in waiting.iter().filter_map(|r| r.experiment.as_ref()) {
@@ -131,9 +144,9 @@ fn waiting_table(waiting: Vec<RunView>, count: u32) -> impl IntoView {
                 <tr>
                     <td class="data-table__number">{i + 1}</td>
                     <th scope="row">{title(&run)}</th>
-                    <td>{experiment(run.experiment.as_ref())}</td>
+                    <td>{experiment(run.experiment.as_ref(), names)}</td>
                     <td>
-                        <form class="button-row" method="post" action=format!("/runs/{}/move", run.id)>
+                        <form class="button-row button-row--moves" method="post" action=format!("/runs/{}/move", run.id)>
                             {QueueMove::ALL.iter().map(|to| button(*to, &name)).collect_view()}
                         </form>
                     </td>
@@ -148,13 +161,14 @@ fn waiting_table(waiting: Vec<RunView>, count: u32) -> impl IntoView {
         let rows = experiments
             .into_iter()
             .map(|id| {
+                let called = name_of(&id, names);
                 view! {
                     <tr>
-                        <th scope="row">{experiment(Some(&id))}</th>
+                        <th scope="row">{experiment(Some(&id), names)}</th>
                         <td>
-                            <form class="button-row" method="post" action=format!("/experiments/{id}/move")>
-                                {button(QueueMove::First, id.as_str())}
-                                {button(QueueMove::Last, id.as_str())}
+                            <form class="button-row button-row--moves" method="post" action=format!("/experiments/{id}/move")>
+                                {button(QueueMove::First, &called)}
+                                {button(QueueMove::Last, &called)}
                             </form>
                         </td>
                     </tr>

@@ -10,7 +10,7 @@ use std::{ops::Range, path::Path, time::Instant};
 
 use burn::tensor::backend::Backend;
 use transferscope_domain::{
-    Backbone, Family, Head, Inference, Loss, Task, TrainingSpec, dataset::DatasetManifest, metric::Split,
+    Backbone, Family, Head, Task, TrainingSpec, dataset::DatasetManifest, metric::Split,
     prediction::BackboneScores, run::DeviceChoice, task::Output,
 };
 use transferscope_study::{
@@ -28,10 +28,9 @@ use crate::{
     run::RunError,
     train::{
         batch::padded,
-        evaluate::{Judge, evaluate_cases},
+        evaluate::features_of_cases,
         example::{Example, Target, TaskPlan, load},
         probe::{PER_CASE, joined},
-        rule::LossRule,
         view::View,
     },
 };
@@ -98,11 +97,7 @@ impl Job<'_> {
         let net = Net::<B>::new(Some(architecture), Head::Compact, ports, device);
         let net = self.with_weights(init::random(net, SEED), plan)?;
 
-        let rule = LossRule::new(Loss::default(), &examples, plan.out());
-        let judge = Judge { plan, view, rule: &rule, inference: Inference::Once, watch: true };
-        let cases: Vec<_> = evaluate_cases(&net, &examples, judge, Split::Train.as_str(), device)
-            .map(|case| case.layers)
-            .collect();
+        let cases: Vec<_> = features_of_cases(&net, &examples, view, device).collect();
         let (layer, features) =
             joined(&cases).pop().ok_or_else(|| RunError::Data("no training case can be used".into()))?;
         let Scores { logme, h_score, knn, linear_probe } =

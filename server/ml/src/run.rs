@@ -29,7 +29,7 @@ use crate::{
     train::{
         adapt::{adapt, count},
         baseline::Baselines,
-        evaluate::{Judge, evaluate_cases, summary},
+        evaluate::{Judge, evaluate_cases, features_of_cases, summary},
         example::{Example, Target, TaskPlan, load},
         fit::{Fit, Fitted, fit, recipe},
         layer_decay::{Layers, grouping},
@@ -385,10 +385,7 @@ impl Job<'_> {
     {
         if self.request.checkpoint.is_some() {
             let random = self.untrained::<B>(judge.plan, device)?.valid();
-            let watching = Judge { watch: true, ..judge };
-            let cases: Vec<_> = evaluate_cases(&random, val, watching, Split::Val.as_str(), device)
-                .map(|r| r.layers)
-                .collect();
+            let cases: Vec<_> = features_of_cases(&random, val, judge.view, device).collect();
             probe::save(self.run_dir, probe::RANDOM, &probe::joined(&cases))
                 .map_err(|source| RunError::Write { what: "features".into(), source })?;
         }

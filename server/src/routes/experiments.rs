@@ -12,7 +12,7 @@ use transferscope_domain::{
     api::{ExperimentCreated, ExperimentList, ExperimentView, Problem},
     experiment::ExperimentSpec,
 };
-use transferscope_study::analysis::{Analysis, Choice};
+use transferscope_study::analysis::{Analysis, Choice, Network};
 
 use super::{
     charts::pairs,
@@ -60,12 +60,13 @@ pub async fn one(
 }
 
 /// The analysis of an experiment: cells with holes, gains, convergence, alignment, findings. Query: `layer` (first,
-/// middle, last), `alignment` (d2p, d2r, d2s, cka, procrustes), `against` (specialist, scratch).
+/// middle, last), `alignment` (d2p, d2r, d2s, cka, procrustes), `against` (specialist, scratch), `unlearnt` (1: count tasks that no network has learnt).
 #[utoipa::path(get, path = "/api/v1/experiments/{id}/analysis", tag = "experiments", params(
     ("id" = String, Path),
     ("layer" = Option<String>, Query),
     ("alignment" = Option<String>, Query),
     ("against" = Option<String>, Query),
+    ("unlearnt" = Option<String>, Query),
 ), responses(
     (status = 200, body = Object, description = "The analysis"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -78,6 +79,29 @@ pub async fn analysis(
 ) -> Result<Json<Analysis>, ApiError> {
     let choice = choice_of(&pairs(query)?)?;
     Ok(Json(study::study(&state, &id, choice).await?.analysis))
+}
+
+/// Experiments side by side, network by network; the first is what the others are held against. Query: `id`, two to
+/// six times.
+#[utoipa::path(get, path = "/api/v1/comparisons", tag = "experiments", params(
+    ("id" = Vec<String>, Query, explode, description = "an experiment"),
+), responses(
+    (status = 200, body = Vec<Object>, description = "Networks by task"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json", description = "`errors` by field"),
+))]
+pub async fn versus(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Vec<Network>>, ApiError> {
+    let mut ids = Vec::new();
+    for (key, value) in pairs(query)? {
+        match key.as_str() {
+            "id" => ids.push(value.parse().map_err(|e| ApiError::field("id", format!("{value:?}: {e}")))?),
+            _ => return Err(ApiError::field(&key, "unknown: use id")),
+        }
+    }
+    Ok(Json(study::versus(&state, &ids).await?))
 }
 
 /// What of an analysis is looked at.

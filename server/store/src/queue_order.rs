@@ -37,19 +37,29 @@ impl Store {
         let (waiting_count, measured, seconds): (i64, i64, Option<f64>) = sqlx::query_as(
             "with took as (
                 select backbone, task, arm, dataset,
+                    coalesce(request ->> '$.training.label_share', 1.0) as label_share,
                     avg((finished_ms - started_ms) / 1000.0 / max(epochs, 1)) as epoch_s
                 from runs
                 where state = 'succeeded' and attempts = 1 and started_ms is not null
-                group by backbone, task, arm, dataset
+                group by backbone, task, arm, dataset, label_share
             )
             select count(*), count(t.epoch_s), sum(q.epochs * t.epoch_s)
             from runs q
-            left join took t using (backbone, task, arm, dataset)
+            left join took t on (q.backbone, q.task, q.arm, q.dataset) = (t.backbone, t.task, t.arm, t.dataset)
+                and coalesce(q.request ->> '$.training.label_share', 1.0) = t.label_share
             where q.state = 'queued'",
         )
         .fetch_one(&mut *tx)
         .await?;
         let (running, waiting) = (views(&mut tx, &running).await?, views(&mut tx, &waiting).await?);
+        let of: Vec<&str> =
+            running.iter().chain(&waiting).filter_map(|r| Some(r.experiment.as_ref()?.as_str())).collect();
+        let names: Vec<(String, String)> = sqlx::query_as(
+            "select id, name from experiments where name <> '' and id in (select value from json_each(?))",
+        )
+        .bind(to_json("experiment ids", &of)?)
+        .fetch_all(&mut *tx)
+        .await?;
         let jobs = jobs.max(1);
         // Workers that run now take the next ones when they are done.
         let left: Vec<f64> = running.iter().filter_map(|r| r.eta_s).collect();
@@ -59,6 +69,7 @@ impl Store {
         Ok(QueueView {
             running,
             waiting,
+            experiment_names: names.into_iter().collect(),
             waiting_count: u32::try_from(waiting_count).unwrap_or(u32::MAX),
             measured: u32::try_from(measured).unwrap_or(u32::MAX),
             jobs: u32::try_from(jobs).unwrap_or(u32::MAX),
@@ -234,6 +245,8 @@ mod tests {
         store.claim_next(1).await.unwrap();
         assert_eq!(store.stop_experiment(&id, 2).await.unwrap().len(), 2);
         assert_eq!(store.stop_experiment(&id, 3).await.unwrap().len(), 0);
+        let names = store.queue(1).await.unwrap().experiment_names;
+        assert_eq!(names.get(id.as_str()), (!spec.name.is_empty()).then_some(&spec.name));
         let states: Vec<RunState> =
             store.experiment(&id).await.unwrap().runs.into_iter().map(|r| r.state).collect();
         assert_eq!(states, [RunState::Stopping, RunState::Stopped]);

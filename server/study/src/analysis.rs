@@ -8,8 +8,10 @@ mod cells;
 mod correlate;
 mod findings;
 mod gain;
+mod learnt;
 mod ranking;
 mod scores;
+mod versus;
 
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{Arm, Task, experiment::PlannedRun, study::RunRecord};
@@ -21,6 +23,7 @@ pub use findings::{Finding, Verdict};
 pub use gain::Gain;
 pub use ranking::{Ranked, Ranking};
 pub(crate) use scores::CaseTable;
+pub use versus::{Against, Network, Side, versus};
 
 /// A backbone as far as the analysis needs to know it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,11 +49,14 @@ pub struct Choice {
     pub measured: Measured,
     /// The arm that gains are against.
     pub against: Arm,
+    /// Whether tasks that no network has learnt count among what the findings rest on.
+    #[serde(default)]
+    pub unlearnt: bool,
 }
 
 impl Default for Choice {
     fn default() -> Self {
-        Self { layer: LayerChoice::Last, measured: Measured::D2p, against: Arm::Specialist }
+        Self { layer: LayerChoice::Last, measured: Measured::D2p, against: Arm::Specialist, unlearnt: false }
     }
 }
 
@@ -76,6 +82,8 @@ pub struct Analysis {
     pub specialists: Vec<ArmSummary>,
     /// Networks over tasks; none where too few have results.
     pub ranking: Option<Ranking>,
+    /// Tasks on which no network is told apart from the best trivial method: what they gain is noise.
+    pub unlearnt: Vec<Task>,
     pub relations: Vec<Relation>,
     pub findings: Vec<Finding>,
 }
@@ -88,11 +96,14 @@ pub(crate) const SEED: u64 = 20_260_115;
 pub fn analyse(input: Input<'_>, choice: Choice) -> Analysis {
     let counts = cells::counts(input);
     let cells = cells::cells(input, choice);
-    let relations = correlate::relations(&cells, input.backbones, choice);
-    let findings = findings::findings(&cells, &relations, input.backbones, counts, choice);
     let specialists = cells::specialists(input);
+    let unlearnt = learnt::unlearnt(&cells, &specialists);
+    let counted: Vec<&Cell> =
+        cells.iter().filter(|c| choice.unlearnt || !unlearnt.contains(&c.key.task)).collect();
+    let relations = correlate::relations(&counted, input.backbones, choice);
+    let findings = findings::findings(&counted, &relations, &unlearnt, input.backbones, counts, choice);
     let ranking = ranking::ranking(&cells, &specialists);
-    Analysis { choice, counts, cells, specialists, ranking, relations, findings }
+    Analysis { choice, counts, cells, specialists, ranking, unlearnt, relations, findings }
 }
 
 /// Whether a task restores an image; the others ask for meaning.

@@ -2,12 +2,16 @@
 
 use leptos::prelude::*;
 use transferscope_domain::{
-    ExperimentId, Task,
+    Adaptation, ExperimentId, Task,
     prediction::{BackboneScores, Prediction},
 };
-use transferscope_study::{analysis::Analysis, statistics::Measure};
+use transferscope_study::{
+    analysis::{Analysis, Cell},
+    statistics::Measure,
+};
 
-use crate::format;
+use super::way;
+use crate::{context::Scoring, format};
 
 /// A score by its name.
 type Score = (&'static str, fn(&BackboneScores) -> Option<f64>);
@@ -49,10 +53,23 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
     if predictions.is_empty() {
         return view! { <p>"No scores of frozen features yet. They take seconds a backbone."</p> }.into_any();
     }
+    // Scores are of a backbone, cells also of a way to adapt it: those of one way are held against them.
+    let ways = || analysis.cells.iter().map(|c| (c.key.adaptation, c.key.label_share));
+    let usual = (Adaptation::Full, 1.0);
+    let beside = if ways().any(|way| way == usual) { Some(usual) } else { ways().next() };
     let gain = |task: Task, backbone: &str| {
-        let cell = analysis.cells.iter().find(|c| c.key.task == task && c.key.backbone == backbone)?;
+        let of = |c: &&Cell| c.key.task == task && c.key.backbone == backbone;
+        let cell = analysis
+            .cells
+            .iter()
+            .filter(of)
+            .find(|c| Some((c.key.adaptation, c.key.label_share)) == beside)?;
         Some(cell.gain(analysis.choice.against)?.mean)
     };
+    let several = ways().any(|way| Some(way) != beside);
+    let of_which = beside.filter(|_| several).map(|(adaptation, share)| {
+        format!(" The gains are those of one way of fine-tuning: {}.", way(adaptation, share))
+    });
     let rows = predictions
         .iter()
         .flat_map(|p| p.backbones.iter().map(move |b| (p, b)))
@@ -131,6 +148,7 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
             </div>
             <p class="quiet">
                 {format!("How well each ranks the cells by the gain that came (Kendall tau-b): {right}.")}
+                {of_which}
             </p>
     }
     .into_any()
@@ -138,23 +156,22 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
 
 /// Makes the scores, or says what is under way.
 #[component]
-pub fn Scoring(
-    id: ExperimentId,
-    scoring: Option<String>,
-    failed: Option<String>,
-    dataset: String,
-) -> impl IntoView {
-    if let Some(words) = scoring {
-        return view! {
-            <p role="status">
-                {words}
-                " "
-                <a href=format!("/experiments/{id}") rel="external">"Load this page again"</a>
-                " to see how far it is."
-            </p>
+pub fn Score(id: ExperimentId, scoring: Scoring, dataset: String) -> impl IntoView {
+    let failed = match scoring {
+        Scoring::Busy(words) => {
+            return view! {
+                <p role="status">
+                    {words}
+                    " "
+                    <a href=format!("/experiments/{id}") rel="external">"Load this page again"</a>
+                    " to see how far it is."
+                </p>
+            }
+            .into_any();
         }
-        .into_any();
-    }
+        Scoring::Failed(reason) => Some(reason),
+        Scoring::Idle => None,
+    };
     view! {
         {failed.map(|reason| view! { <p class="notice notice--warn">"The scores could not be made: "{reason}"."</p> })}
         <form method="post" action=format!("/experiments/{id}/predict")>

@@ -256,6 +256,24 @@ impl<B: Kernels> Net<B> {
         }
     }
 
+    /// The features that [`Self::watched`] takes on its way, without what comes after the encoder.
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn features(&self, input: Input<B>) -> LayerRows<B> {
+        match (self, input) {
+            (Net::ProfoundConv(net), Input::Volume(x)) => {
+                watch::of_convnext(&net.encoder, &net.encoder.dropping_stages(x, DropPath::NONE))
+            }
+            (Net::ProfoundVit(net), Input::Volume(x)) => {
+                watch::of_vit(&net.encoder.dropping_forward(x, DropPath::NONE))
+            }
+            (Net::Provicnet(net), Input::Slabs { slabs, axis, .. }) => net.features(slabs, axis).0,
+            (Net::Unet(net), Input::Volume(x)) => watch::of_levels(&net.levels(x)),
+            _ => unreachable!("a family's batches come from its own sampler"),
+        }
+    }
+
     /// Maps of the encoder's layers, finest first, each `[B, C, D, H, W]` on a grid that divides the
     /// one before; sequences of a slab are joined as channels of a grid with one slice.
     pub fn maps(&self, input: Input<B>) -> Vec<Tensor<B, 5>> {

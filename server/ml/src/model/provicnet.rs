@@ -144,6 +144,19 @@ impl<B: Backend> Provicnet<B> {
         self.encoder.trace(self.enlarged(slabs), axis)
     }
 
+    /// Features of the backbone's layers, and its map, in evaluation.
+    ///
+    /// # Shapes
+    /// `slabs [S, M, 3, H, W]`, `axis [S, 2]` -> rows `[S, E]`, map as of [`Self::encode`].
+    pub fn features(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>) -> (LayerRows<B>, Tensor<B, 4>)
+    where
+        B: Kernels,
+    {
+        let slices = axis.dims()[0];
+        let trace = self.trace(slabs, axis);
+        (watch::of_slices(slices, &trace.blocks, &trace.output.tokens), trace.output.map)
+    }
+
     /// Blocks are skipped as `drop` says; the mode matters to heads with batch normalisation. Where someone
     /// watches, no block is skipped.
     ///
@@ -165,10 +178,9 @@ impl<B: Backend> Provicnet<B> {
         let map = match watch {
             None => self.encode(slabs.clone(), axis, drop).map,
             Some(layers) => {
-                let slices = axis.dims()[0];
-                let trace = self.trace(slabs.clone(), axis);
-                layers.extend(watch::of_slices(slices, &trace.blocks, &trace.output.tokens));
-                trace.output.map
+                let (rows, map) = self.features(slabs.clone(), axis);
+                layers.extend(rows);
+                map
             }
         };
         if let SliceHead::Label(head) = &self.head {

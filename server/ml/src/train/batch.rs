@@ -346,6 +346,21 @@ pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
     }
 }
 
+/// Of [`whole`] what `rows` evenly spaced rows of features are made from: of slices as many, and all of a volume.
+pub fn watched_parts(example: &Example, view: View, rows: usize) -> Vec<HostBatch> {
+    let [d, h, w] = example.shape;
+    if view.family != Family::Provicnet || matches!(example.target, Target::Label(_)) || d <= rows {
+        return whole(example, view);
+    }
+    let samples: Vec<_> = (0..rows)
+        .map(|i| {
+            let start = [((2 * i + 1) * d / (2 * rows)) as isize, 0, 0];
+            plain(example, vec![Part { start, size: [1, h, w], mirrored: false }])
+        })
+        .collect();
+    vec![batch(&samples, view)]
+}
+
 /// A sample as it is.
 fn plain(example: &Example, parts: Vec<Part>) -> Sample<'_> {
     Sample { example, parts, augmentation: None }

@@ -8,9 +8,9 @@ use transferscope_domain::{Inference, metric::MetricKind, report::CaseScore};
 use transferscope_study::feature_file::Layers;
 
 use super::{
-    batch::{Batch, whole},
+    batch::{Batch, watched_parts, whole},
     example::{Example, Target, TaskPlan},
-    probe,
+    probe::{self, PER_CASE},
     rule::LossRule,
     scores,
     view::View,
@@ -64,15 +64,52 @@ pub fn evaluate_cases<'a, B: Kernels>(
     split: &'a str,
     device: &'a B::Device,
 ) -> impl Iterator<Item = CaseResult> + 'a {
-    examples.chunks(B::CASES_AT_ONCE).flat_map(move |some| {
+    a_few_at_once(net, examples, move |net, example| evaluate_case(net, example, judge, split, device))
+}
+
+fn a_few_at_once<'a, B: Kernels, T: Send + 'a>(
+    net: &'a Net<B>,
+    examples: &'a [Example],
+    each: impl Fn(&Net<B>, &Example) -> T + Sync + Send + 'a,
+) -> impl Iterator<Item = T> + 'a {
+    examples.chunks(B::CASES_AT_ONCE).flat_map(move |some| -> Vec<T> {
         if let [example] = some {
             // On this thread: a CUDA stream belongs to the thread that uses it.
-            return vec![evaluate_case(net, example, judge, split, device)];
+            return vec![each(net, example)];
         }
         let jobs: Vec<(Net<B>, &Example)> = some.iter().map(|example| (net.clone(), example)).collect();
-        jobs.into_par_iter()
-            .map(|(net, example)| evaluate_case(&net, example, judge, split, device))
-            .collect()
+        jobs.into_par_iter().map(|(net, example)| each(&net, example)).collect()
+    })
+}
+
+/// The features of each example that [`evaluate_cases`] keeps where it watches, without the head, without scores
+/// and without slices that leave none; in the order of the examples.
+pub fn features_of_cases<'a, B: Kernels>(
+    net: &'a Net<B>,
+    examples: &'a [Example],
+    view: View,
+    device: &'a B::Device,
+) -> impl Iterator<Item = Layers> + 'a {
+    a_few_at_once(net, examples, move |net, example| {
+        let mut layers = LayerRows::new();
+        match sliding(example, view) {
+            Some(window) => {
+                let Input::Volume(x) = whole(example, view).remove(0).on::<B>(device).input else {
+                    unreachable!("slices are not cut into windows")
+                };
+                window_by_window(x, window, device, |input| {
+                    layers.extend(net.features(input));
+                    // Only the features are asked for.
+                    vec![0.0; window.size.iter().product()]
+                });
+            }
+            None => {
+                for batch in watched_parts(example, view, PER_CASE) {
+                    layers.extend(net.features(batch.on::<B>(device).input));
+                }
+            }
+        }
+        probe::of_case(layers)
     })
 }
 
@@ -195,16 +232,11 @@ fn by_windows<B: Kernels>(
 ) -> Answer {
     let padded = whole(example, judge.view).remove(0).on::<B>(device);
     let Input::Volume(x) = padded.input else { unreachable!("slices are not cut into windows") };
-    let [_, c, d, h, w] = x.dims();
-    let image = values(x);
+    let [_, _, d, h, w] = x.dims();
     let mut layers = judge.watch.then(LayerRows::new);
-    let predict = |part: &[f32]| -> Result<Vec<f32>, std::convert::Infallible> {
-        let [d, h, w] = window.size;
-        let data = burn::tensor::TensorData::new(part.to_vec(), [1, c, d, h, w]);
-        let input = Input::Volume(Tensor::from_data(data, device));
-        Ok(values(ask(net, input, judge.inference, layers.as_mut())))
-    };
-    let Ok(joined) = window.run(&image, [d, h, w], predict);
+    let joined = window_by_window(x, window, device, |input| {
+        values(ask(net, input, judge.inference, layers.as_mut()))
+    });
     let channels = joined.len() / (d * h * w);
     let data = burn::tensor::TensorData::new(joined, [1, channels, d, h, w]);
     let output = Tensor::<B, 5>::from_data(data, device);
@@ -212,6 +244,26 @@ fn by_windows<B: Kernels>(
     let [d, h, w] = example.shape;
     let values = values(output.slice([0..1, 0..channels, 0..d, 0..h, 0..w]));
     Answer { values, channels, loss, layers: layers.map(probe::of_case).unwrap_or_default() }
+}
+
+/// What `of` makes of every window of a volume, joined.
+///
+/// # Shapes
+/// `[1, C, D, H, W]`; `of` gives `[out, d, h, w]` of a window -> `[out, D, H, W]`.
+fn window_by_window<B: Backend>(
+    x: Tensor<B, 5>,
+    window: SlidingWindow,
+    device: &B::Device,
+    mut of: impl FnMut(Input<B>) -> Vec<f32>,
+) -> Vec<f32> {
+    let [_, c, d, h, w] = x.dims();
+    let predict = |part: &[f32]| -> Result<Vec<f32>, std::convert::Infallible> {
+        let [d, h, w] = window.size;
+        let data = burn::tensor::TensorData::new(part.to_vec(), [1, c, d, h, w]);
+        Ok(of(Input::Volume(Tensor::from_data(data, device))))
+    };
+    let Ok(joined) = window.run(&values(x), [d, h, w], predict);
+    joined
 }
 
 /// Soft-max over channels, `[out, ...]` -> the same.
@@ -265,7 +317,7 @@ mod tests {
     use crate::{init, model::net::Ports};
     use burn_flex::Flex;
     use transferscope_domain::{
-        Family, Loss,
+        Architecture, Family, Loss,
         dataset::SegmentationTarget,
         task::{Output, Task},
     };
@@ -319,6 +371,36 @@ mod tests {
             for (example, image) in examples.iter().zip(&quiet) {
                 let Target::Image { degraded, .. } = &example.target else { unreachable!("made so above") };
                 assert_eq!(image, degraded, "{family:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn features_alone_are_those_of_a_pass_that_is_watched() {
+        let device = Default::default();
+        let rule = LossRule::new(Loss::Standard, &[], 1);
+        let plan = TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones);
+        let conv = Architecture::ProfoundConv { in_channels: 3, depths: [1; 4], dims: [4, 8, 12, 16] };
+        let slides = View { slides: true, crop: [8, 32, 32], ..View::of(Some(&conv)) };
+        let views =
+            [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet].map(View::from);
+        for view in views.into_iter().chain([slides]) {
+            let ports = Ports { sequences: 1, out: 1, output: Output::Image };
+            let net = init::random(Net::<Flex>::mini(view.family, ports, &device), 1);
+            for shape in [[20, 48, 48], [5, 32, 32]] {
+                let image: Vec<f32> = (0..shape.iter().product()).map(|i| (i as f32 * 0.013).sin()).collect();
+                let target = Target::Image { sharp: image.clone(), degraded: image.clone() };
+                let case = [Example::new(("a", "a"), shape, vec![image], target, Vec::new())];
+                let judge = Judge { plan, view, rule: &rule, inference: Inference::Once, watch: true };
+                let watched = evaluate_case(&net, &case[0], judge, "val", &device).layers;
+                let alone = features_of_cases(&net, &case, view, &device).next().unwrap();
+                assert!(watched.len() > 1 && watched.len() == alone.len());
+                for ((name, expected), (other, ours)) in watched.iter().zip(&alone) {
+                    assert_eq!((name, expected.n, expected.dim), (other, ours.n, ours.dim));
+                    let largest = expected.data.iter().zip(&ours.data).map(|(a, b)| (a - b).abs());
+                    let largest = largest.fold(0.0, f32::max);
+                    assert!(largest < 1e-5, "{:?} {name}: {largest}", view.family);
+                }
             }
         }
     }

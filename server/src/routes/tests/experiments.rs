@@ -24,7 +24,7 @@ async fn an_analysis_says_what_is_open_and_a_wrong_question_is_refused() {
         (Some("first"), Some("cka"))
     );
     assert!(analysis["findings"].as_array().unwrap().iter().all(|f| f["verdict"] == "cannot-be-told"));
-    for wrong in ["layer=deep", "alignment=mmd", "against=pretrained"] {
+    for wrong in ["layer=deep", "alignment=mmd", "against=pretrained", "unlearnt=maybe"] {
         app.get(&format!("/api/v1/experiments/{id}/analysis?{wrong}")).await.problem(422, "invalid");
     }
     app.get("/api/v1/experiments/no-such-thing/analysis").await.problem(404, "not-found");
@@ -110,4 +110,71 @@ async fn scores_are_asked_for_by_a_button_and_a_failure_is_said() {
     }
     assert!(text.contains("The scores could not be made") && text.contains("Score all backbones"), "{text}");
     app.post_form("/experiments/no-such-thing/predict", "").await.problem(404, "not-found");
+}
+
+/// What was computed is remembered until a run of the experiment comes to another state.
+#[tokio::test]
+async fn an_analysis_is_made_anew_when_a_run_has_ended() {
+    let app = TestApp::new().await;
+    let (id, runs) = started(&app).await;
+    let counts =
+        async || app.get(&format!("/api/v1/experiments/{id}/analysis")).await.json()["counts"].clone();
+    assert_eq!(counts().await, counts().await);
+    let end = EventBody::Finished { step: 4, seconds: 2.0, peak_memory_bytes: 1 };
+    app.say(&runs[0], [super::started(), metric("test/dice", 4, 0.65), end]).await;
+    assert_eq!((counts().await["succeeded"].as_u64(), counts().await["open"].as_u64()), (Some(1), Some(1)));
+    let page = app.get(&format!("/experiments/{id}")).await.text();
+    assert!(page.contains("1 of 2 runs have a result"), "{page}");
+}
+
+#[tokio::test]
+async fn experiments_stand_side_by_side_and_a_wrong_choice_is_refused() {
+    let app = TestApp::new().await;
+    let ((first, _), (second, runs)) = (started(&app).await, started(&app).await);
+    let end = EventBody::Finished { step: 4, seconds: 2.0, peak_memory_bytes: 1 };
+    app.say(&runs[0], [super::started(), metric("test/dice", 4, 0.65), end]).await;
+    let networks = app.get(&format!("/api/v1/comparisons?id={first}&id={second}")).await.json();
+    let sides = &networks[0]["sides"];
+    assert_eq!((sides[0]["n"].as_u64(), sides[1]["n"].as_u64()), (Some(0), Some(1)), "{networks}");
+    assert!(sides[1]["against_first"].is_null(), "no pair");
+    let page = app.get(&format!("/experiments/compare?id={first}&id={second}")).await.text();
+    for words in ["Experiments compared", "asked for with the same settings", "0.650", "no result"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(app.get("/experiments").await.text().contains("action=\"/experiments/compare\""));
+    for (query, status, kind) in [
+        (format!("id={first}"), 422, "invalid"),
+        (format!("id={first}&id={first}"), 422, "invalid"),
+        (format!("id={first}&run=x"), 422, "invalid"),
+        (format!("id={first}&id=no-such-thing"), 404, "not-found"),
+    ] {
+        app.get(&format!("/api/v1/comparisons?{query}")).await.problem(status, kind);
+    }
+    let alone = app.get(&format!("/experiments/compare?id={first}")).await.text();
+    assert!(alone.contains("choose 2 to 6 different experiments"), "{alone}");
+}
+
+/// The board's button queues the seeds that a row lacks, trained as its runs were.
+#[tokio::test]
+async fn further_seeds_are_one_press_away() {
+    let app = TestApp::new().await;
+    app.finished().await;
+    let page = app.get("/").await.text();
+    assert!(page.contains("Run 4 more seeds"), "{page}");
+    let form = page.split("class=\"more-seeds\"").nth(1).unwrap().split("</form>").next().unwrap();
+    let fields: Vec<(String, String)> = form
+        .split("<input type=\"hidden\" ")
+        .skip(1)
+        .map(|input| {
+            let of = |key: &str| input.split(&format!("{key}=\"")).nth(1).unwrap().split('"').next().unwrap();
+            (of("name").to_owned(), of("value").to_owned())
+        })
+        .collect();
+    let answer = app.post_form("/new", &serde_urlencoded::to_string(&fields).unwrap()).await;
+    let queue = app.get("/api/v1/queue").await.json();
+    let waiting = queue["waiting"].as_array().unwrap();
+    assert_eq!(waiting.len(), 4, "{answer_text} {queue}", answer_text = answer.text());
+    let run = app.get(&format!("/api/v1/runs/{}", waiting[0]["id"].as_str().unwrap())).await.json();
+    assert_eq!((run["seed"].as_u64(), run["arm"].as_str()), (Some(1), Some("specialist")));
+    assert_eq!((run["training"]["epochs"].as_u64(), run["training"]["lr"].as_f64()), (Some(2), Some(1e-3)));
 }

@@ -131,16 +131,16 @@ pub fn counts(input: Input<'_>) -> Counts {
 
 /// Which runs are looked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Wanted<'a> {
-    backbone: &'a str,
-    task: Task,
+pub(super) struct Wanted<'a> {
+    pub backbone: &'a str,
+    pub task: Task,
     /// How a backbone was adapted and on which share of the cases; any where it is none.
-    variant: Option<Variant>,
+    pub variant: Option<Variant>,
 }
 
 impl Wanted<'_> {
     /// The run that counts for a seed: the latest that succeeded, else the latest. The specialist has no adaptation.
-    fn latest<'a>(&self, records: &'a [RunRecord], arm: Arm, seed: u64) -> Option<&'a RunRecord> {
+    pub fn latest<'a>(&self, records: &'a [RunRecord], arm: Arm, seed: u64) -> Option<&'a RunRecord> {
         let backbone = if arm == Arm::Specialist { SPECIALIST } else { self.backbone };
         let fits = |r: &&RunRecord| {
             let variant = self.variant.is_none_or(|wanted| {
@@ -164,7 +164,7 @@ impl CellKey {
 }
 
 /// Seeds of the plan, in its order.
-fn seeds(input: Input<'_>) -> Vec<u64> {
+pub(super) fn seeds(input: Input<'_>) -> Vec<u64> {
     let mut seeds: Vec<u64> = Vec::new();
     for planned in input.planned {
         if !seeds.contains(&planned.seed) {
@@ -279,7 +279,7 @@ fn speed_ups(arms: &[ArmSummary]) -> Vec<Seeded<f64>> {
     fast.iter().filter_map(both).collect()
 }
 
-fn summary(input: Input<'_>, wanted: Wanted<'_>, arm: Arm) -> ArmSummary {
+pub(super) fn summary(input: Input<'_>, wanted: Wanted<'_>, arm: Arm) -> ArmSummary {
     let seeds = seeds(input);
     let runs: Vec<(u64, Option<&RunRecord>)> =
         seeds.iter().map(|seed| (*seed, wanted.latest(input.records, arm, *seed))).collect();

@@ -62,7 +62,7 @@ pub struct Relation {
 }
 
 /// Both relations.
-pub fn relations(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice) -> Vec<Relation> {
+pub fn relations(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice) -> Vec<Relation> {
     [Outcome::Gain, Outcome::Epochs].map(|outcome| relation(cells, backbones, choice, outcome)).into()
 }
 
@@ -90,7 +90,7 @@ fn distinct(names: impl Iterator<Item = String>) -> usize {
     names.collect::<std::collections::BTreeSet<_>>().len()
 }
 
-fn relation(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice, outcome: Outcome) -> Relation {
+fn relation(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice, outcome: Outcome) -> Relation {
     let points: Vec<Point> = cells.iter().filter_map(|c| point(c, choice, outcome)).collect();
     let without_value = cells.iter().filter(|c| c.aligned().is_some()).count() - points.len();
     let (x, y): (Vec<f64>, Vec<f64>) = points.iter().map(|p| (p.x, p.y)).unzip();

@@ -1,10 +1,10 @@
 //! Whether the source's findings hold here, in words made from the numbers.
 
 use serde::{Deserialize, Serialize};
-use transferscope_domain::{Arm, leaderboard::mean_ci95};
+use transferscope_domain::{Arm, Task, leaderboard::mean_ci95};
 
 use super::{BackboneFacts, Cell, Choice, Counts, Outcome, Relation, restores};
-use crate::statistics::{Interval, mean, p_in_words};
+use crate::statistics::{Interval, mean, p_in_words, variance};
 
 /// What the numbers say of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,16 +44,25 @@ pub struct Finding {
     pub because: Vec<String>,
 }
 
-/// The source's two findings.
+/// The source's two findings, from the cells that count; `unlearnt` are the tasks that no network has learnt.
 pub fn findings(
-    cells: &[Cell],
+    cells: &[&Cell],
     relations: &[Relation],
+    unlearnt: &[Task],
     backbones: &[BackboneFacts],
     counts: Counts,
     choice: Choice,
 ) -> Vec<Finding> {
     let mut all = vec![fits(cells, backbones, choice)];
     all.extend(relations.iter().map(|r| closeness(r, choice)));
+    if !unlearnt.is_empty() {
+        let names = unlearnt.iter().map(|t| t.label()).collect::<Vec<_>>().join(" and ");
+        let left = if choice.unlearnt { "Counted all the same" } else { "Left out" };
+        let note = format!(
+            "{left}: {names}, where no network can be told from the best trivial method, so that gains are noise."
+        );
+        all.iter_mut().for_each(|finding| finding.because.push(note.clone()));
+    }
     let unfinished = counts.planned.saturating_sub(counts.succeeded);
     if unfinished > 0 {
         let gone = counts.failed + counts.stopped;
@@ -94,41 +103,73 @@ fn percent(value: f64) -> String {
     format!("{value:+.2} %")
 }
 
-/// Reconstruction gains more on restoration, contrast more on semantics: an interaction, seed by seed.
-fn fits(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice) -> Finding {
+/// Gains of a seed by what the backbone learnt from and what the task asks for, as means over tasks.
+struct Gains<'a> {
+    cells: &'a [&'a Cell],
+    backbones: &'a [BackboneFacts],
+    against: Arm,
+}
+
+impl Gains<'_> {
+    /// As they are, or in the spread of each task's own.
+    fn of(&self, wanted: Kind, restoring: bool, seed: u64, standardised: bool) -> Option<f64> {
+        // All of the tasks or none: means over different tasks of different seeds are no difference.
+        let gains: Option<Vec<f64>> = self
+            .cells
+            .iter()
+            .filter(|c| {
+                restores(c.key.task) == restoring && kind(self.backbones, &c.key.backbone) == Some(wanted)
+            })
+            .map(|c| {
+                let pairs = &c.gain(self.against)?.pairs;
+                let gain = pairs.iter().find(|p| p.seed == seed)?.gain;
+                Some(if standardised { gain / self.spread(c.key.task)? } else { gain })
+            })
+            .collect();
+        mean(&gains?)
+    }
+
+    /// Standard deviation of all gains on a task.
+    fn spread(&self, task: Task) -> Option<f64> {
+        let of_task = self.cells.iter().filter(|c| c.key.task == task).filter_map(|c| c.gain(self.against));
+        let gains: Vec<f64> = of_task.flat_map(|g| &g.pairs).map(|p| p.gain).collect();
+        variance(&gains).map(f64::sqrt).filter(|d| *d > 0.0)
+    }
+
+    fn seeds(&self) -> Vec<u64> {
+        let gains = self.cells.iter().filter_map(|c| c.gain(self.against));
+        let mut seeds: Vec<u64> = gains.flat_map(|g| &g.pairs).map(|p| p.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        seeds
+    }
+
+    /// How much more reconstruction gains on restoration than elsewhere, less the same of contrast.
+    fn interaction(&self, seed: u64, standardised: bool) -> Option<f64> {
+        let advantage =
+            |kind| Some(self.of(kind, true, seed, standardised)? - self.of(kind, false, seed, standardised)?);
+        Some(advantage(Kind::Reconstruction)? - advantage(Kind::Contrast)?)
+    }
+}
+
+/// Reconstruction gains more on restoration, contrast more on semantics: an interaction, seed by seed. The verdict
+/// counts each task in the spread of its own gains; in percent those of AUROC are tens of times those of PSNR.
+fn fits(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice) -> Finding {
     let claim =
         "Pre-training by reconstruction gains more on restoring images, pre-training by contrast more on \
                  telling what is in them."
             .to_owned();
-    let of = |wanted: Kind, restoring: bool, seed: u64| -> Option<f64> {
-        // All of the tasks or none: means over different tasks of different seeds are no difference.
-        let gains: Option<Vec<f64>> = cells
-            .iter()
-            .filter(|c| restores(c.key.task) == restoring && kind(backbones, &c.key.backbone) == Some(wanted))
-            .map(|c| c.gain(choice.against)?.pairs.iter().find(|p| p.seed == seed).map(|p| p.gain))
-            .collect();
-        mean(&gains?)
-    };
-    let mut seeds: Vec<u64> =
-        cells.iter().flat_map(|c| &c.gains).flat_map(|g| &g.pairs).map(|p| p.seed).collect();
-    seeds.sort_unstable();
-    seeds.dedup();
-    let interactions: Vec<f64> = seeds
-        .iter()
-        .filter_map(|s| {
-            use Kind::{Contrast, Reconstruction};
-            let advantage = |kind| Some(of(kind, true, *s)? - of(kind, false, *s)?);
-            Some(advantage(Reconstruction)? - advantage(Contrast)?)
-        })
-        .collect();
+    let gains = Gains { cells, backbones, against: choice.against };
+    let seeds = gains.seeds();
     let control = match choice.against {
         Arm::Scratch => "the same network from scratch",
         Arm::Specialist | Arm::Pretrained => "the specialist",
     };
     let mut because = Vec::new();
     for (kind, name) in [(Kind::Reconstruction, "reconstruction"), (Kind::Contrast, "contrast")] {
-        let over =
-            |restoring: bool| mean(&seeds.iter().filter_map(|s| of(kind, restoring, *s)).collect::<Vec<_>>());
+        let over = |restoring: bool| {
+            mean(&seeds.iter().filter_map(|s| gains.of(kind, restoring, *s, false)).collect::<Vec<_>>())
+        };
         if let (Some(restoring), Some(telling)) = (over(true), over(false)) {
             because.push(format!(
                 "Pre-training by {name} gains {} over {control} where images are restored and {} where they are \
@@ -138,28 +179,34 @@ fn fits(cells: &[Cell], backbones: &[BackboneFacts], choice: Choice) -> Finding 
             ));
         }
     }
+    let interactions: Vec<f64> = seeds.iter().filter_map(|s| gains.interaction(*s, true)).collect();
     if interactions.is_empty() {
-        because
-            .push("There is no seed yet with the gains of both kinds of pre-training on all tasks.".into());
+        because.push(
+            "There is no seed yet with the gains of both kinds of pre-training on all tasks of both kinds."
+                .into(),
+        );
         return Finding { claim, verdict: Verdict::CannotBeTold, because };
     }
     let (value, ends) = mean_ci95(&interactions);
     let interval = ends.map(|[low, high]| Interval { low, high });
+    let words = "The difference of these differences, each task in standard deviations of its own gains so that all \
+                 count the same, is";
     because.push(match interval {
         Some(i) => format!(
-            "The difference of these differences is {value:+.1} percentage points (95 % interval {:+.1} to {:+.1}, \
-             Student's t over {} seeds; above 0 the finding holds).",
+            "{words} {value:+.2} (95 % interval {:+.2} to {:+.2}, Student's t over {} seeds; above 0 the finding \
+             holds).",
             i.low,
             i.high,
             interactions.len()
         ),
-        None => format!("The difference of these differences is {value:+.1} percentage points, from one seed."),
+        None => format!("{words} {value:+.2}, from one seed."),
     });
-    because.push(
-        "Gains of different metrics are added up here: those of AUROC are tens of times as large as those of PSNR in dB \
-         and outweigh them."
-            .into(),
-    );
+    let in_percent: Vec<f64> = seeds.iter().filter_map(|s| gains.interaction(*s, false)).collect();
+    if let Some(percent) = mean(&in_percent) {
+        because.push(format!(
+            "In percentage points, where the metrics with the largest gains outweigh the others, it is {percent:+.1}."
+        ));
+    }
     Finding { claim, verdict: Verdict::of(interval), because }
 }
 

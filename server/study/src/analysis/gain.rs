@@ -75,37 +75,44 @@ pub fn gain(pretrained: &[&RunRecord], control: &[&RunRecord], against: Arm) -> 
         controls.push(*other);
     }
     let mean_gain = mean(&pairs.iter().map(|p| p.gain).collect::<Vec<_>>())?;
-    let (before, after) = (case_means(&controls), case_means(&tuned));
-    let by_case = tuned[0].task.case_metric().direction();
+    let Paired { interval, p, cases, cases_better } =
+        paired(&tuned, &controls, |m, control| relative(direction, m, control));
+    Some(Gain { against, interval, p, p_corrected: None, cases, cases_better, mean: mean_gain, pairs })
+}
+
+/// What the test cases say of pairs of runs.
+pub struct Paired {
+    /// Of the mean over pairs, 95 %, by BCa over pairs and test cases.
+    pub interval: Option<Interval>,
+    /// Of the signed-rank test over test cases, whose scores are means over runs.
+    pub p: Option<f64>,
+    /// Test cases that all runs have scored, and how many of them the first runs do better.
+    pub cases: usize,
+    pub cases_better: usize,
+}
+
+/// Compares runs with the controls at the same places; `of` makes the value of a pair from both metrics.
+pub fn paired(
+    runs: &[&RunRecord],
+    controls: &[&RunRecord],
+    of: impl Fn(f64, f64) -> Option<f64> + Sync,
+) -> Paired {
+    let (before, after) = (case_means(controls), case_means(runs));
     let (mut differences, mut cases_better) = (Vec::new(), 0);
+    let direction = runs.first().map(|run| run.task.case_metric().direction());
     for (case, score) in &after {
         if let Some(control) = before.get(case) {
             differences.push(score - control);
-            cases_better += usize::from(by_case.better(*score, *control));
+            cases_better += usize::from(direction.is_some_and(|d| d.better(*score, *control)));
         }
     }
-    Some(Gain {
-        against,
-        interval: interval(&tuned, &controls, direction),
-        p: wilcoxon(&differences).map(|w| w.p),
-        p_corrected: None,
-        cases: differences.len(),
-        cases_better,
-        mean: mean_gain,
-        pairs,
-    })
-}
-
-fn interval(tuned: &[&RunRecord], controls: &[&RunRecord], direction: Direction) -> Option<Interval> {
-    let both: Vec<&RunRecord> = tuned.iter().chain(controls).copied().collect();
-    let table = CaseTable::of(&both)?;
-    let seeds = tuned.len();
-    let statistic = |rows: &[usize], cases: &[usize]| {
-        let gains: Option<Vec<f64>> = rows
-            .iter()
-            .map(|r| relative(direction, table.metric(*r, cases)?, table.metric(seeds + r, cases)?))
-            .collect();
-        mean(&gains?)
-    };
-    bca_two_factors((seeds, table.cases.len()), statistic, RESAMPLES, SEED)
+    let both: Vec<&RunRecord> = runs.iter().chain(controls).copied().collect();
+    let interval = CaseTable::of(&both).and_then(|table| {
+        let statistic = |rows: &[usize], cases: &[usize]| {
+            let value = |r: &usize| of(table.metric(*r, cases)?, table.metric(runs.len() + r, cases)?);
+            mean(&rows.iter().map(value).collect::<Option<Vec<f64>>>()?)
+        };
+        bca_two_factors((runs.len(), table.cases.len()), statistic, RESAMPLES, SEED)
+    });
+    Paired { interval, p: wilcoxon(&differences).map(|w| w.p), cases: differences.len(), cases_better }
 }

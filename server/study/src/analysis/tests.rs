@@ -253,3 +253,62 @@ fn a_paper_says_what_was_done_and_leaves_holes_open() {
         words.contains("pre-trained by mae") && words.contains("seeds 0, 1") && words.contains("synthetic")
     );
 }
+
+/// The second experiment trains twice as long and scores 0.1 more in every case.
+#[test]
+fn experiments_are_set_against_each_other_network_by_network() {
+    let (spec, plan) = (spec(), spec().plan());
+    let first = records(&spec);
+    let mut longer = records(&spec);
+    for run in &mut longer {
+        run.training.epochs *= 2;
+        run.value = run.value.map(|v| v + 0.1);
+        for score in run.cases.values_mut().flat_map(|c| c.values_mut()) {
+            *score += 0.1;
+        }
+    }
+    longer.retain(|r| !(r.arm == Arm::Scratch && r.task == Task::Segmentation));
+    let few: Vec<PlannedRun> = plan.iter().filter(|p| p.task == Task::Segmentation).cloned().collect();
+    let mut elsewhere: Vec<RunRecord> =
+        first.iter().filter(|r| r.task == Task::Segmentation).cloned().collect();
+    elsewhere.iter_mut().for_each(|r| r.provenance[0] = "other data".into());
+    let backbones = facts();
+    let input = |planned, records| Input { planned, records, backbones: &backbones };
+    let networks = versus(&[input(&plan, &first), input(&plan, &longer), input(&few, &elsewhere)]);
+    assert_eq!(networks.len(), 25, "two networks in two arms and the specialist, five tasks");
+    let of = |backbone: &str, arm, task| {
+        networks.iter().find(|n| n.backbone == backbone && n.arm == arm && n.task == task).unwrap()
+    };
+    let tuned = of("provicnet-mini", Arm::Pretrained, Task::SuperResolution);
+    let [Some(before), Some(after), None] = &tuned.sides[..] else { panic!("{:?}", tuned.sides) };
+    assert_eq!((before.n, before.against_first.clone(), after.runs.len()), (2, None, 2));
+    let against = after.against_first.as_ref().unwrap();
+    assert!((against.difference.unwrap() - 0.1).abs() < 1e-9);
+    assert_eq!((against.seeds, against.cases, against.cases_better), (2, 6, 6));
+    assert_eq!(against.differs, ["epochs"]);
+    // Six cases all better, 23 networks with a pair.
+    assert_eq!((against.p, against.p_corrected), (Some(2.0 / 64.0), Some(23.0 * 2.0 / 64.0)));
+    let hole = &of("provicnet-mini", Arm::Scratch, Task::Segmentation).sides;
+    assert!(hole[1].as_ref().is_some_and(|s| s.n == 0 && s.against_first.is_none()));
+    let other = hole[2].as_ref().unwrap().against_first.as_ref().unwrap();
+    assert_eq!((other.difference, other.differs[0].as_str()), (None, "data set"), "other cases are no pair");
+}
+
+/// A task on which nobody is told apart from the trivial method does not move the findings.
+#[test]
+fn tasks_that_nobody_has_learnt_are_left_out_of_the_findings_unless_they_are_asked_for() {
+    let mut records = records(&spec());
+    for run in &mut records {
+        let trivial = if run.task == Task::ModalityTranslation { 0.9 } else { 0.1 };
+        run.baseline = Some(("mean image".into(), trivial));
+    }
+    let all = analysis(&records);
+    assert_eq!(all.unlearnt, [Task::ModalityTranslation]);
+    assert_eq!((all.cells.len(), all.relations[0].points.len()), (10, 8));
+    assert!(all.findings.iter().all(|f| f.because.iter().any(|b| b.starts_with("Left out: "))), "{all:?}");
+    let (spec, backbones) = (spec(), facts());
+    let input = Input { planned: &spec.plan(), records: &records, backbones: &backbones };
+    let counted = analyse(input, Choice { unlearnt: true, ..Choice::default() });
+    assert_eq!(counted.relations[0].points.len(), 10);
+    assert!(counted.findings[0].because.iter().any(|b| b.starts_with("Counted all the same: ")));
+}

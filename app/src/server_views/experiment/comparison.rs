@@ -1,0 +1,282 @@
+//! Whole experiments side by side: the same network in each, against the first.
+
+use leptos::prelude::*;
+use transferscope_domain::{Task, api::ExperimentView};
+use transferscope_study::{
+    analysis::{Against, Network, Side},
+    statistics::p_in_words,
+};
+
+use super::{name, way};
+use crate::{
+    context::{Study, Versus},
+    format,
+};
+
+/// Most runs that one comparison of curves takes.
+const CURVES_MAX: usize = 32;
+
+/// The page.
+#[component]
+pub fn Comparison(versus: Versus) -> impl IntoView {
+    let Versus { studies, networks } = versus;
+    let names: Vec<String> = studies.iter().map(|s| name(&s.view)).collect();
+    let mut tasks: Vec<Task> = networks.iter().map(|n| n.task).collect();
+    tasks.dedup();
+    let synthetic = studies.iter().any(|s| s.synthetic);
+    let tables = tasks
+        .into_iter()
+        .map(|task| {
+            let of_task = networks.iter().filter(|n| n.task == task).cloned().collect();
+            view! { <Networks task=task names=names.clone() networks=of_task /> }
+        })
+        .collect_view();
+    view! {
+        <div class="page__head">
+            <div>
+                <h1>"Experiments compared"</h1>
+                <p class="page__lead">
+                    {format!("{} is what the others are held against. The address of this page holds the choice.", names[0])}
+                </p>
+            </div>
+            <a class="button" href="/experiments" rel="external">"All experiments"</a>
+        </div>
+        {synthetic
+            .then(|| view! {
+                <p class="notice">
+                    "Computed phantoms (synthetic data): the numbers show what the method does, not how a model does on patients."
+                </p>
+            })}
+        <Asked studies=studies.clone() names=names />
+        <Verdicts studies=studies />
+        {tables}
+    }
+}
+
+/// What an experiment asked for, field by field.
+fn fields(view: &ExperimentView) -> Vec<(String, String)> {
+    let spec = &view.spec;
+    let joined = |list: Vec<String>| list.join(", ");
+    let text = |list: &[f64]| joined(list.iter().map(|v| format!("{} %", 100.0 * v)).collect());
+    let mut fields = vec![
+        ("Backbones".to_owned(), joined(spec.backbones.clone())),
+        ("Tasks".into(), joined(spec.tasks.iter().map(|t| t.label().to_owned()).collect())),
+        ("Arms".into(), joined(spec.arms.iter().map(|a| a.label().to_lowercase()).collect())),
+        ("Data set".into(), spec.dataset.clone()),
+        ("Seeds".into(), joined(spec.seeds.iter().map(u64::to_string).collect())),
+        ("Share of training cases".into(), text(&spec.label_shares)),
+        ("Fine-tuning".into(), joined(spec.adaptations.iter().map(|a| a.label().to_owned()).collect())),
+        ("Epochs".into(), spec.epochs.map(|e| e.to_string()).unwrap_or_default()),
+    ];
+    fields.extend(spec.overrides.to_pairs().into_iter().map(|(key, value)| (key.to_owned(), value)));
+    fields
+}
+
+/// The experiments, and what they were asked for where it is not the same.
+#[component]
+fn Asked(studies: Vec<Study>, names: Vec<String>) -> impl IntoView {
+    let asked: Vec<Vec<(String, String)>> = studies.iter().map(|s| fields(&s.view)).collect();
+    let mut keys: Vec<String> = Vec::new();
+    for (key, _) in asked.iter().flatten() {
+        if !keys.contains(key) {
+            keys.push(key.clone());
+        }
+    }
+    let value = |place: usize, key: &str| {
+        let found = asked[place].iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
+        found.filter(|v| !v.is_empty()).unwrap_or_else(|| "default".into())
+    };
+    let differing: Vec<String> = keys
+        .into_iter()
+        .filter(|key| (1..studies.len()).any(|place| value(place, key) != value(0, key)))
+        .collect();
+    let row = |head: String, cells: Vec<AnyView>| view! { <tr><th scope="row">{head}</th>{cells}</tr> };
+    let started = studies
+        .iter()
+        .map(|s| view! { <td>{format::date_time(s.view.created_ms)}</td> }.into_any())
+        .collect();
+    let results = studies
+        .iter()
+        .map(|s| {
+            let counts = s.analysis.counts;
+            view! { <td>{format!("{} of {}", counts.succeeded, counts.planned)}</td> }.into_any()
+        })
+        .collect();
+    let none = differing.is_empty().then(|| {
+        view! { <p class="quiet">"They were asked for with the same settings."</p> }
+    });
+    let differences = differing
+        .into_iter()
+        .map(|key| {
+            let cells = (0..studies.len()).map(|i| view! { <td>{value(i, &key)}</td> }.into_any()).collect();
+            row(key, cells)
+        })
+        .collect_view();
+    let head = studies
+        .iter()
+        .zip(&names)
+        .map(|(study, name)| {
+            let href = format!("/experiments/{}", study.view.id);
+            view! { <th scope="col"><a href=href rel="external">{name.clone()}</a></th> }
+        })
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>"What was asked for"</h2>
+            <div class="table-scroll" role="region" aria-label="What was asked for" tabindex="0">
+                <table class="data-table">
+                    <caption class="visually-hidden">"The experiments, and their settings where they differ"</caption>
+                    <thead><tr><th scope="col">"Experiment"</th>{head}</tr></thead>
+                    <tbody>
+                        {row("Started".into(), started)}
+                        {row("Runs with a result".into(), results)}
+                        {differences}
+                    </tbody>
+                </table>
+            </div>
+            {none}
+        </section>
+    }
+}
+
+/// What each says of the findings.
+#[component]
+fn Verdicts(studies: Vec<Study>) -> impl IntoView {
+    let claims: Vec<String> = studies
+        .first()
+        .map(|s| s.analysis.findings.iter().map(|f| f.claim.clone()).collect())
+        .unwrap_or_default();
+    let rows = claims
+        .into_iter()
+        .enumerate()
+        .map(|(i, claim)| {
+            let cells = studies
+                .iter()
+                .map(|study| {
+                    let verdict = study.analysis.findings.get(i).map(|f| f.verdict.label());
+                    // The first finding has no correlation.
+                    let relation = i.checked_sub(1).and_then(|i| study.analysis.relations.get(i));
+                    let spearman = relation.and_then(|r| Some((r.spearman?, r.points.len()))).map(|(r, n)| {
+                        let value = format::signed(r.value, 2);
+                        view! { <span class="difference">{format!("Spearman {value} over {n} cells")}</span> }
+                    });
+                    view! { <td>{verdict}{spearman}</td> }
+                })
+                .collect_view();
+            view! { <tr><th scope="row">{claim}</th>{cells}</tr> }
+        })
+        .collect_view();
+    let head = studies.iter().map(|s| view! { <th scope="col">{name(&s.view)}</th> }).collect_view();
+    view! {
+        <section class="section">
+            <h2>"What the numbers say"</h2>
+            <div class="table-scroll" role="region" aria-label="Findings" tabindex="0">
+                <table class="data-table">
+                    <caption class="visually-hidden">"Findings by experiment"</caption>
+                    <thead><tr><th scope="col">"Finding"</th>{head}</tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+}
+
+/// The networks of a task.
+#[component]
+fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl IntoView {
+    let metric = task.primary_metric();
+    let unit = if metric.unit().is_empty() { String::new() } else { format!(" in {}", metric.unit()) };
+    let runs: Vec<String> = networks
+        .iter()
+        .flat_map(|n| n.sides.iter().flatten())
+        .flat_map(|s| &s.runs)
+        .map(ToString::to_string)
+        .collect();
+    let curves = (runs.len() > 1 && runs.len() <= CURVES_MAX).then(|| {
+        let href = format!("/compare?runs={}&seeds=1", runs.join(","));
+        view! { <p><a href=href rel="external">"Curves, cases and a link to share"</a></p> }
+    });
+    let usual = networks.iter().all(|n| n.adaptation == Default::default() && n.label_share == 1.0);
+    let rows = networks
+        .iter()
+        .map(|network| {
+            let which = (!usual).then(|| {
+                view! { <span class="difference">{way(network.adaptation, network.label_share)}</span> }
+            });
+            let title = format!("{}, {}", network.backbone, network.arm.label().to_lowercase());
+            let sides = network.sides.iter().map(|s| side(metric.as_str(), s.as_ref())).collect_view();
+            view! { <tr><th scope="row">{title}{which}</th>{sides}</tr> }
+        })
+        .collect_view();
+    let head = names
+        .into_iter()
+        .map(|n| view! { <th scope="col" class="data-table__number">{n}</th> })
+        .collect_view();
+    view! {
+        <section class="section">
+            <h2>{task.label()}</h2>
+            <p class="section__lead">
+                {format!(
+                    "{}{unit}, {}: mean over seeds with its 95 % interval (BCa bootstrap over seeds and test cases). Below it the difference to the first experiment over seeds that both have, and p of Wilcoxon's signed-rank test over test cases, corrected over all networks (Holm).",
+                    metric.label(),
+                    metric.direction().label(),
+                )}
+            </p>
+            <div class="table-scroll" role="region" aria-label=task.label() tabindex="0">
+                <table class="data-table">
+                    <caption class="visually-hidden">{format!("{} by network and experiment", task.label())}</caption>
+                    <thead><tr><th scope="col">"Network"</th>{head}</tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+            {curves}
+        </section>
+    }
+}
+
+fn side(metric: &str, side: Option<&Side>) -> AnyView {
+    let Some(side) = side else {
+        return view! { <td class="data-table__number quiet">"not planned"</td> }.into_any();
+    };
+    let Some(mean) = side.mean else {
+        return view! { <td class="data-table__number quiet">"no result"</td> }.into_any();
+    };
+    let range = |low: f64, high: f64| {
+        format!("{} to {}", format::metric_value(metric, low), format::metric_value(metric, high))
+    };
+    let interval = side.interval.map(|i| view! { <span class="difference">{range(i.low, i.high)}</span> });
+    let few =
+        (side.n < 3).then(|| view! { " "<span class="tag tag--quiet">{format!("n = {}", side.n)}</span> });
+    view! {
+        <td class="data-table__number">
+            {format::metric_value(metric, mean)}{few}
+            {interval}
+            {side.against_first.as_ref().map(|a| against(metric, a))}
+        </td>
+    }
+    .into_any()
+}
+
+fn against(metric: &str, against: &Against) -> impl IntoView + use<> {
+    let differs = (!against.differs.is_empty())
+        .then(|| view! { <span class="difference">{format!("runs differ in {}", against.differs.join(", "))}</span> });
+    let Some(difference) = against.difference else {
+        return view! { <span class="difference">"other test cases: no difference"</span>{differs} }
+            .into_any();
+    };
+    let interval = against.interval.map(|i| {
+        format!(
+            " ({} to {})",
+            format::metric_difference(metric, i.low),
+            format::metric_difference(metric, i.high)
+        )
+    });
+    let p = against.p_corrected.map(|p| format!(", p {}", p_in_words(p)));
+    let better = format!("better in {} of {} cases", against.cases_better, against.cases);
+    view! {
+        <span class="difference">{format::metric_difference(metric, difference)}{interval}{p}</span>
+        <span class="difference">{better}</span>
+        {differs}
+    }
+    .into_any()
+}
