@@ -62,7 +62,7 @@ async fn an_experiment_is_scored_analysed_and_set_against_another() {
     for _ in 0..600 {
         text = server.get_raw(&page).await.1;
         assert!(!text.contains("The scores could not be made"), "{text}");
-        if text.contains("Kendall tau-b") {
+        if text.contains("Gain that came") {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

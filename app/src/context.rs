@@ -42,6 +42,8 @@ pub struct Study {
     pub predictions: Vec<transferscope_domain::prediction::Prediction>,
     /// Whether further scores are on their way.
     pub scoring: Scoring,
+    /// Pages of it that were frozen.
+    pub frozen: Vec<transferscope_domain::api::FrozenLink>,
     pub synthetic: bool,
     /// Seconds until all planned runs are done, one after the other; none before a run has finished.
     pub time_left_s: Option<f64>,

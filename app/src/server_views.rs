@@ -7,6 +7,7 @@ pub mod dataset;
 pub mod datasets;
 pub mod experiment;
 pub mod experiments;
+pub mod frozen;
 pub mod leaderboard;
 mod leaderboard_table;
 pub mod offline;

@@ -337,6 +337,41 @@ pub struct ShareView {
     pub content_hash: Option<String>,
 }
 
+/// What is posted to keep the page of an experiment, or of several side by side, as it is now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotRequest {
+    pub experiments: Vec<ExperimentId>,
+    /// The experiment page's query fields, e.g. `{"layer": "last"}`.
+    #[serde(default)]
+    pub view: BTreeMap<String, String>,
+}
+
+/// A link to a frozen page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenLink {
+    pub slug: ShareSlug,
+    pub title: String,
+    pub created_ms: i64,
+}
+
+/// The numbers of a frozen page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SnapshotView {
+    pub slug: ShareSlug,
+    /// Version of `data`.
+    pub schema: u32,
+    pub title: String,
+    pub created_ms: i64,
+    pub experiments: Vec<ExperimentId>,
+    /// BLAKE3 of the data as it is stored.
+    pub content_hash: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub data: serde_json::Value,
+}
+
 /// Everything that a comparison draws.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 
 use crate::routes::{
-    datasets, events, experiments, export, leaderboard, pretrainings, queue, runs, shares, system,
+    datasets, events, experiments, export, leaderboard, pretrainings, queue, runs, shares, snapshots, system,
 };
 
 /// The whole API. Paths of later issues are absent until they exist.
@@ -31,6 +31,8 @@ use crate::routes::{
         experiments::one,
         experiments::analysis,
         experiments::versus,
+        snapshots::create,
+        snapshots::one,
         pretrainings::create,
         runs::list,
         runs::one,

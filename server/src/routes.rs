@@ -20,6 +20,7 @@ pub(crate) mod queue;
 pub(crate) mod runs;
 pub(crate) mod shares;
 mod site;
+pub mod snapshots;
 pub(crate) mod system;
 
 #[cfg(test)]
@@ -53,6 +54,8 @@ pub fn build_router(state: AppState) -> Router {
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{id}/repeat", post(runs::repeat))
         .route("/api/v1/shares", post(shares::create))
+        .route("/api/v1/snapshots", post(snapshots::create))
+        .route("/experiments/freeze", post(snapshots::create_form))
         .route("/api/v1/shares/{slug}", axum::routing::delete(shares::revoke))
         .route("/new", post(forms::new_experiment))
         .route("/backbones/pretrain", post(forms::pretrain))
@@ -97,6 +100,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/api/v1/leaderboard", get(leaderboard::rows))
         .route("/api/v1/leaderboard.csv", get(export::leaderboard_csv))
         .route("/api/v1/shares/{slug}", get(shares::one))
+        .route("/api/v1/snapshots/{slug}", get(snapshots::one))
         .route("/runs/{id}/report.json", get(files::report))
         .route("/runs/{id}/log", get(files::log))
         .route("/runs/{id}/tensorboard", get(export::tensorboard))
@@ -109,6 +113,7 @@ pub fn build_router(state: AppState) -> Router {
         .nest_service("/pkg", site::package(&state.site_dir))
         .fallback(pages::not_found)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(state.clone(), snapshots::page))
         .with_state(state)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(answer_to_panic));

@@ -63,6 +63,7 @@ pub async fn study(state: &AppState, id: &ExperimentId, choice: Choice) -> Resul
         }
     };
     let scoring = state.predicting.status(&view.spec.dataset);
+    let frozen = state.store.snapshots_of(id).await?;
     in_background(move || {
         let manifest = state::dataset(&data, &view.spec.dataset);
         let predictions: Vec<Prediction> = view
@@ -77,6 +78,7 @@ pub async fn study(state: &AppState, id: &ExperimentId, choice: Choice) -> Resul
             missing: analysed.missing,
             predictions,
             scoring,
+            frozen,
             analysis: analysed.analysis.clone(),
             backbones: key.backbones,
             view,
@@ -94,19 +96,27 @@ const SIDE_BY_SIDE: std::ops::RangeInclusive<usize> = 2..=6;
 
 /// Experiments side by side, for a page.
 pub async fn versus_for_page(state: AppState, ids: Vec<ExperimentId>) -> Result<Versus, AppError> {
-    let networks = versus(&state, &ids).await.map_err(|e| in_words(&e))?;
+    versus(&state, &ids).await.map_err(|e| in_words(&e))
+}
+
+/// Experiments side by side; the first one is what the others are held against.
+///
+/// # Errors
+/// Those of [`networks`].
+pub async fn versus(state: &AppState, ids: &[ExperimentId]) -> Result<Versus, ApiError> {
+    let networks = networks(state, ids).await?;
     let mut studies = Vec::with_capacity(ids.len());
     for id in ids {
-        studies.push(for_page(state.clone(), id, Choice::default()).await?);
+        studies.push(study(state, id, Choice::default()).await?);
     }
     Ok(Versus { studies, networks })
 }
 
-/// The networks of several experiments; the first one is what the others are held against.
+/// The networks of several experiments.
 ///
 /// # Errors
 /// When an experiment is not there, or there are too few or too many.
-pub async fn versus(state: &AppState, ids: &[ExperimentId]) -> Result<Vec<Network>, ApiError> {
+pub async fn networks(state: &AppState, ids: &[ExperimentId]) -> Result<Vec<Network>, ApiError> {
     let mut distinct = ids.to_vec();
     distinct.sort();
     distinct.dedup();

@@ -10,7 +10,10 @@ mod ranking;
 mod relations;
 
 use leptos::prelude::*;
-use transferscope_domain::{Adaptation, Arm, ExperimentId, Task, api::ExperimentView};
+use transferscope_domain::{
+    Adaptation, Arm, ExperimentId, Task,
+    api::{ExperimentView, FrozenLink},
+};
 use transferscope_study::analysis::{Analysis, Choice, Counts, Finding, LayerChoice, Measured, Verdict};
 
 use crate::{
@@ -60,13 +63,16 @@ pub fn choice<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result
 
 /// What is looked at as a query.
 pub fn query(choice: Choice) -> String {
-    let pairs = [
+    serde_urlencoded::to_string(fields(choice)).unwrap_or_default()
+}
+
+fn fields(choice: Choice) -> [(&'static str, &'static str); 4] {
+    [
         ("alignment", choice.measured.as_str()),
         ("layer", choice.layer.as_str()),
         ("against", choice.against.as_str()),
         ("unlearnt", if choice.unlearnt { "1" } else { "0" }),
-    ];
-    serde_urlencoded::to_string(pairs).unwrap_or_default()
+    ]
 }
 
 /// What people call an experiment: its name, or its id where it has none.
@@ -76,8 +82,23 @@ pub fn name(view: &ExperimentView) -> String {
 
 /// The page of a study.
 #[component]
-pub fn Experiment(study: Study) -> impl IntoView {
-    let Study { view, analysis, backbones, predictions, scoring, synthetic, time_left_s, missing } = study;
+pub fn Experiment(
+    study: Study,
+    /// Whether it is kept as it is: without what asks the server for something.
+    #[prop(optional)]
+    frozen: bool,
+) -> impl IntoView {
+    let Study {
+        view,
+        analysis,
+        backbones,
+        predictions,
+        scoring,
+        frozen: links,
+        synthetic,
+        time_left_s,
+        missing,
+    } = study;
     let name = name(&view);
     let gain_tasks = analysis.clone();
     let id = view.id.clone();
@@ -95,7 +116,7 @@ pub fn Experiment(study: Study) -> impl IntoView {
                     )}
                 </p>
             </div>
-            <a class="button" href=format!("/runs?experiment={id}") rel="external">"All runs"</a>
+            {(!frozen).then(|| view! { <a class="button" href=format!("/runs?experiment={id}") rel="external">"All runs"</a> })}
         </div>
         {synthetic
             .then(|| view! {
@@ -103,26 +124,36 @@ pub fn Experiment(study: Study) -> impl IntoView {
                     "Computed phantoms (synthetic data): the numbers show what the method does, not how a model does on patients."
                 </p>
             })}
-        <Progress counts=analysis.counts missing=missing time_left_s=time_left_s id=id.clone() />
+        <Progress counts=analysis.counts missing=missing time_left_s=time_left_s id=id.clone() frozen=frozen />
         <Findings findings=analysis.findings.clone() />
-        <Unlearnt tasks=analysis.unlearnt.clone() choice=analysis.choice />
-        <Selectors choice=analysis.choice />
+        <Unlearnt tasks=analysis.unlearnt.clone() choice=analysis.choice frozen=frozen />
+        {(!frozen).then(|| view! { <Selectors choice=analysis.choice /> })}
         <Matrix analysis=analysis.clone() />
         <Gains analysis=gain_tasks />
         <Ranks ranking=analysis.ranking.clone() />
         <Convergence analysis=analysis.clone() />
-        <Relations id=id.clone() analysis=analysis.clone() backbones=backbones />
+        <Relations id=id.clone() analysis=analysis.clone() backbones=backbones frozen=frozen />
         <section class="section" id="prediction">
             <h2>"Prediction before training"</h2>
             <Predictions predictions=predictions analysis=analysis.clone() />
-            <Score id=id.clone() scoring=scoring dataset=view.spec.dataset.clone() />
+            {(!frozen).then(|| view! { <Score id=id.clone() scoring=scoring dataset=view.spec.dataset.clone() /> })}
         </section>
-        <Downloads id=id choice=analysis.choice />
+        {(!frozen)
+            .then(|| view! {
+                <Links ids=vec![id.clone()] choice=analysis.choice links=links />
+                <Downloads id=id choice=analysis.choice />
+            })}
     }
 }
 
 #[component]
-fn Progress(counts: Counts, missing: usize, time_left_s: Option<f64>, id: ExperimentId) -> impl IntoView {
+fn Progress(
+    counts: Counts,
+    missing: usize,
+    time_left_s: Option<f64>,
+    id: ExperimentId,
+    frozen: bool,
+) -> impl IntoView {
     let Counts { planned, succeeded, failed, stopped, open } = counts;
     let left = time_left_s
         .filter(|s| *s > 0.0 && open > 0)
@@ -133,7 +164,7 @@ fn Progress(counts: Counts, missing: usize, time_left_s: Option<f64>, id: Experi
         <section class="section" aria-label="Progress">
             <progress class="progress-bar" max=planned value=succeeded aria-label="Runs with a result"></progress>
             <p role="status">{words}{gone}{left}</p>
-            {(open > 0)
+            {(open > 0 && !frozen)
                 .then(|| {
                     view! {
                         <div class="button-row">
@@ -151,7 +182,7 @@ fn Progress(counts: Counts, missing: usize, time_left_s: Option<f64>, id: Experi
                         </div>
                     }
                 })}
-            {(missing > 0)
+            {(missing > 0 && !frozen)
                 .then(|| {
                     view! {
                         <form method="post" action=format!("/experiments/{id}/fill")>
@@ -202,7 +233,7 @@ fn Findings(findings: Vec<Finding>) -> impl IntoView {
 
 /// Tasks that the findings leave out, or would; the other way is a link.
 #[component]
-fn Unlearnt(tasks: Vec<Task>, choice: Choice) -> impl IntoView {
+fn Unlearnt(tasks: Vec<Task>, choice: Choice, frozen: bool) -> impl IntoView {
     let names = tasks.iter().map(|t| t.label()).collect::<Vec<_>>().join(", ");
     let other = query(Choice { unlearnt: !choice.unlearnt, ..choice });
     (!tasks.is_empty()).then(|| {
@@ -210,9 +241,12 @@ fn Unlearnt(tasks: Vec<Task>, choice: Choice) -> impl IntoView {
             <p class="notice">
                 {format!("Not learnt by any network: {names}. No interval lies above the best trivial method. ")}
                 {if choice.unlearnt { "The findings and charts of alignment count it all the same. " } else { "The findings and charts of alignment leave it out. " }}
-                <a href=format!("?{other}") rel="external">
-                    {if choice.unlearnt { "Leave it out" } else { "Count it all the same" }}
-                </a>
+                {(!frozen)
+                    .then(|| view! {
+                        <a href=format!("?{other}") rel="external">
+                            {if choice.unlearnt { "Leave it out" } else { "Count it all the same" }}
+                        </a>
+                    })}
             </p>
         }
     })
@@ -246,6 +280,48 @@ fn Selectors(choice: Choice) -> impl IntoView {
             {choice.unlearnt.then(|| view! { <input type="hidden" name="unlearnt" value="1" /> })}
             <button type="submit" class="button">"Show"</button>
         </form>
+    }
+}
+
+/// Links to the page as it was at some time, and the button that makes one.
+#[component]
+pub(super) fn Links(
+    /// One experiment, or those that stand side by side.
+    ids: Vec<ExperimentId>,
+    choice: Choice,
+    links: Vec<FrozenLink>,
+) -> impl IntoView {
+    let fields = ids
+        .iter()
+        .map(|id| ("id", id.to_string()))
+        .chain(fields(choice).map(|(name, value)| (name, value.to_owned())))
+        .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
+        .collect_view();
+    let kept = links
+        .into_iter()
+        .map(|link| {
+            let href = format!("/s/{}", link.slug);
+            view! {
+                <li>
+                    <a href=href.clone() rel="external">{href.clone()}</a>
+                    " "
+                    <span class="quiet">{format!("{}, frozen {}", link.title, format::date_time(link.created_ms))}</span>
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class="section" id="links">
+            <h2>"To share"</h2>
+            <p>
+                "The address of this page is a live link: it shows the runs as they are. A frozen link keeps this page and its numbers as they are now."
+            </p>
+            <ul class="file-list">{kept}</ul>
+            <form method="post" action="/experiments/freeze">
+                {fields}
+                <button type="submit" class="button">"Make a frozen link"</button>
+            </form>
+        </section>
     }
 }
 

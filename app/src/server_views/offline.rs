@@ -18,32 +18,40 @@ use crate::{
 };
 
 /// The parts of the style sheet that the file's elements use, in the order of `style/main.css`.
-const STYLES: [&str; 5] = [
+const STYLES: [&str; 6] = [
     include_str!("../../../style/tokens.css"),
     include_str!("../../../style/base.css"),
     include_str!("../../../style/layout.css"),
+    include_str!("../../../style/forms.css"),
     include_str!("../../../style/tables.css"),
     include_str!("../../../style/charts.css"),
 ];
 /// Most curves that are drawn: all values are in the data.
 const CHARTS_MAX: usize = 24;
 
+/// A whole file of a body that asks for nothing, with `json` in an element `id` at its end. `head` and `foot` stand
+/// in the places of the same name.
+pub(super) fn file(title: &str, body: &str, (id, json): (&str, &str), [head, foot]: [&str; 2]) -> String {
+    // Within a script element JSON may hold no `<`; in JSON it stands in texts only.
+    let json = json.replace('<', "\\u003c");
+    let title = title.replace('&', "&amp;").replace('<', "&lt;");
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
+         <title>{title} · Transferscope</title>{head}<style>{}</style></head><body>{body}{foot}\
+         <script type=\"application/json\" id=\"{id}\">{json}</script></body></html>\n",
+        STYLES.concat(),
+    )
+}
+
 /// The whole file. `text` is the comparison's data as JSON, as it was stored and hashed.
 pub fn document(share: &ShareView, text: &str) -> String {
     let nothing = CompareData::default();
     let data = share.data.as_ref().unwrap_or(&nothing);
     let title = format!("Comparison of {}", format::plural(data.runs.len() as u64, "run"));
-    // Within a script element JSON may hold no `<`; in JSON it stands in texts only.
-    let json = text.replace('<', "\\u003c");
     let body = Owner::new().with(|| body(share, data, &title).to_html());
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <title>{title} · Transferscope</title><style>{}</style></head><body>{body}\
-         <script type=\"application/json\" id=\"comparison\">{json}</script></body></html>\n",
-        STYLES.concat(),
-    )
+    file(&title, &body, ("comparison", text), ["", ""])
 }
 
 fn body(share: &ShareView, data: &CompareData, title: &str) -> impl IntoView + use<> {

@@ -13,6 +13,7 @@ pub mod loss;
 pub mod model;
 pub mod nn;
 pub mod observer;
+pub mod pair_sums;
 pub mod params;
 pub mod run;
 

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
+use burn::{
+    module::AutodiffModule,
+    tensor::backend::{AutodiffBackend, Backend},
+};
 use rand::seq::SliceRandom;
 use transferscope_domain::{
     Adaptation, Arm, RunRequest,
@@ -16,7 +19,7 @@ use transferscope_domain::{
 use transferscope_study::feature_file;
 
 use crate::{
-    alignment::Course,
+    alignment::{Course, PairSums},
     backbone,
     checkpoint::{CheckpointError, load_encoder},
     data::manifest,
@@ -25,6 +28,7 @@ use crate::{
     model::net::{Net, Ports},
     nn::{kernels::Kernels, precision},
     observer::{Observer, Progress},
+    pair_sums::OnDevice,
     pretrain,
     train::{
         adapt::{adapt, count},
@@ -389,7 +393,7 @@ impl Job<'_> {
             probe::save(self.run_dir, probe::RANDOM, &probe::joined(&cases))
                 .map_err(|source| RunError::Write { what: "features".into(), source })?;
         }
-        match self.course(tested) {
+        match self.course::<B::InnerBackend>(tested, device) {
             Ok(values) => {
                 for value in &values {
                     self.emit(EventBody::Alignment(value.clone()))?;
@@ -405,7 +409,7 @@ impl Job<'_> {
         }
     }
 
-    fn course(&self, tested: f64) -> Result<Vec<AlignmentValue>, String> {
+    fn course<B: Backend>(&self, tested: f64, device: &B::Device) -> Result<Vec<AlignmentValue>, String> {
         let in_words = |e: &dyn std::fmt::Display| e.to_string();
         let epochs = probe::course(self.run_dir, u64::from(self.request.training.epochs));
         let epochs = epochs.map_err(|e| in_words(&e))?;
@@ -416,6 +420,9 @@ impl Job<'_> {
             }
             None => epochs.first().map(|(_, layers)| layers.clone()).unwrap_or_default(),
         };
+        // On the CPU the host's own way is as fast and in double precision.
+        let on_device = OnDevice::<B> { device: device.clone() };
+        let elsewhere = (self.device != Device::Cpu).then_some(&on_device as &dyn PairSums);
         let course = Course {
             epochs: &epochs,
             tested,
@@ -423,6 +430,7 @@ impl Job<'_> {
             rows_per_case: PER_CASE,
             permutations: PERMUTATIONS,
             seed: self.request.seed,
+            elsewhere,
         };
         course.values().map_err(|e| in_words(&e))
     }

@@ -58,6 +58,10 @@ pub async fn of_share(
     State(state): State<AppState>,
     IdPath(slug): IdPath<ShareSlug>,
 ) -> Result<Response, ApiError> {
+    if let Some(snapshot) = state.store.snapshot(&slug).await? {
+        let nothing = || ApiError::NotFound(format!("The link {slug} has no picture."));
+        return picture(snapshot.picture.ok_or_else(nothing)?, Format::Png).await;
+    }
     let share = state.store.share(&slug).await?;
     let data = share.data.unwrap_or_default();
     let mut pairs: Pairs = share.view.into_iter().collect();

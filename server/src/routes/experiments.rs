@@ -101,7 +101,7 @@ pub async fn versus(
             _ => return Err(ApiError::field(&key, "unknown: use id")),
         }
     }
-    Ok(Json(study::versus(&state, &ids).await?))
+    Ok(Json(study::networks(&state, &ids).await?))
 }
 
 /// What of an analysis is looked at.

@@ -1,20 +1,26 @@
 //! The pages, rendered by leptos, and the answer to addresses that lead nowhere.
 
+use std::sync::LazyLock;
+
 use axum::{
     Router,
     extract::{Request, State},
     http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
+use leptos_axum::{AxumRouteListing, LeptosRoutes, generate_route_list, render_app_async_with_context};
 use transferscope_app::{App, shell};
 
 use crate::{error::ApiError, state::AppState};
 
+/// The addresses of the pages. Listed once in a process: while leptos lists them, whatever any page waits for in another
+/// thread is never answered (leptos-rs/leptos#4773).
+static ROUTES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(App));
+
 /// Adds the pages and the functions through which they fetch.
 pub fn add(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let lent = state.clone();
-    router.leptos_routes_with_context(state, generate_route_list(App), move || lent.provide_to_page(), shell)
+    router.leptos_routes_with_context(state, ROUTES.clone(), move || lent.provide_to_page(), shell)
 }
 
 /// Addresses that lead nowhere: a problem document for programs, a page for people.

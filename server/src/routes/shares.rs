@@ -6,7 +6,7 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use transferscope_app::server_views::offline;
+use transferscope_app::server_views::{frozen, offline};
 use transferscope_domain::{
     ShareSlug,
     api::{Problem, ShareCreated, ShareRequest, ShareView},
@@ -52,9 +52,15 @@ pub async fn export(
     State(state): State<AppState>,
     IdPath(slug): IdPath<ShareSlug>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let (share, data) = state.store.frozen_share(&slug).await?;
+    let kept = state.store.snapshot(&slug).await?;
     let name = format!("attachment; filename=\"transferscope-{slug}.html\"");
-    let html = blocking(move || offline::document(&share, &data)).await?;
+    let html = match kept {
+        Some(snapshot) => blocking(move || frozen::exported(&snapshot.html)).await?,
+        None => {
+            let (share, data) = state.store.frozen_share(&slug).await?;
+            blocking(move || offline::document(&share, &data)).await?
+        }
+    };
     let headers =
         [(header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, html))

@@ -31,6 +31,7 @@ mod previews;
 mod queue_order;
 mod rows;
 mod shares;
+mod snapshots;
 mod study;
 #[cfg(test)]
 mod testing;
@@ -43,6 +44,7 @@ pub use queue::ActiveRun;
 pub use record::{RecordBatch, RecordPosition, Recorded};
 pub use runs::{NewRun, RunFilter};
 pub use shares::SHARE_SCHEMA;
+pub use snapshots::{NewSnapshot, SNAPSHOT_SCHEMA, Snapshot};
 
 /// What every function of [`Store`] returns.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

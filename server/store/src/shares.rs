@@ -96,7 +96,12 @@ impl Store {
         .bind(slug.as_str())
         .fetch_optional(self.read())
         .await?;
-        let row = row.ok_or_else(|| StoreError::not_found("link", slug))?;
+        let Some(row) = row else {
+            return Err(match self.is_revoked(slug).await? {
+                true => StoreError::Gone { what: "link", id: slug.to_string() },
+                false => StoreError::not_found("link", slug),
+            });
+        };
         if row.revoked_ms.is_some() {
             return Err(StoreError::Gone { what: "link", id: slug.to_string() });
         }
@@ -124,6 +129,9 @@ impl Store {
             .await?;
         if done.rows_affected() == 0 {
             drop(tx);
+            if self.revoke_snapshot(slug).await? {
+                return Ok(());
+            }
             // Says which of the two it is.
             self.share_row(slug).await?;
             return Err(StoreError::not_found("link", slug));

@@ -34,6 +34,13 @@ pub struct Features {
     pub data: Vec<f32>,
 }
 
+/// Where the sums over all pairs of very many rows are computed instead of here.
+pub trait PairSums: std::fmt::Debug + Sync {
+    /// Sums of `exp(-gamma |a - b|²)` over all pairs within `x`, within `y` (a row with itself included) and between
+    /// them, of sets of the same width.
+    fn kernel_sums(&self, x: &Rows, y: &Rows, gamma: f64) -> [f64; 3];
+}
+
 /// Rows of equal length in double precision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {

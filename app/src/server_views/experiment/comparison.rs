@@ -1,13 +1,16 @@
 //! Whole experiments side by side: the same network in each, against the first.
 
 use leptos::prelude::*;
-use transferscope_domain::{Task, api::ExperimentView};
+use transferscope_domain::{
+    Task,
+    api::{ExperimentView, FrozenLink},
+};
 use transferscope_study::{
-    analysis::{Against, Network, Side},
+    analysis::{Against, Choice, Network, Side},
     statistics::p_in_words,
 };
 
-use super::{name, way};
+use super::{Links, name, way};
 use crate::{
     context::{Study, Versus},
     format,
@@ -18,11 +21,21 @@ const CURVES_MAX: usize = 32;
 
 /// The page.
 #[component]
-pub fn Comparison(versus: Versus) -> impl IntoView {
+pub fn Comparison(
+    versus: Versus,
+    /// Whether it is kept as it is: without what asks the server for something.
+    #[prop(optional)]
+    frozen: bool,
+) -> impl IntoView {
     let Versus { studies, networks } = versus;
     let names: Vec<String> = studies.iter().map(|s| name(&s.view)).collect();
     let mut tasks: Vec<Task> = networks.iter().map(|n| n.task).collect();
     tasks.dedup();
+    let ids: Vec<_> = studies.iter().map(|s| s.view.id.clone()).collect();
+    // Pages that show all of these.
+    let shown = |link: &FrozenLink| studies.iter().all(|s| s.frozen.contains(link));
+    let links =
+        studies.first().map(|s| s.frozen.iter().filter(|l| shown(l)).cloned().collect()).unwrap_or_default();
     let synthetic = studies.iter().any(|s| s.synthetic);
     let tables = tasks
         .into_iter()
@@ -36,10 +49,10 @@ pub fn Comparison(versus: Versus) -> impl IntoView {
             <div>
                 <h1>"Experiments compared"</h1>
                 <p class="page__lead">
-                    {format!("{} is what the others are held against. The address of this page holds the choice.", names[0])}
+                    {format!("{} is what the others are held against.", names[0])}
                 </p>
             </div>
-            <a class="button" href="/experiments" rel="external">"All experiments"</a>
+            {(!frozen).then(|| view! { <a class="button" href="/experiments" rel="external">"All experiments"</a> })}
         </div>
         {synthetic
             .then(|| view! {
@@ -50,6 +63,7 @@ pub fn Comparison(versus: Versus) -> impl IntoView {
         <Asked studies=studies.clone() names=names />
         <Verdicts studies=studies />
         {tables}
+        {(!frozen).then(|| view! { <Links ids=ids choice=Choice::default() links=links /> })}
     }
 }
 

@@ -13,7 +13,12 @@ use crate::{charts::svg, format};
 
 /// Both relations, the controls, and the drift of every cell.
 #[component]
-pub fn Relations(id: ExperimentId, analysis: Analysis, backbones: Vec<BackboneFacts>) -> impl IntoView {
+pub fn Relations(
+    id: ExperimentId,
+    analysis: Analysis,
+    backbones: Vec<BackboneFacts>,
+    frozen: bool,
+) -> impl IntoView {
     let pictures = analysis
         .relations
         .iter()
@@ -29,7 +34,7 @@ pub fn Relations(id: ExperimentId, analysis: Analysis, backbones: Vec<BackboneFa
                     <div class="study-figure__picture" role="region" aria-label=what tabindex="0" inner_html=picture></div>
                     <figcaption>
                         "Each point is a backbone on a task: one colour a backbone, one marker a task. Bars: least to largest seed along x, 95 % interval along y. "
-                        <a href=href rel="external">"SVG"</a>
+                        {(!frozen).then(|| view! { <a href=href rel="external">"SVG"</a> })}
                     </figcaption>
                     <RelationNumbers relation=relation.clone() />
                 </figure>

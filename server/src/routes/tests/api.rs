@@ -206,7 +206,9 @@ async fn what_is_there_is_listed() {
             continue;
         }
         let answer = app.get(&concrete).await;
-        if path.contains('{') {
+        if concrete == "/api/v1/comparisons" {
+            answer.problem(422, "invalid");
+        } else if path.contains('{') {
             let needs_name = path.ends_with("/metrics");
             if needs_name {
                 answer.problem(422, "invalid")

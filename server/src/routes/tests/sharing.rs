@@ -106,3 +106,72 @@ async fn charts_come_as_drawing_and_as_bitmap() {
     assert!(compared.body.starts_with(b"\x89PNG"));
     app.get(&format!("/runs/{run}/charts/loss.gif")).await.problem(404, "not-found");
 }
+
+/// A page of an experiment is kept as it was: the next run changes the page and not the link.
+#[tokio::test]
+async fn a_frozen_experiment_stays_as_it_was_and_leaves_as_a_file() {
+    let app = TestApp::new().await;
+    let created = app.post_json("/api/v1/experiments", spec(&[0, 7]).to_string()).await.json();
+    let id = created["id"].as_str().unwrap().to_owned();
+    let page = format!("/experiments/{id}");
+    assert!(app.get(&page).await.text().contains("action=\"/experiments/freeze\""));
+    let answer = app.post_form("/experiments/freeze", &format!("id={id}&layer=first&against=scratch")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+    let link = answer.header(header::LOCATION).to_owned();
+    let api = format!("/api/v1/snapshots{}", &link[2..]);
+
+    let first: RunId = created["runs"][0]["id"].as_str().unwrap().parse().unwrap();
+    let end = EventBody::Finished { step: 4, seconds: 2.0, peak_memory_bytes: 1 };
+    app.say(&first, [started(), metric("test/dice", 4, 0.65), end]).await;
+    assert!(app.get(&page).await.text().contains("1 of 2 runs have a result"));
+    let kept = app.get(&link).await;
+    assert_eq!(kept.status, StatusCode::OK);
+    for words in ["0 of 2 runs have a result", "og:title", "Download as one file", &format!("{link}/revoke")]
+    {
+        assert!(kept.text().contains(words), "{words}: {}", kept.text());
+    }
+    for asks in ["<button type=\"submit\" class=\"button\">Show", "/export/table.csv", "hydrate"] {
+        assert!(!kept.text().contains(asks), "{asks}");
+    }
+    let data = app.get(&api).await.json();
+    assert_eq!(data["data"]["analysis"]["counts"]["open"], 2);
+    assert_eq!(data["data"]["analysis"]["choice"]["layer"], "first");
+    assert!(app.get(&page).await.text().contains(&format!("href=\"{link}\"")), "the page lists its links");
+    assert_eq!(app.get(&format!("{link}/preview.png")).await.header(header::CONTENT_TYPE), "image/png");
+
+    let file = app.get(&format!("{link}/export.html")).await.text();
+    assert!(!file.contains(" href=\"/") && !file.contains("src=") && !file.contains("<form"), "{file}");
+    let (_, json) = file.split_once("id=\"snapshot\">").unwrap();
+    let json: Value = serde_json::from_str(json.split_once("</script>").unwrap().0).unwrap();
+    assert_eq!(json, data["data"]);
+
+    app.post_form(&format!("{link}/revoke"), "").await;
+    assert_eq!(app.get(&link).await.status, StatusCode::GONE);
+    app.get(&api).await.problem(410, "gone");
+    app.get(&format!("{link}/export.html")).await.problem(410, "gone");
+}
+
+#[tokio::test]
+async fn experiments_side_by_side_are_frozen_together_and_a_wrong_choice_is_refused() {
+    let app = TestApp::new().await;
+    let create = async || app.post_json("/api/v1/experiments", spec(&[0]).to_string()).await.json();
+    let (one, other) = (create().await, create().await);
+    let ids = [one["id"].as_str().unwrap(), other["id"].as_str().unwrap()];
+    let body = serde_json::json!({ "experiments": ids });
+    let created = app.post_json("/api/v1/snapshots", body.to_string()).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.text());
+    let link = created.header(header::LOCATION).to_owned();
+    let page = app.get(&link).await.text();
+    assert!(page.contains("Experiments compared") && !page.contains("Make a frozen link"), "{page}");
+    let live = app.get(&format!("/experiments/compare?id={}&id={}", ids[0], ids[1])).await.text();
+    assert!(live.contains(&format!("href=\"{link}\"")), "{live}");
+    app.get(&format!("{link}/preview.png")).await.problem(404, "not-found");
+    for (body, status, kind) in [
+        (serde_json::json!({ "experiments": [] }), 422, "invalid"),
+        (serde_json::json!({ "experiments": [ids[0]], "view": {"layer": "deep"} }), 422, "invalid"),
+        (serde_json::json!({ "experiments": [ids[0], ids[0]] }), 422, "invalid"),
+        (serde_json::json!({ "experiments": ["no-such-thing"] }), 404, "not-found"),
+    ] {
+        app.post_json("/api/v1/snapshots", body.to_string()).await.problem(status, kind);
+    }
+}

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use transferscope_domain::alignment::{AlignmentValue, names};
 
 use super::{
-    AlignmentError, Features, Rows, Standard,
+    AlignmentError, Features, PairSums, Rows, Standard,
     estimate::{Orders, unbiased_and_p},
     pooled_bandwidth,
 };
@@ -28,6 +28,8 @@ pub struct Course<'a> {
     /// Random orders behind the p-value of the tested network.
     pub permutations: usize,
     pub seed: u64,
+    /// The device for sets of more than [`super::SquaredDistances::MOST_ROWS`] rows together; none is this one.
+    pub elsewhere: Option<&'a dyn PairSums>,
 }
 
 impl Course<'_> {
@@ -78,7 +80,7 @@ impl Course<'_> {
         let tested = tested.map_or_else(|| Ok(initial.clone()), |(_, layers)| rows(layers))?;
         // Where all rows are equal there is no bandwidth, and no distance either.
         let sigma = pooled_bandwidth(&initial, &tested)?;
-        let mmd2 = |x: &Rows, y: &Rows| Ok(unbiased_and_p(x, y, sigma, None)?.0);
+        let mmd2 = |x: &Rows, y: &Rows| Ok(unbiased_and_p(x, y, sigma, None, self.elsewhere)?.0);
         let orders = Orders { group: self.rows_per_case, count: self.permutations, seed: self.seed };
         let n = u32::try_from(before.n).unwrap_or(u32::MAX);
         let mut say = |epoch: f64, metric: &str, value: f64, p: Option<f64>| {
@@ -96,7 +98,7 @@ impl Course<'_> {
         for (epoch, layers) in self.epochs {
             let now = rows(layers)?;
             let asked = (*epoch == self.tested).then_some(orders);
-            let (d2p, p) = unbiased_and_p(&now, &initial, sigma, asked)?;
+            let (d2p, p) = unbiased_and_p(&now, &initial, sigma, asked, self.elsewhere)?;
             say(*epoch, names::D2P, d2p, p);
             if let Some(random) = &random {
                 say(*epoch, names::D2R, mmd2(&now, random)?, None);
@@ -153,6 +155,7 @@ mod tests {
             rows_per_case: 2,
             permutations: 99,
             seed: 1,
+            elsewhere: None,
         };
         let values = course.values().unwrap();
         let of = |metric, epoch| value(&values, metric, epoch);
@@ -183,6 +186,7 @@ mod tests {
             rows_per_case: 4,
             permutations: 19,
             seed: 0,
+            elsewhere: None,
         };
         let values = course.values().unwrap();
         let d2p = value(&values, names::D2P, 1.0);
@@ -194,8 +198,15 @@ mod tests {
     fn constant_features_and_other_layers_are_told() {
         let flat = vec![("a".to_owned(), Features { n: 4, dim: 2, data: vec![0.5; 8] })];
         let epochs = vec![(0.0, flat.clone()), (1.0, flat)];
-        let course =
-            Course { epochs: &epochs, tested: 1.0, random: None, rows_per_case: 1, permutations: 9, seed: 0 };
+        let course = Course {
+            epochs: &epochs,
+            tested: 1.0,
+            random: None,
+            rows_per_case: 1,
+            permutations: 9,
+            seed: 0,
+            elsewhere: None,
+        };
         let values = course.values().unwrap();
         let d2p = value(&values, names::D2P, 1.0);
         assert_eq!((d2p.value, d2p.p, d2p.bandwidth), (0.0, Some(1.0), 0.0));

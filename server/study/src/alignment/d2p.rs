@@ -86,7 +86,7 @@ pub fn d2p_by_case(
 pub fn d2p_between(standard: &Standard, x: &Features, y: &Features) -> Result<(f64, f64), AlignmentError> {
     let (x, y) = (standard.apply(x)?, standard.apply(y)?);
     let sigma = pooled_bandwidth(&x, &y)?;
-    let (value, _) = unbiased_and_p(&x, &y, sigma, None)?;
+    let (value, _) = unbiased_and_p(&x, &y, sigma, None, None)?;
     Ok((value, sigma.unwrap_or(0.0)))
 }
 
@@ -99,7 +99,7 @@ fn compare(
     let standard = Standard::of(before)?;
     let (before, after) = (standard.apply(before)?, standard.apply(after)?);
     let sigma = pooled_bandwidth(&before, &after)?;
-    let (value, p) = unbiased_and_p(&before, &after, sigma, Some(orders))?;
+    let (value, p) = unbiased_and_p(&before, &after, sigma, Some(orders), None)?;
     Ok((value, p, sigma.unwrap_or(0.0)))
 }
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    AlignmentError, KernelMatrix, Rows, SquaredDistances, gamma_from_sigma, mmd2_unbiased, permutation_p,
-    seeded_permutations,
+    AlignmentError, KernelMatrix, PairSums, Rows, SquaredDistances, gamma_from_sigma, mmd::mmd2_unbiased_by,
+    mmd2_unbiased, permutation_p, seeded_permutations,
 };
 
 /// Random orders for a p-value.
@@ -23,7 +23,8 @@ pub(super) fn fits(x: &Rows, y: &Rows) -> bool {
 
 /// Unbiased MMD² over all rows, and p where orders are asked for; 0 and 1 where there is no bandwidth because all rows
 /// are equal. The p-value of very many rows is that of evenly spaced ones, in whole groups (see [`thinned`]), under the
-/// same bandwidth: permutations need a kernel matrix.
+/// same bandwidth: permutations need a kernel matrix. Sums over very many rows are computed `elsewhere`, where that is
+/// given.
 ///
 /// # Errors
 /// When the widths differ, a set has fewer than two rows, squared distances are beyond double precision, or one group
@@ -33,6 +34,7 @@ pub(super) fn unbiased_and_p(
     y: &Rows,
     sigma: Option<f64>,
     orders: Option<Orders>,
+    elsewhere: Option<&dyn PairSums>,
 ) -> Result<(f64, Option<f64>), AlignmentError> {
     let orders = orders.filter(|orders| orders.count > 0);
     let Some(gamma) = sigma.map(gamma_from_sigma) else { return Ok((0.0, orders.map(|_| 1.0))) };
@@ -44,7 +46,10 @@ pub(super) fn unbiased_and_p(
         let kernel = SquaredDistances::pooled(x, y)?.kernel(gamma);
         return Ok((kernel.unbiased(), orders.map(|orders| p(&kernel, orders))));
     }
-    let value = mmd2_unbiased(x, y, gamma)?;
+    let value = match elsewhere {
+        Some(device) => mmd2_unbiased_by(device, x, y, gamma)?,
+        None => mmd2_unbiased(x, y, gamma)?,
+    };
     let Some(orders) = orders else { return Ok((value, None)) };
     let (x, y) = (thinned(x, orders.group), thinned(y, orders.group));
     let kernel = SquaredDistances::pooled(&x, &y)?.kernel(gamma);
@@ -92,14 +97,17 @@ mod tests {
         let (x, y) = (rows(2500, 3, 0.0), rows(2500, 3, 0.4));
         let sigma = pooled_bandwidth(&x, &y).unwrap();
         let orders = Some(Orders { group: 4, count: 19, seed: 1 });
-        let (value, p) = unbiased_and_p(&x, &y, sigma, orders).unwrap();
+        let (value, p) = unbiased_and_p(&x, &y, sigma, orders, None).unwrap();
         assert_eq!(value, mmd2_unbiased(&x, &y, gamma_from_sigma(sigma.unwrap())).unwrap());
         assert_eq!(p, Some(0.05));
-        let (same, p) = unbiased_and_p(&x, &x, sigma, orders).unwrap();
+        let (same, p) = unbiased_and_p(&x, &x, sigma, orders, None).unwrap();
         assert!(same <= 0.0 && p == Some(1.0));
-        assert_eq!(unbiased_and_p(&x, &y, None, orders).unwrap(), (0.0, Some(1.0)));
-        assert_eq!(unbiased_and_p(&x, &y, sigma, None).unwrap(), (value, None));
+        assert_eq!(unbiased_and_p(&x, &y, None, orders, None).unwrap(), (0.0, Some(1.0)));
+        assert_eq!(unbiased_and_p(&x, &y, sigma, None, None).unwrap(), (value, None));
         let whole = Some(Orders { group: 2500, count: 9, seed: 1 });
-        assert!(matches!(unbiased_and_p(&x, &y, sigma, whole), Err(AlignmentError::TooManyRows { .. })));
+        assert!(matches!(
+            unbiased_and_p(&x, &y, sigma, whole, None),
+            Err(AlignmentError::TooManyRows { .. })
+        ));
     }
 }

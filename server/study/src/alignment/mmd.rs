@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{AlignmentError, Rows, estimate::fits, tiles::RowPairs};
+use super::{AlignmentError, PairSums, Rows, estimate::fits, tiles::RowPairs};
 
 /// Direct differences: the expanded form loses all digits where values are large.
 pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
@@ -115,6 +115,20 @@ pub fn mmd2_unbiased(x: &Rows, y: &Rows, gamma: f64) -> Result<f64, AlignmentErr
     at_least(x, 2)?;
     at_least(y, 2)?;
     Ok(sums(x, y, gamma)?.unbiased())
+}
+
+/// [`mmd2_unbiased`] from sums that are computed elsewhere.
+pub(super) fn mmd2_unbiased_by(
+    elsewhere: &dyn PairSums,
+    x: &Rows,
+    y: &Rows,
+    gamma: f64,
+) -> Result<f64, AlignmentError> {
+    same_width(x, y)?;
+    at_least(x, 2)?;
+    at_least(y, 2)?;
+    let [xx, yy, xy] = elsewhere.kernel_sums(x, y, gamma);
+    Ok(Sums { n: x.n() as f64, m: y.n() as f64, xx, yy, xy }.unbiased())
 }
 
 /// Squared distances between all rows of two sets together: those of `x` first, then `y`.
