@@ -17,6 +17,10 @@ pub const MAPS: usize = 8;
 /// Channels between its convolutions.
 const WIDTH: usize = 16;
 
+/// How loud the maps are beside the input when training begins: the sums of a pyramid over four levels have no detail
+/// and drown the input's, and then a few epochs do not find it.
+const MAPS_SCALE: f64 = 0.1;
+
 /// Two normalised 3x3 convolutions and a sum over channels.
 #[derive(Module, Debug)]
 pub struct ImageHead<B: Backend> {
@@ -62,7 +66,7 @@ impl<B: Backend> ImageHead<B> {
     where
         B: Kernels,
     {
-        let x = Tensor::cat(vec![maps, input], 1);
+        let x = Tensor::cat(vec![maps * MAPS_SCALE, input], 1);
         let x = group_norm(&self.norm1, self.conv1.forward_slices(x), 0.0);
         let x = group_norm(&self.norm2, self.conv2.forward_slices(x), 0.0);
         self.out.forward_slices(x)
