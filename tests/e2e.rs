@@ -265,10 +265,31 @@ async fn a_stranger_starts_an_experiment_and_shares_the_comparison() {
     browser.js("document.querySelector('select[name=against]').value = 'scratch'; document.querySelector('form.filters button').click(); return 0;").await;
     browser.until("the choice in the address", 20, "location.search.includes('against=scratch')").await;
     browser.assert_quiet("the experiment").await;
+    // Kept as it is, by its button.
+    browser
+        .js("document.querySelector('form[action=\"/experiments/freeze\"] button').click(); return 0;")
+        .await;
+    browser.until("the frozen page", 20, "location.pathname.startsWith('/s/')").await;
+    assert!(browser.text().await.contains("2 of 2 runs have a result"), "{}", browser.text().await);
+    browser.assert_quiet("the frozen experiment").await;
+    let frozen = browser.js("return location.pathname;").await.as_str().expect("a path").to_owned();
     browser.open(&format!("{}/queue", server.url)).await;
     browser.until("an empty queue", 10, "document.body.innerText.includes('Nothing is queued')").await;
     browser.assert_quiet("the order of the queue").await;
     let experiment = list.runs[0].experiment.clone().expect("the run belongs to an experiment");
+
+    // Beside another one that has just been asked for.
+    let next = server
+        .submit(transferscope_tests::tiny_spec("provicnet-mini", "super-resolution", "scratch", 1))
+        .await;
+    browser.open(&format!("{}/experiments", server.url)).await;
+    browser.until("both", 20, "document.querySelectorAll('input[name=id]').length === 2").await;
+    browser.js("document.querySelectorAll('input[name=id]').forEach(i => i.click()); document.querySelector('#compare-experiments button').click(); return 0;").await;
+    browser.until("both side by side", 20, "document.body.innerText.includes('Experiments compared')").await;
+    browser.assert_quiet("experiments side by side").await;
+    let compared = browser.js("return location.pathname + location.search;").await;
+    let compared = compared.as_str().expect("an address").to_owned();
+    server.wait_state(&next.runs[0].id, transferscope_domain::RunState::Succeeded, patience).await;
 
     // A backbone of one's own, from the form to its card.
     browser.open(&format!("{}/backbones", server.url)).await;
@@ -302,7 +323,19 @@ async fn a_stranger_starts_an_experiment_and_shares_the_comparison() {
     }
     assert!(text.to_lowercase().contains("frozen"), "{text}");
     let experiment = format!("/experiments/{experiment}");
-    let pages = [link.as_str(), "/", "/new", "/runs", "/queue", &experiment, "/backbones", "/backbones/mine"];
+    let pages = [
+        link.as_str(),
+        "/",
+        "/new",
+        "/runs",
+        "/queue",
+        "/experiments",
+        &experiment,
+        &compared,
+        &frozen,
+        "/backbones",
+        "/backbones/mine",
+    ];
     for page in pages {
         let url = if page.starts_with('/') { format!("{}{page}", server.url) } else { page.to_owned() };
         other.open(&url).await;

@@ -239,12 +239,12 @@ fn Unlearnt(tasks: Vec<Task>, choice: Choice, frozen: bool) -> impl IntoView {
     (!tasks.is_empty()).then(|| {
         view! {
             <p class="notice">
-                {format!("Not learnt by any network: {names}. No interval lies above the best trivial method. ")}
-                {if choice.unlearnt { "The findings and charts of alignment count it all the same. " } else { "The findings and charts of alignment leave it out. " }}
+                {format!("Not learnt by any network: {names}. None is told from the best trivial method on the same cases. ")}
+                {if choice.unlearnt { "The findings and charts of alignment count all tasks. " } else { "The findings and charts of alignment leave that out. " }}
                 {(!frozen)
                     .then(|| view! {
                         <a href=format!("?{other}") rel="external">
-                            {if choice.unlearnt { "Leave it out" } else { "Count it all the same" }}
+                            {if choice.unlearnt { "Leave that out" } else { "Count all tasks" }}
                         </a>
                     })}
             </p>

@@ -74,7 +74,7 @@ fn frozen<V: IntoView>(
     let body = Owner::new().with(|| {
         view! {
             <main class="page">
-                <p class="share-banner share-banner--frozen">
+                <p class="notice">
                     <span class="tag tag--frozen">"Frozen"</span>
                     {format!(" on {}, as the link ", format::date_time(created_ms))}
                     <code>{link}</code>

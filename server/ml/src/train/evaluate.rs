@@ -381,7 +381,7 @@ mod tests {
         let rule = LossRule::new(Loss::Standard, &[], 1);
         let plan = TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones);
         let conv = Architecture::ProfoundConv { in_channels: 3, depths: [1; 4], dims: [4, 8, 12, 16] };
-        let slides = View { slides: true, crop: [8, 32, 32], ..View::of(Some(&conv)) };
+        let slides = View { slides: true, crop: [16, 32, 32], ..View::of(Some(&conv)) };
         let views =
             [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet].map(View::from);
         for view in views.into_iter().chain([slides]) {

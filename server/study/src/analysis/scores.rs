@@ -9,6 +9,14 @@ use transferscope_imaging::metrics;
 const PROBABILITY: &str = "probability";
 const TRUTH: &str = "truth";
 
+/// Scores of cases by name.
+type Cases = BTreeMap<String, BTreeMap<String, f64>>;
+
+/// Under which name cases keep what a metric is made of.
+fn column(metric: MetricKind) -> &'static str {
+    if metric == MetricKind::Auroc { PROBABILITY } else { metric.as_str() }
+}
+
 /// What is known of the cases that all of some runs have scored, in one order.
 pub struct CaseTable {
     metric: MetricKind,
@@ -25,16 +33,28 @@ impl CaseTable {
         Self::by(metric, &runs.iter().map(|run| &run.cases).collect::<Vec<_>>())
     }
 
+    /// The runs, and after them as many rows of what a trivial method scored on their cases.
+    pub fn with_trivial(runs: &[&RunRecord], method: &str) -> Option<Self> {
+        let metric = runs.first()?.task.primary_metric();
+        let (own, trivial) = (column(metric).to_owned(), format!("{}@{method}", column(metric)));
+        let rows = |name: &'_ str| runs.iter().map(|run| (&run.cases, name.to_owned())).collect::<Vec<_>>();
+        Self::of_rows(metric, &[rows(&own), rows(&trivial)].concat())
+    }
+
     /// The same for any metric that single cases add up to, from the scores of each run's cases.
-    pub fn by(metric: MetricKind, runs: &[&BTreeMap<String, BTreeMap<String, f64>>]) -> Option<Self> {
-        let first = runs.first()?;
-        let name = if metric == MetricKind::Auroc { PROBABILITY } else { metric.as_str() };
-        let known = |run: &BTreeMap<String, BTreeMap<String, f64>>, case: &str| {
-            run.get(case)?.get(name).copied().filter(|v| v.is_finite())
+    pub fn by(metric: MetricKind, runs: &[&Cases]) -> Option<Self> {
+        Self::of_rows(metric, &runs.iter().map(|run| (*run, column(metric).to_owned())).collect::<Vec<_>>())
+    }
+
+    /// Of each row the cases and the name under which they keep its values.
+    fn of_rows(metric: MetricKind, rows: &[(&Cases, String)]) -> Option<Self> {
+        let (first, _) = rows.first()?;
+        let known = |(cases, name): &(&Cases, String), case: &str| {
+            cases.get(case)?.get(name).copied().filter(|v| v.is_finite())
         };
         let cases: Vec<String> =
-            first.keys().filter(|case| runs.iter().all(|run| known(run, case).is_some())).cloned().collect();
-        let values = runs.iter().map(|run| cases.iter().filter_map(|c| known(run, c)).collect()).collect();
+            first.keys().filter(|case| rows.iter().all(|row| known(row, case).is_some())).cloned().collect();
+        let values = rows.iter().map(|row| cases.iter().filter_map(|c| known(row, c)).collect()).collect();
         let truth = cases.iter().map(|c| first[c].get(TRUTH).is_some_and(|t| *t > 0.5)).collect();
         (cases.len() > 1).then_some(Self { metric, values, truth, cases })
     }
