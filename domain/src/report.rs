@@ -24,6 +24,11 @@ pub struct LoadReport {
     pub defaulted: Vec<String>,
 }
 
+/// What a classification said of a case and what is so, among the case's scores: not measures, but what measures over
+/// many cases are made of.
+pub const PROBABILITY: &str = "probability";
+pub const TRUTH: &str = "truth";
+
 /// Scores of one test case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -15,7 +15,7 @@ use transferscope_domain::{
 };
 use transferscope_ml::train::probe::{BEST, INITIAL, PER_CASE, path};
 use transferscope_study::{
-    alignment::{Standard, d2p_between},
+    alignment::{Standard, mmd2_between},
     analysis::{Analysis, BackboneFacts, Choice, D2S, Input, Measured, Network, analyse},
     feature_file::{self, Layers},
 };
@@ -287,7 +287,7 @@ fn add_d2s(data: &DataDir, records: &mut [RunRecord]) {
         for (depth, ((layer, before), ((_, after), (name, scratch)))) in
             initial.iter().zip(best.iter().zip(&other)).enumerate()
         {
-            let compared = Standard::of(before).and_then(|s| d2p_between(&s, after, scratch));
+            let compared = Standard::of(before).and_then(|s| mmd2_between(&s, after, scratch));
             // Layers of another width or with values that are not finite have no divergence.
             let Ok((value, bandwidth)) = compared else { continue };
             if layer == name {

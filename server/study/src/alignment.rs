@@ -1,12 +1,12 @@
 //! How far training moved a layer's features.
 //!
-//! [`d2p`] is the entry: it standardises, chooses the bandwidth, computes squared maximum mean
+//! [`Course`] is the entry: it standardises, chooses the bandwidth, computes squared maximum mean
 //! discrepancy (MMD²) and a permutation p-value. The parts are pure functions over rows in double
 //! precision; where features come from and which cases they belong to is the caller's business.
 
 mod bandwidth;
+mod between;
 mod course;
-mod d2p;
 mod distances;
 mod estimate;
 mod mmd;
@@ -16,8 +16,8 @@ mod standardise;
 mod tiles;
 
 pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance, median_within, pooled_bandwidth};
+pub use between::mmd2_between;
 pub use course::Course;
-pub use d2p::{d2p, d2p_between, d2p_by_case};
 pub use distances::{energy_distance, frechet_distance};
 pub use mmd::{KernelMatrix, SquaredDistances, mmd2_biased, mmd2_unbiased};
 pub use permutation::{Estimate, null_values, permutation_p, seeded_permutations};

@@ -11,7 +11,7 @@ use transferscope_study::{
 };
 
 use super::way;
-use crate::{context::Scoring, format};
+use crate::{context::Scoring, format, server_views::table::table};
 
 /// A score by its name.
 type Score = (&'static str, fn(&BackboneScores) -> Option<f64>);
@@ -91,9 +91,12 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
             }
         })
         .collect_view();
+    // Of tasks that nobody has learnt gains are noise, and nothing is right or wrong about them.
+    let counted = |task: Task| analysis.choice.unlearnt || !analysis.unlearnt.contains(&task);
+    let told: Vec<Prediction> = predictions.iter().filter(|p| counted(p.task)).cloned().collect();
     let right = SCORES
         .map(|(name, of)| {
-            let points: Vec<(f64, f64)> = predictions
+            let points: Vec<(f64, f64)> = told
                 .iter()
                 .flat_map(|p| p.backbones.iter().map(move |b| (p, b)))
                 .filter_map(|(p, b)| Some((of(b)?, gain(p.task, &b.backbone)?)))
@@ -105,7 +108,7 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
                 }
                 _ => format!("{name} undefined over {}", format::plural(x.len() as u64, "cell")),
             };
-            match named_best(&predictions, of, &gain) {
+            match named_best(&told, of, &gain) {
                 (_, 0) => tau,
                 (right, of) => {
                     format!("{tau}, the best backbone named on {right} of {}", format::plural(of, "task"))
@@ -113,9 +116,9 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
             }
         })
         .join("; ");
-    let head = SCORES
-        .map(|(name, _)| view! { <th scope="col" class="data-table__number">{name}</th> })
-        .collect_view();
+    let [logme, h_score, knn, probe] = SCORES.map(|(name, _)| (name, true));
+    let columns =
+        [("Backbone", false), ("Task", false), logme, h_score, knn, probe, ("Gain that came (%)", true)];
     view! {
             <p class="section__lead">
                 "Scores of the pre-trained features alone, from one pass over the training cases; higher is better in all. Random weights are the control."
@@ -132,20 +135,7 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
                         .collect_view()}
                 </ul>
             </details>
-            <div class="table-scroll" role="region" aria-label="Scores before training" tabindex="0">
-                <table class="data-table">
-                    <caption class="visually-hidden">"Scores of frozen features by backbone and task"</caption>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Backbone"</th>
-                            <th scope="col">"Task"</th>
-                            {head}
-                            <th scope="col" class="data-table__number">"Gain that came (%)"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table("Scores of frozen features by backbone and task", columns, rows)}
             <p class="quiet">
                 {format!("How well each ranks the cells by the gain that came (Kendall tau-b): {right}.")}
                 {of_which}

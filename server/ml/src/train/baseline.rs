@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use transferscope_domain::report::TRUTH;
 use transferscope_imaging::baseline::{MeanImage, MeanShape, prevalence};
 
 use super::{
@@ -80,7 +81,7 @@ impl Baselines {
             }
             (Learnt::Prevalence(share), Target::Label(truth)) if wanted(&"prevalence") => {
                 let found = scores::label(*share, *truth);
-                let said = found.into_iter().filter(|(name, _)| name != scores::TRUTH);
+                let said = found.into_iter().filter(|(name, _)| name != TRUTH);
                 all.extend(said.map(|(name, value)| (format!("{name}@prevalence"), value)));
             }
             _ => {}

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use transferscope_domain::{dataset::SegmentationTarget, metric::MetricKind, report::CaseScore};
+use transferscope_domain::{
+    dataset::SegmentationTarget,
+    metric::MetricKind,
+    report::{CaseScore, PROBABILITY, TRUTH},
+};
 
 use super::{evaluate::argmax, example::Example};
 use crate::metrics::{self, Confusion, Decisions, KappaWeight};
 use transferscope_imaging::region;
-
-/// What a network said of a case, among its scores: not a measure, but what measures over many cases are
-/// made of.
-pub const PROBABILITY: &str = "probability";
-pub const TRUTH: &str = "truth";
 
 /// Probability from which on a case counts as class 1.
 const THRESHOLD: f64 = 0.5;

@@ -216,4 +216,86 @@ mod tests {
         assert!(error.to_string().contains("stage0"), "{error}");
         assert!(Course { epochs: &[], ..course }.values().unwrap().is_empty());
     }
+
+    fn features(n: usize, dim: usize, f: impl Fn(usize) -> f32) -> Features {
+        Features { n, dim, data: (0..n * dim).map(f).collect() }
+    }
+
+    fn wave(i: usize) -> f32 {
+        (i as f32 * 1.7).sin() * 3.0 + (i as f32 * 0.3).cos()
+    }
+
+    fn named(list: &[(&str, Features)]) -> Layers {
+        list.iter().map(|(name, features)| ((*name).to_owned(), features.clone())).collect()
+    }
+
+    /// D2P of every layer of a network that was tested after one epoch.
+    fn d2p(
+        before: &Layers,
+        after: &Layers,
+        rows_per_case: usize,
+        permutations: usize,
+    ) -> Result<Vec<AlignmentValue>, AlignmentError> {
+        let epochs = [(0.0, before.clone()), (1.0, after.clone())];
+        let course = Course {
+            epochs: &epochs,
+            tested: 1.0,
+            random: None,
+            rows_per_case,
+            permutations,
+            seed: 1,
+            elsewhere: None,
+        };
+        let values = course.values()?.into_iter();
+        Ok(values.filter(|v| v.metric == names::D2P && v.epoch == 1.0).collect())
+    }
+
+    #[test]
+    fn unchanged_features_have_no_divergence_and_moved_ones_do() {
+        let initial = named(&[("stage0", features(20, 4, wave)), ("stage1", features(20, 6, wave))]);
+        let same = d2p(&initial, &initial, 1, 99).unwrap();
+        assert!(same.iter().all(|v| v.value <= 0.0 && v.p == Some(1.0) && v.bandwidth > 0.0 && v.n == 20));
+        let moved = named(&[
+            ("stage0", features(20, 4, |i| wave(i) + 6.0)),
+            ("stage1", features(20, 6, |i| wave(i) + 0.5)),
+        ]);
+        let values = d2p(&initial, &moved, 1, 199).unwrap();
+        assert_eq!(values[0].p, Some(1.0 / 200.0));
+        assert!(values[0].value > 0.2 && values[0].value > values[1].value);
+        assert_eq!((values[1].depth, values[1].layer.as_str()), (1, "stage1"));
+        assert_eq!(values, d2p(&initial, &moved, 1, 199).unwrap());
+        assert_eq!(d2p(&initial, &moved, 1, 0).unwrap()[0].p, None);
+    }
+
+    #[test]
+    fn a_common_scale_of_the_features_changes_nothing() {
+        let [before, after] = [features(12, 3, wave), features(12, 3, |i| wave(i) * 1.3 + 0.2)];
+        let scale = |f: &Features| Features { data: f.data.iter().map(|v| v * 64.0).collect(), ..f.clone() };
+        let of = |before, after| d2p(&named(&[("a", before)]), &named(&[("a", after)]), 1, 0).unwrap();
+        let (plain, scaled) = (of(before.clone(), after.clone()), of(scale(&before), scale(&after)));
+        assert!((plain[0].value - scaled[0].value).abs() < 1e-12);
+    }
+
+    #[test]
+    fn rows_of_one_case_are_dealt_out_together() {
+        // Each case's four rows are nearly equal, and cases differ more than training moved them.
+        let before = features(24, 2, |i| (i / 8 * 8) as f32 * 0.5 + wave(i) * 0.01);
+        let after = Features { data: before.data.iter().map(|v| v + 4.0).collect(), ..before.clone() };
+        let (before, after) = (named(&[("a", before)]), named(&[("a", after)]));
+        let by_row = &d2p(&before, &after, 1, 499).unwrap()[0];
+        let by_case = &d2p(&before, &after, 4, 499).unwrap()[0];
+        assert_eq!(by_row.value, by_case.value);
+        // Rows that count as independent make chance look smaller than it is.
+        assert!(by_row.p.unwrap() + 0.2 < by_case.p.unwrap(), "{:?} {:?}", by_row.p, by_case.p);
+    }
+
+    #[test]
+    fn what_is_no_number_or_torn_names_its_layer() {
+        let a = named(&[("a", features(5, 3, wave))]);
+        let nan = named(&[("a", features(5, 3, |i| if i == 4 { f32::NAN } else { 0.0 }))]);
+        let message = d2p(&a, &nan, 1, 0).unwrap_err().to_string();
+        assert!(message.contains("layer a") && message.contains("row 1, column 1"), "{message}");
+        let torn = named(&[("a", Features { n: 5000, dim: 1, data: vec![0.0] })]);
+        assert!(d2p(&torn, &torn, 1, 0).is_err());
+    }
 }

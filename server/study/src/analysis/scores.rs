@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use transferscope_domain::{MetricKind, study::RunRecord};
+use transferscope_domain::{
+    MetricKind,
+    report::{PROBABILITY, TRUTH},
+    study::RunRecord,
+};
 use transferscope_imaging::metrics;
-
-/// Names under which a classification keeps what it said of a case.
-const PROBABILITY: &str = "probability";
-const TRUTH: &str = "truth";
 
 /// Scores of cases by name.
 type Cases = BTreeMap<String, BTreeMap<String, f64>>;
