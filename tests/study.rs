@@ -85,6 +85,18 @@ async fn an_experiment_is_scored_analysed_and_set_against_another() {
         server.get(&format!("/api/v1/experiments/{}/analysis?against=scratch", short.id)).await;
     assert_eq!(again, analysis);
 
+    // By another kernel and estimator, from the features that the run has left.
+    let aligned = async |query: &str| -> f64 {
+        let path = format!("/api/v1/experiments/{}/analysis?{query}", short.id);
+        let analysis: Value = server.get(&path).await;
+        let layers = analysis["cells"][0]["alignment"].as_array().unwrap().clone();
+        layers.last().unwrap()["mean"].as_f64().unwrap()
+    };
+    let usual = aligned("").await;
+    assert_eq!(aligned("kernel=rbf&estimator=unbiased").await, usual);
+    let (biased, sum) = (aligned("estimator=biased").await, aligned("kernel=rbf-sum&estimator=biased").await);
+    assert!(biased >= 0.0 && biased > usual && sum > biased, "{usual} {biased} {sum}");
+
     let networks: Value = server.get(&format!("/api/v1/comparisons?id={}&id={}", short.id, long.id)).await;
     let networks = networks.as_array().unwrap();
     assert_eq!(networks.len(), 2, "{networks:?}");

@@ -13,9 +13,9 @@ use transferscope_domain::{
     Arm, ExperimentId, RunId, RunState, alignment::AlignmentValue, api::ExperimentView, backbone::SPECIALIST,
     experiment::PlannedRun, prediction::Prediction, study::RunRecord,
 };
-use transferscope_ml::train::probe::{BEST, INITIAL, PER_CASE, path};
+use transferscope_ml::train::probe::{BEST, INITIAL, Look, PER_CASE, path};
 use transferscope_study::{
-    alignment::{Standard, mmd2_between},
+    alignment::{Discrepancy, Standard, mmd2_between},
     analysis::{Analysis, BackboneFacts, Choice, D2S, Input, Measured, Network, analyse},
     feature_file::{self, Layers},
 };
@@ -169,8 +169,12 @@ pub struct Analysed {
 }
 
 fn analysed(data: &DataDir, key: &Key, mut records: Vec<RunRecord>) -> Analysed {
-    if key.choice.measured == Measured::D2s {
-        add_d2s(data, &mut records);
+    match key.choice.measured {
+        Measured::D2s => add_d2s(data, &mut records, key.choice.how),
+        Measured::D2p | Measured::D2r if key.choice.how != Discrepancy::default() => {
+            measure_again(data, &mut records, key.choice.how);
+        }
+        Measured::D2p | Measured::D2r | Measured::Cka | Measured::Procrustes => {}
     }
     let input = Input { planned: &key.planned, records: &records, backbones: &key.backbones };
     Analysed {
@@ -257,9 +261,34 @@ fn time_left(planned: &[PlannedRun], records: &[RunRecord]) -> Option<f64> {
         .sum()
 }
 
+/// Random orders behind the p-value of an alignment that is measured again: it only marks the tested network.
+const MARKS: usize = 19;
+
+/// Measures the alignment of every finished pre-trained run again, from the features that it left, by another kernel or
+/// estimator than it had. A run whose features are gone has none.
+fn measure_again(data: &DataDir, records: &mut [RunRecord], how: Discrepancy) {
+    let finished = |r: &&mut RunRecord| r.arm == Arm::Pretrained && r.state == RunState::Succeeded;
+    for run in records.iter_mut().filter(finished) {
+        let Some(tested) = run.alignment.iter().find(|v| v.p.is_some()).map(|v| v.epoch) else { continue };
+        let look = Look {
+            epochs: run.training.epochs,
+            tested,
+            pretrained: true,
+            permutations: MARKS,
+            seed: run.seed,
+            how,
+            elsewhere: None,
+        };
+        run.alignment = look.values(&data.run(&run.id)).unwrap_or_else(|reason| {
+            tracing::warn!(run.id = %run.id, reason, "features cannot be compared again");
+            Vec::new()
+        });
+    }
+}
+
 /// Adds to every finished pre-trained run the divergence of its features from those of the scratch run of its pair,
 /// where the directories of both have them.
-fn add_d2s(data: &DataDir, records: &mut [RunRecord]) {
+fn add_d2s(data: &DataDir, records: &mut [RunRecord], how: Discrepancy) {
     let of = |run: &RunRecord, name: &str| -> Option<Layers> {
         feature_file::read(&path(&data.run(&run.id), name)).ok()
     };
@@ -287,7 +316,7 @@ fn add_d2s(data: &DataDir, records: &mut [RunRecord]) {
         for (depth, ((layer, before), ((_, after), (name, scratch)))) in
             initial.iter().zip(best.iter().zip(&other)).enumerate()
         {
-            let compared = Standard::of(before).and_then(|s| mmd2_between(&s, after, scratch));
+            let compared = Standard::of(before).and_then(|s| mmd2_between(&s, after, scratch, how));
             // Layers of another width or with values that are not finite have no divergence.
             let Ok((value, bandwidth)) = compared else { continue };
             if layer == name {

@@ -37,7 +37,10 @@ mod server {
         let id = use_params_map().with_untracked(|p| p.get("id").unwrap_or_default());
         let query: Vec<(String, String)> = use_query_map().with_untracked(|q| {
             let field = |key: &str| Some((key.to_owned(), q.get(key)?));
-            ["layer", "alignment", "against", "unlearnt"].into_iter().filter_map(field).collect()
+            ["layer", "alignment", "against", "kernel", "estimator", "unlearnt"]
+                .into_iter()
+                .filter_map(field)
+                .collect()
         });
         // Contexts are looked up before anything is waited for.
         let (store, catalogue) = (server::store(), server::catalogue());

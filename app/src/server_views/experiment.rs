@@ -14,7 +14,10 @@ use transferscope_domain::{
     Adaptation, Arm, ExperimentId, Task,
     api::{ExperimentView, FrozenLink},
 };
-use transferscope_study::analysis::{Analysis, Choice, Counts, Finding, LayerChoice, Measured, Verdict};
+use transferscope_study::{
+    alignment::{Estimate, Kernel},
+    analysis::{Analysis, Choice, Counts, Finding, LayerChoice, Measured, Verdict},
+};
 
 use crate::{
     charts::{ChartOptions, Theme},
@@ -48,6 +51,8 @@ pub fn choice<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result
                     .filter(|arm| *arm != Arm::Pretrained)
                     .ok_or_else(|| format!("{value:?} is no control: use specialist or scratch"))?;
             }
+            "kernel" => choice.how.kernel = value.parse()?,
+            "estimator" => choice.how.estimator = value.parse()?,
             "unlearnt" => {
                 choice.unlearnt = match value {
                     "1" => true,
@@ -66,11 +71,13 @@ pub fn query(choice: Choice) -> String {
     serde_urlencoded::to_string(fields(choice)).unwrap_or_default()
 }
 
-fn fields(choice: Choice) -> [(&'static str, &'static str); 4] {
+fn fields(choice: Choice) -> [(&'static str, &'static str); 6] {
     [
         ("alignment", choice.measured.as_str()),
         ("layer", choice.layer.as_str()),
         ("against", choice.against.as_str()),
+        ("kernel", choice.how.kernel.as_str()),
+        ("estimator", choice.how.estimator.as_str()),
         ("unlearnt", if choice.unlearnt { "1" } else { "0" }),
     ]
 }
@@ -269,6 +276,9 @@ fn Selectors(choice: Choice) -> impl IntoView {
             option(l.as_str(), label, l == choice.layer)
         })
         .collect_view();
+    let kernels = Kernel::ALL.map(|k| option(k.as_str(), k.label(), k == choice.how.kernel)).collect_view();
+    let estimators =
+        Estimate::ALL.map(|e| option(e.as_str(), e.as_str(), e == choice.how.estimator)).collect_view();
     let against = [(Arm::Specialist, "the specialist"), (Arm::Scratch, "the same network from scratch")]
         .map(|(arm, label)| option(arm.as_str(), label, arm == choice.against))
         .collect_view();
@@ -277,6 +287,8 @@ fn Selectors(choice: Choice) -> impl IntoView {
             <label class="filters__field">"Alignment"<select name="alignment">{measured}</select></label>
             <label class="filters__field">"Layer"<select name="layer">{layers}</select></label>
             <label class="filters__field">"Gain over"<select name="against">{against}</select></label>
+            <label class="filters__field">"Kernel of MMD²"<select name="kernel">{kernels}</select></label>
+            <label class="filters__field">"Estimator of MMD²"<select name="estimator">{estimators}</select></label>
             {choice.unlearnt.then(|| view! { <input type="hidden" name="unlearnt" value="1" /> })}
             <button type="submit" class="button">"Show"</button>
         </form>

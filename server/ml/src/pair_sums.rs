@@ -71,7 +71,7 @@ impl<B: Backend> PairSums for OnDevice<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alignment::{Course, Features, mmd2_unbiased};
+    use crate::alignment::{Course, Discrepancy, Features, mmd2_unbiased};
     use burn_flex::Flex;
 
     fn features(n: usize, dim: usize, by: f32) -> Features {
@@ -110,6 +110,7 @@ mod tests {
             rows_per_case: 4,
             permutations: 19,
             seed: 0,
+            how: Discrepancy::default(),
             elsewhere: None,
         };
         let here = OnDevice::<Flex> { device: Default::default() };

@@ -2,10 +2,7 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use burn::{
-    module::AutodiffModule,
-    tensor::backend::{AutodiffBackend, Backend},
-};
+use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 use rand::seq::SliceRandom;
 use transferscope_domain::{
     Adaptation, Arm, RunRequest,
@@ -16,10 +13,9 @@ use transferscope_domain::{
     report::{LoadReport, RunReport},
     run::Failure,
 };
-use transferscope_study::feature_file;
 
 use crate::{
-    alignment::{Course, PairSums},
+    alignment::{Discrepancy, PairSums},
     backbone,
     checkpoint::{CheckpointError, load_encoder},
     data::manifest,
@@ -38,7 +34,7 @@ use crate::{
         fit::{Fit, Fitted, fit, recipe},
         layer_decay::{Layers, grouping},
         optimiser::{Optimiser, Rule},
-        probe::{self, PER_CASE},
+        probe::{self, Look},
         rule::LossRule,
         state,
         view::View,
@@ -393,7 +389,18 @@ impl Job<'_> {
             probe::save(self.run_dir, probe::RANDOM, &probe::joined(&cases))
                 .map_err(|source| RunError::Write { what: "features".into(), source })?;
         }
-        match self.course::<B::InnerBackend>(tested, device) {
+        // On the CPU the host's own way is as fast and in double precision.
+        let on_device = OnDevice::<B::InnerBackend> { device: device.clone() };
+        let looked_at = Look {
+            epochs: self.request.training.epochs,
+            tested,
+            pretrained: self.request.checkpoint.is_some(),
+            permutations: PERMUTATIONS,
+            seed: self.request.seed,
+            how: Discrepancy::default(),
+            elsewhere: (self.device != Device::Cpu).then_some(&on_device as &dyn PairSums),
+        };
+        match looked_at.values(self.run_dir) {
             Ok(values) => {
                 for value in &values {
                     self.emit(EventBody::Alignment(value.clone()))?;
@@ -407,32 +414,6 @@ impl Job<'_> {
                 Ok(Vec::new())
             }
         }
-    }
-
-    fn course<B: Backend>(&self, tested: f64, device: &B::Device) -> Result<Vec<AlignmentValue>, String> {
-        let in_words = |e: &dyn std::fmt::Display| e.to_string();
-        let epochs = probe::course(self.run_dir, u64::from(self.request.training.epochs));
-        let epochs = epochs.map_err(|e| in_words(&e))?;
-        // A network that started from random weights is its own.
-        let random = match &self.request.checkpoint {
-            Some(_) => {
-                feature_file::read(&probe::path(self.run_dir, probe::RANDOM)).map_err(|e| in_words(&e))?
-            }
-            None => epochs.first().map(|(_, layers)| layers.clone()).unwrap_or_default(),
-        };
-        // On the CPU the host's own way is as fast and in double precision.
-        let on_device = OnDevice::<B> { device: device.clone() };
-        let elsewhere = (self.device != Device::Cpu).then_some(&on_device as &dyn PairSums);
-        let course = Course {
-            epochs: &epochs,
-            tested,
-            random: Some(&random),
-            rows_per_case: PER_CASE,
-            permutations: PERMUTATIONS,
-            seed: self.request.seed,
-            elsewhere,
-        };
-        course.values().map_err(|e| in_words(&e))
     }
 }
 

@@ -60,12 +60,15 @@ pub async fn one(
 }
 
 /// The analysis of an experiment: cells with holes, gains, convergence, alignment, findings. Query: `layer` (first,
-/// middle, last), `alignment` (d2p, d2r, d2s, cka, procrustes), `against` (specialist, scratch), `unlearnt` (1: count tasks that no network has learnt).
+/// middle, last), `alignment` (d2p, d2r, d2s, cka, procrustes), `against` (specialist, scratch), `kernel`
+/// (rbf, rbf-sum) and `estimator` (unbiased, biased) of an MMD², `unlearnt` (1: count tasks that no network has learnt).
 #[utoipa::path(get, path = "/api/v1/experiments/{id}/analysis", tag = "experiments", params(
     ("id" = String, Path),
     ("layer" = Option<String>, Query),
     ("alignment" = Option<String>, Query),
     ("against" = Option<String>, Query),
+    ("kernel" = Option<String>, Query),
+    ("estimator" = Option<String>, Query),
     ("unlearnt" = Option<String>, Query),
 ), responses(
     (status = 200, body = Object, description = "The analysis"),

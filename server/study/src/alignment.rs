@@ -7,6 +7,7 @@
 mod bandwidth;
 mod between;
 mod course;
+mod discrepancy;
 mod distances;
 mod estimate;
 mod mmd;
@@ -18,9 +19,10 @@ mod tiles;
 pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance, median_within, pooled_bandwidth};
 pub use between::mmd2_between;
 pub use course::Course;
+pub use discrepancy::{Discrepancy, Estimate, Kernel};
 pub use distances::{energy_distance, frechet_distance};
 pub use mmd::{KernelMatrix, SquaredDistances, mmd2_biased, mmd2_unbiased};
-pub use permutation::{Estimate, null_values, permutation_p, seeded_permutations};
+pub use permutation::{null_values, permutation_p, seeded_permutations};
 pub use standardise::Standard;
 
 /// Features of one layer: one row a case (or token), as the model gave them.

@@ -16,6 +16,8 @@ mod versus;
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{Arm, Task, experiment::PlannedRun, study::RunRecord};
 
+use crate::alignment::Discrepancy;
+
 pub use aligned::{AlignedLayer, Control, D2S, LayerChoice, Measured};
 pub use cells::{ArmSummary, Cell, CellKey, Converged, Seeded, Slot};
 pub use correlate::{Dumb, LeftOut, Outcome, Point, Relation};
@@ -52,11 +54,20 @@ pub struct Choice {
     /// Whether tasks that no network has learnt count among what the findings rest on.
     #[serde(default)]
     pub unlearnt: bool,
+    /// How an MMD² is measured; the other alignments have neither kernel nor estimator.
+    #[serde(default)]
+    pub how: Discrepancy,
 }
 
 impl Default for Choice {
     fn default() -> Self {
-        Self { layer: LayerChoice::Last, measured: Measured::D2p, against: Arm::Specialist, unlearnt: false }
+        Self {
+            layer: LayerChoice::Last,
+            measured: Measured::D2p,
+            against: Arm::Specialist,
+            unlearnt: false,
+            how: Discrepancy::default(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pictures of an experiment.
 
+use transferscope_study::alignment::Discrepancy;
 use transferscope_study::analysis::{Analysis, BackboneFacts, Cell, Outcome, Relation};
 
 use crate::charts::{
@@ -46,11 +47,14 @@ fn data(analysis: &Analysis, backbones: &[BackboneFacts], relation: &Relation) -
         ),
         Outcome::Epochs => ("Alignment and convergence", "Epochs to 95 %, lower is faster".to_owned()),
     };
+    let Discrepancy { kernel, estimator } = analysis.choice.how;
+    let usual = analysis.choice.how == Discrepancy::default() || !analysis.choice.measured.is_mmd();
+    let how = if usual { String::new() } else { format!(", {}, {}", kernel.label(), estimator.as_str()) };
     let closer = if analysis.choice.measured.larger_is_closer() { "right" } else { "left" };
     Scatter {
         title: title.into(),
         x_name: format!(
-            "{}, {} layer; further {closer} is closer",
+            "{}{how}, {} layer; further {closer} is closer",
             analysis.choice.measured.label(),
             analysis.choice.layer.as_str()
         ),

@@ -61,7 +61,7 @@ fn Definitions() -> impl IntoView {
         <details class="disclosure">
             <summary>"How alignment is measured"</summary>
             <p>
-                "Features of the validation cases without augmentation, averaged over the octants of a volume or over a slice (eight rows a case), standardised by mean and deviation of the features before training. MMD² is the unbiased estimate with a Gaussian kernel whose bandwidth is the median distance over both sets, one for a run and layer (Gretton et al. 2012); it can be slightly negative."
+                "Features of the validation cases without augmentation, averaged over the octants of a volume or over a slice (eight rows a case), standardised by mean and deviation of the features before training. MMD² has a Gaussian kernel whose bandwidth is the median distance over both sets, one for a run and layer, or the sum of five with a quarter to four times its gamma; the unbiased estimate can be slightly negative, the biased one cannot (Gretton et al. 2012)."
             </p>
             <ul>
                 <li>"D2P: between the tested network and the same one before fine-tuning: the divergence of arXiv 2601.15888."</li>

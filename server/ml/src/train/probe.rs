@@ -7,10 +7,15 @@ use std::{
 };
 
 use burn::tensor::backend::Backend;
+use transferscope_domain::alignment::AlignmentValue;
 use transferscope_study::feature_file::{self, FeatureFileError, Layers};
 
 use super::evaluate::values;
-use crate::{alignment::Features, checkpoint::write_atomically, model::watch::LayerRows};
+use crate::{
+    alignment::{Course, Discrepancy, Features, PairSums},
+    checkpoint::write_atomically,
+    model::watch::LayerRows,
+};
 
 /// Rows of features of each case: the octants of a volume, or evenly spaced slices.
 pub const PER_CASE: usize = 8;
@@ -72,6 +77,48 @@ pub fn at_epoch(epoch: u64) -> String {
 /// When the folder cannot be written.
 pub fn save(run_dir: &Path, name: &str, layers: &Layers) -> io::Result<()> {
     write_atomically(&path(run_dir, name), &feature_file::to_bytes(layers)?)
+}
+
+/// How the alignment of a run is measured from the features that it left.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    pub epochs: u32,
+    /// The epoch whose network was tested.
+    pub tested: f64,
+    /// Whether it started from a checkpoint; a network that started from random weights is its own control.
+    pub pretrained: bool,
+    /// Random orders behind the p-value of the tested network.
+    pub permutations: usize,
+    pub seed: u64,
+    pub how: Discrepancy,
+    /// The device for very many rows; none is this one.
+    pub elsewhere: Option<&'a dyn PairSums>,
+}
+
+impl Look<'_> {
+    /// See [`Course::values`].
+    ///
+    /// # Errors
+    /// In words, when a file is damaged or not there, or features cannot be compared.
+    pub fn values(&self, run_dir: &Path) -> Result<Vec<AlignmentValue>, String> {
+        let epochs = course(run_dir, u64::from(self.epochs)).map_err(|e| e.to_string())?;
+        let random = if self.pretrained {
+            feature_file::read(&path(run_dir, RANDOM)).map_err(|e| e.to_string())?
+        } else {
+            epochs.first().map(|(_, layers)| layers.clone()).unwrap_or_default()
+        };
+        let course = Course {
+            epochs: &epochs,
+            tested: self.tested,
+            random: Some(&random),
+            rows_per_case: PER_CASE,
+            permutations: self.permutations,
+            seed: self.seed,
+            how: self.how,
+            elsewhere: self.elsewhere,
+        };
+        course.values().map_err(|e| e.to_string())
+    }
 }
 
 /// The features before training and after every epoch that left some.

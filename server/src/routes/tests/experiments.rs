@@ -24,7 +24,14 @@ async fn an_analysis_says_what_is_open_and_a_wrong_question_is_refused() {
         (Some("first"), Some("cka"))
     );
     assert!(analysis["findings"].as_array().unwrap().iter().all(|f| f["verdict"] == "cannot-be-told"));
-    for wrong in ["layer=deep", "alignment=mmd", "against=pretrained", "unlearnt=maybe"] {
+    for wrong in [
+        "layer=deep",
+        "alignment=mmd",
+        "against=pretrained",
+        "unlearnt=maybe",
+        "kernel=linear",
+        "estimator=best",
+    ] {
         app.get(&format!("/api/v1/experiments/{id}/analysis?{wrong}")).await.problem(422, "invalid");
     }
     app.get("/api/v1/experiments/no-such-thing/analysis").await.problem(404, "not-found");

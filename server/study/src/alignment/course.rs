@@ -5,8 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use transferscope_domain::alignment::{AlignmentValue, names};
 
 use super::{
-    AlignmentError, Features, PairSums, Rows, Standard,
-    estimate::{Orders, unbiased_and_p},
+    AlignmentError, Discrepancy, Features, PairSums, Rows, Standard,
+    estimate::{Orders, mmd2_and_p},
     pooled_bandwidth,
 };
 use crate::{
@@ -28,6 +28,7 @@ pub struct Course<'a> {
     /// Random orders behind the p-value of the tested network.
     pub permutations: usize,
     pub seed: u64,
+    pub how: Discrepancy,
     /// The device for sets of more than [`super::SquaredDistances::MOST_ROWS`] rows together; none is this one.
     pub elsewhere: Option<&'a dyn PairSums>,
 }
@@ -80,7 +81,7 @@ impl Course<'_> {
         let tested = tested.map_or_else(|| Ok(initial.clone()), |(_, layers)| rows(layers))?;
         // Where all rows are equal there is no bandwidth, and no distance either.
         let sigma = pooled_bandwidth(&initial, &tested)?;
-        let mmd2 = |x: &Rows, y: &Rows| Ok(unbiased_and_p(x, y, sigma, None, self.elsewhere)?.0);
+        let mmd2 = |x: &Rows, y: &Rows| Ok(mmd2_and_p(x, y, sigma, self.how, None, self.elsewhere)?.0);
         let orders = Orders { group: self.rows_per_case, count: self.permutations, seed: self.seed };
         let n = u32::try_from(before.n).unwrap_or(u32::MAX);
         let mut say = |epoch: f64, metric: &str, value: f64, p: Option<f64>| {
@@ -98,7 +99,7 @@ impl Course<'_> {
         for (epoch, layers) in self.epochs {
             let now = rows(layers)?;
             let asked = (*epoch == self.tested).then_some(orders);
-            let (d2p, p) = unbiased_and_p(&now, &initial, sigma, asked, self.elsewhere)?;
+            let (d2p, p) = mmd2_and_p(&now, &initial, sigma, self.how, asked, self.elsewhere)?;
             say(*epoch, names::D2P, d2p, p);
             if let Some(random) = &random {
                 say(*epoch, names::D2R, mmd2(&now, random)?, None);
@@ -155,6 +156,7 @@ mod tests {
             rows_per_case: 2,
             permutations: 99,
             seed: 1,
+            how: Discrepancy::default(),
             elsewhere: None,
         };
         let values = course.values().unwrap();
@@ -186,6 +188,7 @@ mod tests {
             rows_per_case: 4,
             permutations: 19,
             seed: 0,
+            how: Discrepancy::default(),
             elsewhere: None,
         };
         let values = course.values().unwrap();
@@ -205,6 +208,7 @@ mod tests {
             rows_per_case: 1,
             permutations: 9,
             seed: 0,
+            how: Discrepancy::default(),
             elsewhere: None,
         };
         let values = course.values().unwrap();
@@ -244,6 +248,7 @@ mod tests {
             rows_per_case,
             permutations,
             seed: 1,
+            how: Discrepancy::default(),
             elsewhere: None,
         };
         let values = course.values()?.into_iter();

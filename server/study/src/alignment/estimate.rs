@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    AlignmentError, KernelMatrix, PairSums, Rows, SquaredDistances, gamma_from_sigma, mmd::mmd2_unbiased_by,
-    mmd2_unbiased, permutation_p, seeded_permutations,
+    AlignmentError, Discrepancy, KernelMatrix, PairSums, Rows, SquaredDistances, mmd::mmd2, permutation_p,
+    seeded_permutations,
 };
 
 /// Random orders for a p-value.
@@ -21,38 +21,42 @@ pub(super) fn fits(x: &Rows, y: &Rows) -> bool {
     x.n() + y.n() <= SquaredDistances::MOST_ROWS
 }
 
-/// Unbiased MMD² over all rows, and p where orders are asked for; 0 and 1 where there is no bandwidth because all rows
-/// are equal. The p-value of very many rows is that of evenly spaced ones, in whole groups (see [`thinned`]), under the
-/// same bandwidth: permutations need a kernel matrix. Sums over very many rows are computed `elsewhere`, where that is
+/// MMD² over all rows, and p where orders are asked for; 0 and 1 where there is no bandwidth because all rows are equal.
+/// The p-value of very many rows is that of evenly spaced ones, in whole groups (see [`thinned`]), under the same
+/// bandwidth: permutations need a kernel matrix. Sums over very many rows are computed `elsewhere`, where that is
 /// given.
 ///
 /// # Errors
 /// When the widths differ, a set has fewer than two rows, squared distances are beyond double precision, or one group
 /// alone has more rows than a kernel matrix.
-pub(super) fn unbiased_and_p(
+pub(super) fn mmd2_and_p(
     x: &Rows,
     y: &Rows,
     sigma: Option<f64>,
+    how: Discrepancy,
     orders: Option<Orders>,
     elsewhere: Option<&dyn PairSums>,
 ) -> Result<(f64, Option<f64>), AlignmentError> {
     let orders = orders.filter(|orders| orders.count > 0);
-    let Some(gamma) = sigma.map(gamma_from_sigma) else { return Ok((0.0, orders.map(|_| 1.0))) };
+    let Some(gammas) = sigma.map(|sigma| how.kernel.gammas(sigma)) else {
+        return Ok((0.0, orders.map(|_| 1.0)));
+    };
     let p = |kernel: &KernelMatrix, orders: Orders| {
         let (_, n) = kernel.sizes();
-        permutation_p(kernel, &seeded_permutations(n, orders.group.max(1), orders.count, orders.seed))
+        let orders = seeded_permutations(n, orders.group.max(1), orders.count, orders.seed);
+        permutation_p(kernel, &orders, how.estimator)
     };
     if fits(x, y) {
-        let kernel = SquaredDistances::pooled(x, y)?.kernel(gamma);
-        return Ok((kernel.unbiased(), orders.map(|orders| p(&kernel, orders))));
+        let kernel = SquaredDistances::pooled(x, y)?.mean_kernel(&gammas);
+        // A sum of kernels has the sum of their discrepancies.
+        let value = gammas.len() as f64 * how.estimator.of(kernel.sums());
+        return Ok((value, orders.map(|orders| p(&kernel, orders))));
     }
-    let value = match elsewhere {
-        Some(device) => mmd2_unbiased_by(device, x, y, gamma)?,
-        None => mmd2_unbiased(x, y, gamma)?,
-    };
+    let values = gammas.iter().map(|gamma| mmd2(x, y, *gamma, how.estimator, elsewhere));
+    let value = values.sum::<Result<f64, AlignmentError>>()?;
     let Some(orders) = orders else { return Ok((value, None)) };
     let (x, y) = (thinned(x, orders.group), thinned(y, orders.group));
-    let kernel = SquaredDistances::pooled(&x, &y)?.kernel(gamma);
+    let kernel = SquaredDistances::pooled(&x, &y)?.mean_kernel(&gammas);
     Ok((value, Some(p(&kernel, orders))))
 }
 
@@ -75,7 +79,9 @@ fn thinned(rows: &Rows, group: usize) -> Cow<'_, Rows> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alignment::pooled_bandwidth;
+    use crate::alignment::{Estimate, Kernel, gamma_from_sigma, mmd2_unbiased, pooled_bandwidth};
+
+    const RBF: Discrepancy = Discrepancy { kernel: Kernel::Rbf, estimator: Estimate::Unbiased };
 
     fn rows(n: usize, dim: usize, by: f64) -> Rows {
         Rows::new(dim, (0..n * dim).map(|i| (i as f64 * 1.7).sin() + by).collect()).unwrap()
@@ -97,17 +103,37 @@ mod tests {
         let (x, y) = (rows(2500, 3, 0.0), rows(2500, 3, 0.4));
         let sigma = pooled_bandwidth(&x, &y).unwrap();
         let orders = Some(Orders { group: 4, count: 19, seed: 1 });
-        let (value, p) = unbiased_and_p(&x, &y, sigma, orders, None).unwrap();
+        let (value, p) = mmd2_and_p(&x, &y, sigma, RBF, orders, None).unwrap();
         assert_eq!(value, mmd2_unbiased(&x, &y, gamma_from_sigma(sigma.unwrap())).unwrap());
         assert_eq!(p, Some(0.05));
-        let (same, p) = unbiased_and_p(&x, &x, sigma, orders, None).unwrap();
+        let (same, p) = mmd2_and_p(&x, &x, sigma, RBF, orders, None).unwrap();
         assert!(same <= 0.0 && p == Some(1.0));
-        assert_eq!(unbiased_and_p(&x, &y, None, orders, None).unwrap(), (0.0, Some(1.0)));
-        assert_eq!(unbiased_and_p(&x, &y, sigma, None, None).unwrap(), (value, None));
+        assert_eq!(mmd2_and_p(&x, &y, None, RBF, orders, None).unwrap(), (0.0, Some(1.0)));
+        assert_eq!(mmd2_and_p(&x, &y, sigma, RBF, None, None).unwrap(), (value, None));
         let whole = Some(Orders { group: 2500, count: 9, seed: 1 });
         assert!(matches!(
-            unbiased_and_p(&x, &y, sigma, whole, None),
+            mmd2_and_p(&x, &y, sigma, RBF, whole, None),
             Err(AlignmentError::TooManyRows { .. })
         ));
+    }
+
+    /// Whatever the size of the sets, the sum of kernels and either estimator agree.
+    #[test]
+    fn kernels_and_estimators_are_the_same_by_matrix_and_by_sums() {
+        let (small, large) = ((rows(30, 3, 0.0), rows(40, 3, 0.4)), (rows(2100, 3, 0.0), rows(2100, 3, 0.4)));
+        for (x, y) in [small, large] {
+            let sigma = pooled_bandwidth(&x, &y).unwrap();
+            let of = |kernel, estimator| {
+                mmd2_and_p(&x, &y, sigma, Discrepancy { kernel, estimator }, None, None).unwrap().0
+            };
+            let expected: f64 = Kernel::RbfSum
+                .gammas(sigma.unwrap())
+                .iter()
+                .map(|gamma| crate::alignment::mmd2_biased(&x, &y, *gamma).unwrap())
+                .sum();
+            assert!((of(Kernel::RbfSum, Estimate::Biased) - expected).abs() < 1e-9);
+            assert!(of(Kernel::Rbf, Estimate::Biased) > of(Kernel::Rbf, Estimate::Unbiased));
+            assert!(of(Kernel::RbfSum, Estimate::Unbiased) > of(Kernel::Rbf, Estimate::Unbiased));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{AlignmentError, PairSums, Rows, estimate::fits, tiles::RowPairs};
+use super::{AlignmentError, Estimate, PairSums, Rows, estimate::fits, tiles::RowPairs};
 
 /// Direct differences: the expanded form loses all digits where values are large.
 pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
@@ -117,18 +117,28 @@ pub fn mmd2_unbiased(x: &Rows, y: &Rows, gamma: f64) -> Result<f64, AlignmentErr
     Ok(sums(x, y, gamma)?.unbiased())
 }
 
-/// [`mmd2_unbiased`] from sums that are computed elsewhere.
-pub(super) fn mmd2_unbiased_by(
-    elsewhere: &dyn PairSums,
+/// An estimate from sums over all pairs that are computed here, or elsewhere.
+///
+/// # Errors
+/// As [`mmd2_unbiased`].
+pub(super) fn mmd2(
     x: &Rows,
     y: &Rows,
     gamma: f64,
+    estimate: Estimate,
+    elsewhere: Option<&dyn PairSums>,
 ) -> Result<f64, AlignmentError> {
     same_width(x, y)?;
     at_least(x, 2)?;
     at_least(y, 2)?;
-    let [xx, yy, xy] = elsewhere.kernel_sums(x, y, gamma);
-    Ok(Sums { n: x.n() as f64, m: y.n() as f64, xx, yy, xy }.unbiased())
+    let sums = match elsewhere {
+        Some(device) => {
+            let [xx, yy, xy] = device.kernel_sums(x, y, gamma);
+            Sums { n: x.n() as f64, m: y.n() as f64, xx, yy, xy }
+        }
+        None => sums(x, y, gamma)?,
+    };
+    Ok(estimate.of(sums))
 }
 
 /// Squared distances between all rows of two sets together: those of `x` first, then `y`.
@@ -173,8 +183,16 @@ impl SquaredDistances {
     }
 
     /// The kernel matrix for one `gamma`.
-    pub fn kernel(mut self, gamma: f64) -> KernelMatrix {
-        self.values.par_iter_mut().for_each(|v| *v = (-gamma * *v).exp());
+    pub fn kernel(self, gamma: f64) -> KernelMatrix {
+        self.mean_kernel(&[gamma])
+    }
+
+    /// The mean of the kernels for several, which is 1 on the diagonal as each of them is.
+    pub fn mean_kernel(mut self, gammas: &[f64]) -> KernelMatrix {
+        let count = gammas.len() as f64;
+        self.values
+            .par_iter_mut()
+            .for_each(|v| *v = gammas.iter().map(|gamma| (-gamma * *v).exp()).sum::<f64>() / count);
         KernelMatrix { n_x: self.n_x, n: self.n, values: self.values }
     }
 }

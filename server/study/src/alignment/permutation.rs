@@ -4,21 +4,14 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{KernelMatrix, mmd::Sums};
+use super::{Estimate, KernelMatrix, mmd::Sums};
 
 /// Differences below this are rounding: a permutation that gives back the observed partition
 /// must count as reaching the observed value.
 const ROUNDING: f64 = 1e-12;
 
-/// Which estimate is tested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Estimate {
-    Biased,
-    Unbiased,
-}
-
 impl Estimate {
-    fn of(self, sums: Sums) -> f64 {
+    pub(super) fn of(self, sums: Sums) -> f64 {
         match self {
             Estimate::Biased => sums.biased(),
             Estimate::Unbiased => sums.unbiased(),
@@ -55,17 +48,13 @@ pub fn null_values(kernel: &KernelMatrix, permutations: &[Vec<usize>], estimate:
     permutations.par_iter().map(|order| estimate.of(kernel.sums_with(&order[..n_x], &row_sums))).collect()
 }
 
-/// `p = (1 + number of null values >= observed) / (1 + permutations)` for the unbiased estimate,
-/// which is 1 for no permutations at all.
+/// `p = (1 + number of null values >= observed) / (1 + permutations)` for an estimate, which is 1 for no
+/// permutations at all.
 ///
 /// The test asks whether rows could have come from either set; it knows nothing of a pairing of
 /// rows, so two feature sets of the same cases give a large p unless training moved them by more
 /// than the cases differ.
-pub fn permutation_p(kernel: &KernelMatrix, permutations: &[Vec<usize>]) -> f64 {
-    p_value(kernel, permutations, Estimate::Unbiased)
-}
-
-fn p_value(kernel: &KernelMatrix, permutations: &[Vec<usize>], estimate: Estimate) -> f64 {
+pub fn permutation_p(kernel: &KernelMatrix, permutations: &[Vec<usize>], estimate: Estimate) -> f64 {
     let observed = estimate.of(kernel.sums());
     let reached = null_values(kernel, permutations, estimate)
         .iter()
@@ -104,7 +93,7 @@ mod tests {
                 assert!(reference::max_abs_difference(&ours, &theirs) < 1e-10, "{case} {name}");
                 let observed = estimate.of(kernel.sums());
                 assert!((observed - reference::number(&values[name]["observed"])).abs() < 1e-10);
-                let p = p_value(&kernel, &orders, estimate);
+                let p = permutation_p(&kernel, &orders, estimate);
                 let theirs = reference::number(&values[name]["p_value_plus_one"]);
                 assert!((p - theirs).abs() < 1e-12, "{case} {name}: {p} and {theirs}");
             }
@@ -132,8 +121,8 @@ mod tests {
         let x = Rows::new(1, vec![0.0, 0.1, 0.25]).unwrap();
         let y = Rows::new(1, vec![5.0, 5.3, 5.5]).unwrap();
         let kernel = SquaredDistances::pooled(&x, &y).unwrap().kernel(0.1);
-        assert_eq!(permutation_p(&kernel, &[vec![2, 0, 1, 5, 4, 3]]), 1.0);
-        assert_eq!(permutation_p(&kernel, &[vec![0, 3, 1, 2, 4, 5]]), 0.5);
-        assert_eq!(permutation_p(&kernel, &[]), 1.0);
+        assert_eq!(permutation_p(&kernel, &[vec![2, 0, 1, 5, 4, 3]], Estimate::Unbiased), 1.0);
+        assert_eq!(permutation_p(&kernel, &[vec![0, 3, 1, 2, 4, 5]], Estimate::Unbiased), 0.5);
+        assert_eq!(permutation_p(&kernel, &[], Estimate::Unbiased), 1.0);
     }
 }

@@ -51,6 +51,11 @@ impl Measured {
         }
     }
 
+    /// Whether it is an MMD², which has a kernel and an estimator.
+    pub fn is_mmd(self) -> bool {
+        matches!(self, Self::D2p | Self::D2r | Self::D2s)
+    }
+
     /// Whether a larger value means features that are more alike.
     pub fn larger_is_closer(self) -> bool {
         self == Self::Cka

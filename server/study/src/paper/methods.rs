@@ -3,6 +3,7 @@
 use transferscope_domain::Arm;
 
 use super::Paper;
+use crate::alignment::Kernel;
 
 /// How the experiment was done, in sentences made from its record.
 pub fn methods(paper: Paper<'_>) -> String {
@@ -36,6 +37,18 @@ pub fn methods(paper: Paper<'_>) -> String {
         })
         .map(str::to_owned)
         .collect();
+    let how = match (choice.measured.is_mmd(), choice.how.kernel) {
+        (false, _) => String::new(),
+        (true, Kernel::Rbf) => format!(
+            ", by the {} estimate with a Gaussian kernel whose bandwidth is the median distance",
+            choice.how.estimator.as_str()
+        ),
+        (true, Kernel::RbfSum) => format!(
+            ", by the {} estimate with the sum of five Gaussian kernels, of a quarter to four times the gamma that the \
+             median distance gives",
+            choice.how.estimator.as_str()
+        ),
+    };
     let seeds: Vec<String> = spec.seeds.iter().map(u64::to_string).collect();
     let epochs = spec.epochs.map_or_else(|| "the default number of".to_owned(), |e| e.to_string());
     let data = if paper.synthetic { " (synthetic: computed phantoms)" } else { "" };
@@ -50,8 +63,8 @@ pub fn methods(paper: Paper<'_>) -> String {
          p-values are those of Wilcoxon's signed-rank test over test cases with Holm's correction over cells \
          [wilcoxon1945, holm1979]. Convergence is the first epoch whose running best has covered 95 % of the way from \
          before training to its best. Alignment was measured between features of the validation cases, standardised by \
-         the features before fine-tuning, as {} at the {} layer of each encoder, with a Gaussian kernel whose bandwidth is \
-         the median distance [gretton2012, kornblith2019]. Correlations over cells have BCa intervals over cells and \
+         the features before fine-tuning, as {} at the {} layer of each encoder{how} \
+         [gretton2012, kornblith2019]. Correlations over cells have BCa intervals over cells and \
          permutation p-values. Computed with Transferscope {}, which implements the study of [transfer2026].\n",
         list(backbones),
         spec.dataset,
