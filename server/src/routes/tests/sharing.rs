@@ -4,15 +4,17 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::*;
 
-/// Links and share rows as earlier versions made them. Lines are added here and never taken away; `{run}` stands for
-/// a run that this server has.
+/// Links and rows as earlier versions made them. Lines are added here and never taken away; `{run}` and `{experiment}`
+/// stand for those that this server has.
 const GOLDEN: &str = include_str!("golden_links.json");
 
 #[tokio::test]
 async fn every_link_ever_made_keeps_opening() {
     let app = TestApp::new().await;
     let run = app.finished().await;
-    let golden: Value = serde_json::from_str(&GOLDEN.replace("{run}", run.as_str())).unwrap();
+    let experiment = app.get(&format!("/api/v1/runs/{run}")).await.json()["experiment"].clone();
+    let golden = GOLDEN.replace("{run}", run.as_str()).replace("{experiment}", experiment.as_str().unwrap());
+    let golden: Value = serde_json::from_str(&golden).unwrap();
     let file = format!("sqlite://{}", app.state.data.database().display());
     let mut database = SqliteConnection::connect(&file).await.unwrap();
     for share in golden["shares"].as_array().unwrap() {
@@ -31,6 +33,23 @@ async fn every_link_ever_made_keeps_opening() {
         .await
         .unwrap();
     }
+    for snapshot in golden["snapshots"].as_array().unwrap() {
+        sqlx::query(
+            "insert into snapshots (slug, schema, title, experiments, created_ms, html, picture, data, content_hash)
+            values (?, ?, ?, ?, 1764000100000, ?, ?, ?, ?)",
+        )
+        .bind(snapshot["slug"].as_str())
+        .bind(snapshot["schema"].as_i64())
+        .bind(snapshot["title"].as_str())
+        .bind(snapshot["experiments"].to_string())
+        .bind(snapshot["html"].as_str())
+        .bind(snapshot["picture"].as_str())
+        .bind(snapshot["data"].as_str())
+        .bind(snapshot["content_hash"].as_str())
+        .execute(&mut database)
+        .await
+        .unwrap();
+    }
     for link in golden["links"].as_array().unwrap() {
         let link = link.as_str().unwrap();
         let page = app.get(link).await;
@@ -42,6 +61,11 @@ async fn every_link_ever_made_keeps_opening() {
     assert_eq!(file.status, StatusCode::OK, "{}", file.text());
     assert!(file.header(header::CONTENT_DISPOSITION).contains("transferscope-golden-frozen.html"));
     assert!(file.text().contains("<svg") && !file.text().contains("href="));
+    let kept = app.get("/s/golden-snapshot").await.text();
+    assert!(kept.contains("<h1>An old study</h1>") && kept.contains("Download as one file"), "{kept}");
+    assert!(!app.get("/s/golden-snapshot/export.html").await.text().contains("href=\"/"));
+    let numbers = app.get("/api/v1/snapshots/golden-snapshot").await.json();
+    assert_eq!(numbers["data"]["analysis"]["counts"]["planned"], 2);
     app.get("/s/golden-live/export.html").await.problem(409, "conflict");
     app.get("/s/no-such-link/export.html").await.problem(404, "not-found");
 }
