@@ -87,6 +87,17 @@ pub fn name(view: &ExperimentView) -> String {
     if view.name.is_empty() { view.id.to_string() } else { view.name.clone() }
 }
 
+/// What numbers of synthetic data mean.
+fn synthetic_notice(synthetic: bool) -> impl IntoView {
+    synthetic.then(|| {
+        view! {
+            <p class="notice">
+                "Computed phantoms (synthetic data): the numbers show what the method does, not how a model does on patients."
+            </p>
+        }
+    })
+}
+
 /// The page of a study.
 #[component]
 pub fn Experiment(
@@ -125,12 +136,7 @@ pub fn Experiment(
             </div>
             {(!frozen).then(|| view! { <a class="button" href=format!("/runs?experiment={id}") rel="external">"All runs"</a> })}
         </div>
-        {synthetic
-            .then(|| view! {
-                <p class="notice">
-                    "Computed phantoms (synthetic data): the numbers show what the method does, not how a model does on patients."
-                </p>
-            })}
+        {synthetic_notice(synthetic)}
         <Progress counts=analysis.counts missing=missing time_left_s=time_left_s id=id.clone() frozen=frozen />
         <Findings findings=analysis.findings.clone() />
         <Unlearnt tasks=analysis.unlearnt.clone() choice=analysis.choice frozen=frozen />

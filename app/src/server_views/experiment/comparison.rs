@@ -10,10 +10,11 @@ use transferscope_study::{
     statistics::p_in_words,
 };
 
-use super::{Links, name, way};
+use super::{Links, name, synthetic_notice, way};
 use crate::{
     context::{Study, Versus},
     format,
+    server_views::table::table_of,
 };
 
 /// Most runs that one comparison of curves takes.
@@ -54,12 +55,7 @@ pub fn Comparison(
             </div>
             {(!frozen).then(|| view! { <a class="button" href="/experiments" rel="external">"All experiments"</a> })}
         </div>
-        {synthetic
-            .then(|| view! {
-                <p class="notice">
-                    "Computed phantoms (synthetic data): the numbers show what the method does, not how a model does on patients."
-                </p>
-            })}
+        {synthetic_notice(synthetic)}
         <Asked studies=studies.clone() names=names />
         <Verdicts studies=studies />
         {tables}
@@ -84,6 +80,13 @@ fn fields(view: &ExperimentView) -> Vec<(String, String)> {
     ];
     fields.extend(spec.overrides.to_pairs().into_iter().map(|(key, value)| (key.to_owned(), value)));
     fields
+}
+
+/// The address of the same experiments with another one first.
+fn with_first(ids: &[String], first: usize) -> String {
+    let rest = ids.iter().enumerate().filter(|(place, _)| *place != first).map(|(_, id)| id);
+    let pairs: Vec<(&str, &String)> = std::iter::once(&ids[first]).chain(rest).map(|id| ("id", id)).collect();
+    format!("/experiments/compare?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
 }
 
 /// The experiments, and what they were asked for where it is not the same.
@@ -126,28 +129,24 @@ fn Asked(studies: Vec<Study>, names: Vec<String>) -> impl IntoView {
             row(key, cells)
         })
         .collect_view();
-    let head = studies
-        .iter()
-        .zip(&names)
-        .map(|(study, name)| {
-            let href = format!("/experiments/{}", study.view.id);
-            view! { <th scope="col"><a href=href rel="external">{name.clone()}</a></th> }
-        })
-        .collect_view();
+    let ids: Vec<String> = studies.iter().map(|s| s.view.id.to_string()).collect();
+    let head = names.into_iter().enumerate().map(|(place, name)| {
+        let href = format!("/experiments/{}", ids[place]);
+        let first = (place > 0).then(|| {
+            view! { <a class="difference" href=with_first(&ids, place) rel="external">"hold the others against this"</a> }
+        });
+        (view! { <a href=href rel="external">{name}</a>{first} }.into_any(), false)
+    });
+    let columns = std::iter::once(("Experiment".into_any(), false)).chain(head);
+    let rows = view! {
+        {row("Started".into(), started)}
+        {row("Runs with a result".into(), results)}
+        {differences}
+    };
     view! {
         <section class="section">
             <h2>"What was asked for"</h2>
-            <div class="table-scroll" role="region" aria-label="What was asked for" tabindex="0">
-                <table class="data-table">
-                    <caption class="visually-hidden">"The experiments, and their settings where they differ"</caption>
-                    <thead><tr><th scope="col">"Experiment"</th>{head}</tr></thead>
-                    <tbody>
-                        {row("Started".into(), started)}
-                        {row("Runs with a result".into(), results)}
-                        {differences}
-                    </tbody>
-                </table>
-            </div>
+            {table_of("The experiments, and their settings where they differ", columns, rows)}
             {none}
         </section>
     }
@@ -180,17 +179,12 @@ fn Verdicts(studies: Vec<Study>) -> impl IntoView {
             view! { <tr><th scope="row">{claim}</th>{cells}</tr> }
         })
         .collect_view();
-    let head = studies.iter().map(|s| view! { <th scope="col">{name(&s.view)}</th> }).collect_view();
+    let head = studies.iter().map(|s| (name(&s.view), false));
+    let columns = std::iter::once(("Finding".to_owned(), false)).chain(head);
     view! {
         <section class="section">
             <h2>"What the numbers say"</h2>
-            <div class="table-scroll" role="region" aria-label="Findings" tabindex="0">
-                <table class="data-table">
-                    <caption class="visually-hidden">"Findings by experiment"</caption>
-                    <thead><tr><th scope="col">"Finding"</th>{head}</tr></thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table_of("Findings by experiment", columns, rows)}
         </section>
     }
 }
@@ -208,7 +202,7 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
         .collect();
     let curves = (runs.len() > 1 && runs.len() <= CURVES_MAX).then(|| {
         let href = format!("/compare?runs={}&seeds=1", runs.join(","));
-        view! { <p><a href=href rel="external">"Curves, cases and a link to share"</a></p> }
+        view! { <p class="board__note"><a href=href rel="external">"Curves, cases and a link to share"</a></p> }
     });
     let usual = networks.iter().all(|n| n.adaptation == Default::default() && n.label_share == 1.0);
     let rows = networks
@@ -222,10 +216,8 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
             view! { <tr><th scope="row">{title}{which}</th>{sides}</tr> }
         })
         .collect_view();
-    let head = names
-        .into_iter()
-        .map(|n| view! { <th scope="col" class="data-table__number">{n}</th> })
-        .collect_view();
+    let columns =
+        std::iter::once(("Network".to_owned(), false)).chain(names.into_iter().map(|name| (name, true)));
     view! {
         <section class="section">
             <h2>{task.label()}</h2>
@@ -236,13 +228,7 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
                     metric.direction().label(),
                 )}
             </p>
-            <div class="table-scroll" role="region" aria-label=task.label() tabindex="0">
-                <table class="data-table">
-                    <caption class="visually-hidden">{format!("{} by network and experiment", task.label())}</caption>
-                    <thead><tr><th scope="col">"Network"</th>{head}</tr></thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table_of(format!("{} by network and experiment", task.label()), columns, rows)}
             {curves}
         </section>
     }

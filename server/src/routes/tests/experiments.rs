@@ -145,7 +145,13 @@ async fn experiments_stand_side_by_side_and_a_wrong_choice_is_refused() {
     assert_eq!((sides[0]["n"].as_u64(), sides[1]["n"].as_u64()), (Some(0), Some(1)), "{networks}");
     assert!(sides[1]["against_first"].is_null(), "no pair");
     let page = app.get(&format!("/experiments/compare?id={first}&id={second}")).await.text();
-    for words in ["Experiments compared", "asked for with the same settings", "0.65", "no result"] {
+    for words in [
+        "Experiments compared",
+        "asked for with the same settings",
+        "0.65",
+        "no result",
+        "hold the others against this",
+    ] {
         assert!(page.contains(words), "{words}: {page}");
     }
     assert!(app.get("/experiments").await.text().contains("action=\"/experiments/compare\""));
