@@ -1,10 +1,11 @@
 //! The pictures of an experiment.
 
 use transferscope_study::alignment::Discrepancy;
-use transferscope_study::analysis::{Analysis, BackboneFacts, Cell, Outcome, Relation};
+use transferscope_study::analysis::{Analysis, BackboneFacts, Cell, Choice, Outcome, Relation};
 
 use crate::charts::{
-    ChartOptions, LayerHeatmap,
+    ChartOptions, Convergence, LayerHeatmap,
+    convergence::{Curve, Sample},
     scatter::{Scatter, Spot, style},
     svg,
 };
@@ -63,6 +64,45 @@ fn data(analysis: &Analysis, backbones: &[BackboneFacts], relation: &Relation) -
         legend: of_backbone.chain(of_task).collect(),
         zero_line: relation.outcome == Outcome::Gain,
     }
+}
+
+/// Drift of the chosen layer over epochs, mean over seeds: a chart for each task, a curve for each of its cells.
+pub fn drift_curves(analysis: &Analysis, backbones: &[BackboneFacts]) -> Vec<Convergence> {
+    let Choice { measured, layer, .. } = analysis.choice;
+    let tasks = transferscope_domain::Task::ALL;
+    let curve = |(marker, cell): (usize, &Cell)| {
+        let hue = backbones.iter().position(|b| b.name == cell.key.backbone).unwrap_or(backbones.len());
+        let sample = |(step, (epoch, value)): (usize, &(f64, f64))| Sample {
+            step: step as u64,
+            epoch: *epoch,
+            seconds: 0.0,
+            value: *value,
+        };
+        let way = super::variant(analysis, cell).map(|way| format!(", {way}")).unwrap_or_default();
+        Some(Curve {
+            key: format!("{}{way}", cell.key.backbone),
+            label: format!("{}{way}", cell.key.backbone),
+            style: style(hue, marker),
+            samples: cell.aligned()?.course.iter().enumerate().map(sample).collect(),
+            band: Vec::new(),
+        })
+    };
+    tasks
+        .iter()
+        .map(|task| Convergence {
+            title: task.label().to_owned(),
+            metric: format!("{}, {} layer", measured.label(), layer.as_str()),
+            curves: analysis
+                .cells
+                .iter()
+                .filter(|c| c.key.task == *task)
+                .enumerate()
+                .filter_map(curve)
+                .collect(),
+            references: Vec::new(),
+        })
+        .filter(|chart| !chart.curves.is_empty())
+        .collect()
 }
 
 /// Drift of a cell's layers over epochs, mean over seeds; none where nothing was measured.

@@ -50,7 +50,7 @@ pub fn Relations(
             <Definitions />
             {pictures}
             <Controls analysis=analysis.clone() />
-            <Drift analysis=analysis />
+            <Drift analysis=analysis backbones=backbones />
         </section>
     }
 }
@@ -159,9 +159,13 @@ fn Controls(analysis: Analysis) -> impl IntoView {
     }
 }
 
-/// Layers by epochs of every cell.
+/// The chosen layer over epochs by task, and layers by epochs of every cell.
 #[component]
-fn Drift(analysis: Analysis) -> impl IntoView {
+fn Drift(analysis: Analysis, backbones: Vec<BackboneFacts>) -> impl IntoView {
+    let curves = charts::drift_curves(&analysis, &backbones)
+        .into_iter()
+        .map(|data| view! { <div class="drift-grid__picture" inner_html=svg::convergence(&data, &inline(340, 240))></div> })
+        .collect_view();
     let pictures = analysis
         .cells
         .iter()
@@ -170,6 +174,9 @@ fn Drift(analysis: Analysis) -> impl IntoView {
         .collect::<Vec<_>>();
     (!pictures.is_empty()).then(|| {
         view! {
+            <h3>"Drift over epochs"</h3>
+            <p class="section__lead">{format!("{}, {} layer, mean over seeds.", analysis.choice.measured.label(), analysis.choice.layer.as_str())}</p>
+            <div class="drift-grid">{curves}</div>
             <h3>"Drift by layer and epoch"</h3>
             <p class="section__lead">{format!("{}, mean over seeds.", analysis.choice.measured.label())}</p>
             <div class="drift-grid">{pictures}</div>
