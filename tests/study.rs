@@ -67,7 +67,8 @@ async fn an_experiment_is_scored_analysed_and_set_against_another() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    for words in ["provicnet-mini@random-weights", "profound-vit-mini", "Gain that came", "Drift over epochs"] {
+    for words in ["provicnet-mini@random-weights", "profound-vit-mini", "Gain that came", "Drift over epochs"]
+    {
         assert!(text.contains(words), "{words}: {text}");
     }
 
