@@ -52,7 +52,9 @@ fn in_words(error: &ApiError) -> AppError {
 pub async fn study(state: &AppState, id: &ExperimentId, choice: Choice) -> Result<Study, ApiError> {
     let view = state.store.experiment(id).await?;
     let data = state.data.clone();
-    let key = Key::of(&view, facts(&data, &view), choice);
+    let (folder, wanted) = (data.clone(), view.spec.backbones.clone());
+    let backbones = in_background(move || facts(&folder, &wanted)).await?;
+    let key = Key::of(&view, backbones, choice);
     let analysed = match state.studies.get(&key) {
         Some(known) => known,
         None => {
@@ -215,13 +217,13 @@ impl Studies {
     }
 }
 
-fn facts(data: &DataDir, view: &ExperimentView) -> Vec<BackboneFacts> {
+fn facts(data: &DataDir, names: &[String]) -> Vec<BackboneFacts> {
     let fact = |b: transferscope_domain::api::BackboneView| BackboneFacts {
         name: b.backbone.name,
         objective: b.backbone.objective,
         parameters: b.backbone.parameters,
     };
-    let wanted = |b: &BackboneFacts| view.spec.backbones.contains(&b.name) && b.name != SPECIALIST;
+    let wanted = |b: &BackboneFacts| names.contains(&b.name) && b.name != SPECIALIST;
     state::backbones(data).into_iter().map(fact).filter(wanted).collect()
 }
 

@@ -31,10 +31,7 @@ pub fn SharedPage() -> impl IntoView {
 fn host() -> String {
     #[cfg(feature = "ssr")]
     if let Some(parts) = use_context::<axum::http::request::Parts>() {
-        let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
-        let host = header("host").and_then(|h| h.parse::<axum::http::uri::Authority>().ok());
-        let scheme = header("x-forwarded-proto").filter(|p| *p == "https").unwrap_or("http");
-        return host.map(|host| format!("{scheme}://{host}")).unwrap_or_default();
+        return crate::server_views::frozen::host_of(&parts.headers);
     }
     String::new()
 }

@@ -91,6 +91,14 @@ fn frozen<V: IntoView>(
     Ok(Frozen { title, html, picture, data })
 }
 
+/// Scheme and host by which a page was asked for, as previews of links need them; empty where nothing says it.
+pub fn host_of(headers: &axum::http::HeaderMap) -> String {
+    let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let host = header("host").and_then(|h| h.parse::<axum::http::uri::Authority>().ok());
+    let scheme = header("x-forwarded-proto").filter(|p| *p == "https").unwrap_or("http");
+    host.map(|host| format!("{scheme}://{host}")).unwrap_or_default()
+}
+
 /// A kept document as its link shows it: with what an unfurled link says, a way to take it along, and a way to end it.
 /// `host` is scheme and host by which it was asked for.
 pub fn served(html: &str, slug: &ShareSlug, title: &str, host: &str) -> String {

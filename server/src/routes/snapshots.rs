@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
+    http::{Method, StatusCode, header},
     middleware::Next,
     response::{Html, IntoResponse, Redirect, Response},
 };
@@ -98,17 +98,9 @@ pub async fn page(State(state): State<AppState>, request: Request, next: Next) -
     if let Some(slug) = slug.filter(|_| reading)
         && let Ok(Some(snapshot)) = state.store.snapshot(&slug).await
     {
-        let host = host(request.headers());
+        let host = frozen::host_of(request.headers());
         let html = frozen::served(&snapshot.html, &slug, &snapshot.title, &host);
         return ([(header::CACHE_CONTROL, "no-cache")], Html(html)).into_response();
     }
     next.run(request).await
-}
-
-/// Scheme and host by which a page was asked for; empty where nothing says it.
-fn host(headers: &HeaderMap) -> String {
-    let of = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let scheme = of("x-forwarded-proto").filter(|p| *p == "https").unwrap_or("http");
-    let host = of("host").and_then(|h| h.parse::<Authority>().ok());
-    host.map(|host| format!("{scheme}://{host}")).unwrap_or_default()
 }

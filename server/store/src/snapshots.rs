@@ -34,6 +34,7 @@ pub struct NewSnapshot {
 pub struct Snapshot {
     pub title: String,
     pub created_ms: i64,
+    revoked_ms: Option<i64>,
     pub html: String,
     pub picture: Option<String>,
     pub content_hash: String,
@@ -72,16 +73,18 @@ impl Store {
     /// # Errors
     /// `Gone` for a revoked one.
     pub async fn snapshot(&self, slug: &ShareSlug) -> Result<Option<Snapshot>> {
-        if self.is_revoked(slug).await? {
-            return Err(StoreError::Gone { what: "link", id: slug.to_string() });
-        }
-        let found = sqlx::query_as(
-            "select title, created_ms, html, picture, content_hash from snapshots where slug = ?",
+        let found: Option<Snapshot> = sqlx::query_as(
+            "select title, created_ms, revoked_ms, html, picture, content_hash from snapshots where slug = ?",
         )
         .bind(slug.as_str())
         .fetch_optional(self.read())
         .await?;
-        Ok(found)
+        match found {
+            Some(Snapshot { revoked_ms: Some(_), .. }) => {
+                Err(StoreError::Gone { what: "link", id: slug.to_string() })
+            }
+            found => Ok(found),
+        }
     }
 
     /// The numbers of a frozen page.
