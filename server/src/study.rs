@@ -24,6 +24,7 @@ use crate::{
     data_dir::DataDir,
     error::ApiError,
     predictions,
+    routes::system::blocking,
     state::{self, AppState},
 };
 
@@ -53,20 +54,20 @@ pub async fn study(state: &AppState, id: &ExperimentId, choice: Choice) -> Resul
     let view = state.store.experiment(id).await?;
     let data = state.data.clone();
     let (folder, wanted) = (data.clone(), view.spec.backbones.clone());
-    let backbones = in_background(move || facts(&folder, &wanted)).await?;
+    let backbones = blocking(move || facts(&folder, &wanted)).await?;
     let key = Key::of(&view, backbones, choice);
     let analysed = match state.studies.get(&key) {
         Some(known) => known,
         None => {
             let records = state.store.study_records(id).await?;
             let (data, asked) = (data.clone(), key.clone());
-            let made = in_background(move || analysed(&data, &asked, records)).await?;
+            let made = blocking(move || analysed(&data, &asked, records)).await?;
             state.studies.keep(key.clone(), made)
         }
     };
     let scoring = state.predicting.status(&view.spec.dataset);
     let frozen = state.store.snapshots_of(id).await?;
-    in_background(move || {
+    blocking(move || {
         let manifest = state::dataset(&data, &view.spec.dataset);
         let predictions: Vec<Prediction> = view
             .spec
@@ -87,10 +88,6 @@ pub async fn study(state: &AppState, id: &ExperimentId, choice: Choice) -> Resul
         }
     })
     .await
-}
-
-async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal("the analysis broke off".into()))
 }
 
 /// Fewest and most experiments side by side.
@@ -131,7 +128,7 @@ pub async fn networks(state: &AppState, ids: &[ExperimentId]) -> Result<Vec<Netw
         let view = state.store.experiment(id).await?;
         experiments.push((view.spec.plan(), state.store.study_records(id).await?));
     }
-    in_background(move || {
+    blocking(move || {
         let inputs: Vec<Input<'_>> =
             experiments.iter().map(|(planned, records)| Input { planned, records, backbones: &[] }).collect();
         transferscope_study::analysis::versus(&inputs)

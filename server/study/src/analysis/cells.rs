@@ -313,14 +313,8 @@ pub(super) fn summary(input: Input<'_>, wanted: Wanted<'_>, arm: Arm) -> ArmSumm
         Direction::Lower => -1.0,
     };
     let both = baseline.as_ref().and_then(|(method, _)| CaseTable::with_trivial(&finished, method));
-    let over_trivial = both.and_then(|table| {
-        let n = finished.len();
-        let statistic = |rows: &[usize], cases: &[usize]| {
-            let over = |r: &usize| Some(better * (table.metric(*r, cases)? - table.metric(n + r, cases)?));
-            mean(&rows.iter().map(over).collect::<Option<Vec<f64>>>()?)
-        };
-        bca_two_factors((n, table.cases.len()), statistic, RESAMPLES, SEED)
-    });
+    let over_trivial =
+        both.and_then(|table| table.interval_of_pairs(|own, trivial| Some(better * (own - trivial))));
     ArmSummary {
         backbone: wanted.backbone.to_owned(),
         task: wanted.task,

@@ -3,11 +3,8 @@
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{Arm, Direction, RunId, study::RunRecord};
 
-use super::{
-    RESAMPLES, SEED,
-    scores::{CaseTable, case_means},
-};
-use crate::statistics::{Interval, bca_two_factors, mean, wilcoxon};
+use super::scores::{CaseTable, case_means};
+use crate::statistics::{Interval, mean, wilcoxon};
 
 /// The gain of the pre-trained arm over a control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,12 +104,6 @@ pub fn paired(
         }
     }
     let both: Vec<&RunRecord> = runs.iter().chain(controls).copied().collect();
-    let interval = CaseTable::of(&both).and_then(|table| {
-        let statistic = |rows: &[usize], cases: &[usize]| {
-            let value = |r: &usize| of(table.metric(*r, cases)?, table.metric(runs.len() + r, cases)?);
-            mean(&rows.iter().map(value).collect::<Option<Vec<f64>>>()?)
-        };
-        bca_two_factors((runs.len(), table.cases.len()), statistic, RESAMPLES, SEED)
-    });
+    let interval = CaseTable::of(&both).and_then(|table| table.interval_of_pairs(of));
     Paired { interval, p: wilcoxon(&differences).map(|w| w.p), cases: differences.len(), cases_better }
 }

@@ -9,6 +9,9 @@ use transferscope_domain::{
 };
 use transferscope_imaging::metrics;
 
+use super::{RESAMPLES, SEED};
+use crate::statistics::{Interval, bca_two_factors, mean};
+
 /// Scores of cases by name.
 type Cases = BTreeMap<String, BTreeMap<String, f64>>;
 
@@ -59,6 +62,17 @@ impl CaseTable {
         (cases.len() > 1).then_some(Self { metric, values, truth, cases })
     }
 
+    /// Of the mean over pairs of rows, the first with the one after all first ones and so on, 95 %, by BCa over pairs and
+    /// cases; `of` makes the value of a pair from the metrics of both.
+    pub fn interval_of_pairs(&self, of: impl Fn(f64, f64) -> Option<f64> + Sync) -> Option<Interval> {
+        let pairs = self.values.len() / 2;
+        let statistic = |rows: &[usize], cases: &[usize]| {
+            let value = |r: &usize| of(self.metric(*r, cases)?, self.metric(pairs + r, cases)?);
+            mean(&rows.iter().map(value).collect::<Option<Vec<f64>>>()?)
+        };
+        bca_two_factors((pairs, self.cases.len()), statistic, RESAMPLES, SEED)
+    }
+
     /// The metric of a run over some cases, which may come several times; none where it is undefined.
     pub fn metric(&self, run: usize, cases: &[usize]) -> Option<f64> {
         let values: Vec<f64> = cases.iter().map(|c| self.values[run][*c]).collect();
@@ -66,7 +80,7 @@ impl CaseTable {
             let truth: Vec<bool> = cases.iter().map(|c| self.truth[*c]).collect();
             return metrics::auroc(&values, &truth);
         }
-        crate::statistics::mean(&values)
+        mean(&values)
     }
 }
 
@@ -78,7 +92,7 @@ pub fn case_means(runs: &[&RunRecord]) -> BTreeMap<String, f64> {
     let mean = |case: &String| {
         let scores: Option<Vec<f64>> =
             runs.iter().map(|run| run.cases.get(case)?.get(name).copied()).collect();
-        Some((case.clone(), crate::statistics::mean(&scores?)?))
+        Some((case.clone(), mean(&scores?)?))
     };
     first.cases.keys().filter_map(mean).collect()
 }
