@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use transferscope_domain::{
-    Task,
+    Arm, Task,
     api::{ExperimentView, FrozenLink},
 };
 use transferscope_study::{
@@ -12,6 +12,7 @@ use transferscope_study::{
 
 use super::{Links, name, synthetic_notice, way};
 use crate::{
+    components::run_mark::share_label,
     context::{Study, Versus},
     format,
     server_views::table::table_of,
@@ -56,7 +57,7 @@ pub fn Comparison(
             {(!frozen).then(|| view! { <a class="button" href="/experiments" rel="external">"All experiments"</a> })}
         </div>
         {synthetic_notice(synthetic)}
-        <Asked studies=studies.clone() names=names />
+        <Asked studies=studies.clone() names=names frozen=frozen />
         <Verdicts studies=studies />
         {tables}
         {(!frozen).then(|| view! { <Links ids=ids choice=Choice::default() links=links /> })}
@@ -91,7 +92,7 @@ fn with_first(ids: &[String], first: usize) -> String {
 
 /// The experiments, and what they were asked for where it is not the same.
 #[component]
-fn Asked(studies: Vec<Study>, names: Vec<String>) -> impl IntoView {
+fn Asked(studies: Vec<Study>, names: Vec<String>, frozen: bool) -> impl IntoView {
     let asked: Vec<Vec<(String, String)>> = studies.iter().map(|s| fields(&s.view)).collect();
     let mut keys: Vec<String> = Vec::new();
     for (key, _) in asked.iter().flatten() {
@@ -120,7 +121,7 @@ fn Asked(studies: Vec<Study>, names: Vec<String>) -> impl IntoView {
         })
         .collect();
     let none = differing.is_empty().then(|| {
-        view! { <p class="quiet">"They were asked for with the same settings."</p> }
+        view! { <p class="board__note">"They were asked for with the same settings."</p> }
     });
     let differences = differing
         .into_iter()
@@ -132,8 +133,12 @@ fn Asked(studies: Vec<Study>, names: Vec<String>) -> impl IntoView {
     let ids: Vec<String> = studies.iter().map(|s| s.view.id.to_string()).collect();
     let head = names.into_iter().enumerate().map(|(place, name)| {
         let href = format!("/experiments/{}", ids[place]);
-        let first = (place > 0).then(|| {
-            view! { <a class="difference" href=with_first(&ids, place) rel="external">"hold the others against this"</a> }
+        let first = (place > 0 && !frozen).then(|| {
+            view! {
+                <span class="difference">
+                    <a href=with_first(&ids, place) rel="external">"hold the others against this"</a>
+                </span>
+            }
         });
         (view! { <a href=href rel="external">{name}</a>{first} }.into_any(), false)
     });
@@ -209,7 +214,12 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
         .iter()
         .map(|network| {
             let which = (!usual).then(|| {
-                view! { <span class="difference">{way(network.adaptation, network.label_share)}</span> }
+                // A specialist has no encoder to adapt.
+                let words = match network.arm {
+                    Arm::Specialist => share_label(network.label_share),
+                    Arm::Pretrained | Arm::Scratch => Some(way(network.adaptation, network.label_share)),
+                };
+                view! { <span class="difference">{words}</span> }
             });
             let title = format!("{}, {}", network.backbone, network.arm.label().to_lowercase());
             let sides = network.sides.iter().map(|s| side(metric.as_str(), s.as_ref())).collect_view();

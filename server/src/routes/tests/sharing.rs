@@ -186,7 +186,10 @@ async fn experiments_side_by_side_are_frozen_together_and_a_wrong_choice_is_refu
     assert_eq!(created.status, StatusCode::CREATED, "{}", created.text());
     let link = created.header(header::LOCATION).to_owned();
     let page = app.get(&link).await.text();
-    assert!(page.contains("Experiments compared") && !page.contains("Make a frozen link"), "{page}");
+    assert!(page.contains("Experiments compared"), "{page}");
+    for asks in ["Make a frozen link", "hold the others against this"] {
+        assert!(!page.contains(asks), "{asks}: {page}");
+    }
     let live = app.get(&format!("/experiments/compare?id={}&id={}", ids[0], ids[1])).await.text();
     assert!(live.contains(&format!("href=\"{link}\"")), "{live}");
     app.get(&format!("{link}/preview.png")).await.problem(404, "not-found");
