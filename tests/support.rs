@@ -124,8 +124,15 @@ impl TestServer {
         Self::start_in(folder, args).await
     }
 
-    /// Starts a server on a folder that was used before.
-    async fn start_in(folder: TempDir, args: &[&str]) -> Self {
+    /// Asks the server to stop, waits for its end, and returns the folder of its data folder; workers go on.
+    pub fn stop(mut self) -> TempDir {
+        signal(i32::try_from(self.pid()).expect("a pid"), rustix::process::Signal::TERM);
+        self.wait();
+        self.folder.take().expect("only the end of a server takes it")
+    }
+
+    /// Starts a server on the folder `data` in this one, which may have been used before.
+    pub async fn start_in(folder: TempDir, args: &[&str]) -> Self {
         let data = folder.path().join("data");
         let mut child =
             command(&data, &["serve", "--addr", "127.0.0.1:0", "--device", "cpu", "--no-builtin-data"])

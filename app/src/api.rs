@@ -80,7 +80,19 @@ pub(crate) mod server {
                 StoreError::Gone { what, id } => AppError::Gone(format!("The {what} {id:?} was revoked.")),
                 StoreError::Invalid { field, message } => AppError::Invalid(format!("{field}: {message}.")),
                 StoreError::Conflict(message) => AppError::Invalid(message),
-                StoreError::Corrupt { .. }
+                // Words that say what to do.
+                StoreError::Full
+                | StoreError::Busy(_)
+                | StoreError::Damaged { .. }
+                | StoreError::Missing { .. } => {
+                    let words = error.to_string();
+                    leptos::logging::error!("a page cannot be filled: {words}");
+                    let mut letters = words.chars();
+                    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+                    AppError::Internal(first.chain(letters).chain(['.']).collect())
+                }
+                StoreError::Record { .. }
+                | StoreError::Corrupt { .. }
                 | StoreError::Database(_)
                 | StoreError::Migrate(_)
                 | StoreError::Folder { .. } => {

@@ -94,6 +94,8 @@ pub struct Catalogue {
     pub checked: Arc<dyn Fn(&DatasetManifest) -> Checked + Send + Sync>,
     /// A case by the names of its data set and its own.
     pub case: Arc<dyn Fn(String, String) -> LoadingCase + Send + Sync>,
+    /// Whether the directory of a run is still there.
+    pub has_files: Arc<dyn Fn(&transferscope_domain::RunId) -> bool + Send + Sync>,
     /// An experiment, looked at in a way.
     #[cfg(feature = "ssr")]
     pub study: Arc<

@@ -15,6 +15,7 @@ mod experiment;
 mod output;
 mod predict;
 mod pretrain;
+mod reindex;
 mod run;
 mod serve;
 mod submit;
@@ -64,6 +65,8 @@ enum Command {
     /// Add checkpoint files as backbones, look into them, and list the backbones.
     #[command(subcommand)]
     Backbone(backbone::Command),
+    /// Make the database anew from the run directories and the records beside them.
+    Reindex,
     /// Say what works on this machine, and what to do about what does not.
     Doctor(doctor::Args),
     /// Compare our numbers with those of trusted libraries, file by file.
@@ -86,6 +89,8 @@ impl Context {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // What this program and its workers write is nobody else's business: patients' images are among it.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = Cli::parse();
     let quiet = !matches!(cli.command, Command::Serve(_) | Command::Worker(_));
     telemetry::init(if quiet { "warn" } else { "info,sqlx=warn,cubecl=warn" });
@@ -99,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Pretrain(args) => pretrain::run(&context, args),
         Command::Dataset(command) => dataset::run(&context, command),
         Command::Backbone(command) => backbone::run(&context, command),
+        Command::Reindex => reindex::run(&context),
         Command::Doctor(args) => doctor::run(&context, &args),
         Command::Verify(args) => verify::run(&context, &args),
     };

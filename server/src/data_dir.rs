@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DATA/transferscope.db            SQLite (WAL), the index
+//! DATA/experiments/ links/ snapshots/ queue.json   what no run directory says, to make the index anew
 //! DATA/server.lock                 held by the one process that dispatches runs
 //! DATA/server.json                 pid and address of that process
 //! DATA/token                       write token, mode 0600
@@ -11,9 +12,9 @@
 //! ```
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -82,10 +83,11 @@ impl DataDir {
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let not_writable = |source| DataDirError::NotWritable { path: path.to_owned(), source };
         for folder in ["runs", "datasets", "backbones"] {
-            fs::create_dir_all(path.join(folder)).map_err(not_writable)?;
+            // Other users of the machine have no business with patients' images.
+            DirBuilder::new().recursive(true).mode(0o700).create(path.join(folder)).map_err(not_writable)?;
         }
         let root = path.canonicalize().map_err(not_writable)?;
-        let probe = root.join(format!(".write-test-{}", std::process::id()));
+        let probe = root.join(format!(".write-test-{}.part", std::process::id()));
         fs::write(&probe, b"x").map_err(not_writable)?;
         fs::remove_file(&probe).map_err(not_writable)?;
         Ok(Self { root })
@@ -94,6 +96,18 @@ impl DataDir {
     /// The folder itself, absolute.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What to say where other users of the machine may look into the folder; none where only its owner may.
+    pub fn open_to_others(&self) -> Option<String> {
+        let mode = fs::metadata(&self.root).ok()?.permissions().mode() & 0o777;
+        let root = self.root.display();
+        (mode & 0o077 != 0).then(|| {
+            format!(
+                "other users of this machine may look into the data folder {root} (mode {mode:o}), where images and \
+                 names of patients can be; close it with: chmod -R go= '{root}'"
+            )
+        })
     }
 
     /// The SQLite file.
@@ -268,7 +282,6 @@ fn read_small(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_second_lock_names_the_holder_and_is_free_afterwards() {
@@ -300,6 +313,21 @@ mod tests {
         fs::write(&path, b"not a folder").unwrap();
         let message = DataDir::open(&path).unwrap_err().to_string();
         assert!(message.contains("cannot be created or written"), "{message}");
+    }
+
+    #[test]
+    fn a_new_folder_is_its_owners_and_a_wider_one_names_the_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(&dir.path().join("data")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(data.root()), mode(&data.runs())), (0o700, 0o700));
+        assert_eq!(data.open_to_others(), None);
+        fs::set_permissions(data.root(), fs::Permissions::from_mode(0o755)).unwrap();
+        let words = data.open_to_others().unwrap();
+        assert!(words.contains("mode 755") && words.contains("chmod -R go= '/"), "{words}");
+        // Another start does not change what its owner has set.
+        DataDir::open(data.root()).unwrap();
+        assert_eq!(mode(data.root()), 0o755);
     }
 
     #[test]

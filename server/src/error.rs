@@ -39,6 +39,14 @@ pub enum ApiError {
     UnsupportedMediaType(String),
     #[error("{0}")]
     Busy(String),
+    /// There is no room for what was asked; nothing of it was kept.
+    #[error(
+        "The disk that holds the data folder is full: nothing of this was stored. Make room and try again."
+    )]
+    DiskFull,
+    /// The database's file is not what it was.
+    #[error("{0}")]
+    Damaged(String),
     /// The text is for the log.
     #[error("Something went wrong on the server; its log says more.")]
     Internal(String),
@@ -67,6 +75,8 @@ impl ApiError {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
             }
             ApiError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+            ApiError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk-full", "No room"),
+            ApiError::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "damaged", "Damaged database"),
             ApiError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
@@ -103,6 +113,18 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// An error's words as a sentence.
+fn sentence(error: &StoreError) -> String {
+    let words = error.to_string();
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
+}
+
+/// Whether a file could not be written for want of room.
+fn no_room(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -112,7 +134,11 @@ impl From<StoreError> for ApiError {
             StoreError::Gone { what, id } => ApiError::Gone(format!("The {what} {id:?} was revoked.")),
             StoreError::Conflict(message) => ApiError::Conflict(message),
             StoreError::Invalid { field, message } => ApiError::field(field, message),
-            StoreError::Corrupt { .. }
+            StoreError::Full => ApiError::DiskFull,
+            StoreError::Busy(_) => ApiError::Busy(sentence(&error)),
+            StoreError::Damaged { .. } | StoreError::Missing { .. } => ApiError::Damaged(sentence(&error)),
+            StoreError::Record { .. }
+            | StoreError::Corrupt { .. }
             | StoreError::Database(_)
             | StoreError::Migrate(_)
             | StoreError::Folder { .. } => ApiError::Internal(error.to_string()),
@@ -125,6 +151,7 @@ impl From<SubmitError> for ApiError {
         match error {
             SubmitError::Invalid(errors) => ApiError::Invalid(errors),
             SubmitError::Store(error) => error.into(),
+            SubmitError::RunDir { source, .. } if no_room(&source) => ApiError::DiskFull,
             SubmitError::Datasets(_) | SubmitError::RunDir { .. } | SubmitError::Task => {
                 ApiError::Internal(error.to_string())
             }

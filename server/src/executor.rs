@@ -8,7 +8,7 @@ mod local;
 mod worker_lock;
 
 pub use local::LocalExecutor;
-pub use worker_lock::{WorkerLock, WorkerLockError};
+pub use worker_lock::{WorkerLock, WorkerLockError, lock_if_idle};
 
 /// Why an executor could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

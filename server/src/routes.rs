@@ -11,8 +11,10 @@ pub(crate) mod export;
 mod extract;
 mod files;
 mod forms;
+pub(crate) mod gone;
 mod guard;
 pub(crate) mod leaderboard;
+pub mod once;
 mod pages;
 mod papers;
 pub(crate) mod pretrainings;
@@ -29,9 +31,9 @@ mod tests;
 use axum::{
     Router,
     body::Body,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue, Method, Uri, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -40,6 +42,8 @@ use tower_http::{
     trace::TraceLayer,
 };
 
+use tracing::Instrument;
+
 use crate::{error::ApiError, openapi, state::AppState};
 
 /// Largest body that is read.
@@ -47,21 +51,24 @@ pub const BODY_MAX: usize = 1 << 20;
 
 /// Everything that the server answers.
 pub fn build_router(state: AppState) -> Router {
+    // Forms that make something new each time they are sent.
+    let making = Router::new()
+        .route("/new", post(forms::new_experiment))
+        .route("/backbones/pretrain", post(forms::pretrain))
+        .route("/runs/{id}/repeat", post(forms::repeat))
+        .route("/compare/share", post(forms::share))
+        .route("/experiments/freeze", post(snapshots::create_form))
+        .route_layer(middleware::from_fn_with_state(state.clone(), once::forms_once));
     // Writing: guarded by token and origin.
-    let writing = Router::new()
+    let writing = making
         .route("/api/v1/experiments", post(experiments::create))
         .route("/api/v1/pretrainings", post(pretrainings::create))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{id}/repeat", post(runs::repeat))
         .route("/api/v1/shares", post(shares::create))
         .route("/api/v1/snapshots", post(snapshots::create))
-        .route("/experiments/freeze", post(snapshots::create_form))
         .route("/api/v1/shares/{slug}", axum::routing::delete(shares::revoke))
-        .route("/new", post(forms::new_experiment))
-        .route("/backbones/pretrain", post(forms::pretrain))
         .route("/runs/{id}/cancel", post(forms::cancel))
-        .route("/runs/{id}/repeat", post(forms::repeat))
-        .route("/compare/share", post(forms::share))
         .route("/s/{slug}/revoke", post(forms::revoke_share))
         .route("/experiments/{id}/fill", post(experiments::fill))
         .route("/experiments/{id}/predict", post(experiments::predict))
@@ -71,6 +78,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/runs/{id}/move", post(queue::move_run_form))
         .route("/experiments/{id}/move", post(queue::move_experiment_form))
         .route("/experiments/{id}/cancel", post(queue::cancel_experiment_form))
+        .route_layer(middleware::from_fn(to_its_end))
         .route_layer(middleware::from_fn_with_state(state.clone(), guard::may_write));
     let reading = Router::new()
         .route("/api/v1/health", get(system::health))
@@ -134,6 +142,18 @@ fn with_headers(router: Router) -> Router {
     headers.into_iter().fold(router, |router, (name, value)| {
         router.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
     })
+}
+
+/// Carries a request that writes out to its end, also when the one who asked has left: what is dropped half way would
+/// leave directories without runs and files without rows.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(broken) => match broken.try_into_panic() {
+            Ok(panic) => answer_to_panic(panic),
+            Err(_) => ApiError::Busy("The server is stopping.".into()).into_response(),
+        },
+    }
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {

@@ -12,9 +12,11 @@ use crate::{
     builtin_data::Making,
     config::ServerConfig,
     data_dir::{DataDir, DataDirError, ServerInfo, ServerLock},
+    database,
     dispatcher::Dispatcher,
     events_hub::EventsHub,
     executor::LocalExecutor,
+    litter,
     recorder::{OnChange, Recorder},
     state::AppState,
     submit::{SubmitError, enqueue_experiment},
@@ -76,7 +78,8 @@ impl Server {
         let addr = listener
             .local_addr()
             .map_err(|source| ServerError::Listen { addr: config.addr.clone(), source })?;
-        let store = Store::open(data.database()).await?;
+        let store = database::open(&data).await?;
+        tidy_up(&data, &store).await?;
         let executor = Arc::new(LocalExecutor::of_this_program().map_err(ServerError::Program)?);
         let (token, new_token) = token(&data, addr)?;
         let mut state = AppState::new(store.clone(), data.clone(), config.device).with_site(&config.site_dir);
@@ -177,6 +180,38 @@ impl Server {
     }
 }
 
+/// Clears away what killed processes have left, and brings the database and the files beside it into agreement.
+async fn tidy_up(data: &DataDir, store: &Store) -> Result<(), StoreError> {
+    let swept = litter::sweep(data, store).await?;
+    if swept.removed > 0 {
+        tracing::info!(removed = swept.removed, "cleared away what killed processes have left half-written");
+    }
+    for what in &swept.left {
+        tracing::warn!(what, "something half-written cannot be removed");
+    }
+    if !swept.strangers.is_empty() {
+        let first = &swept.strangers[0];
+        tracing::warn!(
+            runs = swept.strangers.len(), %first,
+            "run directories are not in the database; stop the server and take them in with: transferscope reindex"
+        );
+    }
+    let reconciled = store.reconcile(swept.strangers.is_empty()).await?;
+    for file in &reconciled.unreadable {
+        tracing::warn!(file, "a record beside the runs cannot be read");
+    }
+    if (reconciled.files, reconciled.rows, reconciled.dropped) != (0, 0, 0) {
+        let transferscope_store::Reconciled { files, rows, dropped, .. } = reconciled;
+        tracing::info!(
+            files,
+            rows,
+            dropped,
+            "database and records beside the runs were brought into agreement"
+        );
+    }
+    Ok(())
+}
+
 /// Puts an experiment into the queue of a folder that no server holds.
 ///
 /// # Errors
@@ -185,7 +220,7 @@ pub async fn enqueue(config: &ServerConfig, spec: ExperimentSpec) -> Result<Expe
     let data = DataDir::open(&config.data_dir)?;
     let _lock = data.lock_server()?;
     device::resolve(config.device)?;
-    let store = Store::open(data.database()).await?;
+    let store = database::open(&data).await?;
     let created = enqueue_experiment(&store, &data, config.device, spec).await?;
     store.close().await;
     Ok(created)

@@ -20,7 +20,9 @@ use crate::{
     data_dir::DataDir,
     dataset_checks::DatasetChecks,
     events_hub::EventsHub,
+    health::Health,
     predicting::Predicting,
+    routes::once::Once,
     study::{self, Studies},
     viewer,
 };
@@ -41,10 +43,14 @@ pub struct AppState {
     /// The browser bundle; none where none was built, and then pages come without scripts.
     pub assets: Option<SiteAssets>,
     pub events: EventsHub,
+    /// What is wrong with the server now.
+    pub health: Arc<Health>,
     /// Wakes the dispatcher when something was queued or asked to stop.
     pub wake: Arc<Notify>,
     /// Scores of frozen features that a page has asked for.
     pub predicting: Predicting,
+    /// Forms that were sent just now.
+    pub once: Once,
     /// Analyses of experiments that pages have asked for.
     pub studies: Studies,
     /// Workers at once.
@@ -73,8 +79,10 @@ impl AppState {
             site_dir: PathBuf::from("target/site"),
             assets: None,
             events: EventsHub::default(),
+            health: Health::new(),
             wake: Arc::default(),
             predicting: Predicting::default(),
+            once: Once::default(),
             studies: Studies::default(),
             jobs: 1,
             device,
@@ -102,12 +110,14 @@ impl AppState {
         let (data, for_backbones, for_cards) = (self.data.clone(), self.data.clone(), self.data.clone());
         let (checks, for_cases, for_studies) = (self.checks.clone(), self.clone(), self.clone());
         let (for_boards, for_versus) = (self.store.clone(), self.clone());
+        let for_files = self.data.clone();
         Catalogue {
             datasets: Arc::new(move || datasets(&data)),
             backbones: Arc::new(move || backbones(&for_backbones)),
             card: Arc::new(move |name: &str| backbone::card(for_cards.root(), name)),
             checked: Arc::new(move |manifest: &DatasetManifest| checks.look(manifest)),
             case: Arc::new(move |dataset, case| Box::pin(viewer::for_page(for_cases.clone(), dataset, case))),
+            has_files: Arc::new(move |run: &RunId| for_files.run(run).is_dir()),
             study: Arc::new(move |id, choice| Box::pin(study::for_page(for_studies.clone(), id, choice))),
             versus: Arc::new(move |ids| Box::pin(study::versus_for_page(for_versus.clone(), ids))),
             board: Arc::new(move |query| Box::pin(board::for_page(for_boards.clone(), query))),

@@ -1,7 +1,8 @@
 //! From what was asked for to runs in the queue: ids, requests, directories, rows.
 //!
-//! Directories come first and rows last. A crash in between leaves directories that nobody knows,
-//! which are harmless, and never a run without a directory.
+//! Directories come first and rows last, so that there is never a run without a directory. What is refused or cannot be
+//! stored takes its directories back; a crash in between leaves directories that nobody was told of, and the next start
+//! of a server clears them away ([`crate::litter`]).
 
 use std::{
     fs::{self, File},
@@ -20,7 +21,7 @@ use transferscope_domain::{
     run::{DeviceChoice, REQUEST_SCHEMA},
 };
 use transferscope_ml::{backbone, data::DataError, data::manifest};
-use transferscope_store::{NewRun, Store, StoreError, ids};
+use transferscope_store::{NewRun, Store, StoreError, ids, records::ARRIVAL_FILE};
 
 use crate::{
     data_dir::DataDir,
@@ -76,21 +77,39 @@ pub async fn enqueue_experiment(
     device: DeviceChoice,
     spec: ExperimentSpec,
 ) -> Result<ExperimentCreated, SubmitError> {
-    let (for_task, spec_for_task) = (data.clone(), spec.clone());
+    let (for_task, spec_for_task) =
+        (Folder { data: data.clone(), store: store.clone(), device }, spec.clone());
     // Hundreds of directories, each on the disk before it counts, would hold up other requests.
-    let prepare = move || prepare_experiment(&for_task, device, &spec_for_task);
+    let prepare =
+        move || for_task.prepare_runs(&spec_for_task, &spec_for_task.plan(), &ids::new_experiment_id());
     let runs = tokio::task::spawn_blocking(prepare).await.map_err(|_| SubmitError::Task)??;
-    let made: Vec<RunId> = runs.iter().map(|r| r.request.id.clone()).collect();
+    let made = ids_of(&runs);
     let created = store.create_experiment(&spec, runs).await;
     if created.is_err() {
-        for run in made {
-            let dir = data.run(&run);
-            if let Err(error) = fs::remove_dir_all(&dir) {
-                tracing::warn!(run.id = %run, %error, "the directory of a run that was not started stays");
-            }
-        }
+        take_back(data, made).await;
     }
     Ok(created?)
+}
+
+fn ids_of(runs: &[NewRun]) -> Vec<RunId> {
+    runs.iter().map(|r| r.request.id.clone()).collect()
+}
+
+/// Removes the directories of runs that were not stored.
+async fn take_back(data: &DataDir, runs: Vec<RunId>) {
+    let data = data.clone();
+    let remove = move || runs.iter().for_each(|run| remove_run_dir(&data, run));
+    if tokio::task::spawn_blocking(remove).await.is_err() {
+        tracing::warn!("directories of runs that were not started stay until the next start");
+    }
+}
+
+fn remove_run_dir(data: &DataDir, run: &RunId) {
+    if let Err(error) = fs::remove_dir_all(data.run(run))
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(run.id = %run, %error, "the directory of a run that was not started stays until the next start");
+    }
 }
 
 /// Starts the pre-training of a backbone and wakes the dispatcher.
@@ -98,11 +117,19 @@ pub async fn enqueue_experiment(
 /// # Errors
 /// As [`submit_experiment`].
 pub async fn submit_pretraining(state: &AppState, spec: PretrainSpec) -> Result<CreatedRun, SubmitError> {
-    let (data, device) = (state.data.clone(), state.device);
-    let run = tokio::task::spawn_blocking(move || prepare_pretraining(&data, device, &spec))
+    let folder = Folder::of(state);
+    let run = tokio::task::spawn_blocking(move || folder.prepare_pretraining(&spec))
         .await
         .map_err(|_| SubmitError::Task)??;
-    state.store.enqueue_run(&run).await?;
+    store_one(state, run).await
+}
+
+/// Queues a run whose directory is there.
+async fn store_one(state: &AppState, run: NewRun) -> Result<CreatedRun, SubmitError> {
+    if let Err(error) = state.store.enqueue_run(&run).await {
+        take_back(&state.data, vec![run.request.id]).await;
+        return Err(error.into());
+    }
     state.run_changed(&run.request.id);
     Ok(created(run.request))
 }
@@ -120,13 +147,11 @@ pub async fn repeat_run(state: &AppState, id: &RunId) -> Result<CreatedRun, Subm
     let mut run = state.store.repeat(id).await?;
     run.request.id = ids::new_run_id();
     run.request.code_version = VERSION.into();
-    let (data, request) = (state.data.clone(), run.request.clone());
-    tokio::task::spawn_blocking(move || write_run_dir(&data, &request))
+    let folder = Folder::of(state);
+    let run = tokio::task::spawn_blocking(move || folder.make_one(run.request, run.synthetic))
         .await
         .map_err(|_| SubmitError::Task)??;
-    state.store.enqueue_run(&run).await?;
-    state.run_changed(&run.request.id);
-    Ok(created(run.request))
+    store_one(state, run).await
 }
 
 /// Queues the planned runs of an experiment that have no result and are not under way, as they were asked for.
@@ -138,97 +163,162 @@ pub async fn fill_experiment(state: &AppState, id: &ExperimentId) -> Result<usiz
     let records = state.store.study_records(id).await?;
     let planned = spec.plan();
     let wanted: Vec<PlannedRun> = study::missing(&planned, &records).into_iter().cloned().collect();
-    let (data, device, experiment) = (state.data.clone(), state.device, id.clone());
-    let prepare = move || prepare_runs(&data, device, &spec, &wanted, &experiment);
+    let (folder, experiment) = (Folder::of(state), id.clone());
+    let prepare = move || folder.prepare_runs(&spec, &wanted, &experiment);
     let runs = tokio::task::spawn_blocking(prepare).await.map_err(|_| SubmitError::Task)??;
-    for run in &runs {
-        state.store.enqueue_run(run).await?;
-        state.run_changed(&run.request.id);
-    }
-    Ok(runs.len())
-}
-
-fn prepare_experiment(
-    data: &DataDir,
-    device: DeviceChoice,
-    spec: &ExperimentSpec,
-) -> Result<Vec<NewRun>, SubmitError> {
-    prepare_runs(data, device, spec, &spec.plan(), &ids::new_experiment_id())
-}
-
-/// Runs of an experiment with their directories.
-fn prepare_runs(
-    data: &DataDir,
-    device: DeviceChoice,
-    spec: &ExperimentSpec,
-    planned: &[PlannedRun],
-    experiment: &ExperimentId,
-) -> Result<Vec<NewRun>, SubmitError> {
-    let datasets = manifest::list(&data.datasets())?;
-    let errors = check_against(spec, &backbones(data), &datasets);
-    if !errors.is_empty() {
-        return Err(SubmitError::Invalid(errors));
-    }
-    let invalid = |field: &str, message: String| SubmitError::Invalid([(field.to_owned(), message)].into());
-    let dataset = datasets
-        .iter()
-        .find(|d| d.name == spec.dataset)
-        .ok_or_else(|| invalid("dataset", format!("Unknown data set {:?}.", spec.dataset)))?;
-    let mut runs = Vec::new();
-    for planned in planned {
-        let mut request = request_of(data, device, spec, planned, dataset)
-            .map_err(|message| invalid("backbones", message))?;
-        request.experiment = Some(experiment.clone());
-        write_run_dir(data, &request)?;
-        runs.push(NewRun { request, synthetic: dataset.synthetic });
-    }
-    Ok(runs)
-}
-
-/// The run that pre-trains as `spec` says, with its directory.
-fn prepare_pretraining(
-    data: &DataDir,
-    device: DeviceChoice,
-    spec: &PretrainSpec,
-) -> Result<NewRun, SubmitError> {
-    let datasets = manifest::list(&data.datasets())?;
-    let errors = check_pretraining(spec, &backbones(data), &datasets);
-    let found = datasets.iter().find(|d| d.name == spec.dataset).zip(trainable(&spec.architecture));
-    let (true, Some((dataset, architecture))) = (errors.is_empty(), found) else {
-        return Err(SubmitError::Invalid(errors));
+    // Another click may have had the same plan: what is still missing is decided where it is stored.
+    let stored = match state.store.enqueue_missing(id, &runs).await {
+        Ok(stored) => stored,
+        Err(error) => {
+            take_back(&state.data, ids_of(&runs)).await;
+            return Err(error.into());
+        }
     };
-    let id = ids::new_run_id();
-    let from = spec.from.as_deref().and_then(|name| backbone::find(data.root(), name));
-    let checkpoint =
-        from.as_ref().and_then(|b| backbone::checkpoint_reference(data.root(), &data.run(&id), &b.name));
-    let request = RunRequest {
-        schema: REQUEST_SCHEMA,
-        id,
-        experiment: None,
-        backbone: spec.architecture.clone(),
-        family: architecture.family(),
-        architecture: Some(architecture),
-        task: Task::Pretraining,
-        arm: if checkpoint.is_some() { Arm::Pretrained } else { Arm::Scratch },
-        seed: spec.seed,
-        dataset: dataset.name.clone(),
-        dataset_dir: format!("../../datasets/{}", dataset.name),
-        dataset_hash: dataset.hash.clone(),
-        split_hash: dataset.split_hash.clone(),
-        checkpoint_hash: from.filter(|_| checkpoint.is_some()).and_then(|b| b.checkpoint_hash),
-        checkpoint,
-        training: spec.training(),
-        pretraining: Some(Pretraining {
-            objective: spec.objective,
-            name: spec.name.clone(),
-            accumulate: spec.accumulate.unwrap_or(1),
-            publish: Some("../../backbones".into()),
-        }),
-        device,
-        code_version: VERSION.into(),
-    };
-    write_run_dir(data, &request)?;
-    Ok(NewRun { request, synthetic: dataset.synthetic })
+    let doubles = ids_of(&runs).into_iter().filter(|id| !stored.contains(id)).collect();
+    take_back(&state.data, doubles).await;
+    for run in &stored {
+        state.run_changed(run);
+    }
+    Ok(stored.len())
+}
+
+/// Where runs are made, and what they ask for.
+struct Folder {
+    data: DataDir,
+    store: Store,
+    device: DeviceChoice,
+}
+
+impl Folder {
+    fn of(state: &AppState) -> Self {
+        Self { data: state.data.clone(), store: state.store.clone(), device: state.device }
+    }
+
+    /// Makes a run's directory with its request and its arrival, on the disk but for its name in `runs/`
+    /// ([`sync_dir`]). Nobody looks into it before its row is stored; an error leaves no directory.
+    fn make(&self, request: RunRequest, synthetic: bool) -> Result<NewRun, SubmitError> {
+        let dir = self.data.run(&request.id);
+        let failed = |source| SubmitError::RunDir { path: dir.clone(), source };
+        // The parent exists; that this one does not is what makes the id new.
+        fs::create_dir(&dir).map_err(failed)?;
+        let arrival = self.store.arrive(synthetic);
+        let write = || -> io::Result<()> {
+            let mut text = serde_json::to_vec_pretty(&request)?;
+            text.push(b'\n');
+            for (name, bytes) in [(ARRIVAL_FILE, serde_json::to_vec(&arrival)?), (REQUEST_FILE, text)] {
+                let mut file = File::create(dir.join(name))?;
+                file.write_all(&bytes)?;
+                file.sync_all()?;
+            }
+            sync_dir(&dir)
+        };
+        if let Err(source) = write() {
+            remove_run_dir(&self.data, &request.id);
+            return Err(failed(source));
+        }
+        Ok(NewRun { request, synthetic, arrival: Some(arrival) })
+    }
+
+    /// Makes one run's directory, on the disk.
+    fn make_one(&self, request: RunRequest, synthetic: bool) -> Result<NewRun, SubmitError> {
+        let run = self.make(request, synthetic)?;
+        if let Err(error) = self.sync_runs() {
+            remove_run_dir(&self.data, &run.request.id);
+            return Err(error);
+        }
+        Ok(run)
+    }
+
+    fn sync_runs(&self) -> Result<(), SubmitError> {
+        let path = self.data.runs();
+        sync_dir(&path).map_err(|source| SubmitError::RunDir { path, source })
+    }
+
+    /// Runs of an experiment with their directories, all or none.
+    fn prepare_runs(
+        &self,
+        spec: &ExperimentSpec,
+        planned: &[PlannedRun],
+        experiment: &ExperimentId,
+    ) -> Result<Vec<NewRun>, SubmitError> {
+        let mut runs = Vec::with_capacity(planned.len());
+        let made = self.make_runs(spec, planned, experiment, &mut runs).and_then(|()| self.sync_runs());
+        if let Err(error) = made {
+            ids_of(&runs).iter().for_each(|run| remove_run_dir(&self.data, run));
+            return Err(error);
+        }
+        Ok(runs)
+    }
+
+    fn make_runs(
+        &self,
+        spec: &ExperimentSpec,
+        planned: &[PlannedRun],
+        experiment: &ExperimentId,
+        runs: &mut Vec<NewRun>,
+    ) -> Result<(), SubmitError> {
+        let Self { data, device, .. } = self;
+        let datasets = manifest::list(&data.datasets())?;
+        let errors = check_against(spec, &backbones(data), &datasets);
+        if !errors.is_empty() {
+            return Err(SubmitError::Invalid(errors));
+        }
+        let invalid =
+            |field: &str, message: String| SubmitError::Invalid([(field.to_owned(), message)].into());
+        let dataset = datasets
+            .iter()
+            .find(|d| d.name == spec.dataset)
+            .ok_or_else(|| invalid("dataset", format!("Unknown data set {:?}.", spec.dataset)))?;
+        for planned in planned {
+            let mut request = request_of(data, *device, spec, planned, dataset)
+                .map_err(|message| invalid("backbones", message))?;
+            request.experiment = Some(experiment.clone());
+            runs.push(self.make(request, dataset.synthetic)?);
+        }
+        Ok(())
+    }
+
+    /// The run that pre-trains as `spec` says, with its directory.
+    fn prepare_pretraining(&self, spec: &PretrainSpec) -> Result<NewRun, SubmitError> {
+        let Self { data, device, .. } = self;
+        let datasets = manifest::list(&data.datasets())?;
+        let errors = check_pretraining(spec, &backbones(data), &datasets);
+        let found = datasets.iter().find(|d| d.name == spec.dataset).zip(trainable(&spec.architecture));
+        let (true, Some((dataset, architecture))) = (errors.is_empty(), found) else {
+            return Err(SubmitError::Invalid(errors));
+        };
+        let id = ids::new_run_id();
+        let from = spec.from.as_deref().and_then(|name| backbone::find(data.root(), name));
+        let checkpoint =
+            from.as_ref().and_then(|b| backbone::checkpoint_reference(data.root(), &data.run(&id), &b.name));
+        let request = RunRequest {
+            schema: REQUEST_SCHEMA,
+            id,
+            experiment: None,
+            backbone: spec.architecture.clone(),
+            family: architecture.family(),
+            architecture: Some(architecture),
+            task: Task::Pretraining,
+            arm: if checkpoint.is_some() { Arm::Pretrained } else { Arm::Scratch },
+            seed: spec.seed,
+            dataset: dataset.name.clone(),
+            dataset_dir: format!("../../datasets/{}", dataset.name),
+            dataset_hash: dataset.hash.clone(),
+            split_hash: dataset.split_hash.clone(),
+            checkpoint_hash: from.filter(|_| checkpoint.is_some()).and_then(|b| b.checkpoint_hash),
+            checkpoint,
+            training: spec.training(),
+            pretraining: Some(Pretraining {
+                objective: spec.objective,
+                name: spec.name.clone(),
+                accumulate: spec.accumulate.unwrap_or(1),
+                publish: Some("../../backbones".into()),
+            }),
+            device: *device,
+            code_version: VERSION.into(),
+        };
+        self.make_one(request, dataset.synthetic)
+    }
 }
 
 /// The request of one run of a plan, or what is wrong with its backbone.
@@ -274,24 +364,6 @@ fn request_of(
         device,
         code_version: VERSION.into(),
     })
-}
-
-/// Makes a run's directory with its request, which is there whole or not at all.
-fn write_run_dir(data: &DataDir, request: &RunRequest) -> Result<(), SubmitError> {
-    let dir = data.run(&request.id);
-    let write = || -> io::Result<()> {
-        // The parent exists; that this one does not is what makes the id new.
-        fs::create_dir(&dir)?;
-        let temporary = dir.join("request.json.new");
-        let mut file = File::create(&temporary)?;
-        serde_json::to_writer_pretty(&mut file, request)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&temporary, dir.join(REQUEST_FILE))?;
-        sync_dir(&dir)?;
-        sync_dir(&data.runs())
-    };
-    write().map_err(|source| SubmitError::RunDir { path: dir.clone(), source })
 }
 
 /// Puts a folder's entries on the disk.

@@ -15,6 +15,7 @@ use transferscope_ml::{
 use crate::{
     case_cache::Shown,
     error::ApiError,
+    routes::gone,
     state::{self, AppState},
 };
 
@@ -143,6 +144,12 @@ fn find(state: &AppState, dataset: &str, case: &str) -> Result<Found, ApiError> 
     let folder = state.data.datasets().join(&manifest.name);
     let shown = state.cases.load(&folder, &manifest.cases[at]).map_err(|error| match error {
         DataError::Options(message) => ApiError::field("case", message),
+        DataError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            ApiError::Gone(format!(
+                "The file {} of case {case} is no longer in the data set {dataset}.",
+                manifest.cases[at].prepared
+            ))
+        }
         other => ApiError::Internal(other.to_string()),
     })?;
     Ok(Found { manifest, at, shown })
@@ -153,11 +160,13 @@ fn find(state: &AppState, dataset: &str, case: &str) -> Result<Found, ApiError> 
 /// # Errors
 /// In words for the reader.
 pub async fn for_page(state: AppState, dataset: String, case: String) -> Result<CaseDetail, AppError> {
-    let asked = (dataset.clone(), case.clone());
+    let (of, asked) = (state.clone(), (dataset.clone(), case.clone()));
     let loaded = tokio::task::spawn_blocking(move || detail(&state, &asked.0, &asked.1)).await;
     match loaded {
         Ok(Ok(detail)) => Ok(detail),
-        Ok(Err(ApiError::NotFound(message))) => Err(AppError::NotFound(message)),
+        Ok(Err(error @ (ApiError::NotFound(_) | ApiError::Gone(_)))) => {
+            Err(AppError::NotFound(gone::of_dataset(&of, &dataset, error).await.to_string()))
+        }
         Ok(Err(ApiError::Invalid(fields))) => {
             Err(AppError::Invalid(fields.into_values().collect::<Vec<_>>().join("; ")))
         }

@@ -40,11 +40,15 @@ pub async fn dataset(name: String, split: String, page: String) -> Result<Render
     };
     let page: usize = optional(&page)?.unwrap_or(1);
     let catalogue = catalogue()?;
-    let manifest = (catalogue.datasets)()
-        .into_iter()
-        .find(|d| d.name == name)
-        .ok_or_else(|| AppError::NotFound(format!("There is no data set {name:?}.")))?;
     let count = store()?.runs_by_dataset().await?.get(&name).copied();
+    let manifest = (catalogue.datasets)().into_iter().find(|d| d.name == name).ok_or_else(|| {
+        AppError::NotFound(match count {
+            None => format!("There is no data set {name:?}."),
+            Some(runs) => format!(
+                "The data set {name} is no longer in the data folder; what its {runs} runs have recorded is still shown."
+            ),
+        })
+    })?;
     let filter = RunFilter { dataset: Some(name.clone()), limit: Some(10), ..RunFilter::default() };
     let runs = store()?.runs(&filter).await?.runs;
     let page = summary(&manifest, (catalogue.checked)(&manifest), (chosen, page), runs, count);

@@ -22,6 +22,8 @@ pub struct RunPageData {
     pub splits: Option<SplitCounts>,
     /// Whether the data set's content is still that of the run.
     pub dataset_unchanged: Option<bool>,
+    /// What to say where the run's files were removed.
+    pub gone: Option<String>,
     /// The server's time of this answer.
     pub now_ms: i64,
 }
@@ -49,7 +51,14 @@ pub async fn run(id: String) -> Result<RunPageData, AppError> {
     let cases = store.cases(&id).await?.cases;
     let datasets = (catalogue()?.datasets)();
     let dataset = datasets.iter().find(|d| d.name == detail.run.dataset);
+    let gone = (detail.run.attempts > 0 && !(catalogue()?.has_files)(&id)).then(|| {
+        format!(
+            "The directory runs/{id} is no longer in the data folder: what was recorded is shown, but pictures, log and \
+             report are gone."
+        )
+    });
     Ok(RunPageData {
+        gone,
         splits: dataset.map(|d| SplitCounts::of(d, detail.run.task)),
         dataset_unchanged: dataset.map(|d| d.hash == detail.dataset_hash),
         detail,

@@ -45,7 +45,7 @@ pub fn RunPage() -> impl IntoView {
 
 #[component]
 fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
-    let RunPageData { detail, series, alignment, cases, splits, dataset_unchanged, now_ms } = page;
+    let RunPageData { detail, series, alignment, cases, splits, dataset_unchanged, gone, now_ms } = page;
     let run = detail.run.clone();
     let live = use_run_events(&run, detail.last_seq);
     let first_state = run.state;
@@ -75,6 +75,7 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
     view! {
         <Title text=title.clone() />
         <RunHead page_now_ms=now_ms run=run.clone() state=state live=live />
+        {gone.map(|words| view! { <p class="notice">{words}</p> })}
         {run.pretraining.clone().map(|p| view! { <Makes pretraining=p state=state /> })}
         <RunCharts detail=detail.clone() series=series alignment=alignment.clone() live=live />
         <section class="section">

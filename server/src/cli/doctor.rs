@@ -12,6 +12,7 @@ use transferscope_ml::{
 use transferscope_server::{
     config::default_site_dir,
     data_dir::{DataDir, DataDirError},
+    database,
 };
 
 use super::{Context, output};
@@ -66,6 +67,11 @@ pub fn run(context: &Context, args: &Args) -> Result<ExitCode> {
         Ok(data) => {
             let root = data.root().display();
             checks.push(check("data folder", Status::Ok, format!("{root} can be written"), ""));
+            checks.extend(data.open_to_others().map(|warning| {
+                let (found, action) = warning.split_once("; ").unwrap_or((&warning, ""));
+                check("permissions", Status::Warn, found, sentence(action))
+            }));
+            checks.push(stored(&data));
             checks.push(room(&data));
             checks.push(lock(&data));
             checks.extend(contents(&data));
@@ -159,6 +165,29 @@ fn room(data: &DataDir) -> Check {
         Ok(bytes) => check("disk", Status::Ok, format!("{} free", output::bytes(bytes)), ""),
         Err(error) => check("disk", Status::Warn, format!("free room not known: {error}"), ""),
     }
+}
+
+/// The database, looked at without changing it; a server may be at work on it.
+fn stored(data: &DataDir) -> Check {
+    let looked = super::runtime().and_then(|runtime| {
+        runtime.block_on(async { database::check(data).await.map_err(anyhow::Error::from) })
+    });
+    match looked {
+        Ok(None) => check("database", Status::Ok, "none yet; the first start makes it", ""),
+        Ok(Some(runs)) => {
+            check("database", Status::Ok, format!("{} ({runs} runs)", data.database().display()), "")
+        }
+        Err(error) => {
+            let words = error.to_string();
+            let (found, action) = words.split_once("; ").unwrap_or((&words, ""));
+            check("database", Status::Fail, found, sentence(action))
+        }
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
 }
 
 fn lock(data: &DataDir) -> Check {

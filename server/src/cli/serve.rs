@@ -1,6 +1,6 @@
 //! `transferscope serve`
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
@@ -87,10 +87,13 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
         let mut server = Server::start(config).await?;
         if let Some(token) = server.new_token() {
-            output::print(&format!(
-                "write token (also in {}): {token}",
-                server.data().token_file().display()
-            ))?;
+            let file = server.data().token_file();
+            // Elsewhere it would lie in a journal or a log for others to read.
+            let shown = if std::io::stdout().is_terminal() { format!(": {token}") } else { String::new() };
+            output::print(&format!("write token (in {}){shown}", file.display()))?;
+        }
+        if let Some(warning) = server.data().open_to_others() {
+            tracing::warn!("{warning}");
         }
         output::print(&format!("listening on {}", server.info().url))?;
         let died = tokio::select! {

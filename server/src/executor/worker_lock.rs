@@ -93,6 +93,20 @@ pub(super) fn holder(run_dir: &Path) -> io::Result<Holder> {
     }
 }
 
+/// Takes the lock of a run directory that has no worker, for as long as the returned file lives; none where one is at
+/// work.
+///
+/// # Errors
+/// When the lock cannot be looked at.
+pub fn lock_if_idle(run_dir: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(run_dir.join(FILE))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().ok()?;

@@ -13,6 +13,7 @@ use transferscope_domain::{
 
 use super::{
     extract::{IdPath, Names, QueryPairs},
+    gone,
     system::blocking,
 };
 use crate::{
@@ -44,8 +45,10 @@ pub async fn one(
         Some((state.checks.look(&manifest), manifest))
     })
     .await?;
-    let (check, manifest) =
-        found.ok_or_else(|| ApiError::NotFound(format!("There is no data set {name:?}.")))?;
+    let (check, manifest) = found.ok_or_else(|| match runs {
+        0 => ApiError::NotFound(format!("There is no data set {name:?}.")),
+        runs => ApiError::Gone(gone::no_longer(&name, runs)),
+    })?;
     Ok(Json(DatasetDetail { manifest, check, runs }))
 }
 
@@ -60,7 +63,11 @@ pub async fn case(
     State(state): State<AppState>,
     Names((name, case)): Names<(String, String)>,
 ) -> Result<Json<CaseDetail>, ApiError> {
-    blocking(move || viewer::detail(&state, &name, &case)).await?.map(Json)
+    let (of, wanted) = (state.clone(), name.clone());
+    match blocking(move || viewer::detail(&of, &wanted, &case)).await? {
+        Ok(detail) => Ok(Json(detail)),
+        Err(error) => Err(gone::of_dataset(&state, &name, error).await),
+    }
 }
 
 /// One slice of a case as PNG, a pixel a voxel: eight-bit grey for an image, colours on a transparent
@@ -141,11 +148,15 @@ async fn picture(
     };
     query.finish()?;
     let has = headers.get(header::IF_NONE_MATCH).cloned();
+    let (of, dataset) = (state.clone(), name.clone());
     let draw = move || {
         let has = has.as_ref().map(HeaderValue::as_bytes);
-        viewer::draw(&state, &name, &case, &wanted, has)
+        viewer::draw(&of, &dataset, &case, &wanted, has)
     };
-    let drawn = blocking(draw).await??;
+    let drawn = match blocking(draw).await? {
+        Ok(drawn) => drawn,
+        Err(error) => return Err(gone::of_dataset(&state, &name, error).await),
+    };
     // Images of patients: for the reader's browser, not for a cache that others share.
     let keep = if hash.is_some_and(|h| h == drawn.hash) {
         "private, max-age=31536000, immutable"

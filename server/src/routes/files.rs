@@ -17,6 +17,7 @@ use transferscope_domain::RunId;
 
 use super::{
     extract::{IdAndName, IdPath},
+    gone::{self, Made},
     system::blocking,
 };
 use crate::{error::ApiError, state::AppState};
@@ -34,7 +35,10 @@ pub async fn preview(
         return Err(ApiError::NotFound(format!("{file:?} is not the name of a preview.")));
     }
     let path = state.data.run(&id).join("previews").join(&file);
-    send(request, &path, || format!("Run {id} has no preview {file:?}.")).await
+    match send(request, &path).await {
+        Some(response) => Ok(response),
+        None => Err(gone::of_run(&state, &id, &file, Made::ForPreview(&file)).await),
+    }
 }
 
 /// Whether a name can be that of a preview: no folder, no hidden file, a PNG.
@@ -52,7 +56,10 @@ pub async fn report(
     request: Request,
 ) -> Result<Response, ApiError> {
     let path = state.data.run(&id).join("report.json");
-    send(request, &path, || format!("Run {id} has no report: it has not finished.")).await
+    match send(request, &path).await {
+        Some(response) => Ok(response),
+        None => Err(gone::of_run(&state, &id, "report.json", Made::AtItsEnd).await),
+    }
 }
 
 /// The end of what a worker has printed.
@@ -63,7 +70,13 @@ pub async fn log(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Re
     let tail = blocking(move || read_tail(&path)).await?;
     let text = match tail {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            match gone::of_run(&state, &id, "worker.log", Made::ByItsWorker).await {
+                error @ ApiError::Gone(_) => return Err(error),
+                // Nothing was printed yet.
+                _ => String::new(),
+            }
+        }
         Err(e) => return Err(ApiError::Internal(format!("the log of run {id} cannot be read: {e}"))),
     };
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], text)
@@ -84,17 +97,17 @@ fn read_tail(path: &Path) -> io::Result<String> {
     Ok(text.split_once('\n').map_or("", |(_, rest)| rest).to_owned())
 }
 
-/// Sends a file with its time, so that a browser can ask whether it has changed.
-async fn send(request: Request, path: &Path, missing: impl FnOnce() -> String) -> Result<Response, ApiError> {
+/// Sends a file with its time, so that a browser can ask whether it has changed; none where there is no such file.
+async fn send(request: Request, path: &Path) -> Option<Response> {
     let mut response = match ServeFile::new(path).oneshot(request).await {
         Ok(response) => response.into_response(),
         Err(never) => match never {},
     };
     if response.status() == StatusCode::NOT_FOUND {
-        return Err(ApiError::NotFound(missing()));
+        return None;
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(response)
+    Some(response)
 }
 
 #[cfg(test)]

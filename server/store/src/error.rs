@@ -18,8 +18,29 @@ pub enum StoreError {
     /// A stored text is not what this version writes.
     #[error("stored {what} cannot be read: {message}")]
     Corrupt { what: &'static str, message: String },
+    /// Nothing of what was asked for is stored; when there is room again the next try works.
+    #[error("the disk that holds the database is full, so nothing of this was stored")]
+    Full,
+    /// The lock or a connection was not to be had in time; nothing of what was asked for is stored.
+    #[error("the database is busy: {0}")]
+    Busy(&'static str),
+    /// The file holds something else than a database of ours.
+    #[error(
+        "the database{} is damaged ({found}); nothing was changed. Stop the server, if one runs, and make the database \
+         anew from the run directories with: transferscope reindex",
+        path.as_ref().map(|p| format!(" {p}")).unwrap_or_default()
+    )]
+    Damaged { path: Option<String>, found: String },
+    /// There is no database where there are things that it should know.
+    #[error(
+        "{found}; nothing was changed. Make the database {path} anew from what is there with: transferscope reindex"
+    )]
+    Missing { path: String, found: String },
+    /// What only the database would know is also kept in a file, and that one cannot be written or read.
+    #[error("{path} cannot be written or read, so nothing of this was stored: {source}")]
+    Record { path: String, source: std::io::Error },
     #[error("the database does not answer: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
     #[error("the database cannot be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error("cannot create the database's folder {path}: {source}")]
@@ -36,9 +57,40 @@ impl StoreError {
     pub(crate) fn on_unique(error: sqlx::Error, message: impl FnOnce() -> String) -> Self {
         match &error {
             sqlx::Error::Database(e) if e.is_unique_violation() => StoreError::Conflict(message()),
+            _ => error.into(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match (primary_code(&error), &error) {
+            (Some(SQLITE_FULL), _) => StoreError::Full,
+            (Some(SQLITE_BUSY | SQLITE_LOCKED), _) => StoreError::Busy(
+                "another program holds its lock and does not let go; end that program, or try again later",
+            ),
+            (Some(SQLITE_CORRUPT | SQLITE_NOTADB), sqlx::Error::Database(said)) => {
+                StoreError::Damaged { path: None, found: said.message().to_owned() }
+            }
+            (_, sqlx::Error::PoolTimedOut) => {
+                StoreError::Busy("too much is asked of it at once; try again later")
+            }
             _ => StoreError::Database(error),
         }
     }
+}
+
+/// SQLite's result codes that mean something to us.
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_LOCKED: i32 = 6;
+const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_FULL: i32 = 13;
+const SQLITE_NOTADB: i32 = 26;
+
+/// The result code in SQLite's answer without what only details it; none where SQLite was not asked.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let sqlx::Error::Database(said) = error else { return None };
+    Some(said.code()?.parse::<i32>().ok()? & 0xff)
 }
 
 /// Writes a value as JSON text for a column.

@@ -10,6 +10,7 @@ use crate::{
     NewRun, Result, Store, StoreError,
     error::{from_json, from_name, to_json},
     ids, now_ms,
+    records::Kind,
     rows::{RunRow, select_runs, views},
     runs::insert,
 };
@@ -48,7 +49,7 @@ impl Store {
         let mut created = Vec::with_capacity(runs.len());
         for mut run in runs {
             run.request.experiment = Some(id.clone());
-            insert(&mut tx, &run, now).await?;
+            insert(&mut tx, &run, self.arrival_of(&run)).await?;
             let r = run.request;
             created.push(CreatedRun {
                 id: r.id,
@@ -58,7 +59,8 @@ impl Store {
                 seed: r.seed,
             });
         }
-        tx.commit().await?;
+        let kept = self.keep_row(&mut tx, Kind::Experiment, id.as_str()).await?;
+        self.commit(tx, kept).await?;
         Ok(ExperimentCreated { id, runs: created })
     }
 

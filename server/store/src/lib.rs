@@ -8,17 +8,24 @@
 //! its state, and how much of its event log is recorded; `metric_points` holds every value by
 //! (run, name, step), `metric_latest` the last of each curve; `alignment_values`, `previews` and
 //! `case_scores` belong to a run; `shares` are links to comparisons. Data sets and backbones are
-//! folders, not tables. The run directory is the truth and this database its index.
+//! folders, not tables. The run directory is the truth and this database its index: what no run
+//! directory says is kept in small files beside it ([`records`]), so that all of it can be made anew
+//! ([`rebuild`]).
 //!
 //! Start reading at [`record`] (how an event log becomes rows) and [`queue`] (how a run finds a
-//! worker). Absent on purpose: the file system, the clock of other machines, HTTP.
+//! worker). Absent on purpose: the clock of other machines, HTTP.
 
 pub mod error;
 pub mod ids;
+pub mod inspect;
 pub mod leaderboard;
 pub mod queue;
+pub mod rebuild;
+pub mod reconcile;
 pub mod record;
+pub mod records;
 pub mod runs;
+pub mod salvage;
 
 mod alignment;
 mod cases;
@@ -41,6 +48,7 @@ pub use error::StoreError;
 pub use leaderboard::LeaderboardQuery;
 pub use pool::{MIGRATOR, Store};
 pub use queue::ActiveRun;
+pub use reconcile::Reconciled;
 pub use record::{RecordBatch, RecordPosition, Recorded};
 pub use runs::{NewRun, RunFilter};
 pub use shares::SHARE_SCHEMA;

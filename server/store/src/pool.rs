@@ -1,9 +1,16 @@
 //! Opening the database: one writing connection, several reading ones.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
-    Sqlite, SqliteConnection, SqlitePool, Transaction,
+    Connection, Sqlite, SqliteConnection, SqlitePool, Transaction,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -15,6 +22,10 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
 /// How long a connection waits for another process's write (a command beside a running server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+const BEGIN: &str = "begin immediate";
+/// A commit survives the end of a process; what the end of the machine could take is in the run directories, and in the
+/// files beside them, and is recorded again.
+const SYNCHRONOUS: SqliteSynchronous = SqliteSynchronous::Normal;
 /// Enough for all that two pages and a stream ask at once; SQLite reads are short.
 const READERS: u32 = 4;
 
@@ -30,6 +41,12 @@ pub(crate) struct Inner {
     pub(crate) read: SqlitePool,
     /// One connection: writers queue here and not in SQLite's busy loop.
     write: SqlitePool,
+    /// Set when the writing connection could not begin: the next one to ask gets a new connection.
+    suspect: Arc<AtomicBool>,
+    /// The folder of the database, with the files beside it.
+    pub(crate) root: PathBuf,
+    /// The highest number that a run was given.
+    pub(crate) last_number: AtomicI64,
     /// Keeps a temporary database's folder until the last handle is gone.
     _folder: Option<tempfile::TempDir>,
 }
@@ -40,7 +57,22 @@ impl Store {
     /// # Errors
     /// When the file cannot be written, or was written by a newer version.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(path.as_ref(), None).await
+        Self::open_with(path.as_ref(), None, BUSY_TIMEOUT, SYNCHRONOUS).await
+    }
+
+    /// The same, waiting this long for another process's write.
+    #[cfg(test)]
+    async fn open_patient(path: &Path, patience: Duration) -> Result<Self> {
+        Self::open_with(path, None, patience, SYNCHRONOUS).await
+    }
+
+    /// Opens a new database that is being made from files. It is not worth anything before it is finished, so nothing
+    /// waits for the disk.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_for_rebuild(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path.as_ref(), None, BUSY_TIMEOUT, SqliteSynchronous::Off).await
     }
 
     /// Opens an empty database in a temporary folder that goes with the last handle.
@@ -53,35 +85,41 @@ impl Store {
             source,
         })?;
         let path = folder.path().join("transferscope.db");
-        Self::open_with(&path, Some(folder)).await
+        Self::open_with(&path, Some(folder), BUSY_TIMEOUT, SYNCHRONOUS).await
     }
 
-    async fn open_with(path: &Path, folder: Option<tempfile::TempDir>) -> Result<Self> {
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)
-                .map_err(|source| StoreError::Folder { path: parent.display().to_string(), source })?;
-        }
+    async fn open_with(
+        path: &Path,
+        folder: Option<tempfile::TempDir>,
+        patience: Duration,
+        synchronous: SqliteSynchronous,
+    ) -> Result<Self> {
+        let root = path.parent().unwrap_or(Path::new(".")).to_owned();
+        std::fs::create_dir_all(&root)
+            .map_err(|source| StoreError::Folder { path: root.display().to_string(), source })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // A commit survives the end of a process; what the end of the machine could take is in
-            // the run directories and is recorded again.
-            .synchronous(SqliteSynchronous::Normal)
+            .synchronous(synchronous)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let write = SqlitePoolOptions::new()
-            .max_connections(1)
+            .busy_timeout(patience);
+        let suspect = Arc::new(AtomicBool::new(false));
+        let write = pool(1, Some(Arc::clone(&suspect)))
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options.clone())
             .await?;
         MIGRATOR.run(&write).await?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(READERS)
+        let read = pool(READERS, None)
             .connect_with(options.create_if_missing(false).pragma("query_only", "on"))
             .await?;
-        Ok(Self { inner: Arc::new(Inner { read, write, _folder: folder }) })
+        let last: Option<i64> =
+            sqlx::query_scalar("select max(seq) from sqlite_sequence where name = 'runs'")
+                .fetch_one(&read)
+                .await?;
+        let last_number = AtomicI64::new(last.unwrap_or(0));
+        Ok(Self { inner: Arc::new(Inner { read, write, suspect, root, last_number, _folder: folder }) })
     }
 
     pub(crate) fn read(&self) -> &SqlitePool {
@@ -90,8 +128,37 @@ impl Store {
 
     /// Begins a transaction that holds the write lock from its start: one that reads first and
     /// writes later could otherwise find that another process has written in between.
+    ///
+    /// A connection that cannot begin is replaced and asked once more; one that only had to wait too long is not.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.inner.write.begin_with("begin immediate").await?)
+        match self.inner.write.begin_with(BEGIN).await.map_err(StoreError::from) {
+            Err(StoreError::Database(error)) => {
+                tracing::warn!(%error, "the writing connection cannot begin; it is replaced");
+                self.inner.suspect.store(true, Ordering::Release);
+                Ok(self.inner.write.begin_with(BEGIN).await?)
+            }
+            other => other,
+        }
+    }
+
+    /// Changes one number in the file and commits, to see whether the database can be written.
+    ///
+    /// # Errors
+    /// `Database`, with what SQLite says.
+    pub async fn try_write(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        // Nothing else uses this number; a value that stays as it was would not be written.
+        let before: i32 = sqlx::query_scalar("pragma user_version").fetch_one(&mut *tx).await?;
+        let next = before.wrapping_add(1) & i32::MAX;
+        sqlx::query(sqlx::AssertSqlSafe(format!("pragma user_version = {next}"))).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Brings the write-ahead log into the file.
+    pub(crate) async fn fold(&self) -> Result<()> {
+        sqlx::query("pragma wal_checkpoint(truncate)").fetch_all(&self.inner.write).await?;
+        Ok(())
     }
 
     /// Closes all connections; later questions through any clone fail.
@@ -99,6 +166,20 @@ impl Store {
         self.inner.read.close().await;
         self.inner.write.close().await;
     }
+}
+
+/// A pool of connections that are looked at before they are lent out.
+///
+/// SQLite ends a transaction by itself when the disk is full, a read or write fails, memory runs out or a statement is
+/// interrupted. sqlx then fails to roll it back and goes on counting it as open: on such a connection no transaction
+/// would begin any more, and one for reading would keep showing the past. It is closed, and another one opened.
+fn pool(connections: u32, suspect: Option<Arc<AtomicBool>>) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).before_acquire(move |connection, _| {
+        let suspected = suspect.as_ref().is_some_and(|s| s.swap(false, Ordering::AcqRel));
+        // What its last user left undone was rolled back when it came back: the pool waits for its answer.
+        let clean = !suspected && !connection.is_in_transaction();
+        Box::pin(async move { Ok(clean) })
+    })
 }
 
 /// Whether a run is stored.
@@ -113,6 +194,8 @@ pub(crate) async fn run_exists(conn: &mut SqliteConnection, id: &str) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{new_run, store_with_runs};
+    use sqlx::ConnectOptions;
 
     #[tokio::test]
     async fn migrations_go_up_down_and_up_again() {
@@ -131,6 +214,99 @@ mod tests {
         assert_eq!(tables().await, Vec::<String>::new());
         MIGRATOR.run(&store.inner.write).await.unwrap();
         assert_eq!(tables().await.len(), before.len());
+    }
+
+    /// Fills the database through its writing connection, which takes no more pages, until something is refused.
+    async fn fill(store: &Store) -> StoreError {
+        let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&store.inner.write).await.unwrap();
+        let limit = format!("pragma max_page_count = {}", pages + 4);
+        sqlx::query(sqlx::AssertSqlSafe(limit)).execute(&store.inner.write).await.unwrap();
+        for _ in 0..100 {
+            if let Err(error) = store.enqueue_run(&new_run()).await {
+                return error;
+            }
+        }
+        panic!("the database was never full");
+    }
+
+    #[tokio::test]
+    async fn a_full_database_refuses_one_write_and_the_next_goes_on() {
+        let (store, _) = store_with_runs(1).await;
+        for _ in 0..3 {
+            let error = fill(&store).await;
+            assert!(matches!(error, StoreError::Full), "{error}");
+            let before = store.counts().await.unwrap();
+            // The next connection knows no limit, as a disk that has room again.
+            store.enqueue_run(&new_run()).await.unwrap();
+            let after = store.counts().await.unwrap();
+            assert_eq!(
+                after.values().sum::<u32>(),
+                before.values().sum::<u32>() + 1,
+                "nothing of the refused one"
+            );
+            store.try_write().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_leaves_nothing() {
+        let (store, _) = store_with_runs(1).await;
+        // Deferred constraints are looked at by COMMIT itself.
+        let mut tx = store.begin().await.unwrap();
+        sqlx::query("pragma defer_foreign_keys = on").execute(&mut *tx).await.unwrap();
+        sqlx::query("update runs set experiment_id = 'nowhere'").execute(&mut *tx).await.unwrap();
+        assert!(tx.commit().await.is_err());
+        let run = &store.runs(&Default::default()).await.unwrap().runs[0];
+        assert_eq!(run.experiment, None);
+        store.enqueue_run(&new_run()).await.unwrap();
+    }
+
+    /// SQLite ends a whole transaction when a writing statement in it is interrupted.
+    #[tokio::test]
+    async fn an_interrupted_write_or_read_leaves_its_pool_at_work() {
+        let (store, ids) = store_with_runs(3).await;
+        for _ in 0..2 {
+            let mut tx = store.begin().await.unwrap();
+            tx.lock_handle().await.unwrap().set_progress_handler(1, || false);
+            let error = sqlx::query("update runs set progress = 0.5").execute(&mut *tx).await.unwrap_err();
+            assert!(error.to_string().contains("interrupt"), "{error}");
+            assert!(tx.commit().await.is_err());
+            assert_eq!(store.run(&ids[0]).await.unwrap().run.progress, 0.0);
+            store.enqueue_run(&new_run()).await.unwrap();
+        }
+        // More often than there are reading connections: none of them may stay behind.
+        for _ in 0..2 * READERS {
+            let mut tx = store.read().begin().await.unwrap();
+            tx.lock_handle().await.unwrap().set_progress_handler(1, || false);
+            let count = sqlx::query_scalar::<_, i64>("select count(*) from runs").fetch_one(&mut *tx).await;
+            assert!(count.unwrap_err().to_string().contains("interrupt"));
+            tx.lock_handle().await.unwrap().remove_progress_handler();
+            drop(tx);
+            store.enqueue_run(&new_run()).await.unwrap();
+        }
+        let total: u32 = store.counts().await.unwrap().values().sum();
+        for _ in 0..2 * READERS {
+            assert_eq!(store.counts().await.unwrap().values().sum::<u32>(), total, "a reader shows the past");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_another_process_holds_is_said_and_later_writes_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("transferscope.db");
+        let store = Store::open_patient(&path, Duration::from_millis(200)).await.unwrap();
+        let mut other = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        sqlx::query("begin immediate").execute(&mut other).await.unwrap();
+        for _ in 0..2 {
+            let error = store.enqueue_run(&new_run()).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Busy(_)) && error.to_string().contains("another program"),
+                "{error}"
+            );
+            assert!(store.counts().await.unwrap().is_empty(), "reading goes on");
+        }
+        sqlx::query("commit").execute(&mut other).await.unwrap();
+        store.enqueue_run(&new_run()).await.unwrap();
     }
 
     #[tokio::test]

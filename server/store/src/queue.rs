@@ -145,7 +145,10 @@ impl Store {
             }
         };
         change(&mut tx, id.as_str(), next, None, now_ms).await?;
-        tx.commit().await?;
+        // No worker is there to say it in the run's log.
+        let stopped = (next == RunState::Stopped).then(|| id.to_string());
+        let kept = self.keep_stopped(stopped, now_ms).await?;
+        self.commit(tx, kept).await?;
         Ok(next)
     }
 

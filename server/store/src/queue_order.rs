@@ -91,8 +91,8 @@ impl Store {
             QueueMove::First | QueueMove::Last => to_end(&mut tx, std::slice::from_ref(id), to).await?,
             QueueMove::Up | QueueMove::Down => swap(&mut tx, id, to).await?,
         }
-        tx.commit().await?;
-        Ok(())
+        let kept = self.keep_queue(&mut tx).await?;
+        self.commit(tx, kept).await
     }
 
     /// Moves the waiting runs of an experiment to the front or the end, in the order that they have, and says how
@@ -109,7 +109,8 @@ impl Store {
         exists(&mut tx, id).await?;
         let runs = of_experiment(&mut tx, id, &[RunState::Queued]).await?;
         to_end(&mut tx, &runs, to).await?;
-        tx.commit().await?;
+        let kept = self.keep_queue(&mut tx).await?;
+        self.commit(tx, kept).await?;
         Ok(runs.len())
     }
 
@@ -128,7 +129,8 @@ impl Store {
         for run in &stopping {
             change(&mut tx, run.as_str(), RunState::Stopping, None, now_ms).await?;
         }
-        tx.commit().await?;
+        let kept = self.keep_stopped(stopped.iter().map(RunId::to_string), now_ms).await?;
+        self.commit(tx, kept).await?;
         stopped.extend(stopping);
         Ok(stopped)
     }

@@ -1,10 +1,13 @@
 //! Runs: adding, finding, listing.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::atomic::Ordering,
+};
 
 use sqlx::SqliteConnection;
 use transferscope_domain::{
-    ExperimentId, RunId, RunRequest, RunState, Task,
+    Adaptation, Arm, ExperimentId, RunId, RunRequest, RunState, Task,
     api::{RunDetail, RunList, RunView},
 };
 
@@ -12,6 +15,7 @@ use crate::{
     Result, Store, StoreError,
     error::{from_json, from_name, to_json},
     now_ms,
+    records::{Arrival, RECORD_SCHEMA},
     rows::{RunRow, select_runs, views},
 };
 
@@ -21,6 +25,9 @@ pub struct NewRun {
     pub request: RunRequest,
     /// Whether its data set is computed phantoms.
     pub synthetic: bool,
+    /// When it was asked for and as the how manieth, where that stands in its directory; else it is decided when the
+    /// run is stored.
+    pub arrival: Option<Arrival>,
 }
 
 /// Which runs to list; an empty filter lists all, newest first.
@@ -43,6 +50,17 @@ pub const LIMIT_DEFAULT: u32 = 100;
 pub const LIMIT_MAX: u32 = 500;
 
 impl Store {
+    /// The number and time of a run that is asked for now. A number that is not used after all leaves a gap, which
+    /// nobody sees.
+    pub fn arrive(&self, synthetic: bool) -> Arrival {
+        let number = self.inner.last_number.fetch_add(1, Ordering::AcqRel) + 1;
+        Arrival { schema: RECORD_SCHEMA, number, created_ms: now_ms(), synthetic }
+    }
+
+    pub(crate) fn arrival_of(&self, run: &NewRun) -> Arrival {
+        run.arrival.unwrap_or_else(|| self.arrive(run.synthetic))
+    }
+
     /// Puts one run at the end of the queue.
     ///
     /// # Errors
@@ -50,17 +68,40 @@ impl Store {
     pub async fn enqueue_run(&self, run: &NewRun) -> Result<()> {
         let mut tx = self.begin().await?;
         if let Some(experiment) = &run.request.experiment {
-            let known: i64 = sqlx::query_scalar("select exists (select 1 from experiments where id = ?)")
-                .bind(experiment.as_str())
-                .fetch_one(&mut *tx)
-                .await?;
-            if known == 0 {
-                return Err(StoreError::not_found("experiment", experiment));
-            }
+            known_experiment(&mut tx, experiment).await?;
         }
-        insert(&mut tx, run, now_ms()).await?;
+        insert(&mut tx, run, self.arrival_of(run)).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Queues those of an experiment's runs that are still missing: of which it has none that waits, is under way or
+    /// has a result. Says which ones were queued; they are all stored, or none.
+    ///
+    /// # Errors
+    /// `Conflict` when an id is taken, `NotFound` when there is no such experiment.
+    pub async fn enqueue_missing(&self, experiment: &ExperimentId, runs: &[NewRun]) -> Result<Vec<RunId>> {
+        let mut tx = self.begin().await?;
+        known_experiment(&mut tx, experiment).await?;
+        let there: Vec<String> = sqlx::query_scalar(
+            "select request from runs where experiment_id = ? and state not in ('failed', 'stopped')",
+        )
+        .bind(experiment.as_str())
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut taken = there
+            .iter()
+            .map(|text| Ok(cell(&from_json::<RunRequest>("run request", text)?)))
+            .collect::<Result<HashSet<_>>>()?;
+        let mut stored = Vec::new();
+        for run in runs {
+            if taken.insert(cell(&run.request)) {
+                insert(&mut tx, run, self.arrival_of(run)).await?;
+                stored.push(run.request.id.clone());
+            }
+        }
+        tx.commit().await?;
+        Ok(stored)
     }
 
     /// Everything about one run.
@@ -165,7 +206,7 @@ impl Store {
                 .fetch_optional(self.read())
                 .await?;
         let (request, synthetic) = found.ok_or_else(|| StoreError::not_found("run", id))?;
-        Ok(NewRun { request: from_json("run request", &request)?, synthetic })
+        Ok(NewRun { request: from_json("run request", &request)?, synthetic, arrival: None })
     }
 
     /// How many runs there are of each backbone; backbones without a run are absent.
@@ -228,18 +269,33 @@ pub(crate) async fn by_id(conn: &mut SqliteConnection, ids: &[RunId]) -> Result<
     Ok(found)
 }
 
+/// What tells a run from every other run of its experiment's plan.
+fn cell(request: &RunRequest) -> (String, Task, Arm, u64, Adaptation, u64) {
+    let RunRequest { backbone, task, arm, seed, training, .. } = request;
+    (backbone.clone(), *task, *arm, *seed, training.adaptation, training.label_share.to_bits())
+}
+
+async fn known_experiment(conn: &mut SqliteConnection, id: &ExperimentId) -> Result<()> {
+    let known: i64 = sqlx::query_scalar("select exists (select 1 from experiments where id = ?)")
+        .bind(id.as_str())
+        .fetch_one(conn)
+        .await?;
+    if known == 0 { Err(StoreError::not_found("experiment", id)) } else { Ok(()) }
+}
+
 /// Adds a queued run.
-pub(crate) async fn insert(conn: &mut SqliteConnection, run: &NewRun, now_ms: i64) -> Result<()> {
+pub(crate) async fn insert(conn: &mut SqliteConnection, run: &NewRun, arrival: Arrival) -> Result<()> {
     let request = &run.request;
     sqlx::query(
         "insert into runs
-            (id, experiment_id, state, state_ms, request, backbone, task, arm, seed, dataset, dataset_hash,
+            (number, id, experiment_id, state, state_ms, request, backbone, task, arm, seed, dataset, dataset_hash,
              epochs, synthetic, created_ms)
-        values (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        values (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
+    .bind(arrival.number)
     .bind(request.id.as_str())
     .bind(request.experiment.as_ref().map(ExperimentId::as_str))
-    .bind(now_ms)
+    .bind(arrival.created_ms)
     .bind(to_json("run request", request)?)
     .bind(&request.backbone)
     .bind(request.task.as_str())
@@ -249,7 +305,7 @@ pub(crate) async fn insert(conn: &mut SqliteConnection, run: &NewRun, now_ms: i6
     .bind(&request.dataset_hash)
     .bind(request.training.epochs)
     .bind(run.synthetic)
-    .bind(now_ms)
+    .bind(arrival.created_ms)
     .execute(conn)
     .await
     .map_err(|e| StoreError::on_unique(e, || format!("there is a run {} already", request.id)))?;

@@ -9,6 +9,7 @@ use crate::{
     Result, Store, StoreError,
     error::{from_json, from_name, to_json},
     ids, now_ms,
+    records::Kind,
 };
 
 /// Version of what a share row holds; a later version must go on reading earlier ones.
@@ -60,7 +61,8 @@ impl Store {
         .execute(&mut *tx)
         .await
         .map_err(|e| StoreError::on_unique(e, || format!("there is a link {slug} already")))?;
-        tx.commit().await?;
+        let kept = self.keep_row(&mut tx, Kind::Link, slug.as_str()).await?;
+        self.commit(tx, kept).await?;
         Ok(ShareCreated { slug })
     }
 
@@ -122,8 +124,9 @@ impl Store {
     /// `NotFound` for an unknown link, `Gone` for one that was revoked before.
     pub async fn revoke_share(&self, slug: &ShareSlug) -> Result<()> {
         let mut tx = self.begin().await?;
+        let now = now_ms();
         let done = sqlx::query("update shares set revoked_ms = ? where slug = ? and revoked_ms is null")
-            .bind(now_ms())
+            .bind(now)
             .bind(slug.as_str())
             .execute(&mut *tx)
             .await?;
@@ -136,8 +139,8 @@ impl Store {
             self.share_row(slug).await?;
             return Err(StoreError::not_found("link", slug));
         }
-        tx.commit().await?;
-        Ok(())
+        let kept = self.keep_revoked(Kind::Link, slug.as_str(), now).await?;
+        self.commit(tx, kept).await
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     Result, Store, StoreError,
     error::{from_json, from_name, to_json},
     now_ms,
+    records::Kind,
 };
 
 /// Version of a snapshot's data.
@@ -64,8 +65,8 @@ impl Store {
         .execute(&mut *tx)
         .await
         .map_err(|e| StoreError::on_unique(e, || format!("there is a link {} already", new.slug)))?;
-        tx.commit().await?;
-        Ok(())
+        let kept = self.keep_row(&mut tx, Kind::Snapshot, new.slug.as_str()).await?;
+        self.commit(tx, kept).await
     }
 
     /// The page of a link; none where no page has this link.
@@ -142,13 +143,18 @@ impl Store {
             return Err(StoreError::Gone { what: "link", id: slug.to_string() });
         }
         let mut tx = self.begin().await?;
+        let now = now_ms();
         let done = sqlx::query("update snapshots set revoked_ms = ? where slug = ? and revoked_ms is null")
-            .bind(now_ms())
+            .bind(now)
             .bind(slug.as_str())
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        Ok(done.rows_affected() > 0)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let kept = self.keep_revoked(Kind::Snapshot, slug.as_str(), now).await?;
+        self.commit(tx, kept).await?;
+        Ok(true)
     }
 
     /// Whether a link led to a frozen page until somebody ended it.

@@ -31,7 +31,7 @@ pub(crate) fn new_run() -> NewRun {
         device: DeviceChoice::Cpu,
         code_version: "test".into(),
     };
-    NewRun { request, synthetic: true }
+    NewRun { request, synthetic: true, arrival: None }
 }
 
 /// A store with queued runs, oldest first.
