@@ -22,7 +22,10 @@ pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
         command
             .env_remove("TRANSFERSCOPE_SITE_DIR")
             .env_remove("TRANSFERSCOPE_FULL")
-            .env_remove("TRANSFERSCOPE_SKIP_BROWSER");
+            .env_remove("TRANSFERSCOPE_SKIP_BROWSER")
+            // The one that the build step made: built by itself, without the features that tests ask of
+            // dependencies, it would build these once more.
+            .env("TRANSFERSCOPE_TEST_PROGRAM", workspace.target.join("debug/transferscope"));
         if let Some(reference) = &reference {
             command.env("TRANSFERSCOPE_REFERENCE", reference);
         }
