@@ -21,6 +21,9 @@ use transferscope_domain::{
     event::RunEvent,
 };
 
+#[path = "support/limited.rs"]
+pub mod limited;
+
 /// Name of the tiny data set that [`TestServer::start`] makes.
 pub const TINY: &str = "tiny";
 
@@ -133,14 +136,21 @@ impl TestServer {
 
     /// Starts a server on the folder `data` in this one, which may have been used before.
     pub async fn start_in(folder: TempDir, args: &[&str]) -> Self {
+        Self::start_as(folder, args, |command| command).await
+    }
+
+    /// Starts a server on a folder whose `data` was made before, by a command made of the usual one.
+    pub async fn start_as(folder: TempDir, args: &[&str], made: impl FnOnce(Command) -> Command) -> Self {
         let data = folder.path().join("data");
-        let mut child =
-            command(&data, &["serve", "--addr", "127.0.0.1:0", "--device", "cpu", "--no-builtin-data"])
-                .args(args)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .expect("the server starts");
+        let mut usual =
+            command(&data, &["serve", "--addr", "127.0.0.1:0", "--device", "cpu", "--no-builtin-data"]);
+        usual.args(args);
+        let mut child = made(usual)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
         let log = Arc::new(Mutex::new(String::new()));
         let errors = child.stderr.take().expect("stderr is piped");
         let keep = Arc::clone(&log);

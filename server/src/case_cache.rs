@@ -76,19 +76,27 @@ impl CaseCache {
                         entry.channels.len()
                     )));
                 }
+                // Room first: the case that comes and those that are kept are in memory together.
+                let coming = entry.shape.iter().product::<usize>() * entry.channels.len() * 4;
+                keep_within(&mut kept, BYTES_MAX.saturating_sub(coming));
                 (entry.hash.clone(), Arc::new(Shown::load(dataset_dir, entry)?))
             }
         };
         let shown = Arc::clone(&found.1);
         kept.insert(0, found);
-        let mut bytes = 0;
         kept.truncate(CASES_MAX);
-        kept.retain(|(_, shown)| {
-            bytes += shown.case.volumes.values().map(|v| v.len() * 4).sum::<usize>();
-            bytes <= BYTES_MAX
-        });
+        keep_within(&mut kept, BYTES_MAX);
         Ok(shown)
     }
+}
+
+/// Forgets the cases that were asked for longest ago, down to so many bytes.
+fn keep_within(kept: &mut Vec<Kept>, bytes_max: usize) {
+    let mut bytes = 0;
+    kept.retain(|(_, shown)| {
+        bytes += shown.case.volumes.values().map(|v| v.len() * 4).sum::<usize>();
+        bytes <= bytes_max
+    });
 }
 
 #[cfg(test)]

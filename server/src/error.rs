@@ -11,6 +11,9 @@ use transferscope_store::StoreError;
 
 use crate::submit::SubmitError;
 
+/// Seconds after which a client that was turned away should come back.
+const RETRY_AFTER: &str = "5";
+
 /// Everything that a request can be answered with besides success.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -37,6 +40,7 @@ pub enum ApiError {
     TooLarge { limit: usize },
     #[error("{0}")]
     UnsupportedMediaType(String),
+    /// Come back in a moment: the server does as much as it may already.
     #[error("{0}")]
     Busy(String),
     /// There is no room for what was asked; nothing of it was kept.
@@ -47,6 +51,9 @@ pub enum ApiError {
     /// The database's file is not what it was.
     #[error("{0}")]
     Damaged(String),
+    /// The client took too long to say what it wants.
+    #[error("{0}")]
+    TimedOut(String),
     /// The text is for the log.
     #[error("Something went wrong on the server; its log says more.")]
     Internal(String),
@@ -74,6 +81,7 @@ impl ApiError {
             ApiError::UnsupportedMediaType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
             }
+            ApiError::TimedOut(_) => (StatusCode::REQUEST_TIMEOUT, "timed-out", "Too slow"),
             ApiError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             ApiError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk-full", "No room"),
             ApiError::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "damaged", "Damaged database"),
@@ -106,6 +114,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -51,6 +51,14 @@ pub struct Piece {
 /// # Errors
 /// When the file cannot be read. A file that does not exist yet is empty.
 pub fn read_from(path: &Path, offset: u64) -> io::Result<Piece> {
+    read_piece_from(path, offset, CHUNK)
+}
+
+/// The same with about `chunk` bytes.
+///
+/// # Errors
+/// As [`read_from`].
+pub fn read_piece_from(path: &Path, offset: u64, chunk: usize) -> io::Result<Piece> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -59,15 +67,15 @@ pub fn read_from(path: &Path, offset: u64) -> io::Result<Piece> {
         Err(e) => return Err(e),
     };
     file.seek(SeekFrom::Start(offset))?;
-    read_piece(&mut file, offset)
+    read_piece(&mut file, offset, chunk)
 }
 
-fn read_piece(file: &mut File, offset: u64) -> io::Result<Piece> {
+fn read_piece(file: &mut File, offset: u64, chunk: usize) -> io::Result<Piece> {
     let mut bytes = Vec::new();
     loop {
         let before = bytes.len();
-        Read::by_ref(file).take(CHUNK as u64).read_to_end(&mut bytes)?;
-        let at_end = bytes.len() - before < CHUNK;
+        Read::by_ref(file).take(chunk as u64).read_to_end(&mut bytes)?;
+        let at_end = bytes.len() - before < chunk;
         if at_end || bytes[before..].contains(&b'\n') {
             break;
         }
@@ -116,7 +124,7 @@ impl EventLog {
         let mut length = 0;
         loop {
             file.seek(SeekFrom::Start(length))?;
-            let piece = read_piece(&mut file, length)?;
+            let piece = read_piece(&mut file, length, CHUNK)?;
             for event in piece.events {
                 history.last_seq = history.last_seq.max(event.seq);
                 history.started += u32::from(matches!(event.body, EventBody::Started { .. }));

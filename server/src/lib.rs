@@ -9,6 +9,7 @@ pub mod board;
 pub mod builtin_data;
 pub mod case_cache;
 pub mod config;
+pub mod connections;
 pub mod data_dir;
 pub mod database;
 pub mod dataset_checks;
@@ -17,8 +18,10 @@ pub mod error;
 pub mod event_log;
 pub mod events_hub;
 pub mod executor;
+pub mod feeds;
 pub mod health;
 pub mod litter;
+pub mod load;
 pub mod openapi;
 pub mod picture;
 pub mod predicting;
@@ -32,6 +35,8 @@ pub mod study;
 pub mod submit;
 pub mod telemetry;
 pub mod tensorboard;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod viewer;
 pub mod worker;
 

@@ -44,7 +44,7 @@ use tower_http::{
 
 use tracing::Instrument;
 
-use crate::{error::ApiError, openapi, state::AppState};
+use crate::{error::ApiError, load, openapi, state::AppState};
 
 /// Largest body that is read.
 pub const BODY_MAX: usize = 1 << 20;
@@ -122,10 +122,13 @@ pub fn build_router(state: AppState) -> Router {
         .fallback(pages::not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(state.clone(), snapshots::page))
+        // Where it is their turn: compressing takes its time as well.
+        .layer(CompressionLayer::new().br(true).gzip(true))
+        .layer(middleware::from_fn_with_state(state.clone(), load::limit))
         .with_state(state)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(answer_to_panic));
-    with_headers(router).layer(CompressionLayer::new().br(true).gzip(true)).layer(TraceLayer::new_for_http())
+    with_headers(router).layer(TraceLayer::new_for_http())
 }
 
 /// Headers that every answer carries.

@@ -5,12 +5,13 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use transferscope_domain::{api::ExperimentCreated, experiment::ExperimentSpec};
 use transferscope_ml::device::{self, DeviceError};
-use transferscope_store::{Store, StoreError};
+use transferscope_store::{Lane, Store, StoreError};
 
 use crate::{
     build_router,
     builtin_data::Making,
     config::ServerConfig,
+    connections::{self, Limits},
     data_dir::{DataDir, DataDirError, ServerInfo, ServerLock},
     database,
     dispatcher::Dispatcher,
@@ -97,9 +98,11 @@ impl Server {
             let events = state.events.clone();
             Arc::new(move |run| events.run_changed(run))
         };
-        let recorder = Arc::new(Recorder::new(store.clone(), data.clone(), Arc::clone(&on_change)));
+        // With connections of their own, so that no page can keep them waiting.
+        let care = store.in_lane(Lane::Care);
+        let recorder = Arc::new(Recorder::new(care.clone(), data.clone(), Arc::clone(&on_change)));
         let dispatcher = Dispatcher {
-            store: store.clone(),
+            store: care,
             data: data.clone(),
             executor,
             recorder: Arc::clone(&recorder),
@@ -109,16 +112,9 @@ impl Server {
             timing: config.timing,
         };
         let events = state.events.clone();
-        let mut stop_serving = stopping.clone();
-        let router = build_router(state);
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move {
-                    // An error means that the sender is gone, which is a stop as well.
-                    drop(stop_serving.wait_for(|stop| *stop).await);
-                })
-                .await
-        });
+        let limits = Limits::of_this_process();
+        let serving =
+            tokio::spawn(connections::serve(listener, build_router(state), limits, stopping.clone()));
         let recording = stopping.clone();
         let background = vec![
             tokio::spawn(async move { recorder.run(config.timing.record_every, recording).await }),

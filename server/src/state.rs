@@ -15,12 +15,13 @@ use transferscope_ml::{backbone, data::manifest};
 use transferscope_store::Store;
 
 use crate::{
-    board,
+    board::Boards,
     case_cache::CaseCache,
     data_dir::DataDir,
     dataset_checks::DatasetChecks,
     events_hub::EventsHub,
     health::Health,
+    load::Load,
     predicting::Predicting,
     routes::once::Once,
     study::{self, Studies},
@@ -53,6 +54,12 @@ pub struct AppState {
     pub once: Once,
     /// Analyses of experiments that pages have asked for.
     pub studies: Studies,
+    /// Leaderboards that were asked for.
+    pub boards: Boards,
+    /// How much is taken on at once.
+    pub load: Load,
+    /// Whether a proxy on this machine says where requests come from.
+    pub behind_proxy: bool,
     /// Workers at once.
     pub jobs: usize,
     /// What new runs ask for.
@@ -84,6 +91,9 @@ impl AppState {
             predicting: Predicting::default(),
             once: Once::default(),
             studies: Studies::default(),
+            boards: Boards::default(),
+            load: Load::default(),
+            behind_proxy: false,
             jobs: 1,
             device,
             device_text: device.to_string().into(),
@@ -109,7 +119,7 @@ impl AppState {
     pub fn catalogue(&self) -> Catalogue {
         let (data, for_backbones, for_cards) = (self.data.clone(), self.data.clone(), self.data.clone());
         let (checks, for_cases, for_studies) = (self.checks.clone(), self.clone(), self.clone());
-        let (for_boards, for_versus) = (self.store.clone(), self.clone());
+        let (for_boards, for_versus) = ((self.boards.clone(), self.store.clone()), self.clone());
         let for_files = self.data.clone();
         Catalogue {
             datasets: Arc::new(move || datasets(&data)),
@@ -120,7 +130,10 @@ impl AppState {
             has_files: Arc::new(move |run: &RunId| for_files.run(run).is_dir()),
             study: Arc::new(move |id, choice| Box::pin(study::for_page(for_studies.clone(), id, choice))),
             versus: Arc::new(move |ids| Box::pin(study::versus_for_page(for_versus.clone(), ids))),
-            board: Arc::new(move |query| Box::pin(board::for_page(for_boards.clone(), query))),
+            board: Arc::new(move |query| {
+                let (boards, store) = for_boards.clone();
+                Box::pin(boards.for_page(store, query))
+            }),
             preparing: Arc::clone(&self.preparing),
         }
     }

@@ -8,7 +8,7 @@
 //! `core/framework/summary.proto` (numbers and types of the fields).
 
 use crc::{CRC_32_ISCSI, Crc};
-use transferscope_domain::api::MetricSeries;
+use transferscope_store::NamedPoint;
 
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 /// Added to a rotated checksum, so that checksums of data that holds checksums keep their strength.
@@ -23,28 +23,30 @@ const FIXED64: u8 = 1;
 const BYTES: u8 = 2;
 const FIXED32: u8 = 5;
 
-/// All curves as one file; each point has its step and its wall time, values have single precision.
-pub fn event_file(created_ms: i64, series: &[MetricSeries]) -> Vec<u8> {
-    let mut file = Vec::new();
+/// What every file begins with.
+pub fn head(created_ms: i64) -> Vec<u8> {
     let mut version = wall_time(created_ms);
     field_bytes(&mut version, 3, VERSION.as_bytes());
+    let mut file = Vec::new();
     record(&mut file, &version);
-    for curve in series {
-        for (step, _, t_ms, value) in &curve.points {
-            let mut scalar = Vec::new();
-            field_bytes(&mut scalar, 1, curve.name.as_bytes());
-            scalar.push(tag(2, FIXED32));
-            scalar.extend((*value as f32).to_le_bytes());
-            let mut summary = Vec::new();
-            field_bytes(&mut summary, 1, &scalar);
-            let mut event = wall_time(*t_ms);
-            event.push(tag(2, VARINT));
-            varint(&mut event, *step);
-            field_bytes(&mut event, 5, &summary);
-            record(&mut file, &event);
-        }
-    }
     file
+}
+
+/// Adds points; each has its step and its wall time, values have single precision.
+pub fn points(points: &[NamedPoint], file: &mut Vec<u8>) {
+    for (name, (step, _, t_ms, value)) in points {
+        let mut scalar = Vec::new();
+        field_bytes(&mut scalar, 1, name.as_bytes());
+        scalar.push(tag(2, FIXED32));
+        scalar.extend((*value as f32).to_le_bytes());
+        let mut summary = Vec::new();
+        field_bytes(&mut summary, 1, &scalar);
+        let mut event = wall_time(*t_ms);
+        event.push(tag(2, VARINT));
+        varint(&mut event, *step);
+        field_bytes(&mut event, 5, &summary);
+        record(file, &event);
+    }
 }
 
 /// An event's first field: seconds since 1970.
@@ -93,7 +95,7 @@ mod tests {
     fn checksums_are_those_of_the_standard() {
         // The check value of CRC-32/ISCSI, and what TensorFlow's own files begin with: a record of 24 bytes.
         assert_eq!(CRC32C.checksum(b"123456789"), 0xe306_9283);
-        let file = event_file(0, &[]);
+        let file = head(0);
         assert_eq!(file[..12], [0x18, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22]);
         assert_eq!(file.len(), 8 + 4 + 24 + 4);
         assert!(file[12..].starts_with(&[0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x1a, 13]));
@@ -101,9 +103,8 @@ mod tests {
 
     #[test]
     fn a_point_is_a_record_with_step_time_name_and_value() {
-        let series = MetricSeries { name: "val/dice".into(), points: vec![(300, 2.0, 1500, 0.5)] };
-        let file = event_file(0, &[series]);
-        let record = &file[40..];
+        let mut record = Vec::new();
+        points(&[("val/dice".into(), (300, 2.0, 1500, 0.5))], &mut record);
         let length = u64::from_le_bytes(record[..8].try_into().unwrap()) as usize;
         let data = &record[12..12 + length];
         assert_eq!(record.len(), 12 + length + 4);

@@ -15,6 +15,7 @@ use transferscope_ml::{
 use crate::{
     case_cache::Shown,
     error::ApiError,
+    load::blocking,
     routes::gone,
     state::{self, AppState},
 };
@@ -161,7 +162,7 @@ fn find(state: &AppState, dataset: &str, case: &str) -> Result<Found, ApiError> 
 /// In words for the reader.
 pub async fn for_page(state: AppState, dataset: String, case: String) -> Result<CaseDetail, AppError> {
     let (of, asked) = (state.clone(), (dataset.clone(), case.clone()));
-    let loaded = tokio::task::spawn_blocking(move || detail(&state, &asked.0, &asked.1)).await;
+    let loaded = blocking(move || detail(&state, &asked.0, &asked.1)).await;
     match loaded {
         Ok(Ok(detail)) => Ok(detail),
         Ok(Err(error @ (ApiError::NotFound(_) | ApiError::Gone(_)))) => {
@@ -171,7 +172,7 @@ pub async fn for_page(state: AppState, dataset: String, case: String) -> Result<
             Err(AppError::Invalid(fields.into_values().collect::<Vec<_>>().join("; ")))
         }
         failed => {
-            let error = failed.map_or_else(|e| e.to_string(), |r| format!("{:?}", r.err()));
+            let error = format!("{:?}", failed.map(|found| found.err()));
             tracing::error!(dataset.id = dataset, case.id = case, error, "a case cannot be shown");
             let message = format!(
                 "The images of case {case} cannot be read. `transferscope dataset check {dataset}` says what is wrong with them."

@@ -1,21 +1,36 @@
-//! Tables as CSV (RFC 4180), for spreadsheets and scripts.
+//! Tables as CSV (RFC 4180), for spreadsheets and scripts, and curves as TensorBoard files.
+//!
+//! Curves are sent while they are read, a few thousand points at a time, however many there are: neither memory nor a
+//! connection to the database is held for a reader who takes long.
+
+use std::{borrow::Cow, fmt::Write as _, io};
 
 use axum::{
+    body::{Body, Bytes},
     extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
+use futures::stream;
+use tokio::sync::mpsc;
 use transferscope_domain::{RunId, api::Problem};
+use transferscope_store::{Lane, NamedPoint, PointsCursor};
 
 use super::{
     extract::{IdPath, QueryPairs},
     leaderboard::question,
-    system::blocking,
 };
-use crate::{board::board, error::ApiError, state::AppState, tensorboard::event_file};
+use crate::{
+    error::ApiError,
+    load::{Origin, Place, blocking},
+    state::AppState,
+    tensorboard,
+};
 
-/// Most points of one curve in a file.
-const POINTS_MAX: usize = 1_000_000;
+/// Points that are read at once.
+const POINTS: u32 = 4000;
+/// Pieces that are made before the reader has taken the first.
+const AHEAD: usize = 2;
 
 /// All curves of a run in long form: one line a point.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/metrics.csv", tag = "exports", params(
@@ -23,46 +38,99 @@ const POINTS_MAX: usize = 1_000_000;
 ), responses(
     (status = 200, body = String, content_type = "text/csv", description = "name,step,epoch,t_ms,value"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "Too many files are being sent"),
 ))]
 pub async fn metrics_csv(
     State(state): State<AppState>,
+    origin: Origin,
     IdPath(id): IdPath<RunId>,
     mut query: QueryPairs,
 ) -> Result<Response, ApiError> {
     let name: Option<String> = query.take("name");
     query.finish()?;
-    let series = match name {
-        Some(name) => vec![state.store.metrics(&id, &name, POINTS_MAX).await?],
-        None => state.store.all_series(&id, POINTS_MAX).await?,
-    };
-    let mut csv = Csv::new(&["name", "step", "epoch", "t_ms", "value"]);
-    for curve in &series {
-        for (step, epoch, t_ms, value) in &curve.points {
-            csv.row([
-                curve.name.clone(),
-                step.to_string(),
-                epoch.to_string(),
-                t_ms.to_string(),
-                value.to_string(),
-            ]);
-        }
+    state.store.in_lane(Lane::Brief).run_state(&id).await?;
+    let place = place(&state, origin)?;
+    let headers = csv_headers(&format!("{id}-metrics.csv"));
+    let head = Csv::new(&["name", "step", "epoch", "t_ms", "value"]).0.into_bytes();
+    Ok((headers, curves(state, place, id, name, head, csv_lines)).into_response())
+}
+
+fn csv_lines(points: &[NamedPoint], out: &mut Vec<u8>) {
+    let mut text = String::with_capacity(64 * points.len());
+    for (name, (step, epoch, t_ms, value)) in points {
+        // Writing into a text does not fail.
+        let _ = write!(text, "{},{step},{epoch},{t_ms},{value}\r\n", cell(name));
     }
-    Ok(csv.answer(&format!("{id}-metrics.csv")))
+    out.extend(text.into_bytes());
 }
 
 /// All curves of a run as a TensorBoard event file, for people with a viewer of their own.
 pub async fn tensorboard(
     State(state): State<AppState>,
+    origin: Origin,
     IdPath(id): IdPath<RunId>,
 ) -> Result<Response, ApiError> {
-    let created_ms = state.store.run(&id).await?.run.created_ms;
-    let series = state.store.all_series(&id, POINTS_MAX).await?;
-    let bytes = blocking(move || event_file(created_ms, &series)).await?;
+    let created_ms = state.store.in_lane(Lane::Brief).run(&id).await?.run.created_ms;
+    let place = place(&state, origin)?;
     // The viewer knows its files by `tfevents` in their names.
     let name = format!("attachment; filename=\"events.out.tfevents.{}.{id}\"", created_ms / 1000);
     let headers =
         [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, bytes).into_response())
+    let head = tensorboard::head(created_ms);
+    Ok((headers, curves(state, place, id, None, head, tensorboard::points)).into_response())
+}
+
+fn place(state: &AppState, origin: Origin) -> Result<Place, ApiError> {
+    state.load.exports.take(origin).map_err(|full| full.busy("files"))
+}
+
+/// A file of a run's points, made as fast as its reader takes it. Pieces take turns with those of other files, so that
+/// a slow reader holds only a place.
+fn curves(
+    state: AppState,
+    place: Place,
+    id: RunId,
+    only: Option<String>,
+    head: Vec<u8>,
+    write: fn(&[NamedPoint], &mut Vec<u8>),
+) -> Body {
+    let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(AHEAD);
+    tokio::spawn(async move {
+        let _place = place;
+        let (mut cursor, mut piece) = (PointsCursor::default(), head);
+        loop {
+            let turn = state.load.pieces.acquire().await;
+            let read = state.store.next_points(&id, only.as_deref(), &mut cursor, POINTS).await;
+            let made = match read {
+                Ok(points) => {
+                    let first = std::mem::take(&mut piece);
+                    blocking(move || {
+                        let (mut bytes, last) = (first, points.is_empty());
+                        write(&points, &mut bytes);
+                        (bytes, last)
+                    })
+                    .await
+                }
+                Err(error) => Err(error.into()),
+            };
+            drop(turn);
+            let (next, last) = match made {
+                Ok((bytes, last)) => (Ok(Bytes::from(bytes)), last),
+                Err(error) => {
+                    tracing::error!(run.id = %id, ?error, "a file of curves breaks off");
+                    (Err(io::Error::other("the rest cannot be read")), true)
+                }
+            };
+            // Fails where the reader has left.
+            if sender.send(next).await.is_err() || last {
+                return;
+            }
+        }
+    });
+    Body::from_stream(stream::unfold(receiver, |mut receiver| async {
+        let piece = receiver.recv().await?;
+        Some((piece, receiver))
+    }))
 }
 
 /// The leaderboard, one line a row, with the same questions as its JSON.
@@ -75,7 +143,7 @@ pub async fn tensorboard(
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn leaderboard_csv(State(state): State<AppState>, query: QueryPairs) -> Result<Response, ApiError> {
-    let board = board(&state.store, &question(query)?).await?;
+    let board = state.boards.board(&state.store, &question(query)?).await?;
     let mut csv = Csv::new(&[
         "rank",
         "backbone",
@@ -135,21 +203,29 @@ impl Csv {
             if i > 0 {
                 self.0.push(',');
             }
-            if cell.contains([',', '"', '\n', '\r']) {
-                self.0.push_str(&format!("\"{}\"", cell.replace('"', "\"\"")));
-            } else {
-                self.0.push_str(&cell);
-            }
+            self.0.push_str(&self::cell(&cell));
         }
         self.0.push_str("\r\n");
     }
 
     fn answer(self, file: &str) -> Response {
-        let headers = [
-            (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-            (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")),
-        ];
-        (headers, self.0).into_response()
+        (csv_headers(file), self.0).into_response()
+    }
+}
+
+fn csv_headers(file: &str) -> [(header::HeaderName, String); 2] {
+    [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")),
+    ]
+}
+
+/// A text as it stands in a cell.
+fn cell(text: &str) -> Cow<'_, str> {
+    if text.contains([',', '"', '\n', '\r']) {
+        Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 

@@ -1,6 +1,10 @@
 //! The leaderboard.
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use transferscope_domain::{
     api::{LeaderboardView, Problem},
     leaderboard::Group,
@@ -8,7 +12,7 @@ use transferscope_domain::{
 use transferscope_store::LeaderboardQuery;
 
 use super::extract::QueryPairs;
-use crate::{board::board, error::ApiError, state::AppState};
+use crate::{error::ApiError, state::AppState};
 
 /// Ranked rows of the finished runs.
 #[utoipa::path(get, path = "/api/v1/leaderboard", tag = "leaderboard", params(
@@ -22,11 +26,9 @@ use crate::{board::board, error::ApiError, state::AppState};
     (status = 200, body = LeaderboardView),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn rows(
-    State(state): State<AppState>,
-    query: QueryPairs,
-) -> Result<Json<LeaderboardView>, ApiError> {
-    Ok(Json(board(&state.store, &question(query)?).await?))
+pub async fn rows(State(state): State<AppState>, query: QueryPairs) -> Result<Response, ApiError> {
+    let board = state.boards.board(&state.store, &question(query)?).await?;
+    Ok(Json(&*board).into_response())
 }
 
 /// Reads what the board is asked for.

@@ -64,7 +64,9 @@ pub async fn one(
 #[utoipa::path(get, path = "/api/v1/runs/{id}/metrics", tag = "runs", params(
     ("id" = String, Path),
     ("name" = String, Query, description = "split/metric, such as val/dice; a run's metric_names lists them"),
-    ("max_points" = Option<usize>, Query, description = "4 to 20000, 500 unless given; a longer curve is returned as its ends and the smallest and largest value of equal stretches"),
+    ("max_points" = Option<usize>, Query, description = "4 to 20000, 500 unless given; a longer curve is returned as its ends and the smallest and largest value of about equal stretches"),
+    ("from_step" = Option<u64>, Query, description = "only from this step on: as exact as max_points allows for what is left"),
+    ("to_step" = Option<u64>, Query, description = "only up to this step"),
 ), responses(
     (status = 200, body = MetricSeries),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -80,11 +82,16 @@ pub async fn metrics(
     if !(4..=POINTS_MAX).contains(&max_points) {
         query.wrong("max_points", format!("out of range: use 4 to {POINTS_MAX}"));
     }
+    let from: u64 = query.take("from_step").unwrap_or(0);
+    let to: u64 = query.take("to_step").unwrap_or(u64::MAX);
+    if from > to {
+        query.wrong("to_step", format!("lies before from_step: use {from} or more"));
+    }
     if name.is_none() {
         query.wrong("name", "missing: name a metric, such as val/loss");
     }
     query.finish()?;
-    Ok(Json(state.store.metrics(&id, &name.unwrap_or_default(), max_points).await?))
+    Ok(Json(state.store.metrics_between(&id, &name.unwrap_or_default(), from..=to, max_points).await?))
 }
 
 /// Alignment of a run's features with those it started from, by layer and epoch.

@@ -7,8 +7,10 @@ use transferscope_domain::{
     metric::Split,
 };
 use transferscope_ml::backbone::card;
+use transferscope_store::Lane;
 
 use super::extract::IdPath;
+pub(crate) use crate::load::blocking;
 use crate::{
     error::ApiError,
     state::{self, AppState, VERSION},
@@ -19,8 +21,8 @@ use crate::{
 /// do.
 #[utoipa::path(get, path = "/api/v1/health", tag = "server", responses((status = 200, body = Health)))]
 pub async fn health(State(state): State<AppState>) -> Json<Health> {
-    let (counts, ()) =
-        tokio::join!(state.health.counts(&state.store), state.health.look(&state.store, &state.data));
+    let store = state.store.in_lane(Lane::Brief);
+    let (counts, ()) = tokio::join!(state.health.counts(&store), state.health.look(&store, &state.data));
     let count = |states: &[RunState]| states.iter().filter_map(|s| counts.get(s)).sum();
     let problems = state.health.problems();
     Json(Health {
@@ -86,13 +88,4 @@ pub async fn backbone(
         found.ok_or_else(|| ApiError::NotFound(format!("There is no backbone {name:?}.")))?;
     view.runs = counts.get(&name).copied().unwrap_or(0);
     Ok(Json(BackboneDetail { view, load_report, made }))
-}
-
-/// Runs what reads files beside the threads that answer requests.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| ApiError::Internal(format!("a task did not come back: {e}")))
 }

@@ -45,6 +45,14 @@ const WITHOUT_RESULT: &str = "without-result";
 const LATER: &str = "finished-later";
 
 impl Store {
+    /// Counts every change of what a board shows: the same number, the same boards.
+    ///
+    /// # Errors
+    /// `Database` only.
+    pub async fn results_version(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar("select version from results_version").fetch_one(self.read()).await?)
+    }
+
     /// Ranked rows of the finished runs, and how many runs the board does not show and why.
     ///
     /// # Errors

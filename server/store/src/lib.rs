@@ -2,12 +2,13 @@
 //!
 //! One [`Store`] handle, cheap to clone, with one function per question. Domain types go in and
 //! come out; rows stay inside. There is one writing connection and several reading ones, so a
-//! reader never waits for the recorder and never holds it up (WAL).
+//! reader never waits for the recorder and never holds it up (WAL); the reading ones are in lanes, so that pages
+//! never keep the dispatcher waiting.
 //!
 //! The schema in ten lines: `experiments` have `runs`; a run has a `request` (what was asked),
 //! its state, and how much of its event log is recorded; `metric_points` holds every value by
-//! (run, name, step), `metric_latest` the last of each curve; `alignment_values`, `previews` and
-//! `case_scores` belong to a run; `shares` are links to comparisons. Data sets and backbones are
+//! (run, name, step), `metric_stretches` their extremes, `metric_latest` the last of each curve; `alignment_values`,
+//! `previews` and `case_scores` belong to a run; `shares` are links to comparisons. Data sets and backbones are
 //! folders, not tables. The run directory is the truth and this database its index: what no run
 //! directory says is kept in small files beside it ([`records`]), so that all of it can be made anew
 //! ([`rebuild`]).
@@ -46,7 +47,8 @@ mod testing;
 pub use cases::TestCases;
 pub use error::StoreError;
 pub use leaderboard::LeaderboardQuery;
-pub use pool::{MIGRATOR, Store};
+pub use metric_points::{NamedPoint, PointsCursor};
+pub use pool::{Lane, MIGRATOR, Store};
 pub use queue::ActiveRun;
 pub use reconcile::Reconciled;
 pub use record::{RecordBatch, RecordPosition, Recorded};

@@ -26,19 +26,42 @@ const BEGIN: &str = "begin immediate";
 /// A commit survives the end of a process; what the end of the machine could take is in the run directories, and in the
 /// files beside them, and is recorded again.
 const SYNCHRONOUS: SqliteSynchronous = SqliteSynchronous::Normal;
-/// Enough for all that two pages and a stream ask at once; SQLite reads are short.
-const READERS: u32 = 4;
+/// How long a question may wait for a connection.
+const READ_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who asks. Each lane has reading connections of its own, so that none can take those of another: a hundred pages
+/// at once wait for each other, and the queue is served meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Pages, answers and files.
+    Answers,
+    /// Short questions that must be answered whatever else goes on: health, the beginnings of streams.
+    Brief,
+    /// Dispatcher and recorder.
+    Care,
+}
+
+impl Lane {
+    /// Reading connections: SQLite has one reading query a connection, and memory of its own for each.
+    fn connections(self) -> u32 {
+        match self {
+            Lane::Answers => 6,
+            Lane::Brief | Lane::Care => 2,
+        }
+    }
+}
 
 /// The handle through which everything is asked; clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
+    lane: Lane,
 }
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    /// Refuses to write, so that a query in the wrong pool is an error and not a lock.
-    pub(crate) read: SqlitePool,
+    /// By lane. They refuse to write, so that a query in the wrong pool is an error and not a lock.
+    read: [SqlitePool; 3],
     /// One connection: writers queue here and not in SQLite's busy loop.
     write: SqlitePool,
     /// Set when the writing connection could not begin: the next one to ask gets a new connection.
@@ -111,19 +134,28 @@ impl Store {
             .connect_with(options.clone())
             .await?;
         MIGRATOR.run(&write).await?;
-        let read = pool(READERS, None)
-            .connect_with(options.create_if_missing(false).pragma("query_only", "on"))
-            .await?;
+        let reading = options.create_if_missing(false).pragma("query_only", "on");
+        let read = async |lane: Lane| {
+            let pool = pool(lane.connections(), None).acquire_timeout(READ_PATIENCE);
+            pool.connect_with(reading.clone()).await
+        };
+        let read = [read(Lane::Answers).await?, read(Lane::Brief).await?, read(Lane::Care).await?];
         let last: Option<i64> =
             sqlx::query_scalar("select max(seq) from sqlite_sequence where name = 'runs'")
-                .fetch_one(&read)
+                .fetch_one(&read[0])
                 .await?;
         let last_number = AtomicI64::new(last.unwrap_or(0));
-        Ok(Self { inner: Arc::new(Inner { read, write, suspect, root, last_number, _folder: folder }) })
+        let inner = Inner { read, write, suspect, root, last_number, _folder: folder };
+        Ok(Self { inner: Arc::new(inner), lane: Lane::Answers })
+    }
+
+    /// The same database, asked through the connections of another lane.
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { inner: Arc::clone(&self.inner), lane }
     }
 
     pub(crate) fn read(&self) -> &SqlitePool {
-        &self.inner.read
+        &self.inner.read[self.lane as usize]
     }
 
     /// Begins a transaction that holds the write lock from its start: one that reads first and
@@ -163,7 +195,9 @@ impl Store {
 
     /// Closes all connections; later questions through any clone fail.
     pub async fn close(&self) {
-        self.inner.read.close().await;
+        for read in &self.inner.read {
+            read.close().await;
+        }
         self.inner.write.close().await;
     }
 }
@@ -275,7 +309,7 @@ mod tests {
             store.enqueue_run(&new_run()).await.unwrap();
         }
         // More often than there are reading connections: none of them may stay behind.
-        for _ in 0..2 * READERS {
+        for _ in 0..2 * Lane::Answers.connections() {
             let mut tx = store.read().begin().await.unwrap();
             tx.lock_handle().await.unwrap().set_progress_handler(1, || false);
             let count = sqlx::query_scalar::<_, i64>("select count(*) from runs").fetch_one(&mut *tx).await;
@@ -285,7 +319,7 @@ mod tests {
             store.enqueue_run(&new_run()).await.unwrap();
         }
         let total: u32 = store.counts().await.unwrap().values().sum();
-        for _ in 0..2 * READERS {
+        for _ in 0..2 * Lane::Answers.connections() {
             assert_eq!(store.counts().await.unwrap().values().sum::<u32>(), total, "a reader shows the past");
         }
     }
@@ -318,5 +352,18 @@ mod tests {
         assert!(refused.unwrap_err().to_string().contains("readonly"));
         store.close().await;
         assert!(Store::open(&path).await.unwrap().read().acquire().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn pages_cannot_take_the_connections_of_others() {
+        let store = Store::open_temp().await.unwrap();
+        let mut taken = Vec::new();
+        for _ in 0..Lane::Answers.connections() {
+            taken.push(store.read().acquire().await.unwrap());
+        }
+        assert!(store.read().try_acquire().is_none());
+        for lane in [Lane::Brief, Lane::Care] {
+            store.in_lane(lane).counts().await.unwrap();
+        }
     }
 }

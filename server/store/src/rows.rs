@@ -23,11 +23,7 @@ macro_rules! select_runs {
             "select r.number, r.id, r.experiment_id, r.state, r.request, r.synthetic, r.device, r.phase,
                 r.progress, r.eta_s, r.failure, r.attempts, r.created_ms, r.started_ms, r.finished_ms,
                 r.heartbeat_ms, r.parameters, r.total_epochs, r.total_steps, r.load_report, r.left_out,
-                r.seconds, r.peak_memory_bytes, r.last_seq,
-                case when r.state = 'queued' then
-                    (select count(*) from runs q where q.state = 'queued'
-                        and (coalesce(q.place, q.number), q.number) <= (coalesce(r.place, r.number), r.number))
-                end as queue_position
+                r.seconds, r.peak_memory_bytes, r.last_seq
             from runs r ",
             $rest
         )
@@ -62,7 +58,6 @@ pub(crate) struct RunRow {
     pub seconds: Option<f64>,
     pub peak_memory_bytes: Option<i64>,
     pub last_seq: i64,
-    pub queue_position: Option<u32>,
 }
 
 impl RunRow {
@@ -78,8 +73,8 @@ impl RunRow {
         from_json("list of left-out cases", &self.left_out)
     }
 
-    /// The run with the latest value of each of its metrics.
-    pub(crate) fn view(&self, metrics: BTreeMap<String, f64>) -> Result<RunView> {
+    /// The run with the latest value of each of its metrics, and its position in the queue if it waits there.
+    fn view(&self, metrics: BTreeMap<String, f64>, queue_position: Option<u32>) -> Result<RunView> {
         let request = self.request()?;
         let state: RunState = from_name("run state", &self.state)?;
         let primary = (state == RunState::Succeeded).then(|| primary(request.task, &metrics)).flatten();
@@ -104,7 +99,7 @@ impl RunRow {
             finished_ms: self.finished_ms,
             heartbeat_ms: self.heartbeat_ms,
             attempts: self.attempts,
-            queue_position: self.queue_position,
+            queue_position,
             backbone: request.backbone,
             task: request.task,
             arm: request.arm,
@@ -157,5 +152,31 @@ pub(crate) async fn latest_metrics(
 pub(crate) async fn views(conn: &mut SqliteConnection, rows: &[RunRow]) -> Result<Vec<RunView>> {
     let ids: Vec<&str> = rows.iter().map(|r| r.id.as_str()).collect();
     let mut metrics = latest_metrics(conn, &ids).await?;
-    rows.iter().map(|row| row.view(metrics.remove(&row.id).unwrap_or_default())).collect()
+    let positions = queue_positions(conn, rows).await?;
+    rows.iter()
+        .map(|row| row.view(metrics.remove(&row.id).unwrap_or_default(), positions.get(&row.number).copied()))
+        .collect()
+}
+
+/// Where those of some runs that wait stand in the queue, 1 for the next; by number. Counted once for all of them,
+/// from an index that holds nothing but the queue.
+async fn queue_positions(conn: &mut SqliteConnection, rows: &[RunRow]) -> Result<HashMap<i64, u32>> {
+    let waiting: Vec<i64> =
+        rows.iter().filter(|r| r.state == RunState::Queued.as_str()).map(|r| r.number).collect();
+    if waiting.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let positions: Vec<(i64, u32)> = sqlx::query_as(
+        "select number, position
+        from (
+            select number, row_number() over (order by coalesce(place, number), number) as position
+            from runs
+            where state = 'queued'
+        )
+        where number in (select value from json_each(?))",
+    )
+    .bind(to_json("run numbers", &waiting)?)
+    .fetch_all(conn)
+    .await?;
+    Ok(positions.into_iter().collect())
 }

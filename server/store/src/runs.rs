@@ -182,6 +182,15 @@ impl Store {
         by_id(&mut tx, ids).await
     }
 
+    /// The state of a run alone.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn run_state(&self, id: &RunId) -> Result<RunState> {
+        let mut conn = self.read().acquire().await?;
+        crate::queue::state(&mut conn, id).await
+    }
+
     /// What a stored run was asked to do.
     ///
     /// # Errors

@@ -1,0 +1,14 @@
+drop trigger results_value_removed;
+drop trigger results_value_changed;
+drop trigger results_value_added;
+drop trigger results_case_removed;
+drop trigger results_case_changed;
+drop trigger results_case_added;
+drop trigger results_run_changed;
+drop trigger results_run_removed;
+drop trigger results_run_added;
+drop table results_version;
+drop index runs_by_dataset;
+drop index runs_by_backbone;
+drop index runs_of_experiment;
+drop index runs_waiting;
