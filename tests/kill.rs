@@ -12,7 +12,7 @@ use transferscope_domain::{
     api::{CaseScores, MetricSeries},
     event::EventBody,
 };
-use transferscope_tests::{RUN_PATIENCE, TestServer, signal, tiny_spec};
+use transferscope_tests::{RUN_PATIENCE, TestServer, signal, tiny_spec, worker_process};
 
 /// Everything that a run has measured, without times.
 async fn numbers(server: &TestServer, id: &RunId) -> BTreeMap<String, Vec<(u64, f64)>> {
@@ -96,31 +96,39 @@ async fn a_killed_run_ends_with_the_undisturbed_numbers() {
     assert!(resumed[0] == 0 && resumed[1] > 0 && resumed[1] < steps, "{resumed:?}");
 }
 
-/// Worker and server die together; and a run whose workers always die is given up.
+/// Worker and server die together; and a run whose workers always die before they get anywhere is given up.
 #[tokio::test]
 async fn a_run_whose_worker_died_unseen_is_found_and_given_up_after_three_attempts() {
     const ARGS: [&str; 2] = ["--requeue-after", "0.5"];
     let mut server = TestServer::start_with(&ARGS).await;
     let run = server.submit_one(tiny_spec("provicnet-mini", "segmentation", "scratch", 2000)).await;
+    let dir = server.run_dir(&run);
     for attempt in 1..=3 {
-        server
-            .wait_for(&run, RUN_PATIENCE, "training again", |r| {
-                r.run.attempts == attempt && r.run.state == RunState::Running
-            })
-            .await;
-        let worker = server.worker_pid(&run).expect("a running run has a worker");
+        let start = Instant::now();
+        // Long before its first checkpoint.
+        let worker = loop {
+            if let Some(worker) = worker_process(&dir) {
+                break worker;
+            }
+            assert!(start.elapsed() < RUN_PATIENCE, "no worker for attempt {attempt}: {}", server.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
         if attempt == 1 {
             server.kill();
             signal(worker, Signal::KILL);
             server = server.kill_and_restart(&ARGS).await;
             let start = Instant::now();
             let lost = server
-                .wait_for(&run, Duration::from_secs(10), "lost", |r| r.run.state != RunState::Running)
+                .wait_for(&run, Duration::from_secs(10), "lost", |r| r.run.failure.is_some())
                 .await;
             assert!(start.elapsed() < Duration::from_secs(10));
             assert!(lost.run.failure.is_some_and(|f| f.message.contains("gone")), "unseen deaths say so");
         } else {
             signal(worker, Signal::KILL);
+        }
+        // It is gone before the next one is looked for.
+        while worker_process(&dir) == Some(worker) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
     let failed = server.wait_for(&run, Duration::from_secs(10), "failed", |r| r.run.state.is_final()).await;

@@ -99,6 +99,57 @@ pub fn make_tiny_data(data: &Path) {
     call_ok(data, &["dataset", "synth", "--name", TINY, "--patients", "6", "--size", "16x64x64"]);
 }
 
+/// A folder with a data folder that holds the tiny data set.
+struct Home {
+    /// Goes first.
+    mount: Option<Mount>,
+    folder: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Self { mount: None, folder: tempfile::tempdir().expect("a temporary folder") };
+        make_tiny_data(&home.data());
+        home
+    }
+
+    /// The data folder is a disk in memory, mounted with these options. Needs root.
+    fn on_disk(options: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).expect("a folder");
+        let said = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "transferscope-test"])
+            .arg(&data)
+            .output().expect("mount can be called");
+        assert!(
+            said.status.success(),
+            "a disk of its own needs root (mount tmpfs): {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
+        let home = Self { mount: Some(Mount(data)), folder };
+        make_tiny_data(&home.data());
+        home
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+}
+
+/// A mounted disk.
+struct Mount(PathBuf);
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Lazily: workers that were killed just now may not have left yet.
+        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("{} stays mounted", self.0.display());
+        }
+    }
+}
+
 /// A server process; ended with all its workers when dropped.
 pub struct TestServer {
     child: Child,
@@ -107,7 +158,7 @@ pub struct TestServer {
     /// The data folder.
     pub data: PathBuf,
     /// None once the folder belongs to the next server.
-    folder: Option<TempDir>,
+    folder: Option<Home>,
     http: reqwest::Client,
     log: Arc<Mutex<String>>,
 }
@@ -121,17 +172,28 @@ impl TestServer {
 
     /// The same with more arguments for `serve`.
     pub async fn start_with(args: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let data = folder.path().join("data");
-        make_tiny_data(&data);
-        Self::start_in(folder, args).await
+        Self::start_at(Home::new(), args, |command| command).await
+    }
+
+    /// The same with variables in its environment, which its workers inherit.
+    pub async fn start_in_environment(args: &[&str], variables: &[(&str, &Path)]) -> Self {
+        let made = |mut command: Command| {
+            command.envs(variables.iter().copied());
+            command
+        };
+        Self::start_at(Home::new(), args, made).await
+    }
+
+    /// The same with the data folder on a disk of its own, which can be filled.
+    pub async fn start_on_disk(options: &str, args: &[&str]) -> Self {
+        Self::start_at(Home::on_disk(options), args, |command| command).await
     }
 
     /// Asks the server to stop, waits for its end, and returns the folder of its data folder; workers go on.
     pub fn stop(mut self) -> TempDir {
         signal(i32::try_from(self.pid()).expect("a pid"), rustix::process::Signal::TERM);
         self.wait();
-        self.folder.take().expect("only the end of a server takes it")
+        self.folder.take().expect("only the end of a server takes it").folder
     }
 
     /// Starts a server on the folder `data` in this one, which may have been used before.
@@ -141,7 +203,11 @@ impl TestServer {
 
     /// Starts a server on a folder whose `data` was made before, by a command made of the usual one.
     pub async fn start_as(folder: TempDir, args: &[&str], made: impl FnOnce(Command) -> Command) -> Self {
-        let data = folder.path().join("data");
+        Self::start_at(Home { mount: None, folder }, args, made).await
+    }
+
+    async fn start_at(folder: Home, args: &[&str], made: impl FnOnce(Command) -> Command) -> Self {
+        let data = folder.data();
         let mut usual =
             command(&data, &["serve", "--addr", "127.0.0.1:0", "--device", "cpu", "--no-builtin-data"]);
         usual.args(args);
@@ -186,7 +252,14 @@ impl TestServer {
         // The workers belong to the next server now.
         let folder = self.folder.take().expect("only this function takes it");
         drop(self);
-        Self::start_in(folder, args).await
+        Self::start_at(folder, args, |command| command).await
+    }
+
+    /// Ends the server as a power cut would, changes what lies on the disk meanwhile, and starts another one.
+    pub async fn restart_after(mut self, change: impl FnOnce(&Path), args: &[&str]) -> Self {
+        self.kill();
+        change(&self.data);
+        self.kill_and_restart(args).await
     }
 
     /// `kill -9` of the server process alone.
@@ -351,7 +424,8 @@ impl Drop for TestServer {
             return;
         }
         let Ok(runs) = std::fs::read_dir(self.data.join("runs")) else { return };
-        for pid in runs.flatten().filter_map(|run| worker_pid(&run.path())) {
+        let worker = |run: &Path| worker_pid(run).or_else(|| worker_process(run));
+        for pid in runs.flatten().filter_map(|run| worker(&run.path())) {
             signal(pid, rustix::process::Signal::KILL);
         }
     }
@@ -365,6 +439,18 @@ fn worker_pid(run_dir: &Path) -> Option<i32> {
         Err(TryLockError::WouldBlock) => std::fs::read_to_string(&path).ok()?.trim().parse().ok(),
         _ => None,
     }
+}
+
+/// The pid of the process that was started as the worker of a run directory, with its lock or before it has one.
+pub fn worker_process(run_dir: &Path) -> Option<i32> {
+    let wanted = run_dir.canonicalize().ok()?;
+    let wanted = wanted.to_str()?;
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let arguments: Vec<&str> = line.split('\0').collect();
+        arguments.windows(2).any(|two| two == ["worker", wanted]).then_some(pid)
+    })
 }
 
 /// Sends a signal to a process that may be gone already.

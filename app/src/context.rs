@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use transferscope_domain::{
-    api::{BackboneView, Made},
+    api::{BackboneView, Made, QueuePause},
     dataset::{
         DatasetManifest,
         view::{CaseDetail, Checked},
@@ -24,6 +24,10 @@ pub struct SiteAssets {
 /// How many runs are trained at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workers(pub usize);
+
+/// Why no run is started now; none where runs are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paused(pub Option<QueuePause>);
 
 /// Load report and making of a backbone, as far as its card tells.
 pub type Card = (Option<LoadReport>, Option<Made>);

@@ -90,6 +90,10 @@ pub struct RunDetail {
     pub checkpoint_hash: Option<String>,
     pub seconds: Option<f64>,
     pub peak_memory_bytes: Option<u64>,
+    /// Optimiser steps at its last checkpoint, which a run that failed or was stopped can go on from; none without
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_step: Option<u64>,
     /// Seq of the last recorded event: where a live stream goes on.
     pub last_seq: u64,
 }
@@ -131,6 +135,21 @@ pub struct QueueView {
     /// Seconds until the measured ones and those that run are done, by what such runs took; none where nothing is
     /// known.
     pub time_left_s: Option<f64>,
+    /// Why no run is started now; none unless the machine could not start one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<QueuePause>,
+}
+
+/// A queue that waits for its machine: what stands in the way is no run's fault, and no run is spent on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct QueuePause {
+    /// What happened and where, and what mends it.
+    pub reason: String,
+    /// When it began.
+    pub since_ms: i64,
+    /// Seconds until a start is tried again; 0 while it is being tried.
+    pub next_try_s: f64,
 }
 
 /// Where a waiting run, or the waiting runs of an experiment, shall go.

@@ -10,8 +10,12 @@ use std::{
 use transferscope_domain::run::Failure;
 
 use crate::{
+    event_log,
     executor::Ending,
-    worker::{self, EXIT_INTERRUPTED, EXIT_NOT_RECORDED, memory_hint, out_of_memory},
+    worker::{
+        self, EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_NOT_RECORDED, memory_hint, out_of_memory,
+        says_interrupted,
+    },
 };
 
 /// Bytes of `worker.log` that are looked at.
@@ -19,16 +23,24 @@ const TAIL_BYTES: u64 = 16 * 1024;
 const TAIL_LINES: usize = 3;
 const LINE_CHARS: usize = 200;
 
-/// The failure of a run whose worker left no final event.
-///
-/// `last` is the last recorded step and epoch; `next` is the time until it is started again with
-/// the number of that attempt and of all, none where it is not.
+/// What comes after the end of a worker that left no final event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Another worker after this time, and nothing is counted.
+    GoesOn(Duration),
+    /// The same, but so many attempts of so many made no progress.
+    Counted { wait: Duration, misses: u32, of: u32 },
+    /// Nothing: so many attempts made no progress.
+    Ends { misses: u32 },
+}
+
+/// The failure of a run whose worker left no final event; `last` is the last recorded step and epoch.
 pub fn failure(
     run_dir: &Path,
     ending: Ending,
     last: Option<(u64, f64)>,
     batch_size: u32,
-    next: Option<(Duration, u32, u32)>,
+    next: Next,
 ) -> Failure {
     let tail = match log_tail(run_dir) {
         Ok(lines) => lines,
@@ -42,19 +54,44 @@ pub fn failure(
     if !tail.is_empty() {
         message.push_str(&format!(" Its log ends: {}", tail.join(" | ")));
     }
+    if last.is_some() && !run_dir.join(event_log::FILE).exists() {
+        message.push_str(&format!(
+            " Its event log ({}) is gone from the run's directory: values up to its last checkpoint are kept, and a \
+             new log begins there.",
+            event_log::FILE
+        ));
+    }
+    let cannot_write =
+        [EXIT_CANNOT_WRITE, EXIT_NOT_RECORDED].map(|code| Ending::Exit(i32::from(code))).contains(&ending);
     let memory = ending == Ending::Signal(9) || out_of_memory(&tail.join("\n").to_lowercase());
     let mut hint = match next {
-        Some((wait, attempt, all)) => format!(
-            "It goes on from its last checkpoint in {} s (attempt {attempt} of {all}).",
+        Next::GoesOn(_) if cannot_write => {
+            "It goes on from its last checkpoint by itself when the data folder can be written: make room on its \
+             disk, or mend its permissions."
+                .to_owned()
+        }
+        Next::GoesOn(wait) => format!("It goes on from its last checkpoint in {} s.", wait.as_secs()),
+        Next::Counted { wait, misses, of } => format!(
+            "It goes on from its last checkpoint in {} s; {misses} of {of} attempts without progress.",
             wait.as_secs()
         ),
-        None => "Look into worker.log in the run's directory, then repeat the run.".to_owned(),
+        Next::Ends { misses } => {
+            message.push_str(&format!(" This was attempt {misses} of {misses} in a row without progress."));
+            "Look into worker.log in the run's directory; then let the run go on from its checkpoint, or repeat it."
+                .to_owned()
+        }
     };
     if memory {
         hint.push_str(" If nobody ended the worker by hand, the machine most likely ran out of memory. ");
         hint.push_str(&memory_hint(batch_size));
     }
-    Failure { kind: "worker-died".into(), message, hint }
+    Failure { kind: if cannot_write { "disk" } else { "worker-died" }.into(), message, hint }
+}
+
+/// Whether the last that a run's log says is that a signal asked its worker to leave. A log that cannot be read says
+/// nothing.
+pub fn was_interrupted(run_dir: &Path) -> bool {
+    event_log::read_tail(&run_dir.join(event_log::FILE)).is_ok_and(|events| says_interrupted(&events))
 }
 
 fn in_words(ending: Ending) -> String {
@@ -66,7 +103,10 @@ fn in_words(ending: Ending) -> String {
             "The worker was interrupted by a signal from outside".into()
         }
         Ending::Exit(code) if code == i32::from(EXIT_NOT_RECORDED) => {
-            "The worker could not write its event log (is the disk full?) and ended".into()
+            "The worker could not write its last event (is the disk full?) and ended".into()
+        }
+        Ending::Exit(code) if code == i32::from(EXIT_CANNOT_WRITE) => {
+            "The worker could not write into the run's directory (is the disk full?) and ended".into()
         }
         Ending::Exit(code) => format!("The worker ended with exit code {code} and without a final event"),
         Ending::Unseen => "The worker process is gone; how it ended was not seen".into(),
@@ -119,14 +159,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = format!("old worker\n{0}\nfirst\n\nsecond\u{1b}[0m\nthird\nfourth\n", worker::LOG_HEADER);
         std::fs::write(dir.path().join(worker::LOG_FILE), log).unwrap();
-        let next = Some((Duration::from_secs(15), 2, 3));
+        std::fs::write(dir.path().join(event_log::FILE), "").unwrap();
+        let next = Next::Counted { wait: Duration::from_secs(15), misses: 2, of: 3 };
         let failure = failure(dir.path(), Ending::Signal(9), Some((12, 1.5)), 4, next);
         assert_eq!(failure.kind, "worker-died");
+        assert!(!failure.message.contains("is gone"), "{}", failure.message);
         for part in ["SIGKILL", "step 12", "epoch 1.50", "second[0m | third | fourth"] {
             assert!(failure.message.contains(part), "{part}: {}", failure.message);
         }
         assert!(!failure.message.contains("first") && !failure.message.contains("old"));
-        for part in ["attempt 2 of 3", "batch_size", "try 2"] {
+        for part in ["2 of 3 attempts", "batch_size", "try 2"] {
             assert!(failure.hint.contains(part), "{part}: {}", failure.hint);
         }
     }
@@ -134,11 +176,21 @@ mod tests {
     #[test]
     fn an_aborted_allocation_is_memory_and_a_missing_log_is_no_problem() {
         let dir = tempfile::tempdir().unwrap();
-        let plain = failure(dir.path(), Ending::Exit(101), None, 2, None);
+        let ends = Next::Ends { misses: 3 };
+        let plain = failure(dir.path(), Ending::Exit(101), None, 2, ends);
         assert!(plain.message.contains("exit code 101") && plain.message.contains("before its first"));
         assert!(!plain.hint.contains("batch_size"));
         let text = "memory allocation of 99999999 bytes failed";
         std::fs::write(dir.path().join(worker::LOG_FILE), text).unwrap();
-        assert!(failure(dir.path(), Ending::Signal(6), None, 2, None).hint.contains("batch_size"));
+        assert!(failure(dir.path(), Ending::Signal(6), None, 2, ends).hint.contains("batch_size"));
+    }
+
+    #[test]
+    fn a_full_disk_and_a_log_that_is_gone_are_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let ending = Ending::Exit(i32::from(EXIT_CANNOT_WRITE));
+        let full = failure(dir.path(), ending, Some((3, 0.5)), 2, Next::GoesOn(Duration::from_secs(1)));
+        assert_eq!(full.kind, "disk");
+        assert!(full.hint.contains("by itself") && full.message.contains("events.jsonl) is gone"), "{full:?}");
     }
 }

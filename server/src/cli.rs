@@ -16,6 +16,7 @@ mod output;
 mod predict;
 mod pretrain;
 mod reindex;
+mod resume;
 mod run;
 mod serve;
 mod submit;
@@ -53,6 +54,8 @@ enum Command {
     Worker(worker::Args),
     /// Start one run.
     Run(run::Args),
+    /// Let a run that failed or was stopped go on from its last checkpoint.
+    Resume(resume::Args),
     /// Start an experiment: backbones x tasks x arms x seeds.
     Experiment(experiment::Args),
     /// Score backbones on a task by their frozen features, before anything is trained.
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&context, args),
         Command::Worker(args) => return worker::run(&args),
         Command::Run(args) => run::run(&context, args),
+        Command::Resume(args) => resume::run(&context, &args),
         Command::Experiment(args) => experiment::run(&context, args),
         Command::Predict(args) => predict::run(&context, args),
         Command::Pretrain(args) => pretrain::run(&context, args),

@@ -32,16 +32,14 @@ pub struct Timing {
     pub tick: Duration,
     /// Time between two looks at an event log.
     pub record_every: Duration,
-    /// After a start of the server: how long a worker that was just started by the server before
-    /// may be without its lock.
-    pub reattach_grace: Duration,
     /// After a request to stop: when the worker gets SIGTERM.
     pub terminate_after: Duration,
     /// After a request to stop: when the worker gets SIGKILL.
     pub kill_after: Duration,
     /// How long a lost run stays lost before it is queued again.
     pub requeue_after: Duration,
-    /// Workers that may be started for one run.
+    /// Attempts in a row that may end without progress before a run is given up. An attempt that left a new
+    /// checkpoint or came to a new step made some; one that a signal ended from outside does not count.
     pub attempts_max: u32,
 }
 
@@ -50,7 +48,6 @@ impl Default for Timing {
         Self {
             tick: Duration::from_millis(300),
             record_every: Duration::from_millis(150),
-            reattach_grace: Duration::from_secs(2),
             terminate_after: Duration::from_secs(10),
             kill_after: Duration::from_secs(20),
             requeue_after: Duration::from_secs(15),

@@ -9,7 +9,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
     sync::Mutex,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use transferscope_domain::event::{EventBody, RunEvent, parse_lines};
@@ -93,9 +93,11 @@ fn read_piece(file: &mut File, offset: u64, chunk: usize) -> io::Result<Piece> {
 pub struct History {
     /// Seq of the last event, 0 for none.
     pub last_seq: u64,
+    /// Time of the latest event; 0 for none.
+    pub last_t: i64,
     /// Number of `started` events: workers that came as far as training.
     pub started: u32,
-    /// The final event, if the run has ended.
+    /// The final event, if the run has ended. One that is followed by others is none: somebody let the run go on.
     pub ended: Option<EventBody>,
 }
 
@@ -110,7 +112,28 @@ struct Inner {
     file: File,
     /// Length of the file up to the last complete line.
     length: u64,
+    /// Whether there may be something after that, which has to be cut off first.
+    torn: bool,
     seq: u64,
+    clock: Clock,
+}
+
+/// Time that never goes back, whatever is done to the machine's clock: where that is set back, the time goes on by
+/// what has really passed.
+#[derive(Debug)]
+struct Clock {
+    last_ms: i64,
+    at: Instant,
+}
+
+impl Clock {
+    /// The time of an event at `at`, when the machine's clock says `wall_ms`.
+    fn tick(&mut self, wall_ms: i64, at: Instant) -> i64 {
+        let passed = at.saturating_duration_since(self.at).as_millis();
+        let t = self.last_ms.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)).max(wall_ms);
+        *self = Clock { last_ms: t, at };
+        t
+    }
 }
 
 impl EventLog {
@@ -127,10 +150,9 @@ impl EventLog {
             let piece = read_piece(&mut file, length, CHUNK)?;
             for event in piece.events {
                 history.last_seq = history.last_seq.max(event.seq);
+                history.last_t = history.last_t.max(event.t);
                 history.started += u32::from(matches!(event.body, EventBody::Started { .. }));
-                if is_final(&event.body) {
-                    history.ended = Some(event.body);
-                }
+                history.ended = is_final(&event.body).then_some(event.body);
             }
             if piece.new_offset == length {
                 break;
@@ -141,7 +163,8 @@ impl EventLog {
             file.set_len(length)?;
         }
         file.seek(SeekFrom::Start(length))?;
-        let inner = Inner { file, length, seq: history.last_seq };
+        let clock = Clock { last_ms: history.last_t, at: Instant::now() };
+        let inner = Inner { file, length, torn: false, seq: history.last_seq, clock };
         Ok((Self { inner: Mutex::new(inner) }, history))
     }
 
@@ -149,26 +172,68 @@ impl EventLog {
     /// only in the system's cache, when this returns.
     ///
     /// # Errors
-    /// When the line cannot be written whole (a full disk, mostly); nothing of it stays then.
+    /// When the line cannot be written whole or does not reach the disk (a full one, mostly); nothing of it stays
+    /// then, so that it can be said again.
     pub fn append(&self, body: EventBody) -> io::Result<RunEvent> {
+        self.append_synced_by(body, File::sync_data)
+    }
+
+    fn append_synced_by(
+        &self,
+        body: EventBody,
+        sync: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<RunEvent> {
         let mut inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        inner.cut()?;
         let durable = is_final(&body) || matches!(body, EventBody::Checkpoint { .. });
-        let event = RunEvent { seq: inner.seq + 1, t: now_ms(), body };
+        let t = inner.clock.tick(now_ms(), Instant::now());
+        let event = RunEvent { seq: inner.seq + 1, t, body };
         let mut line = serde_json::to_vec(&event)?;
         line.push(b'\n');
-        if let Err(error) = inner.file.write_all(&line) {
-            let length = inner.length;
-            inner.file.set_len(length)?;
-            inner.file.seek(SeekFrom::Start(length))?;
+        inner.torn = true;
+        let mut written = inner.file.write_all(&line);
+        if durable && written.is_ok() {
+            written = sync(&inner.file);
+        }
+        if let Err(error) = written {
+            // Where not even that works now, it is done before the next line is written.
+            let _later = inner.cut();
             return Err(error);
         }
+        inner.torn = false;
         inner.length += line.len() as u64;
         inner.seq = event.seq;
-        if durable {
-            inner.file.sync_data()?;
-        }
         Ok(event)
     }
+}
+
+impl Inner {
+    /// Cuts off what a line that failed has left.
+    fn cut(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.length)?;
+            self.file.seek(SeekFrom::Start(self.length))?;
+            self.torn = false;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes at the end of a log in which its last events are looked for.
+const TAIL: u64 = 64 * 1024;
+
+/// The last events of a log, oldest first, by its last bytes alone.
+///
+/// # Errors
+/// When the file cannot be read. One that does not exist is empty.
+pub fn read_tail(path: &Path) -> io::Result<Vec<RunEvent>> {
+    let length = match std::fs::metadata(path) {
+        Ok(about) => about.len(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    // The first line of it may be half a line, which is no event.
+    Ok(read_from(path, length.saturating_sub(TAIL))?.events)
 }
 
 #[cfg(test)]
@@ -229,6 +294,46 @@ mod tests {
         let (_, history) = EventLog::open(&path).unwrap();
         assert_eq!(history.last_seq, 102);
         assert_eq!(history.ended, Some(EventBody::Cancelled { step: 1, epoch: 0.5 }));
+    }
+
+    #[test]
+    fn an_event_that_does_not_reach_the_disk_is_said_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let (events, _) = EventLog::open(&path).unwrap();
+        events.append(log("a")).unwrap();
+        let last = EventBody::Cancelled { step: 1, epoch: 0.5 };
+        let refused = events.append_synced_by(last.clone(), |_| Err(io::ErrorKind::StorageFull.into()));
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(read_from(&path, 0).unwrap().events.len(), 1);
+        assert_eq!(events.append(last).unwrap().seq, 2);
+        let piece = read_from(&path, 0).unwrap();
+        assert_eq!(piece.events.iter().filter(|e| is_final(&e.body)).count(), 1);
+        assert_eq!(piece.damaged, 0);
+        assert_eq!(read_tail(&path).unwrap(), piece.events);
+    }
+
+    #[test]
+    fn a_final_event_that_others_follow_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let (events, _) = EventLog::open(&path).unwrap();
+        events.append(EventBody::Cancelled { step: 1, epoch: 0.5 }).unwrap();
+        assert!(EventLog::open(&path).unwrap().1.ended.is_some());
+        events.append(log("goes on")).unwrap();
+        assert_eq!(EventLog::open(&path).unwrap().1.ended, None);
+    }
+
+    #[test]
+    fn time_goes_on_where_the_clock_is_set_back_and_follows_it_forward() {
+        let start = Instant::now();
+        let mut clock = Clock { last_ms: 0, at: start };
+        let later = |s: u64| start + std::time::Duration::from_secs(s);
+        assert_eq!(clock.tick(1_000_000, later(0)), 1_000_000);
+        assert_eq!(clock.tick(1_002_000, later(2)), 1_002_000);
+        // A day back, and a second goes by.
+        assert_eq!(clock.tick(1_003_000 - 86_400_000, later(3)), 1_003_000);
+        assert_eq!(clock.tick(9_000_000, later(4)), 9_000_000);
     }
 
     #[test]

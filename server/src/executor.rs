@@ -5,6 +5,7 @@ use std::{io, path::Path};
 use transferscope_domain::RunId;
 
 mod local;
+mod processes;
 mod worker_lock;
 
 pub use local::LocalExecutor;
@@ -17,6 +18,8 @@ pub enum ExecutorError {
     Start { what: String, source: io::Error },
     #[error("the worker's lock cannot be looked at: {0}")]
     Lock(io::Error),
+    #[error("the processes of this machine cannot be listed: {0}")]
+    Processes(io::Error),
     #[error("the worker (pid {pid}) could not be signalled: {source}")]
     Signal { pid: u32, source: io::Error },
 }
@@ -47,13 +50,15 @@ pub enum Force {
 
 /// Starts, watches and ends workers.
 pub trait Executor: Send + Sync {
-    /// Starts a worker for a run directory, the `attempt`th of this run; it outlives this process.
+    /// Starts a worker for a run directory, the `attempt`th of this run; it outlives this process. The caller has
+    /// asked [`Executor::alive`] before: there is none.
     ///
     /// # Errors
-    /// When nothing could be started.
+    /// When nothing could be started: a problem of the place where workers run, never of the run.
     fn submit(&self, run: &RunId, run_dir: &Path, attempt: u32) -> Result<(), ExecutorError>;
 
-    /// Whether the run's worker lives, whoever started it.
+    /// Whether the run's worker lives, whoever started it, from its very start on: before it has its lock, and
+    /// after a restart of this process.
     ///
     /// # Errors
     /// When that cannot be found out now; not a statement about the worker.

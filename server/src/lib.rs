@@ -28,6 +28,7 @@ pub mod predicting;
 pub mod predictions;
 pub mod recorder;
 pub mod reindex;
+pub mod resume;
 pub mod routes;
 pub mod server;
 pub mod state;

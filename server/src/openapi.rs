@@ -41,6 +41,7 @@ use crate::routes::{
         runs::cases,
         runs::cancel,
         runs::repeat,
+        runs::resume,
         events::of_run,
         events::of_queue,
         queue::view,

@@ -2,7 +2,9 @@
 //! stores what is new, one transaction a piece, together with the offset up to which it was read.
 //!
 //! The log is the truth. Nothing here is remembered across a restart but what the database holds,
-//! and reading a line twice changes nothing.
+//! and reading a line twice changes nothing. A log that is shorter than what was read of it, or goes
+//! on with another number, is another log (a power cut took its end, somebody put an older folder
+//! back): it is read again from its beginning.
 
 use std::{
     collections::HashMap,
@@ -16,15 +18,16 @@ use std::{
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use transferscope_domain::{
     RunId,
-    event::{EventBody, RunEvent},
+    event::{EventBody, LogLevel, RunEvent},
     report::RunReport,
     run::Failure,
 };
-use transferscope_store::{RecordBatch, Store, StoreError};
+use transferscope_store::{RecordBatch, RecordPosition, Store, StoreError};
 
 use crate::{
     data_dir::DataDir,
-    event_log::{self, is_final},
+    event_log::{self, Piece, is_final},
+    health::{Health, Part},
 };
 
 /// Called after something about a run was stored.
@@ -47,8 +50,8 @@ pub enum RecorderError {
 /// How far a run's log is recorded.
 #[derive(Debug, Default)]
 struct Tail {
-    /// Bytes that are in the database; none until the database was asked.
-    offset: Option<u64>,
+    /// What is in the database; none until the database was asked.
+    at: Option<RecordPosition>,
     /// Whether the final event is recorded.
     ended: bool,
 }
@@ -58,13 +61,14 @@ pub struct Recorder {
     store: Store,
     data: DataDir,
     on_change: OnChange,
+    health: Arc<Health>,
     tails: Mutex<HashMap<RunId, Arc<AsyncMutex<Tail>>>>,
 }
 
 impl Recorder {
     /// A recorder that follows nothing yet.
-    pub fn new(store: Store, data: DataDir, on_change: OnChange) -> Self {
-        Self { store, data, on_change, tails: Mutex::default() }
+    pub fn new(store: Store, data: DataDir, on_change: OnChange, health: Arc<Health>) -> Self {
+        Self { store, data, on_change, health, tails: Mutex::default() }
     }
 
     /// Follows a run from now on.
@@ -89,7 +93,9 @@ impl Recorder {
 
     /// Records until told to stop; what cannot be recorded now is tried again.
     pub async fn run(&self, every: Duration, mut shutdown: watch::Receiver<bool>) {
-        let mut failing = false;
+        if let Err(error) = self.look_back().await {
+            tracing::warn!(%error, "the logs of failed runs are not looked at");
+        }
         loop {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
@@ -97,16 +103,16 @@ impl Recorder {
             }
             let runs: Vec<RunId> =
                 self.tails.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-            let mut failed = false;
+            let mut failed = None;
             for run in runs {
                 if let Err(error) = self.catch_up(&run).await {
-                    failed = true;
-                    if !failing {
-                        tracing::error!(run.id = %run, %error, "events cannot be recorded; trying again");
-                    }
+                    failed = Some(format!("Events of run {run} cannot be recorded: {error}."));
                 }
             }
-            failing = failed;
+            match failed {
+                Some(message) => self.health.wrong(Part::Recorder, message),
+                None => self.health.well(Part::Recorder),
+            }
         }
     }
 
@@ -119,46 +125,83 @@ impl Recorder {
         let mut tail = tail.lock().await;
         let dir = self.data.run(run);
         let path = dir.join(event_log::FILE);
-        let mut offset = match tail.offset {
-            Some(offset) => offset,
-            None => {
-                let offset = self.store.record_position(run).await?.offset;
-                tail.offset = Some(offset);
-                offset
-            }
+        let mut at = match tail.at {
+            Some(at) => at,
+            None => self.store.record_position(run).await?,
         };
+        tail.at = Some(at);
+        let mut fresh = at.offset == 0;
         loop {
             // Most looks find nothing new: ask for the length before anything is read.
             let length = match std::fs::metadata(&path) {
                 Ok(meta) => meta.len(),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    if at.offset > 0 {
+                        // What was recorded stays; whatever log there will be is read from its beginning.
+                        tracing::warn!(run.id = %run, path = %path.display(), "the event log is gone");
+                        self.store.rewind(run).await?;
+                        tail.at = Some(RecordPosition::default());
+                    }
+                    return Ok(tail.ended);
+                }
                 Err(source) => return Err(RecorderError::Log { path, source }),
             };
-            if length <= offset {
+            if length == at.offset {
                 return Ok(tail.ended);
             }
-            let from = path.clone();
-            let piece = tokio::task::spawn_blocking(move || event_log::read_from(&from, offset))
+            let (from, offset) = (path.clone(), at.offset);
+            let (piece, followed) = tokio::task::spawn_blocking(move || read(&from, offset))
                 .await
                 .map_err(|_| RecorderError::Task)?
                 .map_err(|source| RecorderError::Log { path: path.clone(), source })?;
+            if length < at.offset || !fresh && is_another(&piece, at) {
+                tracing::warn!(
+                    run.id = %run, length, recorded = at.offset,
+                    "the event log is not the one that was recorded; reading it from its beginning"
+                );
+                self.store.rewind(run).await?;
+                at = RecordPosition::default();
+                (tail.at, tail.ended, fresh) = (Some(at), false, true);
+                continue;
+            }
+            // A line that does not fit in is told from one of another log once a look.
+            fresh = true;
             if piece.damaged > 0 {
                 tracing::warn!(run.id = %run, lines = piece.damaged, "damaged lines in the event log were passed over");
             }
-            if piece.new_offset == offset {
+            if piece.new_offset == at.offset {
                 return Ok(tail.ended);
             }
             let mut events = piece.events;
-            let ended = events.iter().any(|e| is_final(&e.body));
+            forget_old_ends(&mut events, followed);
+            let ended = events.last().is_some_and(|e| is_final(&e.body));
             if let Some(last) = events.iter_mut().find(|e| matches!(e.body, EventBody::Finished { .. })) {
                 self.record_report(run, &dir, last).await?;
             }
-            self.store.record(run, RecordBatch { events: &events, new_offset: piece.new_offset }).await?;
-            offset = piece.new_offset;
-            tail.offset = Some(offset);
-            tail.ended |= ended;
+            let batch = RecordBatch { events: &events, new_offset: piece.new_offset };
+            let recorded = self.store.record(run, batch).await?;
+            at = RecordPosition { offset: piece.new_offset, last_seq: recorded.last_seq };
+            tail.at = Some(at);
+            tail.ended = ended || tail.ended && events.is_empty();
             (self.on_change)(run);
         }
+    }
+
+    /// Looks at the logs of failed runs once: one that went on after it was given up has the last word.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn look_back(&self) -> Result<(), RecorderError> {
+        for (run, recorded) in self.store.failed_runs().await? {
+            let log = self.data.run(&run).join(event_log::FILE);
+            if std::fs::metadata(log).is_ok_and(|about| about.len() > recorded) {
+                if let Err(error) = self.catch_up(&run).await {
+                    tracing::warn!(run.id = %run, %error, "what a failed run has said later cannot be recorded");
+                }
+                self.forget(&run);
+            }
+        }
+        Ok(())
     }
 
     /// Stores the report before the `finished` event that it belongs to, so that a succeeded run
@@ -189,6 +232,33 @@ impl Recorder {
     }
 }
 
+/// The next piece of a log, and whether another event follows a final one at its end.
+fn read(path: &Path, offset: u64) -> io::Result<(Piece, bool)> {
+    let piece = event_log::read_from(path, offset)?;
+    let followed = piece.events.last().is_some_and(|e| is_final(&e.body))
+        && !event_log::read_from(path, piece.new_offset)?.events.is_empty();
+    Ok((piece, followed))
+}
+
+/// Whether what follows the recorded position is of another log: it begins in the middle of a line, or with another
+/// number than the next.
+fn is_another(piece: &Piece, at: RecordPosition) -> bool {
+    match piece.events.first() {
+        Some(event) => event.seq != at.last_seq + 1,
+        None => piece.damaged > 0,
+    }
+}
+
+/// An end that others follow is none any more: somebody let the run go on. It stays a line, so that numbers have no
+/// gap. `followed` says whether the log goes on after these events.
+fn forget_old_ends(events: &mut [RunEvent], followed: bool) {
+    let old = if followed { events.len() } else { events.len().saturating_sub(1) };
+    for event in events[..old].iter_mut().filter(|e| is_final(&e.body)) {
+        let message = "The run had ended here; it went on later.".to_owned();
+        event.body = EventBody::Log { level: LogLevel::Info, message };
+    }
+}
+
 fn read_report(path: &Path) -> Result<RunReport, String> {
     let mut text = String::new();
     File::open(path)
@@ -196,3 +266,6 @@ fn read_report(path: &Path) -> Result<RunReport, String> {
         .map_err(|e| format!("report.json: {e}"))?;
     serde_json::from_str(&text).map_err(|e| format!("report.json: {e}"))
 }
+
+#[cfg(test)]
+mod tests;

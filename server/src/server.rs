@@ -100,7 +100,12 @@ impl Server {
         };
         // With connections of their own, so that no page can keep them waiting.
         let care = store.in_lane(Lane::Care);
-        let recorder = Arc::new(Recorder::new(care.clone(), data.clone(), Arc::clone(&on_change)));
+        let recorder = Arc::new(Recorder::new(
+            care.clone(),
+            data.clone(),
+            Arc::clone(&on_change),
+            Arc::clone(&state.health),
+        ));
         let dispatcher = Dispatcher {
             store: care,
             data: data.clone(),
@@ -108,6 +113,8 @@ impl Server {
             recorder: Arc::clone(&recorder),
             wake: Arc::clone(&state.wake),
             on_change,
+            health: Arc::clone(&state.health),
+            pause: state.pause.clone(),
             jobs: config.jobs,
             timing: config.timing,
         };

@@ -3,13 +3,17 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use axum::extract::FromRef;
 use leptos::prelude::{LeptosOptions, provide_context};
 use serde::Deserialize;
 use tokio::sync::Notify;
-use transferscope_app::{Catalogue, SiteAssets, context::Workers};
+use transferscope_app::{
+    Catalogue, SiteAssets,
+    context::{Paused, Workers},
+};
 use transferscope_domain::{RunId, api::BackboneView, dataset::DatasetManifest, run::DeviceChoice};
 use transferscope_ml::{backbone, data::manifest};
 use transferscope_store::Store;
@@ -19,6 +23,7 @@ use crate::{
     case_cache::CaseCache,
     data_dir::DataDir,
     dataset_checks::DatasetChecks,
+    dispatcher::Pause,
     events_hub::EventsHub,
     health::Health,
     load::Load,
@@ -46,6 +51,8 @@ pub struct AppState {
     pub events: EventsHub,
     /// What is wrong with the server now.
     pub health: Arc<Health>,
+    /// Why no run is started, where that is so.
+    pub pause: Pause,
     /// Wakes the dispatcher when something was queued or asked to stop.
     pub wake: Arc<Notify>,
     /// Scores of frozen features that a page has asked for.
@@ -87,6 +94,7 @@ impl AppState {
             assets: None,
             events: EventsHub::default(),
             health: Health::new(),
+            pause: Pause::default(),
             wake: Arc::default(),
             predicting: Predicting::default(),
             once: Once::default(),
@@ -143,6 +151,7 @@ impl AppState {
         provide_context(self.store.clone());
         provide_context(self.catalogue());
         provide_context(Workers(self.jobs));
+        provide_context(Paused(self.pause.view(Instant::now())));
         if let Some(assets) = &self.assets {
             provide_context(assets.clone());
         }

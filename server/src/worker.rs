@@ -21,18 +21,25 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 use transferscope_domain::{
     RunRequest,
-    event::{EventBody, LogLevel, Phase},
+    event::{EventBody, LogLevel, RunEvent},
     run::{Failure, REQUEST_SCHEMA},
 };
 use transferscope_ml::{
-    observer::{Observer, Progress},
-    run::{Outcome, execute},
+    observer::{Observer, is_full},
+    run::{Outcome, RunError, execute},
 };
 
 use crate::{
     event_log::{self, EventLog},
     executor::{WorkerLock, WorkerLockError},
 };
+
+mod listener;
+mod words;
+
+use listener::{Listener, ROOM_PATIENCE};
+use words::sharpen;
+pub use words::{memory_hint, out_of_memory};
 
 /// Output of the workers of a run, in its directory.
 pub const LOG_FILE: &str = "worker.log";
@@ -47,10 +54,18 @@ pub const REQUEST_FILE: &str = "request.json";
 pub const EXIT_INTERRUPTED: u8 = 75;
 /// Exit code of a worker that could not write its last event.
 pub const EXIT_NOT_RECORDED: u8 = 74;
+/// Exit code of a worker that could not write into its run directory, mostly for want of room; another one can go on
+/// when that has passed.
+pub const EXIT_CANNOT_WRITE: u8 = 73;
+/// Exit code of a worker that found another one at work.
+pub const EXIT_LOCK_HELD: u8 = 69;
+
+/// What the log of a run says last where a signal asked its worker to leave.
+const INTERRUPTED: &str = "The worker was asked to leave by a signal; the run goes on from its last checkpoint when it \
+                           is started again.";
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
-const CANCEL_CHECK: Duration = Duration::from_millis(200);
-/// How long the final event is tried again where the disk is full.
+/// How long the final event is tried again where it cannot be written, a full disk aside.
 const FINAL_EVENT_PATIENCE: Duration = Duration::from_secs(20);
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
 
@@ -68,6 +83,8 @@ pub enum Ended {
     Already,
     /// A signal asked the worker to leave; another worker can go on.
     Interrupted,
+    /// The run directory takes nothing, and waiting did not help; another worker can go on when it does.
+    CannotWrite(Failure),
 }
 
 /// Why a worker could not do its work, where the event log cannot say it.
@@ -122,16 +139,16 @@ pub fn work(run_dir: &Path, attempt: Option<u32>) -> Result<Ended, WorkerError> 
         Ended::Failed(failure) => EventBody::Failed { failure: failure.clone() },
         Ended::Already => return Ok(ended),
         Ended::Interrupted => {
-            let message = "The worker was asked to leave by a signal; the run goes on from its last checkpoint \
-                           when it is started again.";
-            let note = EventBody::Log { level: LogLevel::Warn, message: message.into() };
+            let note = EventBody::Log { level: LogLevel::Warn, message: INTERRUPTED.into() };
             if let Err(error) = log.append(note) {
                 tracing::warn!(%error, "the interrupt could not be noted");
             }
             return Ok(ended);
         }
+        // Nothing can be said of it where it would have to be said.
+        Ended::CannotWrite(_) => return Ok(ended),
     };
-    write_final(&log, body)
+    write_final(&log, body, &listener)
         .map_err(|source| WorkerError::NotRecorded { what: format!("{ended:?}"), source })?;
     Ok(ended)
 }
@@ -164,7 +181,12 @@ fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) 
             Ended::Cancelled { step, epoch }
         }
         Ok(Ok(Outcome::Cancelled { .. })) => Ended::Interrupted,
-        Ok(Err(error)) => Ended::Failed(sharpen(error.failure(), request)),
+        // What the machine does not take is no fault of the run.
+        Ok(Err(RunError::Write { .. })) if listener.is_interrupted() => Ended::Interrupted,
+        Ok(Err(error)) => {
+            let failure = sharpen(error.failure(), request);
+            if failure.kind == "disk" { Ended::CannotWrite(failure) } else { Ended::Failed(failure) }
+        }
         Err(_) => {
             let message =
                 lock(&said).take().unwrap_or_else(|| "the worker panicked without a message".into());
@@ -176,43 +198,6 @@ fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) 
             };
             Ended::Failed(sharpen(failure, request))
         }
-    }
-}
-
-/// Gives a failure its own kind where its message shows a full disk or exhausted memory.
-fn sharpen(failure: Failure, request: &RunRequest) -> Failure {
-    let text = failure.message.to_lowercase();
-    if text.contains("no space left on device") || text.contains("os error 28") {
-        let hint = "Make room on the disk that holds the data folder and repeat the run.";
-        return Failure { kind: "disk".into(), hint: hint.into(), ..failure };
-    }
-    if out_of_memory(&text) {
-        return Failure {
-            kind: "out-of-memory".into(),
-            hint: memory_hint(request.training.batch_size),
-            ..failure
-        };
-    }
-    failure
-}
-
-/// Whether a lower-case message speaks of exhausted memory.
-pub fn out_of_memory(text: &str) -> bool {
-    ["out of memory", "outofmemory", "out_of_memory", "memory allocation of", "cannot allocate memory"]
-        .iter()
-        .any(|sign| text.contains(sign))
-}
-
-/// What to do about exhausted memory.
-pub fn memory_hint(batch_size: u32) -> String {
-    if batch_size > 1 {
-        let smaller = (batch_size / 2).max(1);
-        format!(
-            "Repeat the run with a smaller batch_size (it was {batch_size}; try {smaller}), or give it more memory."
-        )
-    } else {
-        "batch_size is 1 already: run fewer workers at once (serve --jobs), or give the machine more memory."
-            .into()
     }
 }
 
@@ -243,13 +228,26 @@ fn read_request(run_dir: &Path) -> Result<RunRequest, Failure> {
     serde_json::from_value(value).map_err(|e| refuse(format!("{REQUEST_FILE} is not a run request: {e}")))
 }
 
+/// Whether the last that a log says is that a signal asked the worker to leave.
+pub fn says_interrupted(events: &[RunEvent]) -> bool {
+    events
+        .iter()
+        .rev()
+        .find(|event| !matches!(event.body, EventBody::Heartbeat { .. }))
+        .is_some_and(|last| matches!(&last.body, EventBody::Log { message, .. } if message == INTERRUPTED))
+}
+
 /// Writes the last event; waits for room where the disk is full.
-fn write_final(log: &EventLog, body: EventBody) -> io::Result<()> {
+fn write_final(log: &EventLog, body: EventBody, listener: &Listener) -> io::Result<()> {
     let start = Instant::now();
     loop {
         match log.append(body.clone()) {
             Ok(_) => return Ok(()),
-            Err(error) if start.elapsed() < FINAL_EVENT_PATIENCE => {
+            // It will be said by the next worker.
+            Err(error) if listener.is_interrupted() => return Err(error),
+            Err(error)
+                if start.elapsed() < if is_full(&error) { ROOM_PATIENCE } else { FINAL_EVENT_PATIENCE } =>
+            {
                 tracing::warn!(%error, "the final event cannot be written; trying again");
                 thread::sleep(Duration::from_secs(1));
             }
@@ -318,79 +316,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The observer of a worker: events to the log, progress to the heartbeat.
-struct Listener<'a> {
-    log: &'a EventLog,
-    cancel_file: PathBuf,
-    interrupted: Arc<AtomicBool>,
-    start: Instant,
-    progress: Mutex<Progress>,
-    /// When the cancel file was last looked for, and whether it was there.
-    cancel: Mutex<(Option<Instant>, bool)>,
-}
-
-impl<'a> Listener<'a> {
-    fn new(log: &'a EventLog, cancel_file: PathBuf, interrupted: Arc<AtomicBool>) -> Self {
-        Self {
-            log,
-            cancel_file,
-            interrupted,
-            start: Instant::now(),
-            progress: Mutex::new(Progress { step: 0, progress: 0.0, phase: Phase::Preparing, eta_s: None }),
-            cancel: Mutex::new((None, false)),
-        }
-    }
-
-    fn latest(&self) -> Progress {
-        *lock(&self.progress)
-    }
-
-    fn cancel_asked(&self) -> bool {
-        self.cancel_file.exists()
-    }
-
-    fn beat(&self) {
-        let Progress { step, progress, phase, eta_s } = self.latest();
-        let finite = |v: f64| if v.is_finite() { v } else { 0.0 };
-        let body = EventBody::Heartbeat {
-            step,
-            progress: finite(progress).clamp(0.0, 1.0),
-            phase,
-            eta_s: eta_s.filter(|v| v.is_finite()),
-        };
-        if let Err(error) = self.log.append(body) {
-            tracing::warn!(%error, "a heartbeat could not be written");
-        }
-    }
-}
-
-impl Observer for Listener<'_> {
-    fn event(&self, body: EventBody) -> io::Result<()> {
-        match &body {
-            EventBody::Log { level: LogLevel::Info, message } => tracing::info!("{message}"),
-            EventBody::Log { level: LogLevel::Warn, message } => tracing::warn!("{message}"),
-            EventBody::Log { level: LogLevel::Error, message } => tracing::error!("{message}"),
-            _ => {}
-        }
-        self.log.append(body).map(drop)
-    }
-
-    fn progress(&self, progress: Progress) {
-        *lock(&self.progress) = progress;
-    }
-
-    fn should_stop(&self) -> bool {
-        if self.interrupted.load(Ordering::Relaxed) {
-            return true;
-        }
-        let mut seen = lock(&self.cancel);
-        if !seen.1 && seen.0.is_none_or(|t| t.elapsed() >= CANCEL_CHECK) {
-            *seen = (Some(Instant::now()), self.cancel_file.exists());
-        }
-        seen.1
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -411,10 +336,19 @@ mod tests {
     }
 
     #[test]
-    fn exhausted_memory_is_recognised_and_names_the_setting() {
-        assert!(out_of_memory("cuda_error_out_of_memory"));
-        assert!(out_of_memory("memory allocation of 123 bytes failed"));
-        assert!(!out_of_memory("index out of bounds"));
-        assert!(memory_hint(8).contains("try 4") && memory_hint(1).contains("--jobs"));
+    fn an_interrupt_is_known_by_the_last_word_of_the_log() {
+        let event = |seq: u64, body: EventBody| RunEvent { seq, t: 1, body };
+        let note = |message: &str| EventBody::Log { level: LogLevel::Warn, message: message.into() };
+        let beat = EventBody::Heartbeat {
+            step: 1,
+            progress: 0.1,
+            phase: transferscope_domain::event::Phase::Training,
+            eta_s: None,
+        };
+        let mut events = vec![event(1, note("no alignment")), event(2, note(INTERRUPTED)), event(3, beat)];
+        assert!(says_interrupted(&events));
+        events.push(event(4, note("anything else")));
+        assert!(!says_interrupted(&events));
+        assert!(!says_interrupted(&[]));
     }
 }

@@ -36,6 +36,7 @@ pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
     };
 
     let browser = steps.run("tools", browser).is_some();
+    steps.run("clock", clock);
     steps.run("format", || tools::run(cargo().args(["fmt", "--all", "--check"])));
     let built = steps.run("build", || tools::run(cargo().args(["build", "--all-targets"]))).is_some();
     steps.run("clippy", || tools::run(cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"])));
@@ -98,6 +99,22 @@ fn browser() -> Result<()> {
     let driver = tools::output(Command::new("chromedriver").arg("--version"))?;
     println!("{driver}");
     Ok(())
+}
+
+/// The library that sets the clock of a test's server, installed if it is missing and may be.
+fn clock() -> Result<()> {
+    let is_there = || {
+        std::fs::read_dir("/usr/lib").is_ok_and(|folders| {
+            folders.flatten().any(|folder| folder.path().join("faketime/libfaketimeMT.so.1").is_file())
+        })
+    };
+    if is_there() {
+        return Ok(());
+    }
+    if !tools::can_install() {
+        bail!("a test sets its server's clock and needs libfaketime; on Debian: apt-get install libfaketime");
+    }
+    tools::install(&["libfaketime"])
 }
 
 fn within_limit(brotli: usize) -> Result<()> {

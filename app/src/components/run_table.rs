@@ -124,7 +124,7 @@ fn progress(run: &RunView) -> AnyView {
             view! { <span class="quiet">{place}</span> }.into_any()
         }
         RunState::Succeeded => {
-            let took = run.started_ms.zip(run.finished_ms).map(|(a, b)| (b - a) as f64 / 1000.0);
+            let took = run.started_ms.zip(run.finished_ms).map(|(a, b)| (b - a).max(0) as f64 / 1000.0);
             let text = took.map_or_else(|| "done".to_owned(), |s| format!("done in {}", format::duration(s)));
             view! { <span class="quiet">{text}</span> }.into_any()
         }

@@ -10,17 +10,19 @@ pub fn QueuePage() -> impl IntoView {
         use crate::{
             api::server::store,
             components::{rendered::Rendered, server_page::server_page},
-            context::Workers,
+            context::{Paused, Workers},
             server_views::queue::Queue,
         };
 
         // Contexts are looked up before anything is waited for.
         let store = store();
         let jobs = use_context::<Workers>().map_or(1, |w| w.0);
+        let paused = use_context::<Paused>().and_then(|p| p.0);
         server_page(move || {
-            let store = store.clone();
+            let (store, paused) = (store.clone(), paused.clone());
             async move {
-                let queue = store?.queue(jobs).await?;
+                let mut queue = store?.queue(jobs).await?;
+                queue.paused = paused;
                 Ok(Rendered::new("Queue", false, view! { <Queue queue=queue /> }))
             }
         })

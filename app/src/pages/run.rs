@@ -74,7 +74,13 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
     let has_cases = cases.iter().any(|c| c.split == "test");
     view! {
         <Title text=title.clone() />
-        <RunHead page_now_ms=now_ms run=run.clone() state=state live=live />
+        <RunHead
+            page_now_ms=now_ms
+            run=run.clone()
+            has_checkpoint=detail.checkpoint_step.is_some()
+            state=state
+            live=live
+        />
         {gone.map(|words| view! { <p class="notice">{words}</p> })}
         {run.pretraining.clone().map(|p| view! { <Makes pretraining=p state=state /> })}
         <RunCharts detail=detail.clone() series=series alignment=alignment.clone() live=live />
@@ -155,6 +161,7 @@ fn previews_over(base: &[PreviewView], heard: &[PreviewView]) -> Vec<PreviewView
 fn RunHead(
     page_now_ms: i64,
     run: transferscope_domain::api::RunView,
+    has_checkpoint: bool,
     state: Memo<RunState>,
     live: RunLive,
 ) -> impl IntoView {
@@ -193,7 +200,7 @@ fn RunHead(
     let experiment = run.experiment.clone().map(|e| {
         view! { " · "<a href=format!("/experiments/{e}")>"its experiment"</a> }
     });
-    let took = run.started_ms.zip(run.finished_ms).map(|(a, b)| format::duration((b - a) as f64 / 1000.0));
+    let took = run.started_ms.zip(run.finished_ms).map(|(a, b)| format::duration((b - a).max(0) as f64 / 1000.0));
     view! {
         <div class="page__head run-head">
             <div>
@@ -219,7 +226,7 @@ fn RunHead(
             </div>
             <div class="run-head__actions">
                 <a class="button button--small" href=format!("/compare?runs={}", run.id)>"Compare"</a>
-                <RunActions id=run.id.clone() state=state title=title.clone() />
+                <RunActions id=run.id.clone() state=state title=title.clone() has_checkpoint=has_checkpoint />
             </div>
         </div>
         <div class="run-head__progress" hidden=move || state.get().is_final()>

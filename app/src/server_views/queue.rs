@@ -18,8 +18,16 @@ use crate::{
 /// The page.
 #[component]
 pub fn Queue(queue: QueueView) -> impl IntoView {
-    let QueueView { running, waiting, waiting_count, experiment_names: names, measured, jobs, time_left_s } =
-        queue;
+    let QueueView {
+        running,
+        waiting,
+        waiting_count,
+        experiment_names: names,
+        measured,
+        jobs,
+        time_left_s,
+        paused,
+    } = queue;
     let empty = running.is_empty() && waiting.is_empty();
     let content = if empty {
         view! {
@@ -45,6 +53,12 @@ pub fn Queue(queue: QueueView) -> impl IntoView {
             </div>
             <a class="button" href="/runs" rel="external">"All runs"</a>
         </div>
+        {paused.map(|paused| view! {
+            <div class="notice notice--warn" role="alert">
+                <p><strong>"The queue is paused. "</strong>{paused.reason}</p>
+                <p>{format!("The next try is in {}.", format::duration(paused.next_try_s))}</p>
+            </div>
+        })}
         {content}
     }
 }

@@ -36,7 +36,7 @@ pub use fcmae::dense_from_sparse;
 pub use file::{CheckpointFile, Container, StoredTensor, open, open_bytes};
 pub use key_map::{EncoderWeights, KeyMap, Network};
 pub use weight_norm::merge_weight_norm;
-pub use write::{Precision, to_bytes, write_atomically, write_synced};
+pub use write::{Precision, remove_parts, sync_folder, to_bytes, write_atomically, write_synced};
 
 /// Reads a whole file: its weights and its metadata.
 ///

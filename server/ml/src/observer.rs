@@ -1,6 +1,10 @@
 //! The seam between training and whoever listens: a worker's event log, a test, a terminal.
 
+use std::io;
+
 use transferscope_domain::event::{EventBody, Phase};
+
+use crate::run::RunError;
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,24 +24,102 @@ pub trait Observer: Sync {
     ///
     /// # Errors
     /// When the event could not be kept. Training ends then: a run that cannot be recorded is no run.
-    fn event(&self, body: EventBody) -> std::io::Result<()>;
+    fn event(&self, body: EventBody) -> io::Result<()>;
 
     /// Takes the latest progress; called often, must be cheap.
     fn progress(&self, progress: Progress);
 
     /// Whether to stop at the next step; asked between steps, must be cheap.
     fn should_stop(&self) -> bool;
+
+    /// Called when the disk is full: waits a while and says whether to write again. Who does not want to wait says
+    /// no, and the training ends with the error.
+    fn wait_for_room(&self, _what: &str, _error: &io::Error) -> bool {
+        false
+    }
+}
+
+/// Whether an error says that there is no room, which somebody may make.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Writes something, again and again while the disk is full and the observer waits for room.
+///
+/// # Errors
+/// [`RunError::Write`] for every other error, and when the observer does not wait any longer.
+pub fn written<T>(
+    observer: &dyn Observer,
+    what: &str,
+    mut write: impl FnMut() -> io::Result<T>,
+) -> Result<T, RunError> {
+    loop {
+        match write() {
+            Ok(done) => return Ok(done),
+            Err(error) if is_full(&error) && observer.wait_for_room(what, &error) => {}
+            Err(source) => return Err(RunError::Write { what: what.into(), source }),
+        }
+    }
 }
 
 /// Listens to nothing and never stops.
 pub struct Silent;
 
 impl Observer for Silent {
-    fn event(&self, _body: EventBody) -> std::io::Result<()> {
+    fn event(&self, _body: EventBody) -> io::Result<()> {
         Ok(())
     }
     fn progress(&self, _progress: Progress) {}
     fn should_stop(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Waits a number of times.
+    struct Patient(AtomicU32);
+
+    impl Observer for Patient {
+        fn event(&self, _body: EventBody) -> io::Result<()> {
+            Ok(())
+        }
+        fn progress(&self, _progress: Progress) {}
+        fn should_stop(&self) -> bool {
+            false
+        }
+        fn wait_for_room(&self, _what: &str, _error: &io::Error) -> bool {
+            self.0.fetch_sub(1, Ordering::SeqCst) > 0
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_waited_for_and_nothing_else_is() {
+        let tries = Cell::new(0);
+        let full_until = |enough: u32| {
+            tries.set(0);
+            move |tries: &Cell<u32>| {
+                tries.set(tries.get() + 1);
+                if tries.get() < enough { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { Ok(tries.get()) }
+            }
+        };
+        let write = full_until(3);
+        assert_eq!(written(&Patient(AtomicU32::new(5)), "x", || write(&tries)).unwrap(), 3);
+        let write = full_until(9);
+        let error = written(&Patient(AtomicU32::new(2)), "the checkpoint", || write(&tries)).unwrap_err();
+        assert!(error.to_string().contains("the checkpoint"), "{error}");
+        assert_eq!(tries.get(), 3);
+        tries.set(0);
+        let denied = || -> io::Result<()> {
+            tries.set(tries.get() + 1);
+            Err(io::Error::from(io::ErrorKind::PermissionDenied))
+        };
+        assert!(written(&Patient(AtomicU32::new(5)), "x", denied).is_err());
+        assert_eq!(tries.get(), 1);
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     nn::kernels::Kernels,
     observer::{Observer, Progress},
     preview::Picture,
-    run::{Outcome, RunError, load_manifest},
+    run::{Outcome, RunError, emit, load_manifest},
     train::{
         adapt::count,
         batch::Batch,
@@ -229,7 +229,7 @@ impl Job<'_> {
     }
 
     fn emit(&self, body: EventBody) -> Result<(), RunError> {
-        self.observer.event(body).map_err(|source| RunError::Write { what: "the event log".into(), source })
+        emit(self.observer, body)
     }
 }
 

@@ -17,13 +17,13 @@ use transferscope_domain::{
 use crate::{
     alignment::{Discrepancy, PairSums},
     backbone,
-    checkpoint::{CheckpointError, load_encoder},
+    checkpoint::{CheckpointError, load_encoder, remove_parts, write_atomically},
     data::manifest,
     device::{Device, DeviceError, resolve},
     init::{self, stream},
     model::net::{Net, Ports},
     nn::{kernels::Kernels, precision},
-    observer::{Observer, Progress},
+    observer::{Observer, Progress, written},
     pair_sums::OnDevice,
     pretrain,
     train::{
@@ -154,7 +154,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn emit(&self, body: EventBody) -> Result<(), RunError> {
-        self.observer.event(body).map_err(|source| RunError::Write { what: "the event log".into(), source })
+        emit(self.observer, body)
     }
 
     fn phase(&self, phase: Phase, step: u64, progress: f64) {
@@ -169,11 +169,16 @@ impl Job<'_> {
         }
     }
 
+    /// Makes the folders of a run, and clears them of what a worker that was killed was writing.
     fn folders(&self) -> Result<(), RunError> {
         for folder in ["checkpoints", "previews", "features"] {
-            fs::create_dir_all(self.run_dir.join(folder))
-                .map_err(|source| RunError::Write { what: format!("the folder {folder}"), source })?;
+            let path = self.run_dir.join(folder);
+            written(self.observer, &format!("the folder {folder}"), || {
+                fs::create_dir_all(&path)?;
+                remove_parts(&path)
+            })?;
         }
+        written(self.observer, "the run directory", || remove_parts(self.run_dir))?;
         Ok(())
     }
 
@@ -365,9 +370,7 @@ impl Job<'_> {
             peak_memory_bytes: peak_memory_bytes(),
             synthetic_data: manifest.synthetic,
         };
-        let json = serde_json::to_vec_pretty(&report).map_err(std::io::Error::other);
-        json.and_then(|bytes| crate::checkpoint::write_atomically(&self.run_dir.join("report.json"), &bytes))
-            .map_err(|source| RunError::Write { what: "report.json".into(), source })?;
+        write_report(self.run_dir, &report, self.observer)?;
         Ok(Outcome::Finished)
     }
 
@@ -386,8 +389,8 @@ impl Job<'_> {
         if self.request.checkpoint.is_some() {
             let random = self.untrained::<B>(judge.plan, device)?.valid();
             let cases: Vec<_> = features_of_cases(&random, val, judge.view, device).collect();
-            probe::save(self.run_dir, probe::RANDOM, &probe::joined(&cases))
-                .map_err(|source| RunError::Write { what: "features".into(), source })?;
+            let rows = probe::joined(&cases);
+            written(self.observer, "features", || probe::save(self.run_dir, probe::RANDOM, &rows))?;
         }
         // On the CPU the host's own way is as fast and in double precision.
         let on_device = OnDevice::<B::InnerBackend> { device: device.clone() };
@@ -440,6 +443,23 @@ fn share_of(mut cases: Vec<Example>, share: f64, seed: u64) -> Vec<Example> {
     let mut kept = kept.into_iter();
     cases.retain(|_| kept.next() == Some(true));
     cases
+}
+
+/// Says something; waits for room where the disk is full.
+pub(crate) fn emit(observer: &dyn Observer, body: EventBody) -> Result<(), RunError> {
+    written(observer, "the event log", || observer.event(body.clone()))
+}
+
+/// Writes `report.json`; waits for room where the disk is full.
+pub(crate) fn write_report(
+    run_dir: &Path,
+    report: &RunReport,
+    observer: &dyn Observer,
+) -> Result<(), RunError> {
+    let what = "report.json";
+    let bytes = serde_json::to_vec_pretty(report)
+        .map_err(|e| RunError::Write { what: what.into(), source: std::io::Error::other(e) })?;
+    written(observer, what, || write_atomically(&run_dir.join(what), &bytes))
 }
 
 /// Most memory that this process has held, in bytes; 0 where the system does not say.

@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde::de::DeserializeOwned;
 use transferscope_domain::{
     ExperimentId, RunId,
-    api::{CreatedRun, DatasetList, ExperimentCreated, Problem, RunDetail, RunList, RunView},
+    api::{
+        CreatedRun, DatasetList, ExperimentCreated, Problem, QueuePause, QueueView, RunDetail, RunList, RunView,
+    },
     experiment::ExperimentSpec,
     pretraining::PretrainSpec,
 };
@@ -59,6 +61,27 @@ impl Client {
             request = request.bearer_auth(token);
         }
         self.answer(request).await
+    }
+
+    /// Lets a run go on from its checkpoint.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn resume(&self, id: &RunId) -> Result<RunView> {
+        let mut request = self.http.post(format!("{}/api/v1/runs/{id}/resume", self.url));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        self.answer(request).await
+    }
+
+    /// Why the queue is paused; none where it is not.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub async fn pause(&self) -> Result<Option<QueuePause>> {
+        let queue: QueueView = self.answer(self.http.get(format!("{}/api/v1/queue", self.url))).await?;
+        Ok(queue.paused)
     }
 
     /// One run, as it is now.

@@ -229,6 +229,7 @@ async fn wait_for_runs(client: &Client, created: &ExperimentCreated) -> Result<V
     let total = created.runs.len() as u64;
     let mut states: BTreeMap<RunId, RunState> = BTreeMap::new();
     let mut failures = 0;
+    let mut paused: Option<String> = None;
     loop {
         let runs = match client.runs(&created.id).await {
             Ok(runs) => runs,
@@ -255,6 +256,13 @@ async fn wait_for_runs(client: &Client, created: &ExperimentCreated) -> Result<V
             let eta = run.eta_s.map(|s| format!(", {} left", output::duration(s))).unwrap_or_default();
             let name = format!("{} {} {}", run.backbone, run.task, run.arm);
             progress.note(format!("{name} {:.0} %{eta}", run.progress * 100.0));
+        } else if let Ok(now) = client.pause().await {
+            // Nothing moves: say why, once.
+            let reason = now.map(|pause| pause.reason);
+            if let Some(reason) = reason.as_ref().filter(|_| reason != paused) {
+                progress.line(&format!("the queue is paused: {reason}"));
+            }
+            paused = reason;
         }
         if ended >= total {
             return Ok(runs);
@@ -309,7 +317,7 @@ impl RunResult {
             .iter()
             .filter_map(|name| Some((*name, *run.metrics.get(&metric.baseline_name(Split::Test, name))?)))
             .reduce(|best, next| if better(next.1, best.1) { next } else { best });
-        let seconds = run.started_ms.zip(run.finished_ms).map(|(start, end)| (end - start) as f64 / 1000.0);
+        let seconds = run.started_ms.zip(run.finished_ms).map(|(start, end)| (end - start).max(0) as f64 / 1000.0);
         Self {
             id: run.id.clone(),
             backbone: run.backbone.clone(),

@@ -1,8 +1,14 @@
 //! `transferscope worker RUN_DIR`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use transferscope_server::worker::{EXIT_INTERRUPTED, EXIT_NOT_RECORDED, Ended, WorkerError, work};
+use transferscope_domain::run::Failure;
+use transferscope_server::{
+    executor::WorkerLockError,
+    worker::{
+        EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_LOCK_HELD, EXIT_NOT_RECORDED, Ended, WorkerError, work,
+    },
+};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -16,34 +22,32 @@ pub struct Args {
 
 /// Carries out the run and says in the exit code how it ended.
 pub fn run(args: &Args) -> ExitCode {
-    match work(&args.run_dir, args.attempt) {
-        Ok(Ended::Finished) => {
-            eprintln!("finished");
-            ExitCode::SUCCESS
-        }
-        Ok(Ended::Already) => {
-            eprintln!("this run has ended already; nothing to do");
-            ExitCode::SUCCESS
-        }
-        Ok(Ended::Cancelled { .. }) => {
-            eprintln!("stopped as asked");
-            ExitCode::SUCCESS
-        }
-        Ok(Ended::Interrupted) => {
-            eprintln!("interrupted; start the worker again to go on from the last checkpoint");
-            ExitCode::from(EXIT_INTERRUPTED)
-        }
-        Ok(Ended::Failed(failure)) => {
-            eprintln!("error: {} ({}). {}", failure.message, failure.kind, failure.hint);
-            ExitCode::from(1)
-        }
-        Err(error @ WorkerError::NotRecorded { .. }) => {
-            eprintln!("error: {error}");
-            ExitCode::from(EXIT_NOT_RECORDED)
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(1)
-        }
+    let (code, words) = match work(&args.run_dir, args.attempt) {
+        Ok(Ended::Finished) => (0, "finished".to_owned()),
+        Ok(Ended::Already) => (0, "this run has ended already; nothing to do".to_owned()),
+        Ok(Ended::Cancelled { .. }) => (0, "stopped as asked".to_owned()),
+        Ok(Ended::Interrupted) => (
+            EXIT_INTERRUPTED,
+            "interrupted; start the worker again to go on from the last checkpoint".to_owned(),
+        ),
+        Ok(Ended::Failed(failure)) => (1, in_words(&failure)),
+        Ok(Ended::CannotWrite(failure)) => (EXIT_CANNOT_WRITE, in_words(&failure)),
+        Err(error) => (code(&error), format!("error: {error}")),
+    };
+    // The log of a worker lies on the disk that may be full: what it cannot say the code says.
+    let _unheard = writeln!(std::io::stderr(), "{words}");
+    ExitCode::from(code)
+}
+
+fn code(error: &WorkerError) -> u8 {
+    match error {
+        WorkerError::Lock(WorkerLockError::Held { .. }) => EXIT_LOCK_HELD,
+        WorkerError::Lock(WorkerLockError::Io { .. }) | WorkerError::Log { .. } => EXIT_CANNOT_WRITE,
+        WorkerError::NotRecorded { .. } => EXIT_NOT_RECORDED,
+        WorkerError::NoRun(_) | WorkerError::Signals(_) => 1,
     }
+}
+
+fn in_words(failure: &Failure) -> String {
+    format!("error: {} ({}). {}", failure.message, failure.kind, failure.hint)
 }

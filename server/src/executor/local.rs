@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,6 +16,7 @@ use transferscope_domain::RunId;
 
 use super::{
     Ending, Executor, ExecutorError, Force, Liveness,
+    processes::{self, WorkerProcess},
     worker_lock::{Holder, holder},
 };
 use crate::worker;
@@ -25,7 +27,12 @@ use crate::worker;
 pub struct LocalExecutor {
     program: PathBuf,
     children: Mutex<HashMap<RunId, Child>>,
+    /// The machine's workers when they were last listed.
+    seen: Mutex<Option<(Instant, Vec<WorkerProcess>)>>,
 }
+
+/// For how long a list of the machine's workers is believed: every lost run asks for it at every look.
+const SEEN_FOR: Duration = Duration::from_millis(500);
 
 impl LocalExecutor {
     /// Uses this very program as the worker, also when its file was replaced meanwhile.
@@ -39,7 +46,18 @@ impl LocalExecutor {
 
     /// Uses `program` as the worker.
     pub fn new(program: PathBuf) -> Self {
-        Self { program, children: Mutex::default() }
+        Self { program, children: Mutex::default(), seen: Mutex::default() }
+    }
+
+    /// The process of a worker that has no lock (yet), by a list no older than `age`.
+    fn process(&self, run_dir: &Path, age: Duration) -> Result<Option<u32>, ExecutorError> {
+        let run_dir = run_dir.canonicalize().unwrap_or_else(|_| run_dir.to_owned());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.as_ref().is_none_or(|(at, _)| at.elapsed() > age) {
+            *seen = Some((Instant::now(), processes::workers().map_err(ExecutorError::Processes)?));
+        }
+        let (_, workers) = seen.get_or_insert_with(|| (Instant::now(), Vec::new()));
+        Ok(workers.iter().find(|w| w.run_dir == run_dir).map(|w| w.pid))
     }
 
     fn children(&self) -> MutexGuard<'_, HashMap<RunId, Child>> {
@@ -92,12 +110,16 @@ impl Executor for LocalExecutor {
         }
         match holder(run_dir).map_err(ExecutorError::Lock)? {
             Holder::Worker(_) => Ok(Liveness::Alive),
-            Holder::Nobody => Ok(Liveness::Dead(Ending::Unseen)),
+            Holder::Nobody => match self.process(run_dir, SEEN_FOR)? {
+                Some(_) => Ok(Liveness::Alive),
+                None => Ok(Liveness::Dead(Ending::Unseen)),
+            },
         }
     }
 
     fn cancel(&self, run: &RunId, run_dir: &Path, force: Force) -> Result<(), ExecutorError> {
-        // A pid is only used while its process certainly lives: an unreaped child, or the holder of the lock.
+        // A pid is only used while its process certainly lives: an unreaped child, the holder of the lock, or
+        // a process that was seen just now.
         let child = match self.children().get_mut(run) {
             Some(child) => matches!(child.try_wait(), Ok(None)).then(|| child.id()),
             None => None,
@@ -106,7 +128,7 @@ impl Executor for LocalExecutor {
             Some(pid) => Some(pid),
             None => match holder(run_dir).map_err(ExecutorError::Lock)? {
                 Holder::Worker(pid) => pid,
-                Holder::Nobody => None,
+                Holder::Nobody => self.process(run_dir, Duration::ZERO)?,
             },
         };
         let Some(target) = pid.and_then(|p| i32::try_from(p).ok()).and_then(Pid::from_raw) else {
@@ -134,10 +156,7 @@ fn ending(status: ExitStatus) -> Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        os::unix::fs::PermissionsExt,
-        time::{Duration, Instant},
-    };
+    use std::os::unix::fs::PermissionsExt;
 
     fn script(dir: &Path, body: &str) -> PathBuf {
         let path = dir.join("program.sh");
@@ -173,6 +192,22 @@ mod tests {
         assert_eq!(wait_for_end(&executor, &run, dir.path()), Ending::Signal(9));
         // Gone: nothing to signal, and no error.
         executor.cancel(&run, dir.path(), Force::Terminate).unwrap();
+    }
+
+    #[test]
+    fn a_worker_without_its_lock_is_found_by_another_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let run: RunId = "test-run".parse().unwrap();
+        let program = script(dir.path(), "while :; do sleep 0.2; done");
+        let before = LocalExecutor::new(program.clone());
+        before.submit(&run, dir.path(), 1).unwrap();
+        // Knows nothing of the child, and there is no lock.
+        let after = LocalExecutor::new(program);
+        assert_eq!(after.alive(&run, dir.path()).unwrap(), Liveness::Alive);
+        after.cancel(&run, dir.path(), Force::Kill).unwrap();
+        assert_eq!(wait_for_end(&before, &run, dir.path()), Ending::Signal(9));
+        std::thread::sleep(SEEN_FOR);
+        assert_eq!(wait_for_end(&after, &run, dir.path()), Ending::Unseen);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::ApiError,
+    resume::resume_run,
     state::AppState,
     submit::{SubmitError, repeat_run, submit_experiment, submit_pretraining},
 };
@@ -87,6 +88,12 @@ pub async fn cancel(
 pub async fn repeat(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Result<Redirect, ApiError> {
     let created = repeat_run(&state, &id).await?;
     Ok(Redirect::to(&format!("/runs/{}", created.id)))
+}
+
+/// Lets a run go on from its checkpoint and shows it.
+pub async fn resume(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Result<Redirect, ApiError> {
+    resume_run(&state, &id).await?;
+    Ok(Redirect::to(&format!("/runs/{id}")))
 }
 
 /// Makes a link to a comparison and goes to it. Fields: `runs` (comma-separated, may be repeated),

@@ -1,5 +1,7 @@
 //! The queue: looking at its order, changing it, and taking an experiment out of it.
 
+use std::time::Instant;
+
 use axum::{Json, extract::State, http::HeaderMap, response::Redirect};
 use transferscope_domain::{
     ExperimentId, RunId,
@@ -17,7 +19,8 @@ use crate::{error::ApiError, state::AppState};
 /// The queue in the order in which it is served, and how long it takes.
 #[utoipa::path(get, path = "/api/v1/queue", tag = "queue", responses((status = 200, body = QueueView)))]
 pub async fn view(State(state): State<AppState>) -> Result<Json<QueueView>, ApiError> {
-    Ok(Json(state.store.queue(state.jobs).await?))
+    let paused = state.pause.view(Instant::now());
+    Ok(Json(QueueView { paused, ..state.store.queue(state.jobs).await? }))
 }
 
 /// Moves a waiting run.

@@ -13,7 +13,7 @@ use transferscope_domain::{
 use transferscope_store::{RunFilter, now_ms, runs::LIMIT_MAX};
 
 use super::extract::{IdPath, QueryPairs};
-use crate::{error::ApiError, state::AppState, submit::repeat_run};
+use crate::{error::ApiError, resume::resume_run, state::AppState, submit::repeat_run};
 
 /// Points of a curve unless asked otherwise.
 const POINTS_DEFAULT: usize = 500;
@@ -147,4 +147,20 @@ pub async fn repeat(
     let created = repeat_run(&state, &id).await?;
     let location = format!("/api/v1/runs/{}", created.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
+}
+
+/// Lets a run that failed or was stopped go on from its last checkpoint: the same run, queued again.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/resume", tag = "runs", params(("id" = String, Path)), responses(
+    (status = 200, body = RunView),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 409, body = Problem, content_type = "application/problem+json",
+        description = "It has not ended so, or has no whole checkpoint"),
+))]
+pub async fn resume(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<RunId>,
+) -> Result<Json<RunView>, ApiError> {
+    resume_run(&state, &id).await?;
+    Ok(Json(state.store.run(&id).await?.run))
 }

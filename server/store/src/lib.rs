@@ -29,6 +29,7 @@ pub mod runs;
 pub mod salvage;
 
 mod alignment;
+pub mod attempts;
 mod cases;
 mod compare;
 mod downsample;

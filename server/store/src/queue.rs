@@ -31,22 +31,36 @@ pub struct ActiveRun {
 
 impl Store {
     /// Takes the first queued run for a worker: `queued` becomes `preparing` and `attempts`
-    /// counts one more, in one statement, so that no two callers get the same run.
+    /// counts one more, in one statement, so that no two callers get the same run. Until it has
+    /// made progress the attempt is one without.
     ///
     /// # Errors
     /// `Database`, or `Corrupt` when the request cannot be read (the run is then `failed`).
     pub async fn claim_next(&self, now_ms: i64) -> Result<Option<RunRequest>> {
+        self.claim_other(&[], now_ms).await
+    }
+
+    /// As [`Store::claim_next`], but leaves these runs where they are.
+    ///
+    /// # Errors
+    /// As [`Store::claim_next`].
+    pub async fn claim_other(&self, than: &[RunId], now_ms: i64) -> Result<Option<RunRequest>> {
+        let than: Vec<&str> = than.iter().map(RunId::as_str).collect();
+        let than = to_json("run ids", &than)?;
         let mut tx = self.begin().await?;
         let claimed: Option<(String, String)> = sqlx::query_as(
             "update runs
-            set state = 'preparing', state_ms = ?1, attempts = attempts + 1, progress = 0, eta_s = null,
-                phase = null, handle = null
+            set state = 'preparing', state_ms = ?1, attempts = attempts + 1, misses = misses + 1, progress = 0,
+                eta_s = null, phase = null, handle = null
             where number = (
-                select number from runs where state = 'queued' order by coalesce(place, number), number limit 1
+                select number from runs
+                where state = 'queued' and id not in (select value from json_each(?2))
+                order by coalesce(place, number), number limit 1
             )
             returning id, request",
         )
         .bind(now_ms)
+        .bind(than)
         .fetch_optional(&mut *tx)
         .await?;
         let Some((id, request)) = claimed else { return Ok(None) };
@@ -127,16 +141,17 @@ impl Store {
         Ok(changed)
     }
 
-    /// Asks a run to stop and returns what it became: `stopped` where no worker is alive, else
-    /// `stopping` until the worker has ended. Asking twice is no error.
+    /// Asks a run to stop and returns what it became: `stopped` where no worker was started, else
+    /// `stopping` until it is known that the worker has ended: one that is thought lost may live.
+    /// Asking twice is no error.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when the run has ended already.
     pub async fn request_stop(&self, id: &RunId, now_ms: i64) -> Result<RunState> {
         let mut tx = self.begin().await?;
         let next = match state(&mut tx, id).await? {
-            RunState::Queued | RunState::Lost => RunState::Stopped,
-            RunState::Preparing | RunState::Running => RunState::Stopping,
+            RunState::Queued => RunState::Stopped,
+            RunState::Preparing | RunState::Running | RunState::Lost => RunState::Stopping,
             RunState::Stopping => return Ok(RunState::Stopping),
             ended @ (RunState::Stopped | RunState::Succeeded | RunState::Failed) => {
                 return Err(StoreError::Conflict(format!(
@@ -200,7 +215,8 @@ pub(crate) async fn change(
     sqlx::query(
         "update runs
         set state = ?2, state_ms = ?3, failure = coalesce(?4, failure),
-            finished_ms = case when ?5 then ?3 else finished_ms end,
+            -- A clock that was set back must not end a run before its beginning.
+            finished_ms = case when ?5 then max(?3, coalesce(started_ms, ?3)) else finished_ms end,
             phase = case when ?6 then phase end,
             eta_s = case when ?6 then eta_s end
         where id = ?1",

@@ -38,7 +38,7 @@ impl Store {
             "with took as (
                 select backbone, task, arm, dataset,
                     coalesce(request ->> '$.training.label_share', 1.0) as label_share,
-                    avg((finished_ms - started_ms) / 1000.0 / max(epochs, 1)) as epoch_s
+                    avg(max(finished_ms - started_ms, 0) / 1000.0 / max(epochs, 1)) as epoch_s
                 from runs
                 where state = 'succeeded' and attempts = 1 and started_ms is not null
                 group by backbone, task, arm, dataset, label_share
@@ -74,6 +74,8 @@ impl Store {
             measured: u32::try_from(measured).unwrap_or(u32::MAX),
             jobs: u32::try_from(jobs).unwrap_or(u32::MAX),
             time_left_s: known.then(|| (work / jobs as f64).max(longest)),
+            // Known to whoever starts workers.
+            paused: None,
         })
     }
 
@@ -121,11 +123,13 @@ impl Store {
     pub async fn stop_experiment(&self, id: &ExperimentId, now_ms: i64) -> Result<Vec<RunId>> {
         let mut tx = self.begin().await?;
         exists(&mut tx, id).await?;
-        let mut stopped = of_experiment(&mut tx, id, &[RunState::Queued, RunState::Lost]).await?;
+        let mut stopped = of_experiment(&mut tx, id, &[RunState::Queued]).await?;
         for run in &stopped {
             change(&mut tx, run.as_str(), RunState::Stopped, None, now_ms).await?;
         }
-        let stopping = of_experiment(&mut tx, id, &[RunState::Preparing, RunState::Running]).await?;
+        // The worker of a run that is thought lost may live: only a look at it ends the run.
+        let stopping =
+            of_experiment(&mut tx, id, &[RunState::Preparing, RunState::Running, RunState::Lost]).await?;
         for run in &stopping {
             change(&mut tx, run.as_str(), RunState::Stopping, None, now_ms).await?;
         }

@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use transferscope_domain::{
     RunId, RunState,
     alignment::AlignmentValue,
-    event::{EventBody, LeftOut, RunEvent},
+    event::{CheckpointKind, EventBody, LeftOut, RunEvent},
     metric::{MetricKind, Split},
     report::{LoadReport, RunReport},
 };
@@ -88,6 +88,7 @@ impl Store {
             total_epochs: total_epochs.unwrap_or(0),
             latest: BTreeMap::new(),
             truncated: false,
+            furthest: 0,
             heartbeat_ms: None,
         };
         let mut last_seq = unsigned(last_seq);
@@ -184,6 +185,8 @@ struct Recording<'a> {
     latest: BTreeMap<String, Latest>,
     /// Whether points were deleted, so that the last points must be found again.
     truncated: bool,
+    /// The largest step of this batch.
+    furthest: u64,
     heartbeat_ms: Option<i64>,
 }
 
@@ -214,6 +217,7 @@ impl Recording<'_> {
                     (MetricKind::GradNorm, *grad_norm),
                     (MetricKind::StepMs, *ms),
                 ];
+                self.furthest = self.furthest.max(*step);
                 for (kind, value) in values {
                     self.point(&kind.name(Split::Train), *step, *epoch, event.t, value).await?;
                 }
@@ -270,6 +274,7 @@ impl Recording<'_> {
             EventBody::Cancelled { .. } => {
                 self.end(RunState::Stopped, None, event.t).await?;
             }
+            EventBody::Checkpoint { step, which: CheckpointKind::Last, .. } => self.checkpoint(*step).await?,
             // In the log and in its stream; no page asks for them by the thousand.
             EventBody::Epoch { .. } | EventBody::Checkpoint { .. } | EventBody::Log { .. } => {}
         }
@@ -310,6 +315,20 @@ impl Recording<'_> {
             self.state = RunState::Running;
         }
         self.attempts = self.attempts.max(attempt);
+        Ok(())
+    }
+
+    /// Notes a checkpoint to go on from. A new one is progress, and forgives the attempts that made none.
+    async fn checkpoint(&mut self, step: u64) -> Result<()> {
+        sqlx::query(
+            "update runs
+            set misses = case when ?2 > coalesce(checkpoint_step, -1) then 0 else misses end, checkpoint_step = ?2
+            where id = ?1",
+        )
+        .bind(self.id.as_str())
+        .bind(signed(step))
+        .execute(&mut *self.tx)
+        .await?;
         Ok(())
     }
 
@@ -385,15 +404,15 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Ends the run unless it has ended; the log is the truth, so it also ends one that was
-    /// thought lost.
+    /// Ends the run. The log is the truth: it also ends a run that was thought lost or was given up. Only what a
+    /// person has stopped stays so, and a success stays one.
     async fn end(
         &mut self,
         next: RunState,
         failure: Option<&transferscope_domain::run::Failure>,
         t_ms: i64,
     ) -> Result<bool> {
-        if self.state.is_final() {
+        if matches!(self.state, RunState::Stopped | RunState::Succeeded) {
             return Ok(false);
         }
         change(self.tx, self.id.as_str(), next, failure, t_ms).await?;
@@ -410,6 +429,14 @@ impl Recording<'_> {
                 .execute(&mut *self.tx)
                 .await?;
         }
+        // A step that no attempt came to is progress too.
+        sqlx::query(
+            "update runs set misses = 0, step_max = ?2 where id = ?1 and step_max < ?2",
+        )
+        .bind(self.id.as_str())
+        .bind(signed(self.furthest))
+        .execute(&mut *self.tx)
+        .await?;
         if self.truncated {
             sqlx::query("delete from metric_latest where run_id = ?")
                 .bind(self.id.as_str())

@@ -23,7 +23,7 @@ macro_rules! select_runs {
             "select r.number, r.id, r.experiment_id, r.state, r.request, r.synthetic, r.device, r.phase,
                 r.progress, r.eta_s, r.failure, r.attempts, r.created_ms, r.started_ms, r.finished_ms,
                 r.heartbeat_ms, r.parameters, r.total_epochs, r.total_steps, r.load_report, r.left_out,
-                r.seconds, r.peak_memory_bytes, r.last_seq
+                r.seconds, r.peak_memory_bytes, r.checkpoint_step, r.last_seq
             from runs r ",
             $rest
         )
@@ -57,6 +57,7 @@ pub(crate) struct RunRow {
     pub left_out: String,
     pub seconds: Option<f64>,
     pub peak_memory_bytes: Option<i64>,
+    pub checkpoint_step: Option<i64>,
     pub last_seq: i64,
 }
 

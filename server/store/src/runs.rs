@@ -13,6 +13,7 @@ use transferscope_domain::{
 
 use crate::{
     Result, Store, StoreError,
+    attempts::refuse_double,
     error::{from_json, from_name, to_json},
     now_ms,
     records::{Arrival, RECORD_SCHEMA},
@@ -64,12 +65,14 @@ impl Store {
     /// Puts one run at the end of the queue.
     ///
     /// # Errors
-    /// `Conflict` when the id is taken, `NotFound` when its experiment is not stored.
+    /// `Conflict` when the id is taken or another pre-training that has not ended has the name of this one,
+    /// `NotFound` when its experiment is not stored.
     pub async fn enqueue_run(&self, run: &NewRun) -> Result<()> {
         let mut tx = self.begin().await?;
         if let Some(experiment) = &run.request.experiment {
             known_experiment(&mut tx, experiment).await?;
         }
+        refuse_double(&mut tx, &run.request.id, run.request.pretraining.as_ref()).await?;
         insert(&mut tx, run, self.arrival_of(run)).await?;
         tx.commit().await?;
         Ok(())
@@ -128,6 +131,7 @@ impl Store {
             checkpoint_hash: request.checkpoint_hash,
             seconds: row.seconds,
             peak_memory_bytes: row.peak_memory_bytes.map(unsigned),
+            checkpoint_step: row.checkpoint_step.map(unsigned),
             last_seq: unsigned(row.last_seq),
         })
     }

@@ -72,9 +72,12 @@ impl Picture {
         name.push(format!(".{}.tmp", std::process::id()));
         let temporary = path.with_file_name(name);
         let written = (|| {
-            let mut file = io::BufWriter::new(File::create(&temporary)?);
-            self.encode(&mut file)?;
-            file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            // In memory first: the encoder's errors do not say whether the disk is full.
+            let mut bytes = Vec::new();
+            self.encode(&mut bytes)?;
+            let mut file = File::create(&temporary)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
             fs::rename(&temporary, path)
         })();
         written.map_err(|source| {

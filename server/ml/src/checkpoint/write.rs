@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, Write},
     path::Path,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use burn::tensor::f16;
@@ -45,17 +46,65 @@ pub fn to_bytes(tensors: &[NamedTensor], precision: Precision, metadata: HashMap
     safetensors::serialize(views, Some(metadata)).expect("names are distinct and shapes fit")
 }
 
-/// Writes a file so that a reader sees the old one or the new one, never a part: temporary name,
-/// fsync, rename.
+/// Extension of files that are being written.
+const PART: &str = "part";
+
+/// Writes a file so that a reader sees the old one or the new one, never a part, also after a power cut: temporary
+/// name, fsync, rename, fsync of the folder. Where that fails nothing of it stays.
 ///
 /// # Errors
 /// When the folder cannot be written.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("part");
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    // Two writers of one file must not write into each other's part.
+    let own = format!("{}-{}.{PART}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let temporary = path.with_extension(own);
+    let write = || {
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    let written = write();
+    if written.is_err() {
+        // The first error is the one to tell; the part may not even exist.
+        let _gone = fs::remove_file(&temporary);
+        return written;
+    }
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Puts a folder's entries on the disk.
+///
+/// # Errors
+/// When the folder is not there or the disk does not take it.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    fs::File::open(path)?.sync_all()
+}
+
+/// Removes what writers that were killed have left half-written in a folder, and says how many files that were.
+/// Only for who knows that nobody writes there now.
+///
+/// # Errors
+/// When the folder cannot be read or a file not be removed. A folder that is not there holds none.
+pub fn remove_parts(folder: &Path) -> io::Result<usize> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(e) => return Err(e),
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_part = Path::new(&name).extension().is_some_and(|e| e == PART || e == "tmp");
+        if is_part && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 /// Numbers that are turned into bytes at once.
@@ -97,6 +146,27 @@ pub fn write_synced(
 mod tests {
     use super::*;
     use crate::checkpoint::open;
+
+    #[test]
+    fn a_failed_write_leaves_nothing_and_parts_of_the_killed_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("last.safetensors");
+        write_atomically(&path, b"first").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        // A folder of this name stands in the way of the rename.
+        let taken = folder.path().join("taken.json");
+        fs::create_dir_all(taken.join("in")).unwrap();
+        assert!(write_atomically(&taken, b"x").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+
+        for left in ["last.part", "last.12-3.part", "picture.png.77.tmp"] {
+            fs::write(folder.path().join(left), b"half").unwrap();
+        }
+        fs::create_dir(folder.path().join("folder.part")).unwrap();
+        assert_eq!(remove_parts(folder.path()).unwrap(), 3);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(remove_parts(&folder.path().join("none")).unwrap(), 0);
+    }
 
     #[test]
     fn a_file_that_is_written_in_pieces_is_read_back() {

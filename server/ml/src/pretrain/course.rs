@@ -20,9 +20,9 @@ use transferscope_domain::{
 use super::{Drawn, Pretrain};
 use crate::{
     nn::{kernels::Kernels, precision},
-    observer::{Observer, Progress},
+    observer::{Observer, Progress, written},
     params::{NamedTensor, collect},
-    run::RunError,
+    run::{RunError, emit, preview},
     train::{
         evaluate::scalar,
         example::Example,
@@ -228,12 +228,8 @@ impl Course<'_> {
             self.emit(EventBody::Metric { name, step, epoch, value: *value })?;
         }
         for shown in found.pictures {
-            let failed = |e: crate::preview::PreviewError| RunError::Write {
-                what: "a preview".into(),
-                source: std::io::Error::other(e),
-            };
             let file = format!("{}-epoch-{:04}.png", shown.case_id, epoch.round());
-            shown.picture.write(&self.run_dir.join("previews").join(&file)).map_err(failed)?;
+            preview::save(Ok(shown.picture), self.run_dir, &file, self.observer)?;
             let (case_id, caption) = (shown.case_id, shown.caption);
             self.emit(EventBody::Preview { step, epoch, case_id, file, caption })?;
         }
@@ -245,8 +241,9 @@ impl Course<'_> {
         B: AutodiffBackend,
         M: AutodiffModule<B>,
     {
-        state::save_last(self.run_dir, net, optimiser, position)
-            .map_err(|source| RunError::Write { what: "the checkpoint".into(), source })?;
+        written(self.observer, "the checkpoint", || {
+            state::save_last(self.run_dir, net, optimiser, position)
+        })?;
         self.emit(EventBody::Checkpoint {
             step: position.step,
             epoch: position.step as f64 / self.steps_per_epoch() as f64,
@@ -256,7 +253,7 @@ impl Course<'_> {
     }
 
     fn emit(&self, body: EventBody) -> Result<(), RunError> {
-        self.observer.event(body).map_err(|source| RunError::Write { what: "the event log".into(), source })
+        emit(self.observer, body)
     }
 }
 

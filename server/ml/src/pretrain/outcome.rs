@@ -14,12 +14,12 @@ use transferscope_domain::{
 use super::{Job, course::Completed, probe};
 use crate::{
     backbone::Card,
-    checkpoint::{Precision, load_encoder, to_bytes, write_atomically},
+    checkpoint::{Precision, load_encoder, sync_folder, to_bytes, write_atomically},
     init,
     model::net::{Net, Ports},
     nn::kernels::Kernels,
-    observer::Progress,
-    run::{REPORT_SCHEMA, RunError, peak_memory_bytes},
+    observer::{Progress, written},
+    run::{REPORT_SCHEMA, RunError, peak_memory_bytes, write_report},
     train::{
         adapt::Parameters,
         example::{Example, PRETRAINING_CLASSES},
@@ -33,11 +33,6 @@ const FOLDER: &str = "backbone";
 /// Name of the probe's Dice, without split; the one of random weights stands beside it.
 const PROBE: &str = "dice.linear-probe";
 const RANDOM: &str = "random-weights";
-
-fn writing(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> RunError {
-    let what = what.into();
-    |source| RunError::Write { what, source }
-}
 
 impl Job<'_> {
     /// Linear-probe Dice of the frozen features and of random ones of the same architecture.
@@ -102,15 +97,17 @@ impl Job<'_> {
             validation: validation.clone(),
         };
         let folder = self.run_dir.join(FOLDER);
-        write(&folder, &card, &weights).map_err(writing("the backbone"))?;
+        written(self.observer, "the backbone", || write(&folder, &card, &weights))?;
         if let Some(publish) = &self.pretraining.publish {
             let all = self.run_dir.join(publish);
-            match put(&folder, &all, &card.name) {
+            let what = format!("the backbone {}", card.name);
+            let put = written(self.observer, &what, || put(&folder, &all, &card.name, request.id.as_str()));
+            match put {
                 // A name that was taken meanwhile, as by a repeated run, is no reason to lose the training.
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                    self.emit(EventBody::Log { level: LogLevel::Warn, message: e.to_string() })?;
+                Err(RunError::Write { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+                    self.emit(EventBody::Log { level: LogLevel::Warn, message: source.to_string() })?;
                 }
-                put => put.map_err(writing(format!("the backbone {}", card.name)))?,
+                put => put?,
             }
         }
         let report = RunReport {
@@ -131,9 +128,7 @@ impl Job<'_> {
             peak_memory_bytes: peak_memory_bytes(),
             synthetic_data: manifest.synthetic,
         };
-        let json = serde_json::to_vec_pretty(&report).map_err(std::io::Error::other);
-        json.and_then(|bytes| write_atomically(&self.run_dir.join("report.json"), &bytes))
-            .map_err(writing("report.json"))
+        write_report(self.run_dir, &report, self.observer)
     }
 
     /// The command that makes the backbone again.
@@ -183,18 +178,19 @@ fn write(folder: &Path, card: &Card, weights: &[u8]) -> std::io::Result<()> {
 
 /// Copies a finished backbone to `all/name`, whole or not at all. One that is there already with the
 /// same weights is this one, put there by a worker that was killed afterwards; another one is kept, and
-/// that is an error.
-fn put(folder: &Path, all: &Path, name: &str) -> std::io::Result<()> {
-    let (to, temporary) = (all.join(name), all.join(format!(".{name}.part")));
+/// that is an error. `run` tells this worker's half-made copy from those of other runs of the same name.
+fn put(folder: &Path, all: &Path, name: &str, run: &str) -> std::io::Result<()> {
+    let (to, temporary) = (all.join(name), all.join(format!(".{name}.{run}.part")));
     let weights = "weights.safetensors";
-    if to.exists() {
-        if fs::read(to.join(weights))? == fs::read(folder.join(weights))? {
-            return Ok(());
-        }
-        return Err(std::io::Error::new(
+    let same = || Ok::<_, std::io::Error>(fs::read(to.join(weights))? == fs::read(folder.join(weights))?);
+    let taken = || {
+        std::io::Error::new(
             std::io::ErrorKind::AlreadyExists,
             "there is another backbone of this name; the new one stays in the run directory",
-        ));
+        )
+    };
+    if to.exists() {
+        return if same()? { Ok(()) } else { Err(taken()) };
     }
     fs::create_dir_all(all)?;
     if temporary.exists() {
@@ -204,5 +200,47 @@ fn put(folder: &Path, all: &Path, name: &str) -> std::io::Result<()> {
     for file in [weights, "card.json"] {
         write_atomically(&temporary.join(file), &fs::read(folder.join(file))?)?;
     }
-    fs::rename(&temporary, &to)
+    match fs::rename(&temporary, &to) {
+        Ok(()) => sync_folder(all),
+        Err(_) if to.exists() => {
+            // Another run of this name was faster.
+            fs::remove_dir_all(&temporary)?;
+            if same()? { Ok(()) } else { Err(taken()) }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_of_one_name_leave_one_whole_backbone() {
+        let root = tempfile::tempdir().unwrap();
+        let all = root.path().join("backbones");
+        let made = |run: &str| {
+            let folder = root.path().join(run);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("weights.safetensors"), run).unwrap();
+            fs::write(folder.join("card.json"), run).unwrap();
+            folder
+        };
+        let (first, second) = (made("first"), made("second"));
+        // The other one is in the middle of its copy, and an earlier worker of this run was killed in its own.
+        let half = all.join(".mine.first.part");
+        fs::create_dir_all(&half).unwrap();
+        fs::write(half.join("weights.safetensors"), "fir").unwrap();
+        fs::create_dir_all(all.join(".mine.second.part/left")).unwrap();
+        put(&second, &all, "mine", "second").unwrap();
+        assert_eq!(fs::read_to_string(half.join("weights.safetensors")).unwrap(), "fir");
+        assert!(!all.join(".mine.second.part").exists());
+        // Again is no error, and another one keeps what is there.
+        put(&second, &all, "mine", "second").unwrap();
+        let error = put(&first, &all, "mine", "first").unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+        for file in ["weights.safetensors", "card.json"] {
+            assert_eq!(fs::read_to_string(all.join("mine").join(file)).unwrap(), "second");
+        }
+    }
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use transferscope_domain::event::EventBody;
 
-use super::RunError;
+use super::{RunError, emit};
 use crate::{
-    observer::Observer,
+    observer::{Observer, written},
     preview::{Panel, Picture, PreviewError, restoration_strip, segmentation_strip, strip},
     train::{
         batch::HostBatch,
@@ -53,11 +53,10 @@ pub fn write(
         _ => unreachable!("a prediction is of its target's kind"),
     };
     let file = format!("{}-epoch-{:04}.png", example.case_id, epoch.round());
-    save(picture, run_dir, &file)?;
+    save(picture, run_dir, &file, observer)?;
     let note = note.map(|n| format!(" ({n})")).unwrap_or_default();
     let caption = format!("{}, slice {} of {d}: {caption}{note}", example.case_id, z + 1);
-    let event = EventBody::Preview { step, epoch, case_id: example.case_id.clone(), file, caption };
-    observer.event(event).map_err(|source| RunError::Write { what: "the event log".into(), source })
+    emit(observer, EventBody::Preview { step, epoch, case_id: example.case_id.clone(), file, caption })
 }
 
 /// Training samples in one picture at most.
@@ -72,19 +71,33 @@ pub fn samples(run_dir: &Path, batch: &HostBatch, observer: &dyn Observer) -> Re
     let Some((_, size)) = shown.first() else { return Ok(()) };
     let panels: Vec<_> = shown.iter().map(|(pixels, _)| Panel::Grey { pixels, range: NORMALISED }).collect();
     let file = "training-samples-epoch-0000.png".to_owned();
-    save(strip(*size, &panels), run_dir, &file)?;
+    save(strip(*size, &panels), run_dir, &file, observer)?;
     let caption = format!(
         "the first {} samples of the training, augmented: middle slice of the first image",
         shown.len()
     );
-    let event = EventBody::Preview { step: 0, epoch: 0.0, case_id: "training samples".into(), file, caption };
-    observer.event(event).map_err(|source| RunError::Write { what: "the event log".into(), source })
+    let case_id = "training samples".into();
+    emit(observer, EventBody::Preview { step: 0, epoch: 0.0, case_id, file, caption })
 }
 
-fn save(picture: Result<Picture, PreviewError>, run_dir: &Path, file: &str) -> Result<(), RunError> {
-    let failed =
-        |e: PreviewError| RunError::Write { what: "a preview".into(), source: std::io::Error::other(e) };
-    picture.map_err(failed)?.write(&run_dir.join("previews").join(file)).map_err(failed)
+/// Writes a picture into `previews/`; waits for room where the disk is full.
+pub(crate) fn save(
+    picture: Result<Picture, PreviewError>,
+    run_dir: &Path,
+    file: &str,
+    observer: &dyn Observer,
+) -> Result<(), RunError> {
+    let what = "a preview";
+    let picture =
+        picture.map_err(|e| RunError::Write { what: what.into(), source: std::io::Error::other(e) })?;
+    let path = run_dir.join("previews").join(file);
+    written(observer, what, || {
+        picture.write(&path).map_err(|error| match error {
+            // Its kind says whether there is room.
+            PreviewError::Write { source, .. } => source,
+            other => std::io::Error::other(other),
+        })
+    })
 }
 
 /// The slice with most foreground, or the middle one.

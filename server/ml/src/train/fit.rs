@@ -31,8 +31,8 @@ use super::{
 use crate::{
     model::net::Net,
     nn::{Mode, drop_path::DropPath, kernels::Kernels, precision},
-    observer::{Observer, Progress},
-    run::{RunError, preview},
+    observer::{Observer, Progress, written},
+    run::{RunError, emit, preview},
 };
 
 /// What does not change during a training.
@@ -246,7 +246,7 @@ impl Clock {
 
 impl Fit<'_> {
     fn emit(&self, body: EventBody) -> Result<(), RunError> {
-        self.observer.event(body).map_err(|source| RunError::Write { what: "the event log".into(), source })
+        emit(self.observer, body)
     }
 
     fn progress(&self, clock: &Clock, step: u64, phase: Phase) {
@@ -263,8 +263,7 @@ fn save_last<B: AutodiffBackend>(
     clock: &Clock,
 ) -> Result<(), RunError> {
     position.seconds = clock.seconds();
-    state::save_last(fit.run_dir, net, optimiser, position)
-        .map_err(|source| RunError::Write { what: "the checkpoint".into(), source })?;
+    written(fit.observer, "the checkpoint", || state::save_last(fit.run_dir, net, optimiser, position))?;
     fit.emit(EventBody::Checkpoint {
         step: position.step,
         epoch: position.step as f64 / fit.steps_per_epoch() as f64,
@@ -303,10 +302,7 @@ where
     }
     let begun = Instant::now();
     let layers = probe::joined(results.iter().map(|r| &r.layers));
-    let keep = |name: &str| {
-        probe::save(fit.run_dir, name, &layers)
-            .map_err(|source| RunError::Write { what: "features".into(), source })
-    };
+    let keep = |name: &str| written(fit.observer, "features", || probe::save(fit.run_dir, name, &layers));
     keep(&probe::at_epoch(position.step / fit.steps_per_epoch()))?;
     clock.watched.set(clock.watched.get() + begun.elapsed().as_secs_f64());
     let kind = fit.judge.plan.task.primary_metric();
@@ -319,8 +315,7 @@ where
     {
         position.best = Some(found);
         keep(probe::BEST)?;
-        state::save_best(fit.run_dir, net)
-            .map_err(|source| RunError::Write { what: "the checkpoint".into(), source })?;
+        written(fit.observer, "the checkpoint", || state::save_best(fit.run_dir, net))?;
         fit.emit(EventBody::Checkpoint {
             step: position.step,
             epoch,
