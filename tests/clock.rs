@@ -18,7 +18,9 @@ fn libfaketime() -> PathBuf {
         let library = folder.path().join("faketime/libfaketimeMT.so.1");
         library.is_file().then_some(library)
     });
-    found.expect("this test needs libfaketime; on Debian: apt-get install libfaketime (cargo xtask test does it)")
+    found.expect(
+        "this test needs libfaketime; on Debian: apt-get install libfaketime (cargo xtask test does it)",
+    )
 }
 
 /// A server whose clock says what `offset` holds, such as `+0` or `-3600`.
@@ -42,9 +44,8 @@ async fn a_clock_that_is_set_back_holds_nothing_up() {
     let server = server(&offset, &["--requeue-after", "2"]).await;
     let spec = tiny_spec("profound-conv-mini", "super-resolution", "scratch", 2000);
     let id = server.submit_one(spec).await;
-    let trains = server
-        .wait_for(&id, RUN_PATIENCE, "training", |r| r.run.metrics.contains_key("train/loss"))
-        .await;
+    let trains =
+        server.wait_for(&id, RUN_PATIENCE, "training", |r| r.run.metrics.contains_key("train/loss")).await;
     let hour = 3_600_000;
     let heard = trains.run.heartbeat_ms.expect("it was heard");
     signal(server.worker_pid(&id).expect("it trains"), Signal::KILL);
@@ -55,7 +56,9 @@ async fn a_clock_that_is_set_back_holds_nothing_up() {
     server.wait_for(&id, Duration::from_secs(30), "queued again", |r| r.run.attempts == 2).await;
     assert!(set.elapsed() < Duration::from_secs(30));
     let again = server
-        .wait_for(&id, RUN_PATIENCE, "training again", |r| r.run.state == RunState::Running && r.run.attempts == 2)
+        .wait_for(&id, RUN_PATIENCE, "training again", |r| {
+            r.run.state == RunState::Running && r.run.attempts == 2
+        })
         .await;
     assert!(again.run.heartbeat_ms >= Some(heard), "time went back in the log");
 

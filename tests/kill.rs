@@ -118,9 +118,8 @@ async fn a_run_whose_worker_died_unseen_is_found_and_given_up_after_three_attemp
             signal(worker, Signal::KILL);
             server = server.kill_and_restart(&ARGS).await;
             let start = Instant::now();
-            let lost = server
-                .wait_for(&run, Duration::from_secs(10), "lost", |r| r.run.failure.is_some())
-                .await;
+            let lost =
+                server.wait_for(&run, Duration::from_secs(10), "lost", |r| r.run.failure.is_some()).await;
             assert!(start.elapsed() < Duration::from_secs(10));
             assert!(lost.run.failure.is_some_and(|f| f.message.contains("gone")), "unseen deaths say so");
         } else {

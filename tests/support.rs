@@ -102,13 +102,13 @@ pub fn make_tiny_data(data: &Path) {
 /// A folder with a data folder that holds the tiny data set.
 struct Home {
     /// Goes first.
-    mount: Option<Mount>,
+    _mount: Option<Mount>,
     folder: TempDir,
 }
 
 impl Home {
     fn new() -> Self {
-        let home = Self { mount: None, folder: tempfile::tempdir().expect("a temporary folder") };
+        let home = Self { _mount: None, folder: tempfile::tempdir().expect("a temporary folder") };
         make_tiny_data(&home.data());
         home
     }
@@ -121,13 +121,14 @@ impl Home {
         let said = Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "transferscope-test"])
             .arg(&data)
-            .output().expect("mount can be called");
+            .output()
+            .expect("mount can be called");
         assert!(
             said.status.success(),
             "a disk of its own needs root (mount tmpfs): {}",
             String::from_utf8_lossy(&said.stderr)
         );
-        let home = Self { mount: Some(Mount(data)), folder };
+        let home = Self { _mount: Some(Mount(data)), folder };
         make_tiny_data(&home.data());
         home
     }
@@ -203,7 +204,7 @@ impl TestServer {
 
     /// Starts a server on a folder whose `data` was made before, by a command made of the usual one.
     pub async fn start_as(folder: TempDir, args: &[&str], made: impl FnOnce(Command) -> Command) -> Self {
-        Self::start_at(Home { mount: None, folder }, args, made).await
+        Self::start_at(Home { _mount: None, folder }, args, made).await
     }
 
     async fn start_at(folder: Home, args: &[&str], made: impl FnOnce(Command) -> Command) -> Self {

@@ -172,7 +172,10 @@ async fn a_disk_without_a_file_left_burns_no_run() {
     let queue: QueueView = server.get("/api/v1/queue").await;
     assert_eq!(queue.waiting_count, 40, "{queue:?}");
     let (_, page) = server.get_raw("/queue").await;
-    assert!(page.contains("The queue is paused") && page.contains("No space left"), "the page does not say it");
+    assert!(
+        page.contains("The queue is paused") && page.contains("No space left"),
+        "the page does not say it"
+    );
     let health: Health = server.get("/api/v1/health").await;
     assert!(health.problems.iter().any(|p| p.part == "queue"), "{health:?}");
     for id in &waiting {
@@ -237,8 +240,10 @@ async fn interruptions_with_progress_are_no_attempts() {
         reached = beyond(&server, &id, reached, RUN_PATIENCE).await;
         let worker = wait("a worker", RUN_PATIENCE, async || server.worker_pid(&id)).await;
         signal(worker, how);
-        wait("the worker's end", RUN_PATIENCE, async || (server.worker_pid(&id) != Some(worker)).then_some(()))
-            .await;
+        wait("the worker's end", RUN_PATIENCE, async || {
+            (server.worker_pid(&id) != Some(worker)).then_some(())
+        })
+        .await;
     }
     // And a person lets it go on after stopping it.
     beyond(&server, &id, reached, RUN_PATIENCE).await;
@@ -267,7 +272,10 @@ async fn interruptions_with_progress_are_no_attempts() {
     let last = &blocked[1].id;
     server.post(&format!("/api/v1/runs/{last}/cancel"), &json!({})).await;
     let (status, problem) = server.post(&format!("/api/v1/runs/{last}/resume"), &json!({})).await;
-    assert!(status == 409 && problem["detail"].as_str().is_some_and(|d| d.contains("no checkpoint")), "{problem}");
+    assert!(
+        status == 409 && problem["detail"].as_str().is_some_and(|d| d.contains("no checkpoint")),
+        "{problem}"
+    );
 }
 
 /// What a power cut or an older folder does to a log, while server and worker are away.

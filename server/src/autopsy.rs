@@ -191,6 +191,9 @@ mod tests {
         let ending = Ending::Exit(i32::from(EXIT_CANNOT_WRITE));
         let full = failure(dir.path(), ending, Some((3, 0.5)), 2, Next::GoesOn(Duration::from_secs(1)));
         assert_eq!(full.kind, "disk");
-        assert!(full.hint.contains("by itself") && full.message.contains("events.jsonl) is gone"), "{full:?}");
+        assert!(
+            full.hint.contains("by itself") && full.message.contains("events.jsonl) is gone"),
+            "{full:?}"
+        );
     }
 }

@@ -83,7 +83,8 @@ impl Dispatcher {
                     self.health.wrong(Part::Dispatcher, format!("The queue cannot be served: {error}."));
                 }
                 (Ok(()), Some((run, error))) => {
-                    self.health.wrong(Part::Dispatcher, format!("Run {run} cannot be looked after: {error}."));
+                    self.health
+                        .wrong(Part::Dispatcher, format!("Run {run} cannot be looked after: {error}."));
                 }
                 (Ok(()), None) => self.health.well(Part::Dispatcher),
             }

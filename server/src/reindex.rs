@@ -150,7 +150,7 @@ async fn fill(
     summary.experiments += summary.experiments_from_runs;
     store.restore_runs(&runs).await?;
 
-    let recorder = Recorder::new(store.clone(), data.clone(), Arc::new(|_| {}));
+    let recorder = Recorder::new(store.clone(), data.clone(), Arc::new(|_| {}), crate::health::Health::new());
     for (done, run) in runs.iter().enumerate() {
         progress(done, runs.len());
         let id = &run.request.id;

@@ -50,7 +50,8 @@ fn reopen(dir: &Path) -> Result<(), ApiError> {
             "The run's checkpoint is not whole ({error}); repeat the run instead."
         )));
     }
-    let failed = |source: io::Error| ApiError::Internal(format!("{} cannot be written: {source}", dir.display()));
+    let failed =
+        |source: io::Error| ApiError::Internal(format!("{} cannot be written: {source}", dir.display()));
     let _lock = match WorkerLock::take(dir) {
         Ok(lock) => lock,
         Err(error @ WorkerLockError::Held { .. }) => return Err(ApiError::Conflict(error.to_string())),

@@ -200,7 +200,8 @@ fn RunHead(
     let experiment = run.experiment.clone().map(|e| {
         view! { " · "<a href=format!("/experiments/{e}")>"its experiment"</a> }
     });
-    let took = run.started_ms.zip(run.finished_ms).map(|(a, b)| format::duration((b - a).max(0) as f64 / 1000.0));
+    let took =
+        run.started_ms.zip(run.finished_ms).map(|(a, b)| format::duration((b - a).max(0) as f64 / 1000.0));
     view! {
         <div class="page__head run-head">
             <div>

@@ -105,7 +105,11 @@ mod tests {
             tries.set(0);
             move |tries: &Cell<u32>| {
                 tries.set(tries.get() + 1);
-                if tries.get() < enough { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { Ok(tries.get()) }
+                if tries.get() < enough {
+                    Err(io::Error::from(io::ErrorKind::StorageFull))
+                } else {
+                    Ok(tries.get())
+                }
             }
         };
         let write = full_until(3);

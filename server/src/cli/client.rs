@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use transferscope_domain::{
     ExperimentId, RunId,
     api::{
-        CreatedRun, DatasetList, ExperimentCreated, Problem, QueuePause, QueueView, RunDetail, RunList, RunView,
+        CreatedRun, DatasetList, ExperimentCreated, Problem, QueuePause, QueueView, RunDetail, RunList,
+        RunView,
     },
     experiment::ExperimentSpec,
     pretraining::PretrainSpec,

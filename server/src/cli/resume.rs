@@ -31,7 +31,10 @@ pub fn run(context: &Context, args: &Args) -> Result<ExitCode> {
     if context.json {
         output::json(&run)?;
     } else {
-        output::print(&format!("run {} is {}; watch it at {}/runs/{}", run.id, run.state, client.url, run.id))?;
+        output::print(&format!(
+            "run {} is {}; watch it at {}/runs/{}",
+            run.id, run.state, client.url, run.id
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -317,7 +317,8 @@ impl RunResult {
             .iter()
             .filter_map(|name| Some((*name, *run.metrics.get(&metric.baseline_name(Split::Test, name))?)))
             .reduce(|best, next| if better(next.1, best.1) { next } else { best });
-        let seconds = run.started_ms.zip(run.finished_ms).map(|(start, end)| (end - start).max(0) as f64 / 1000.0);
+        let seconds =
+            run.started_ms.zip(run.finished_ms).map(|(start, end)| (end - start).max(0) as f64 / 1000.0);
         Self {
             id: run.id.clone(),
             backbone: run.backbone.clone(),

@@ -24,11 +24,8 @@ impl Dispatcher {
     ) -> Result<(), DispatchError> {
         let (wait, of) = (self.timing.requeue_after, self.timing.attempts_max);
         let misses = self.store.reached(&run.id).await?.misses;
-        let next = if loss.counted && misses > 0 {
-            Next::Counted { wait, misses, of }
-        } else {
-            Next::GoesOn(wait)
-        };
+        let next =
+            if loss.counted && misses > 0 { Next::Counted { wait, misses, of } } else { Next::GoesOn(wait) };
         let failure = self.autopsy(run, dir, ending, next).await?;
         tracing::warn!(run.id = %run.id, message = failure.message, "a worker is gone");
         self.store.lose(&run.id, &failure, loss.counted, now_ms()).await?;

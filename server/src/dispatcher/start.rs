@@ -8,11 +8,7 @@ use std::{
     time::Instant,
 };
 
-use transferscope_domain::{
-    RunId, RunState,
-    event::EventBody,
-    run::Failure,
-};
+use transferscope_domain::{RunId, RunState, event::EventBody, run::Failure};
 
 use super::{
     DispatchError, Dispatcher, Memory, in_seconds,

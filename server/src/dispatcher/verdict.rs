@@ -76,7 +76,11 @@ pub fn verdict(look: &Look, timing: &Timing) -> Action {
         (_, Liveness::Dead(Ending::Exit(code))) if *code == i32::from(EXIT_LOCK_HELD) => Action::Yield,
         (_, Liveness::Dead(ending)) => {
             let loss = loss(*ending, look.interrupted);
-            if loss.counted && look.misses >= timing.attempts_max { Action::GiveUp } else { Action::Lose(loss) }
+            if loss.counted && look.misses >= timing.attempts_max {
+                Action::GiveUp
+            } else {
+                Action::Lose(loss)
+            }
         }
     }
 }

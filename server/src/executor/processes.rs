@@ -24,7 +24,9 @@ pub(super) fn workers() -> io::Result<Vec<WorkerProcess>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         // Ended meanwhile: what is gone is no worker.
         let Ok(line) = fs::read(entry.path().join("cmdline")) else { continue };
         let Some(run_dir) = run_dir(&line) else { continue };
@@ -66,7 +68,8 @@ mod tests {
     #[test]
     fn a_process_is_seen_until_it_has_ended() {
         let dir = tempfile::tempdir().unwrap();
-        let mine = || workers().unwrap().into_iter().find(|w| w.run_dir == dir.path().canonicalize().unwrap());
+        let mine =
+            || workers().unwrap().into_iter().find(|w| w.run_dir == dir.path().canonicalize().unwrap());
         assert_eq!(mine(), None);
         let mut child = std::process::Command::new("sh")
             .args(["-c", "read line", "worker", "."])

@@ -150,6 +150,8 @@ impl RunFeed {
         if let Some((last, _)) = piece.starts.last() {
             tail.last = *last;
             tail.ended = ended;
+            // Somebody may have let it go on.
+            tail.is_final = false;
             tail.pieces.push_back(piece);
             let mut kept: usize = tail.pieces.iter().map(|p| p.text.len()).sum();
             while kept > KEPT && tail.pieces.len() > 1 {

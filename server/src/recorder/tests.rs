@@ -119,12 +119,7 @@ async fn a_log_that_lost_its_end_is_read_again_and_the_resumed_run_is_recorded()
     // A power cut: what was not synced is gone. The next worker writes less than was there before.
     std::fs::write(home.log(), &kept).unwrap();
     home.store
-        .lose(
-            &home.run,
-            &Failure { kind: "x".into(), message: "x".into(), hint: "x".into() },
-            true,
-            2,
-        )
+        .lose(&home.run, &Failure { kind: "x".into(), message: "x".into(), hint: "x".into() }, true, 2)
         .await
         .unwrap();
     home.store.requeue_lost(&home.run, 3).await.unwrap();

@@ -95,7 +95,10 @@ impl Store {
                 .await?;
             let next = if started.is_some() { RunState::Running } else { RunState::Preparing };
             change(&mut tx, id.as_str(), next, None, now_ms).await?;
-            sqlx::query("update runs set failure = null where id = ?").bind(id.as_str()).execute(&mut *tx).await?;
+            sqlx::query("update runs set failure = null where id = ?")
+                .bind(id.as_str())
+                .execute(&mut *tx)
+                .await?;
         }
         if claimed {
             sqlx::query(UNCOUNT).bind(id.as_str()).execute(&mut *tx).await?;

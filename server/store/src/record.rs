@@ -430,13 +430,11 @@ impl Recording<'_> {
                 .await?;
         }
         // A step that no attempt came to is progress too.
-        sqlx::query(
-            "update runs set misses = 0, step_max = ?2 where id = ?1 and step_max < ?2",
-        )
-        .bind(self.id.as_str())
-        .bind(signed(self.furthest))
-        .execute(&mut *self.tx)
-        .await?;
+        sqlx::query("update runs set misses = 0, step_max = ?2 where id = ?1 and step_max < ?2")
+            .bind(self.id.as_str())
+            .bind(signed(self.furthest))
+            .execute(&mut *self.tx)
+            .await?;
         if self.truncated {
             sqlx::query("delete from metric_latest where run_id = ?")
                 .bind(self.id.as_str())

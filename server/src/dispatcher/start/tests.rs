@@ -232,6 +232,9 @@ async fn a_full_disk_pauses_the_queue_and_the_run_goes_on() {
     let states = stage.states().await;
     assert!(!states.contains(&RunState::Failed), "{states:?}");
     for n in 0..2 {
-        assert_eq!(stage.dispatcher.store.reached(&stage.runs[n]).await.unwrap().misses.min(1), u32::from(states[n] == RunState::Preparing));
+        assert_eq!(
+            stage.dispatcher.store.reached(&stage.runs[n]).await.unwrap().misses.min(1),
+            u32::from(states[n] == RunState::Preparing)
+        );
     }
 }

@@ -103,7 +103,10 @@ async fn a_run_that_ended_badly_goes_on_and_no_other_does() {
     store.request_stop(&ids[1], 4).await.unwrap();
     store.resume(&ids[1], 5).await.unwrap();
     assert_eq!(store.run(&ids[1]).await.unwrap().run.queue_position, Some(2));
-    assert!(matches!(store.resume(&"no-such-run".parse().unwrap(), 6).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(
+        store.resume(&"no-such-run".parse().unwrap(), 6).await,
+        Err(StoreError::NotFound { .. })
+    ));
 }
 
 #[tokio::test]
