@@ -34,6 +34,12 @@ pub struct DatasetManifest {
     /// The cross-validation that the splits are one round of; none for a single split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folds: Option<Folds>,
+    /// Cases by what told their patient: a table, file names, the images themselves, or nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub patient_sources: BTreeMap<String, usize>,
+    /// What was noticed about the set as a whole when it was added, and stays worth knowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One round of a cross-validation.
@@ -85,6 +91,10 @@ pub struct CaseEntry {
     /// Who made the masks, by channel, where the folder that was added tells: people or which program.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mask_sources: BTreeMap<String, String>,
+    /// What was noticed about the case when it was added, and stays worth knowing: what was decided where
+    /// its files contradict one another or themselves, and what of them was left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl CaseEntry {

@@ -87,6 +87,8 @@ pub fn Contents(page: DatasetSummary) -> impl IntoView {
                     "{train} training, {val} validation, {test} test; drawn with seed {}",
                     page.split_seed
                 ))}
+                {(!page.patient_sources.is_empty())
+                    .then(|| fact("Who the patients are, from", counted(&page.patient_sources)))}
                 {fact("Channels", channels(&row.channels, row.cases))}
                 {fact("Slices × rows × columns", sizes(&page.shapes))}
                 {fact("Voxel size [mm]", sizes(&page.spacings_mm))}

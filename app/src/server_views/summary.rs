@@ -66,6 +66,8 @@ pub struct DatasetSummary {
     pub labels: Vec<(String, Vec<u32>)>,
     /// Cases by mask and by who made it, where that is known.
     pub mask_sources: Vec<(String, Vec<(String, usize)>)>,
+    /// Cases by what told their patient.
+    pub patient_sources: Vec<(String, usize)>,
     /// Clinically significant cancer by split: train, val, test.
     pub cspca: [CancerCounts; 3],
     pub split_hash: String,
@@ -210,6 +212,7 @@ pub fn summary(
         spacings_mm: frequent(report.spacings_mm.into_iter()),
         labels: report.labels.into_iter().collect(),
         mask_sources: report.mask_sources.into_iter().map(|(k, v)| (k, frequent(v.into_iter()))).collect(),
+        patient_sources: frequent(report.patient_sources.into_iter()),
         cspca: report.cspca,
         split_hash: report.split_hash,
         folds: report.folds,

@@ -71,6 +71,9 @@ pub struct CheckReport {
     pub labels: BTreeMap<String, Vec<u32>>,
     /// Cases by mask and by who made it, where that is known.
     pub mask_sources: BTreeMap<String, BTreeMap<String, usize>>,
+    /// Cases by what told their patient, where that is known.
+    #[serde(default)]
+    pub patient_sources: BTreeMap<String, usize>,
     /// Patients by split: train, val, test.
     pub split_patients: [usize; 3],
     /// Clinically significant cancer by split: train, val, test.
@@ -108,6 +111,9 @@ impl fmt::Display for CheckReport {
             "{} cases of {} patients (patients: train {train}, val {val}, test {test})",
             self.cases, self.patients
         )?;
+        if !self.patient_sources.is_empty() {
+            writeln!(f, "patients from: {}", counted(&self.patient_sources))?;
+        }
         if let Some(Folds { count, test }) = self.folds {
             writeln!(f, "fold {test} of {count} tests")?;
         }

@@ -11,6 +11,7 @@
 //! MetaImage. NIfTI's RAS is turned into LPS when it is read. Stored intensities are raw; networks
 //! get them through [`normalise`].
 
+pub mod alignment;
 pub mod case;
 pub mod check;
 mod error;

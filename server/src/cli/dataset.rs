@@ -5,11 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, anyhow};
 use transferscope_domain::{
     Task,
-    dataset::{DatasetManifest, Folds},
+    dataset::{CaseEntry, DatasetManifest, Folds},
     metric::Split,
 };
 use transferscope_ml::data::{
-    import::{self, AddOptions},
+    import::{self, AddOptions, FillLabel},
     kept_check, manifest,
     split::SplitPlan,
     synth::{self, SynthOptions},
@@ -43,6 +43,10 @@ pub enum Command {
         /// Give every case voxels of this size in mm, as slices x rows x columns.
         #[arg(long, value_name = "DxHxW", value_parser = parse_spacing)]
         spacing: Option<Spacing>,
+        /// A value of the masks that is not to be learnt, such as 255 at borders: its voxels become background,
+        /// or with =nearest what the nearest other voxel is.
+        #[arg(long, value_name = "VALUE[=background|nearest]")]
+        fill_label: Option<FillLabel>,
     },
     /// Compute phantoms: prostate examinations with known anatomy.
     Synth {
@@ -78,14 +82,14 @@ pub enum Command {
 pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
     let datasets = context.data()?.datasets();
     match command {
-        Command::Add { folder, name, folds, fold, spacing } => {
+        Command::Add { folder, name, folds, fold, spacing, fill_label } => {
             let progress = Progress::new("reading cases");
             let split = match (folds, fold) {
                 (Some(count), Some(test)) => SplitPlan::DrawnFolds(Folds { count, test }),
                 (None, Some(test)) => SplitPlan::StoredFold(test),
                 (_, None) => SplitPlan::Single,
             };
-            let options = AddOptions { name, split, spacing_mm: spacing.map(|s| s.0) };
+            let options = AddOptions { name, split, spacing_mm: spacing.map(|s| s.0), fill_label };
             let made = import::add_with(&datasets, &folder, &options, &|done, total| {
                 progress.set(done as u64, total as u64);
             })?;
@@ -126,6 +130,9 @@ fn show(context: &Context, made: &DatasetManifest) -> Result<()> {
         count(Split::Val),
         count(Split::Test)
     ))?;
+    let sources: Vec<String> =
+        made.patient_sources.iter().map(|(source, cases)| format!("{source} ({cases})")).collect();
+    output::print(&format!("patients from: {}", sources.join(", ")))?;
     for task in Task::ALL {
         if let Some(problem) = made.task_problem(task) {
             eprintln!("note: {problem}");
@@ -134,7 +141,24 @@ fn show(context: &Context, made: &DatasetManifest) -> Result<()> {
     for refused in &made.refused {
         eprintln!("left out {}: {}", refused.case_id, refused.reason);
     }
+    show_notes(made);
     Ok(())
+}
+
+/// What was noticed, as far as it fits a screen; `dataset check` has all of it.
+fn show_notes(made: &DatasetManifest) {
+    const SHOWN: usize = 30;
+    let of_case = |case: &CaseEntry| {
+        let id = case.case_id.clone();
+        case.notes.iter().map(move |note| format!("{id}: {note}")).collect::<Vec<_>>()
+    };
+    let notes: Vec<String> = made.notes.iter().cloned().chain(made.cases.iter().flat_map(of_case)).collect();
+    for note in notes.iter().take(SHOWN) {
+        eprintln!("note: {note}");
+    }
+    if let Some(more @ 1..) = notes.len().checked_sub(SHOWN) {
+        eprintln!("note: {more} more, which `transferscope dataset check {}` lists", made.name);
+    }
 }
 
 fn list(context: &Context, sets: &[DatasetManifest]) -> Result<()> {

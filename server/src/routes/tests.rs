@@ -197,6 +197,7 @@ fn write_dataset(data: &DataDir) {
             cspca: None,
             fold: None,
             mask_sources: Default::default(),
+            notes: Vec::new(),
         })
         .collect();
     let manifest = DatasetManifest {
@@ -210,6 +211,8 @@ fn write_dataset(data: &DataDir) {
         split_seed: 0,
         split_hash: "split-of-tiny".into(),
         folds: None,
+        patient_sources: Default::default(),
+        notes: Vec::new(),
     };
     let dir = data.datasets().join("tiny");
     std::fs::create_dir_all(&dir).unwrap();

@@ -34,7 +34,7 @@ pub fn check(dataset_dir: &Path) -> Result<CheckReport, DataError> {
         match case::load(dataset_dir, entry) {
             Ok(case) => {
                 images::check(&case, entry, &mut report);
-                across.add(&case, &mut report);
+                across.add(&case, entry, &mut report);
             }
             Err(error) => report.find(Severity::Error, Some(&entry.case_id), error.to_string()),
         }
@@ -75,6 +75,7 @@ pub fn overview(manifest: &DatasetManifest) -> CheckReport {
         spacings_mm,
         labels: BTreeMap::new(),
         mask_sources,
+        patient_sources: manifest.patient_sources.clone(),
         split_patients: Split::ALL.map(patients),
         cspca: Split::ALL.map(|split| cancer(of(split))),
         split_hash: manifest.split_hash.clone(),

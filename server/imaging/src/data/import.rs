@@ -3,9 +3,16 @@
 mod case_files;
 mod case_folder;
 mod csv_file;
+mod geometry;
+mod image_names;
+mod labels;
+mod layouts;
+mod patients;
 mod picai;
+mod rows;
 mod source;
 mod table;
+mod text;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -15,9 +22,15 @@ use transferscope_domain::{
     metric::Split,
 };
 
-use self::{source::Examination, table::Row};
+pub use self::labels::{FillLabel, FillWith};
+use self::{
+    case_files::{Loaded, Reading},
+    patients::{Known, Patient},
+    source::Examination,
+    table::Row,
+};
 use super::{
-    DataError, manifest,
+    DataError, IMAGES, manifest,
     split::{self, SplitPlan, Stratum},
     store::Staging,
 };
@@ -33,6 +46,8 @@ pub struct AddOptions {
     pub split: SplitPlan,
     /// Voxel size in mm, `[D, H, W]`, that every case gets; by default each keeps its t2w image's.
     pub spacing_mm: Option<[f64; 3]>,
+    /// A value of masks that is not to be learnt, and what becomes of its voxels.
+    pub fill_label: Option<FillLabel>,
 }
 
 /// [`add_with`] with a name and everything else as usual.
@@ -52,14 +67,17 @@ pub fn add(
 /// Adds the cases in `folder` as a data set under `datasets_dir`; `progress` hears (done, total) cases.
 ///
 /// The layout is recognised: that of the PI-CAI challenge, or one folder a case with `t2w` and where
-/// there are any `adc`, `hbv`, `gland`, `zones`, `lesion`, as `.nii`, `.nii.gz`, `.mha`, `.mhd` or a folder
-/// of DICOM files. `cases.csv` in it may name patients, labels, splits and folds. Images and masks are
+/// there are any `adc`, `hbv`, `gland`, `zones`, `lesion`, as `.nii`, `.nii.gz`, `.mha`, `.mhd`, `.hdr` with
+/// `.img`, or a folder of DICOM files. `cases.csv` in it may name patients, labels, splits and folds; without
+/// it examinations with one PatientID or one and the same image are one patient's. Images and masks are
 /// resampled onto the t2w grid. A case that cannot be trusted is left out and named in the manifest with
-/// the reason. Adding the same content again changes nothing.
+/// the reason; what is odd about those that can stays with the data set as a note. Adding the same content
+/// again changes nothing.
 ///
 /// # Errors
-/// When no case is usable, another data set has the name, a table is damaged, the splits cannot be as
-/// chosen, or writing fails; nothing is left behind then.
+/// When no case is usable, the layout is one that is not read, another data set has the name, a table is
+/// damaged or about none of the cases, the splits cannot be as chosen, or writing fails; nothing is left behind
+/// then.
 pub fn add_with(
     datasets_dir: &Path,
     folder: &Path,
@@ -68,25 +86,21 @@ pub fn add_with(
 ) -> Result<DatasetManifest, DataError> {
     let whole = folder.canonicalize().map_err(DataError::io(folder))?;
     let name = options.name.clone().unwrap_or_else(|| name_of(&whole));
-    let rows = table::read(&whole)?;
+    let table = table::read(&whole)?;
+    let from_table = table.name.clone().unwrap_or_default();
     let found = source::find(&whole)?;
+    let ids: Vec<&str> = found.iter().map(|e| e.case_id.as_str()).collect();
+    let rows::Matched { rows, left_out: mut refused, mut notes } = rows::matched(&whole, table, &ids)?;
     let staging = Staging::begin(datasets_dir, &name)?;
-    let mut refused = without_files(&rows, &found);
     let mut cases = Vec::new();
-    let mut strata: BTreeMap<String, Stratum> = BTreeMap::new();
-    let mut splits: BTreeMap<String, Split> = BTreeMap::new();
+    let reading = Reading { spacing_mm: options.spacing_mm, fill: options.fill_label };
     let total = found.len();
+    let without_images = found.iter().all(|examination| examination.files.is_err());
     progress(0, total);
     for (done, examination) in found.into_iter().enumerate() {
         let case_id = examination.case_id.clone();
-        let row = rows.get(&case_id);
-        match prepare(&staging, examination, row, options.spacing_mm) {
-            Ok((entry, stratum)) => {
-                let patient = strata.entry(entry.patient_id.clone()).or_default();
-                *patient = patient.and(stratum);
-                splits.extend(row.and_then(|r| r.split).map(|split| (case_id, split)));
-                cases.push(entry);
-            }
+        match prepare(&staging, examination, rows.get(&case_id), &from_table, reading) {
+            Ok(case) => cases.push(case),
             // The disk is not the case's fault.
             Err(error @ DataError::Io { .. }) if written_by_us(&error, &staging) => return Err(error),
             Err(error) => {
@@ -98,8 +112,20 @@ pub fn add_with(
         progress(done + 1, total);
     }
     if cases.is_empty() {
-        return Err(DataError::NoUsableCase { folder: folder.to_owned(), refused });
+        return Err(match without_images.then(|| layouts::dicom_tree(&whole)).flatten() {
+            Some(what) => DataError::refused(folder, what),
+            None => DataError::NoUsableCase { folder: folder.to_owned(), refused },
+        });
     }
+    let patient_sources = settle(&mut cases, &mut notes);
+    let mut strata: BTreeMap<String, Stratum> = BTreeMap::new();
+    let mut splits: BTreeMap<String, Split> = BTreeMap::new();
+    for Prepared { entry, stratum, .. } in &cases {
+        let patient = strata.entry(entry.patient_id.clone()).or_default();
+        *patient = patient.and(*stratum);
+        splits.extend(rows.get(&entry.case_id).and_then(|r| r.split).map(|s| (entry.case_id.clone(), s)));
+    }
+    let mut cases: Vec<CaseEntry> = cases.into_iter().map(|case| case.entry).collect();
     let folds = split::assign(&mut cases, &strata, &splits, options.split, SPLIT_SEED)?;
     staging.publish(DatasetManifest {
         schema: manifest::SCHEMA,
@@ -114,34 +140,59 @@ pub fn add_with(
         refused,
         split_seed: SPLIT_SEED,
         folds,
+        patient_sources,
+        notes,
     })
 }
 
-/// Reads and stores one examination, with what its table says of it.
+/// A case that is stored, with what all of them together decide by.
+struct Prepared {
+    entry: CaseEntry,
+    stratum: Stratum,
+    known: Known,
+    right_handed: bool,
+}
+
+/// Reads and stores one examination, with what its table says of it. Whose it is, is decided later.
 fn prepare(
     staging: &Staging,
     examination: Examination,
     row: Option<&Row>,
-    spacing_mm: Option<[f64; 3]>,
-) -> Result<(CaseEntry, Stratum), DataError> {
+    from_table: &str,
+    reading: Reading,
+) -> Result<Prepared, DataError> {
     let files = examination.files?;
-    let (geometry, volumes) = files.load(spacing_mm)?;
-    let patient_id = row.map_or(&examination.patient_id, |row| &row.patient_id);
-    let mut entry = staging.add_case(&examination.case_id, patient_id, &geometry, &volumes)?;
+    let Loaded { geometry, volumes, notes, identifiers, right_handed } = files.load(reading)?;
+    let case_id = examination.case_id;
+    let mut entry = staging.add_case(&case_id, &case_id, &geometry, &volumes)?;
     entry.cspca = row.and_then(|row| row.cspca).or(examination.cspca);
     entry.fold = row.and_then(|row| row.fold).or(examination.fold);
     entry.mask_sources = files.sources().clone();
+    entry.notes = notes;
     let lesion = volumes.get("lesion").map(|mask| mask.data.iter().any(|v| *v > 0.0));
     let stratum = Stratum { cspca: entry.cspca, lesion };
-    Ok((entry, stratum))
+    let of_table = row.map(|row| (row.patient_id.clone(), from_table.to_owned()));
+    let of_layout = examination.patient_id.map(|patient| (patient, "file names".to_owned()));
+    let images =
+        IMAGES.iter().filter_map(|name| Some(((*name).to_owned(), volumes.get(*name)?.content_hash())));
+    let known = Known { case_id, told: of_table.or(of_layout), identifiers, images: images.collect() };
+    Ok(Prepared { entry, stratum, known, right_handed })
 }
 
-/// Cases of the table that are not in the folder.
-fn without_files(rows: &BTreeMap<String, Row>, found: &[Examination]) -> Vec<LeftOut> {
-    let known: std::collections::BTreeSet<&str> = found.iter().map(|e| e.case_id.as_str()).collect();
-    let missing = rows.keys().filter(|case| !known.contains(case.as_str()));
-    let reason = "it stands in cases.csv, and no images of this name are in the folder";
-    missing.map(|case| LeftOut { case_id: case.clone(), reason: reason.into() }).collect()
+/// Decides what only all cases together tell: whose each is, and which are stored unlike the others. Gives the
+/// number of cases by what told their patient.
+fn settle(cases: &mut [Prepared], notes: &mut Vec<String>) -> BTreeMap<String, usize> {
+    let known: Vec<Known> = cases.iter().map(|case| case.known.clone()).collect();
+    let (patients, about_all) = patients::of(&known);
+    notes.extend(about_all);
+    let mirrored = geometry::mirrored(&cases.iter().map(|case| case.right_handed).collect::<Vec<_>>());
+    let mut sources = BTreeMap::new();
+    for ((case, Patient { id, source, notes }), mirrored) in cases.iter_mut().zip(patients).zip(mirrored) {
+        case.entry.patient_id = id;
+        case.entry.notes.extend(notes.into_iter().chain(mirrored));
+        *sources.entry(source).or_default() += 1;
+    }
+    sources
 }
 
 /// Whether an error comes from the data set that is being written.
@@ -171,6 +222,8 @@ fn name_of(folder: &Path) -> String {
 
 #[cfg(test)]
 mod bad_input;
+#[cfg(test)]
+mod field;
 #[cfg(test)]
 mod orientation;
 #[cfg(test)]

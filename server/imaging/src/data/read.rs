@@ -3,32 +3,54 @@
 //! No header is believed: sizes are checked against a cap and against the bytes that are really there
 //! before memory is taken for them. What cannot be trusted is refused with the file and the reason.
 
+mod background;
 mod bounded;
 mod dicom;
 pub(crate) mod element;
 pub(crate) mod metaimage;
 pub(crate) mod nifti;
+mod sidecar;
 
 use std::path::Path;
 
+pub use self::dicom::{Glance, glance as dicom_glance};
 use super::{DataError, Image};
 
 /// Images with more voxels are refused.
 pub const MAX_VOXELS: usize = 512 * 512 * 512;
 
 /// Endings of the file formats, longest first.
-pub const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".mha", ".mhd"];
+pub const ENDINGS: [&str; 5] = [".nii.gz", ".nii", ".mha", ".mhd", ".hdr"];
 
-/// Reads one image that can be trained on: a `.nii`, `.nii.gz`, `.mha` or `.mhd` file, or a folder with
-/// DICOM files of one volume.
+/// An image with what was noticed when it was read.
+#[derive(Debug)]
+pub struct Examined {
+    pub image: Image,
+    /// In words: where the file contradicts itself, what of it was passed over, and what was decided.
+    pub notes: Vec<String>,
+    /// Patients whom its headers name, as they name them; none where they do not.
+    pub patients: Vec<String>,
+}
+
+/// What an image is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Intensities; voxels that are not finite are background.
+    Intensities,
+    /// Labels; every voxel must hold one.
+    Labels,
+}
+
+/// Reads one image that can be trained on: a file with one of [`ENDINGS`], or a folder with DICOM files of
+/// one volume.
 ///
 /// # Errors
-/// When the file cannot be read or cannot be trusted: truncated, of more than one volume, not finite,
-/// without a usable geometry, or not an image.
-pub fn image(path: &Path) -> Result<Image, DataError> {
+/// When the file cannot be read or cannot be trusted: truncated, of more than one volume, labels that are
+/// not finite or intensities that are mostly so, without a usable geometry, or not an image.
+pub fn examine(path: &Path, kind: Kind) -> Result<Examined, DataError> {
     let refused = |reason: String| DataError::refused(path, reason);
-    let (sizes, mut images) = read(path)?;
-    let image = match (images.pop(), images.len()) {
+    let Read { sizes, mut images, mut notes, mut patients } = read(path)?;
+    let mut image = match (images.pop(), images.len()) {
         (Some(image), 0) => image,
         (_, others) => {
             return Err(refused(format!(
@@ -37,15 +59,17 @@ pub fn image(path: &Path) -> Result<Image, DataError> {
             )));
         }
     };
-    if let Some(at) = image.volume.data.iter().position(|v| !v.is_finite()) {
-        let [_, height, width] = image.volume.shape;
-        let (d, h, w) = (at / (height * width), at / width % height, at % width);
-        let bad = image.volume.data.iter().filter(|v| !v.is_finite()).count();
-        return Err(refused(format!(
-            "{bad} voxels are not finite numbers, the first at slice {d}, row {h}, column {w}"
-        )));
-    }
-    Ok(image)
+    notes.extend(background::fill(&mut image.volume, kind).map_err(refused)?);
+    patients.extend(sidecar::patient(path));
+    Ok(Examined { image, notes, patients })
+}
+
+/// The image alone, taken for intensities.
+///
+/// # Errors
+/// As [`examine`].
+pub fn image(path: &Path) -> Result<Image, DataError> {
+    examine(path, Kind::Intensities).map(|examined| examined.image)
 }
 
 /// Reads every volume of a file or folder, one for each time point of a four-dimensional file, with
@@ -54,30 +78,41 @@ pub fn image(path: &Path) -> Result<Image, DataError> {
 /// # Errors
 /// When it cannot be read, or its place in the world makes no sense.
 pub fn volumes(path: &Path) -> Result<Vec<Image>, DataError> {
-    read(path).map(|(_, images)| images)
+    read(path).map(|read| read.images)
 }
 
-/// The volumes and, for messages, their sizes.
-fn read(path: &Path) -> Result<(String, Vec<Image>), DataError> {
+/// What a file or folder holds.
+struct Read {
+    /// For messages.
+    sizes: String,
+    images: Vec<Image>,
+    notes: Vec<String>,
+    patients: Vec<String>,
+}
+
+fn read(path: &Path) -> Result<Read, DataError> {
     let refused = |reason: String| DataError::refused(path, reason);
     let metadata = std::fs::metadata(path).map_err(DataError::io(path))?;
     let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let (sizes, images) = if metadata.is_dir() {
-        (String::new(), vec![dicom::series(path)?])
-    } else if name.ends_with(".nii") || name.ends_with(".nii.gz") {
-        let series = nifti::read(path).map_err(refused)?;
-        (series.sizes, series.images)
+    let one = |image, notes, patients| Read { sizes: String::new(), images: vec![image], notes, patients };
+    let read = if metadata.is_dir() {
+        let Examined { image, notes, patients } = dicom::series(path)?;
+        one(image, notes, patients)
+    } else if [".nii", ".nii.gz", ".hdr"].iter().any(|ending| name.ends_with(ending)) {
+        let nifti::Series { sizes, images, notes } = nifti::read(path).map_err(refused)?;
+        Read { sizes, images, notes, patients: Vec::new() }
     } else if name.ends_with(".mha") || name.ends_with(".mhd") {
-        (String::new(), vec![metaimage::read(path).map_err(refused)?])
+        let (image, patient) = metaimage::read(path).map_err(refused)?;
+        one(image, Vec::new(), patient.into_iter().collect())
     } else {
         return Err(refused(format!(
             "not an image this program reads: use {} or a folder of DICOM files",
             ENDINGS.join(", ")
         )));
     };
-    match images.iter().find_map(|image| image.geometry.problem()) {
+    match read.images.iter().find_map(|image| image.geometry.problem()) {
         Some(problem) => Err(refused(problem)),
-        None => Ok((sizes, images)),
+        None => Ok(read),
     }
 }
 

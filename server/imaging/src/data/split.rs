@@ -212,6 +212,7 @@ mod tests {
             cspca: None,
             fold,
             mask_sources: BTreeMap::new(),
+            notes: Vec::new(),
         }
     }
 

@@ -87,6 +87,7 @@ impl Staging {
             cspca: None,
             fold: None,
             mask_sources: BTreeMap::new(),
+            notes: Vec::new(),
         })
     }
 

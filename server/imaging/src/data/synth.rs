@@ -179,6 +179,8 @@ pub fn generate(
         synthetic: true,
         hash: manifest::content_hash(&cases),
         split_hash: manifest::split_hash(&cases),
+        patient_sources: BTreeMap::from([("the generator".to_owned(), cases.len())]),
+        notes: Vec::new(),
         cases,
         refused: Vec::new(),
         split_seed: options.seed,

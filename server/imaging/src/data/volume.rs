@@ -41,6 +41,19 @@ impl Volume {
         &self.data[d * n..(d + 1) * n]
     }
 
+    /// BLAKE3 over the values.
+    pub fn content_hash(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        // In pieces that fit the stack, so that no copy of the volume is made.
+        for values in self.data.chunks(1024) {
+            let mut bytes = [0u8; 4096];
+            let used = &mut bytes[..4 * values.len()];
+            used.chunks_exact_mut(4).zip(values).for_each(|(to, v)| to.copy_from_slice(&v.to_le_bytes()));
+            hasher.update(used);
+        }
+        *hasher.finalize().as_bytes()
+    }
+
     /// Smallest and largest value; `None` without voxels.
     pub fn range(&self) -> Option<(f32, f32)> {
         let first = *self.data.first()?;

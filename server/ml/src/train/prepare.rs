@@ -241,6 +241,7 @@ mod tests {
             cspca: Some(true),
             fold: None,
             mask_sources: BTreeMap::new(),
+            notes: Vec::new(),
         };
         let geometry = Geometry::centred(shape, entry.spacing_mm);
         let case = Case { id: "case".into(), shape, spacing_mm: entry.spacing_mm, geometry, volumes };

@@ -2,10 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use transferscope_domain::dataset::check::{CheckReport, Severity};
+use transferscope_domain::{
+    dataset::{
+        CaseEntry,
+        check::{CheckReport, Severity},
+    },
+    metric::Split,
+};
 
 use super::images;
-use crate::data::{IMAGES, MASKS, Volume, case::Case};
+use crate::data::{IMAGES, MASKS, case::Case};
 
 /// A gland this many times larger or smaller than the usual one is worth a look.
 const UNUSUAL: f64 = 4.0;
@@ -13,35 +19,40 @@ const UNUSUAL: f64 = 4.0;
 /// Glands of sizes that no prostate has, in ml.
 const POSSIBLE_ML: std::ops::RangeInclusive<f64> = 3.0..=500.0;
 
+/// An image of a case.
+#[derive(Debug)]
+struct Seen {
+    case_id: String,
+    patient_id: String,
+    split: Split,
+    channel: &'static str,
+}
+
 /// What is kept of the cases seen so far.
 #[derive(Debug, Default)]
 pub struct Across {
-    /// Case and channel by the content of an image.
-    seen: BTreeMap<[u8; 32], (String, &'static str)>,
+    /// Where an image was seen first, by its content.
+    seen: BTreeMap<[u8; 32], Seen>,
     /// Values by mask.
     labels: BTreeMap<String, BTreeSet<u32>>,
     /// Gland in ml by case.
     glands: Vec<(String, f64)>,
+    /// By split: cases with a lesion mask, and those of them in which a lesion is drawn.
+    lesions: BTreeMap<Split, (usize, usize)>,
 }
 
 impl Across {
     /// Takes note of a case; what it repeats is found at once.
-    pub fn add(&mut self, case: &Case, report: &mut CheckReport) {
+    pub fn add(&mut self, case: &Case, entry: &CaseEntry, report: &mut CheckReport) {
         for channel in IMAGES {
             let Some(volume) = case.volumes.get(channel) else { continue };
-            let hash = content(volume);
+            let hash = volume.content_hash();
             match self.seen.get(&hash) {
-                Some((other, _)) if *other == case.id => {}
-                Some((other, same)) => {
-                    let message = if *same == channel {
-                        format!("the same {channel} image as case {other}")
-                    } else {
-                        format!("its {channel} image is the {same} image of case {other}")
-                    };
-                    report.find(Severity::Error, Some(&case.id), message);
-                }
+                Some(first) if first.case_id == case.id => {}
+                Some(first) => repeated(first, channel, entry, report),
                 None => {
-                    self.seen.insert(hash, (case.id.clone(), channel));
+                    let CaseEntry { case_id, patient_id, split, .. } = entry.clone();
+                    self.seen.insert(hash, Seen { case_id, patient_id, split, channel });
                 }
             }
         }
@@ -49,6 +60,11 @@ impl Across {
             if let Some(mask) = case.volumes.get(name) {
                 self.labels.entry(name.to_owned()).or_default().extend(images::values(mask));
             }
+        }
+        if let Some(lesion) = case.volumes.get("lesion") {
+            let (masks, drawn) = self.lesions.entry(entry.split).or_default();
+            *masks += 1;
+            *drawn += usize::from(lesion.data.iter().any(|v| *v > 0.0));
         }
         if let Some(gland) = case.volumes.get("gland").or(case.volumes.get("zones")) {
             let voxel_ml = case.spacing_mm.iter().product::<f64>() / 1000.0;
@@ -61,6 +77,14 @@ impl Across {
 
     /// Adds what shows when all cases are known.
     pub fn finish(self, report: &mut CheckReport) {
+        for (split, (masks, drawn)) in self.lesions {
+            if drawn == 0 {
+                let message = format!(
+                    "none of the {masks} lesion masks of {split} has a lesion in it: nothing can be learnt from or measured on them"
+                );
+                report.find(Severity::Warning, None, message);
+            }
+        }
         report.labels =
             self.labels.into_iter().map(|(mask, values)| (mask, values.into_iter().collect())).collect();
         let mut sizes: Vec<f64> = self.glands.iter().map(|(_, ml)| *ml).collect();
@@ -75,11 +99,29 @@ impl Across {
     }
 }
 
-/// A hash of the values.
-fn content(volume: &Volume) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    volume.data.iter().for_each(|v| {
-        hasher.update(&v.to_le_bytes());
-    });
-    *hasher.finalize().as_bytes()
+/// Says that an image was seen before: two patients do not have one and the same.
+fn repeated(first: &Seen, channel: &str, entry: &CaseEntry, report: &mut CheckReport) {
+    let Seen { case_id, patient_id, split, channel: same } = first;
+    let what = if *same == channel {
+        format!("the same {channel} image as case {case_id}")
+    } else {
+        format!("its {channel} image is the {same} image of case {case_id}")
+    };
+    let (severity, why) = if *patient_id == entry.patient_id && *same == channel {
+        (Severity::Warning, "it counts twice".to_owned())
+    } else if *patient_id == entry.patient_id {
+        (Severity::Error, "one of the two was mistaken for the other".to_owned())
+    } else {
+        let splits = if *split == entry.split {
+            format!("both are in {split}")
+        } else {
+            format!("one is in {split} and the other in {}", entry.split)
+        };
+        let patient = &entry.patient_id;
+        (
+            Severity::Error,
+            format!("probably one patient under two names, {patient_id} and {patient}; {splits}"),
+        )
+    };
+    report.find(severity, Some(&entry.case_id), format!("{what}: {why}"));
 }

@@ -15,11 +15,83 @@ const UNLIKE: f64 = 1.5;
 
 /// Adds what is found.
 pub fn check(manifest: &DatasetManifest, report: &mut CheckReport) {
+    notes(manifest, report);
     ids_and_splits(manifest, report);
+    names_of_one_patient(manifest, report);
     hashes(manifest, report);
     channels(manifest, report);
     labels(report);
     spacings(manifest, report);
+    sizes(manifest, report);
+}
+
+/// What was noticed when the set was added.
+fn notes(manifest: &DatasetManifest, report: &mut CheckReport) {
+    for note in &manifest.notes {
+        report.find(Severity::Warning, None, note.clone());
+    }
+    for case in &manifest.cases {
+        for note in &case.notes {
+            report.find(Severity::Warning, Some(&case.case_id), note.clone());
+        }
+    }
+}
+
+/// Cases whose names differ only in what numbers the visits of one patient, where they are told apart as
+/// patients by nothing but their names and lie in several splits.
+fn names_of_one_patient(manifest: &DatasetManifest, report: &mut CheckReport) {
+    let mut stems: BTreeMap<&str, Vec<(&str, Split)>> = BTreeMap::new();
+    for case in manifest.cases.iter().filter(|case| case.patient_id == case.case_id) {
+        if let Some(stem) = without_visit(&case.case_id) {
+            stems.entry(stem).or_default().push((&case.case_id, case.split));
+        }
+    }
+    let apart = |cases: &&Vec<(&str, Split)>| cases.iter().any(|(_, split)| *split != cases[0].1);
+    let groups: Vec<_> = stems.values().filter(apart).collect();
+    if let Some(cases) = groups.first() {
+        let names = cases.iter().take(3).map(|(id, _)| *id).collect::<Vec<_>>().join(", ");
+        report.find(
+            Severity::Warning,
+            None,
+            format!(
+                "{} of cases look like several visits of one patient by their names and are in different splits, such as {names}: if they are, say so in cases.csv",
+                if groups.len() == 1 { "1 group".to_owned() } else { format!("{} groups", groups.len()) }
+            ),
+        );
+    }
+}
+
+/// A name without what numbers a visit at its end: a letter behind a number (`exam_4a`) or a word for it
+/// (`P7_visit2`); none where there is no such thing.
+fn without_visit(name: &str) -> Option<&str> {
+    const WORDS: [&str; 8] = ["visit", "exam", "study", "scan", "ses", "timepoint", "pre", "post"];
+    let digits = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let plain = digits.trim_end_matches(['_', '-', ' ']);
+    let word = WORDS.iter().find_map(|word| {
+        let at = plain.len().checked_sub(word.len()).filter(|at| plain.is_char_boundary(*at))?;
+        plain[at..].eq_ignore_ascii_case(word).then(|| plain[..at].trim_end_matches(['_', '-', ' ']))
+    });
+    let letter = name
+        .strip_suffix(|c: char| matches!(c, 'a'..='d' | 'A'..='D'))
+        .filter(|stem| stem.ends_with(|c: char| c.is_ascii_digit()));
+    word.or(letter).filter(|stem| !stem.is_empty())
+}
+
+/// Cases of different sizes are padded.
+fn sizes(manifest: &DatasetManifest, report: &mut CheckReport) {
+    if report.shapes.len() > 1 {
+        let n = report.shapes.len();
+        let extent = |axis: usize| {
+            let mm = manifest.cases.iter().map(|c| c.shape[axis] as f64 * c.spacing_mm[axis]);
+            let (low, high) = mm.fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
+            if high - low < 0.5 { format!("{high:.0}") } else { format!("{low:.0} to {high:.0}") }
+        };
+        let [d, h, w] = std::array::from_fn(extent);
+        let message = format!(
+            "{n} different image sizes ({d} x {h} x {w} mm): smaller ones are padded with background to the box that training uses"
+        );
+        report.find(Severity::Warning, None, message);
+    }
 }
 
 fn ids_and_splits(manifest: &DatasetManifest, report: &mut CheckReport) {

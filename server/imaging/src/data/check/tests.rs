@@ -80,6 +80,8 @@ fn publish(staging: Staging, cases: Vec<CaseEntry>) -> DatasetManifest {
         refused: Vec::new(),
         split_seed: 0,
         folds: None,
+        patient_sources: BTreeMap::new(),
+        notes: Vec::new(),
     };
     staging.publish(manifest).unwrap()
 }

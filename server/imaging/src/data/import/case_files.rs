@@ -5,9 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::{
+    geometry::{self, Placed},
+    labels::{self, FillLabel},
+};
 use crate::data::{
-    DataError, Geometry, IMAGES, Image, Volume,
-    read::{self, ENDINGS},
+    DataError, Geometry, IMAGES, Image, MASKS, Volume,
+    alignment::{self, Extent},
+    read::{self, ENDINGS, Examined, Kind},
     resample::{self, Interpolation},
 };
 
@@ -16,19 +21,51 @@ use crate::data::{
 pub struct CaseFiles {
     files: BTreeMap<&'static str, PathBuf>,
     sources: BTreeMap<String, String>,
+    /// What was noticed when they were looked for.
+    notes: Vec<String>,
+}
+
+/// How images are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading {
+    /// Voxel size in mm, `[D, H, W]`; by default the t2w image's.
+    pub spacing_mm: Option<[f64; 3]>,
+    pub fill: Option<FillLabel>,
+}
+
+/// A case that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    pub geometry: Geometry,
+    /// By channel, all on this grid.
+    pub volumes: BTreeMap<String, Volume>,
+    /// What was noticed, each with the name of the file.
+    pub notes: Vec<String>,
+    /// Patients whom the headers of the images name.
+    pub identifiers: Vec<String>,
+    /// Whether the axes of the t2w file, in the order in which its voxels are stored, are a right hand's.
+    pub right_handed: bool,
 }
 
 impl CaseFiles {
-    /// The files of the case in `folder`.
+    /// The files of the case in `folder`, with what was noticed when they were looked for.
     ///
     /// # Errors
     /// When t2w is missing.
-    pub fn new(folder: &Path, files: BTreeMap<&'static str, PathBuf>) -> Result<Self, DataError> {
+    pub fn new(
+        folder: &Path,
+        files: BTreeMap<&'static str, PathBuf>,
+        notes: Vec<String>,
+    ) -> Result<Self, DataError> {
         if files.contains_key("t2w") {
-            return Ok(Self { files, sources: BTreeMap::new() });
+            return Ok(Self { files, sources: BTreeMap::new(), notes });
         }
         let names = ENDINGS.map(|ending| format!("t2w{ending}")).join(", ");
-        let reason = format!("no t2w image: {names} or a folder t2w of DICOM files was expected");
+        let mut reason = format!("no t2w image: {names} or a folder t2w of DICOM files was expected");
+        for note in notes {
+            reason.push_str("; ");
+            reason.push_str(&note);
+        }
         Err(DataError::refused(folder, reason))
     }
 
@@ -43,103 +80,100 @@ impl CaseFiles {
     }
 
     /// All channels on the t2w grid, whose axes are turned to run left, back and up, and whose voxels get
-    /// the size `spacing_mm` (`[D, H, W]`) where one is asked for.
+    /// the size that is asked for.
     ///
     /// # Errors
     /// When an image cannot be trusted, does not meet the t2w image in space, is constant, a mask
-    /// holds what no mask of its kind holds, or the voxel size is none.
-    pub fn load(
-        &self,
-        spacing_mm: Option<[f64; 3]>,
-    ) -> Result<(Geometry, BTreeMap<String, Volume>), DataError> {
-        let mut t2w = read::image(&self.files["t2w"])?.towards_lps();
-        if let Some(spacing_mm) = spacing_mm {
-            t2w = at_spacing(t2w, spacing_mm)?;
-        }
+    /// holds what no mask of its kind holds or lies elsewhere than the image that it was drawn on, or the
+    /// voxel size is none.
+    pub fn load(&self, reading: Reading) -> Result<Loaded, DataError> {
+        let mut case = Case { notes: self.notes.clone(), ..Case::default() };
+        let (t2w, path) = (self.files["t2w"].as_path(), "t2w");
+        let stored = case.read(t2w, Kind::Intensities)?;
+        let right_handed = alignment::is_right_handed(&stored.geometry);
+        let stored = stored.towards_lps();
+        case.placed.push(Placed { channel: path, extent: extent(&stored) });
+        let t2w = match reading.spacing_mm {
+            Some(spacing_mm) => at_spacing(stored, spacing_mm)?,
+            None => stored,
+        };
         let (shape, grid) = (t2w.volume.shape, t2w.geometry);
-        let mut volumes = BTreeMap::new();
-        for (&channel, path) in &self.files {
-            let volume = match channel {
-                "t2w" => t2w.volume.clone(),
-                "adc" | "hbv" => self.image(path, shape, &grid)?,
-                _ => self.mask(channel, path, shape, &grid)?,
+        let mut volumes = BTreeMap::from([("t2w".to_owned(), t2w.volume)]);
+        // Images first: a mask may have been drawn on any of them.
+        for channel in IMAGES.into_iter().chain(MASKS).filter(|channel| *channel != "t2w") {
+            let Some(path) = self.files.get(channel) else { continue };
+            let volume = if IMAGES.contains(&channel) {
+                let moving = case.read(path, Kind::Intensities)?;
+                case.place(channel, path, &moving)?;
+                resample::onto(&moving, shape, &grid, Interpolation::Linear, 0.0)?
+            } else {
+                let mask = case.mask(channel, path, reading.fill)?;
+                resample::onto(&mask, shape, &grid, Interpolation::Nearest, 0.0)?
             };
-            let constant = volume.range().is_none_or(|(low, high)| low == high);
-            if constant && IMAGES.contains(&channel) {
-                return Err(DataError::refused(path, "the same value everywhere: an image was expected"));
-            }
             volumes.insert(channel.to_owned(), volume);
         }
-        Ok((grid, volumes))
+        for (channel, volume) in &volumes {
+            let constant = volume.range().is_none_or(|(low, high)| low == high);
+            if constant && IMAGES.contains(&channel.as_str()) {
+                let path = &self.files[channel.as_str()];
+                return Err(DataError::refused(path, "the same value everywhere: an image was expected"));
+            }
+        }
+        case.notes.extend(geometry::displaced(&volumes));
+        let Case { notes, identifiers, .. } = case;
+        Ok(Loaded { geometry: grid, volumes, notes, identifiers, right_handed })
+    }
+}
+
+/// What is known of a case while it is read.
+#[derive(Default)]
+struct Case {
+    notes: Vec<String>,
+    identifiers: Vec<String>,
+    placed: Vec<Placed>,
+}
+
+impl Case {
+    fn read(&mut self, path: &Path, kind: Kind) -> Result<Image, DataError> {
+        let Examined { image, notes, patients } = read::examine(path, kind)?;
+        self.note(path, notes);
+        self.identifiers.extend(patients);
+        Ok(image)
     }
 
-    fn image(&self, path: &Path, shape: [usize; 3], grid: &Geometry) -> Result<Volume, DataError> {
-        let moving = read::image(path)?;
-        self.require_overlap(path, &moving, shape, grid)?;
-        resample::onto(&moving, shape, grid, Interpolation::Linear, 0.0)
+    fn note(&mut self, path: &Path, notes: impl IntoIterator<Item = String>) {
+        let name = path.file_name().unwrap_or_default().display();
+        self.notes.extend(notes.into_iter().map(|note| format!("{name}: {note}")));
+    }
+
+    /// Takes note of where an image lies.
+    fn place(&mut self, channel: &'static str, path: &Path, image: &Image) -> Result<(), DataError> {
+        let placed = Placed { channel, extent: extent(image) };
+        let notes = geometry::image(&placed, &self.placed).map_err(|why| DataError::refused(path, why))?;
+        self.note(path, notes);
+        self.placed.push(placed);
+        Ok(())
     }
 
     fn mask(
-        &self,
-        channel: &str,
+        &mut self,
+        channel: &'static str,
         path: &Path,
-        shape: [usize; 3],
-        grid: &Geometry,
-    ) -> Result<Volume, DataError> {
-        let mut moving = read::image(path)?;
-        let highest = if channel == "zones" { 2.0 } else { f32::from(u8::MAX) };
-        if let Some(bad) =
-            moving.volume.data.iter().find(|v| !(0.0..=highest).contains(*v) || v.fract() != 0.0)
-        {
-            let expected = match channel {
-                "zones" => "0, 1 (peripheral) and 2 (transition zone) were expected".to_owned(),
-                _ => format!("whole numbers from 0 to {highest} were expected"),
-            };
-            return Err(DataError::refused(path, format!("a mask with the value {bad}: {expected}")));
-        }
-        if channel != "zones" {
-            moving.volume.data.iter_mut().for_each(|v| *v = f32::from(*v > 0.0));
-        }
-        self.require_overlap(path, &moving, shape, grid)?;
-        resample::onto(&moving, shape, grid, Interpolation::Nearest, 0.0)
+        fill: Option<FillLabel>,
+    ) -> Result<Image, DataError> {
+        let refused = |why: String| DataError::refused(path, why);
+        let mut mask = self.read(path, Kind::Labels)?;
+        let spacing_mm = mask.geometry.spacing_mm();
+        let filled = labels::settle(channel, &mut mask.volume, spacing_mm, fill).map_err(refused)?;
+        let placed = Placed { channel, extent: extent(&mask) };
+        let notes = geometry::mask(&placed, &self.placed).map_err(refused)?;
+        self.note(path, filled.into_iter().chain(notes));
+        Ok(mask)
     }
+}
 
-    /// Refuses an image that covers less than a tenth of the t2w grid: its geometry is then another
-    /// patient's or nobody's.
-    fn require_overlap(
-        &self,
-        path: &Path,
-        moving: &Image,
-        shape: [usize; 3],
-        grid: &Geometry,
-    ) -> Result<(), DataError> {
-        let Some(voxel_from_world) = moving.geometry.voxel_from_world() else {
-            return Err(DataError::refused(path, "the orientation is singular"));
-        };
-        const PROBES: usize = 12;
-        let [depth, height, width] = moving.volume.shape;
-        let mut inside = 0;
-        for probe in 0..PROBES.pow(3) {
-            let part = [probe % PROBES, probe / PROBES % PROBES, probe / PROBES.pow(2)];
-            let xyz = [shape[2], shape[1], shape[0]];
-            let voxel: [f64; 3] =
-                std::array::from_fn(|a| (part[a] as f64 + 0.5) / PROBES as f64 * xyz[a] as f64 - 0.5);
-            let world = grid.world(voxel);
-            let at = voxel_from_world.map(|r| r[0] * world[0] + r[1] * world[1] + r[2] * world[2] + r[3]);
-            let within =
-                at.iter().zip([width, height, depth]).all(|(p, n)| *p >= -0.5 && *p < n as f64 - 0.5);
-            inside += usize::from(within);
-        }
-        if inside * 10 < PROBES.pow(3) {
-            let percent = 100 * inside / PROBES.pow(3);
-            let reason = format!(
-                "covers {percent} % of the t2w grid of {}: both must lie in the same coordinates",
-                self.files["t2w"].file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-            );
-            return Err(DataError::refused(path, reason));
-        }
-        Ok(())
-    }
+fn extent(image: &Image) -> Extent {
+    Extent { shape: image.volume.shape, geometry: image.geometry }
 }
 
 /// An image with another voxel size, by cubic B-spline. Its overshoot stays within the image's own values,

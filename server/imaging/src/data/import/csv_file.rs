@@ -1,12 +1,14 @@
-//! Reading a table of comma-separated values, every complaint with its line.
+//! Reading a table whose cells are parted by commas, semicolons or tabs, every complaint with its line.
 
 use std::{
     fs::File,
+    io::{Cursor, Read},
     path::{Path, PathBuf},
 };
 
 use csv::{Reader, ReaderBuilder, StringRecord, Trim};
 
+use super::text;
 use crate::data::DataError;
 
 /// A table with more bytes is refused.
@@ -15,8 +17,10 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// An open table.
 pub struct CsvFile {
     path: PathBuf,
-    reader: Reader<File>,
+    reader: Reader<Cursor<Vec<u8>>>,
     headers: StringRecord,
+    /// In words, how it was read where that was guessed.
+    pub note: Option<String>,
 }
 
 /// A line of it.
@@ -26,32 +30,45 @@ pub struct Record<'a> {
 }
 
 impl CsvFile {
-    /// Opens a table and reads its header; none where there is no such file.
+    /// Opens a table, of which the column `wanted` is to be read, and reads its header; none where there is
+    /// no such file.
     ///
     /// # Errors
-    /// When it cannot be read or is too large to be such a table.
-    pub fn open(path: &Path) -> Result<Option<Self>, DataError> {
-        let size = match std::fs::metadata(path) {
-            Ok(metadata) => metadata.len(),
+    /// When it cannot be read, is no text or is too large to be such a table.
+    pub fn open(path: &Path, wanted: &str) -> Result<Option<Self>, DataError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(DataError::io(path)(e)),
         };
-        if size > MAX_BYTES {
-            return Err(DataError::refused(path, format!("{size} bytes: at most {MAX_BYTES} are read")));
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(DataError::io(path))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(DataError::refused(path, format!("a table of more than {MAX_BYTES} bytes")));
         }
-        let mut reader =
-            ReaderBuilder::new().trim(Trim::All).from_path(path).map_err(|e| damaged(path, &e))?;
+        let (text, guessed) = text::decoded(&bytes).map_err(|reason| damaged(path, &reason))?;
+        let (separator, text) = text::separated(&text, wanted);
+        let mut reader = ReaderBuilder::new()
+            .trim(Trim::All)
+            .flexible(true)
+            .delimiter(separator)
+            .from_reader(Cursor::new(text.as_bytes().to_vec()));
         let headers = reader.headers().map_err(|e| damaged(path, &e))?.clone();
-        Ok(Some(Self { path: path.to_owned(), reader, headers }))
+        let note = guessed.map(|encoding| {
+            let name = path.file_name().unwrap_or_default().display();
+            format!("{name} does not say how its letters are encoded: it was read as {encoding}")
+        });
+        Ok(Some(Self { path: path.to_owned(), reader, headers, note }))
     }
 
-    /// The number of the column of this name; none where there is none.
+    /// The number of the column of this name, whatever its case, blanks and underscores; none where there is
+    /// none.
     ///
     /// # Errors
     /// When the column stands there twice.
     pub fn column(&self, name: &str) -> Result<Option<usize>, DataError> {
-        let mut columns =
-            self.headers.iter().enumerate().filter(|(_, h)| h.trim_start_matches('\u{feff}') == name);
+        let wanted = text::plain(name);
+        let mut columns = self.headers.iter().enumerate().filter(|(_, h)| text::plain(h) == wanted);
         let first = columns.next().map(|(i, _)| i);
         match columns.next() {
             None => Ok(first),
@@ -70,21 +87,33 @@ impl CsvFile {
         })
     }
 
-    /// The next line.
+    /// The next line that is not empty. Cells that are missing at its end are empty, and empty ones too many
+    /// are nothing: spreadsheets write both.
     ///
     /// # Errors
-    /// When it is no text or has another number of cells than the header.
+    /// When it is damaged or has more cells than the header.
     pub fn next(&mut self) -> Result<Option<Record<'_>>, DataError> {
         let mut cells = StringRecord::new();
-        match self.reader.read_record(&mut cells) {
-            Ok(true) => Ok(Some(Record { path: &self.path, cells })),
-            Ok(false) => Ok(None),
-            Err(e) => Err(damaged(&self.path, &e)),
+        loop {
+            match self.reader.read_record(&mut cells) {
+                Ok(true) if cells.iter().all(str::is_empty) => {}
+                Ok(true) => break,
+                Ok(false) => return Ok(None),
+                Err(e) => return Err(damaged(&self.path, &e)),
+            }
         }
+        let record = Record { path: &self.path, cells };
+        let filled =
+            (0..record.cells.len()).rfind(|i| !record.cell(*i).is_empty()).map_or(0, |last| last + 1);
+        if filled > self.headers.len() {
+            let columns = self.headers.len();
+            return Err(record.refused(format!("{filled} cells where the header has {columns}")));
+        }
+        Ok(Some(record))
     }
 }
 
-fn damaged(path: &Path, error: &csv::Error) -> DataError {
+fn damaged(path: &Path, error: &impl std::fmt::Display) -> DataError {
     DataError::refused(path, format!("not a readable table: {error}"))
 }
 
@@ -94,18 +123,34 @@ impl Record<'_> {
         self.cells.get(column).unwrap_or_default()
     }
 
-    /// A cell that says yes, no, or nothing.
+    /// A cell that says yes, no, or nothing, in the words of several languages' spreadsheets.
     ///
     /// # Errors
     /// When it says something else.
     pub fn yes_or_no(&self, column: usize) -> Result<Option<bool>, DataError> {
         let text = self.cell(column);
-        match text.to_ascii_lowercase().as_str() {
-            "yes" | "y" | "true" | "1" | "1.0" => Ok(Some(true)),
-            "no" | "n" | "false" | "0" | "0.0" => Ok(Some(false)),
-            "" | "unknown" | "?" | "na" | "n/a" | "nan" => Ok(None),
+        match text.to_lowercase().as_str() {
+            "yes" | "y" | "true" | "1" | "1.0" | "1,0" | "ja" | "wahr" | "oui" | "vrai" | "verdadero" => {
+                Ok(Some(true))
+            }
+            "no" | "n" | "false" | "0" | "0.0" | "0,0" | "nein" | "falsch" | "non" | "faux" | "falso" => {
+                Ok(Some(false))
+            }
+            "" | "unknown" | "?" | "na" | "n/a" | "#n/a" | "#nv" | "nan" | "-" => Ok(None),
             _ => Err(self.refused(format!("{text:?}: yes, no or unknown was expected"))),
         }
+    }
+
+    /// The number in a cell, with a point or a comma before its decimals; none where it is no finite number.
+    pub fn number(&self, column: usize) -> Option<f64> {
+        self.cell(column).replace(',', ".").parse().ok().filter(|v: &f64| v.is_finite())
+    }
+
+    /// The whole number from 0 in a cell, which a spreadsheet may have given decimals; none where it is no
+    /// such number.
+    pub fn whole(&self, column: usize) -> Option<u32> {
+        let number = self.number(column)?;
+        (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u32)
     }
 
     /// This line is refused for `reason`.

@@ -74,7 +74,7 @@ pub fn find(folder: &Path) -> Result<Option<Vec<Examination>>, DataError> {
             files: files(&case_id, &study, &labels),
             fold: study.fold,
             case_id,
-            patient_id,
+            patient_id: Some(patient_id),
         }
     });
     Ok(Some(examinations.collect()))
@@ -96,7 +96,7 @@ fn patients(
     depth: usize,
     found: &mut BTreeMap<(String, String), Study>,
 ) -> Result<(), DataError> {
-    for (name, _) in source::names(folder)?.into_iter().filter(|(_, is_folder)| *is_folder) {
+    for (name, _) in source::names(folder)?.found.into_iter().filter(|(_, is_folder)| *is_folder) {
         let path = folder.join(&name);
         let is_patient = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
         if is_patient {
@@ -122,7 +122,7 @@ fn studies(
     fold: Option<u32>,
     found: &mut BTreeMap<(String, String), Study>,
 ) -> Result<(), DataError> {
-    for (name, _) in source::names(folder)?.into_iter().filter(|(_, is_folder)| !is_folder) {
+    for (name, _) in source::names(folder)?.found.into_iter().filter(|(_, is_folder)| !is_folder) {
         let Some((study, channel)) = parts(&name, patient) else { continue };
         let study = found.entry((patient.to_owned(), study.to_owned())).or_insert_with(|| Study {
             folder: folder.to_owned(),
@@ -139,10 +139,13 @@ fn studies(
 /// Study and channel of `PATIENT_STUDY_CHANNEL.ENDING`; none where a name is of another form.
 fn parts<'a>(name: &'a str, patient: &str) -> Option<(&'a str, &'a str)> {
     const CHANNELS: [&str; 5] = ["t2w", "adc", "hbv", "cor", "sag"];
-    let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))?;
+    let lower = name.to_ascii_lowercase();
+    let stem =
+        ENDINGS.iter().find_map(|ending| lower.strip_suffix(ending)).map(|stem| &name[..stem.len()])?;
     let (study, channel) = stem.strip_prefix(patient)?.strip_prefix('_')?.split_once('_')?;
     let number = !study.is_empty() && study.bytes().all(|b| b.is_ascii_digit());
-    (number && CHANNELS.contains(&channel)).then_some((study, channel))
+    let channel = CHANNELS.into_iter().find(|known| known.eq_ignore_ascii_case(channel));
+    channel.filter(|_| number).map(|channel| (study, channel))
 }
 
 /// The folders in `folder` and beside it that may hold labels.
@@ -175,7 +178,7 @@ fn files(case_id: &str, study: &Study, labels: &[PathBuf]) -> Result<CaseFiles, 
             sources.insert(channel.to_owned(), place.to_owned());
         }
     }
-    Ok(CaseFiles::new(&study.folder, files)?.with_sources(sources))
+    Ok(CaseFiles::new(&study.folder, files, Vec::new())?.with_sources(sources))
 }
 
 /// Clinically significant cancer by case from the marksheet, empty where there is none: `case_csPCa`
@@ -184,24 +187,22 @@ fn outcomes(labels: &[PathBuf]) -> Result<BTreeMap<String, Option<bool>>, DataEr
     let mut outcomes = BTreeMap::new();
     let places = labels.iter().flat_map(|root| MARKSHEETS.map(|name| root.join(name)));
     let Some(path) = places.into_iter().find(|path| path.is_file()) else { return Ok(outcomes) };
-    let Some(mut file) = CsvFile::open(&path)? else { return Ok(outcomes) };
+    let Some(mut file) = CsvFile::open(&path, "patient_id")? else { return Ok(outcomes) };
     let (patient, study) = (file.require("patient_id")?, file.require("study_id")?);
     let (cancer, grade) = (file.column("case_csPCa")?, file.column("case_ISUP")?);
     while let Some(record) = file.next()? {
         let case = format!("{}_{}", record.cell(patient), record.cell(study));
-        let outcome =
-            match (cancer, grade) {
-                (Some(column), _) => record.yes_or_no(column)?,
-                (None, Some(column)) => match record.cell(column) {
-                    "" | "N/A" => None,
-                    text => Some(
-                        text.parse::<f64>().ok().filter(|grade| (0.0..=5.0).contains(grade)).ok_or_else(
-                            || record.refused(format!("case_ISUP {text:?}: 0 to 5 was expected")),
-                        )? >= 2.0,
-                    ),
-                },
-                (None, None) => None,
-            };
+        let outcome = match (cancer, grade) {
+            (Some(column), _) => record.yes_or_no(column)?,
+            (None, Some(column)) => match (record.cell(column), record.number(column)) {
+                ("" | "N/A", _) => None,
+                (_, Some(grade)) if (0.0..=5.0).contains(&grade) => Some(grade >= 2.0),
+                (text, _) => {
+                    return Err(record.refused(format!("case_ISUP {text:?}: 0 to 5 was expected")));
+                }
+            },
+            (None, None) => None,
+        };
         if outcomes.insert(case.clone(), outcome).is_some() {
             return Err(record.refused(format!("case {case} stands there twice")));
         }

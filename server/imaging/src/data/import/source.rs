@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{case_files::CaseFiles, case_folder, picai};
+use super::{case_files::CaseFiles, case_folder, layouts, picai};
 use crate::data::DataError;
 
 /// A folder with more cases is refused.
@@ -12,7 +12,8 @@ pub const MAX_CASES: usize = 100_000;
 #[derive(Debug)]
 pub struct Examination {
     pub case_id: String,
-    pub patient_id: String,
+    /// The patient, where the layout says who it is.
+    pub patient_id: Option<String>,
     /// Clinically significant cancer, where a table beside the images says so.
     pub cspca: Option<bool>,
     /// The fold that the layout puts it in.
@@ -25,33 +26,48 @@ pub struct Examination {
 /// such a folder, else one folder a case.
 ///
 /// # Errors
-/// When the folder cannot be listed or holds too many, or a table beside the images is damaged.
+/// When the folder cannot be listed or holds too many, it has a layout that is not read, or a table beside the
+/// images is damaged.
 pub fn find(folder: &Path) -> Result<Vec<Examination>, DataError> {
+    if let Some(what) = layouts::named(folder)? {
+        return Err(DataError::refused(folder, what));
+    }
     match picai::find(folder)? {
         Some(found) => Ok(found),
         None => case_folder::find(folder),
     }
 }
 
-/// Names in a folder, sorted, by whether they are folders; hidden ones are passed over.
+/// What a folder holds; hidden names are passed over.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Sorted, by whether they are folders.
+    pub found: BTreeMap<String, bool>,
+    /// Names that are no Unicode, as far as they can be written, by whether they are folders.
+    pub unreadable: BTreeMap<String, bool>,
+}
+
+/// Names in a folder.
 ///
 /// # Errors
-/// When it cannot be listed, a name is no Unicode or there are too many.
-pub fn names(folder: &Path) -> Result<BTreeMap<String, bool>, DataError> {
-    let mut found = BTreeMap::new();
+/// When it cannot be listed or there are too many.
+pub fn names(folder: &Path) -> Result<Names, DataError> {
+    let mut names = Names::default();
     for entry in std::fs::read_dir(folder).map_err(DataError::io(folder))? {
         let entry = entry.map_err(DataError::io(folder))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else {
-            return Err(DataError::refused(entry.path(), "its name is not valid Unicode"));
-        };
-        if name.starts_with('.') {
-            continue;
-        }
-        if found.len() == MAX_CASES {
+        if names.found.len() + names.unreadable.len() == MAX_CASES {
             return Err(DataError::refused(folder, format!("more than {MAX_CASES} files and folders")));
         }
-        found.insert(name.to_owned(), entry.path().is_dir());
+        let is_folder = entry.path().is_dir();
+        match entry.file_name().into_string() {
+            Ok(name) if name.starts_with('.') => {}
+            Ok(name) => {
+                names.found.insert(name, is_folder);
+            }
+            Err(name) => {
+                names.unreadable.insert(name.to_string_lossy().into_owned(), is_folder);
+            }
+        }
     }
-    Ok(found)
+    Ok(names)
 }

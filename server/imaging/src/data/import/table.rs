@@ -4,10 +4,14 @@ use std::{collections::BTreeMap, path::Path};
 
 use transferscope_domain::metric::Split;
 
-use super::csv_file::CsvFile;
+use super::{csv_file::CsvFile, source};
 use crate::data::DataError;
 
-const FILE: &str = "cases.csv";
+/// Names of the table, in any case; the endings say nothing of what parts the cells.
+const NAMES: [&str; 3] = ["cases.csv", "cases.tsv", "cases.txt"];
+
+/// Endings of workbooks, which are no tables of text.
+const WORKBOOKS: [&str; 5] = [".xlsx", ".xls", ".xlsm", ".ods", ".numbers"];
 
 /// What the table says about a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,19 +23,44 @@ pub struct Row {
     pub fold: Option<u32>,
 }
 
-/// Rows by case, empty where there is no table. Columns `case_id` and `patient_id` must be there; of the
-/// others `cspca` (yes or no), `split` (train, val or test) and `fold` (a whole number from 0) are read
-/// and the rest is left alone.
+/// The table of a folder.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Its file's name; none where there is no table.
+    pub name: Option<String>,
+    /// By case as the table names it.
+    pub rows: BTreeMap<String, Row>,
+    pub notes: Vec<String>,
+}
+
+/// The table beside the cases, empty where there is none. Columns `case_id` and `patient_id` must be there;
+/// of the others `cspca` (yes or no), `split` (train, val or test) and `fold` (a whole number from 0) are
+/// read and the rest is left alone.
 ///
 /// # Errors
-/// When the table cannot be read, a column is missing or stands twice, an id is empty, a cell cannot be
-/// what its column holds, or a case stands twice.
-pub fn read(folder: &Path) -> Result<BTreeMap<String, Row>, DataError> {
-    let path = folder.join(FILE);
-    let Some(mut file) = CsvFile::open(&path)? else { return Ok(BTreeMap::new()) };
+/// When there are two tables or a workbook, the table cannot be read, a column is missing or stands twice, an
+/// id is empty, a cell cannot be what its column holds, or a case stands twice.
+pub fn read(folder: &Path) -> Result<Table, DataError> {
+    let mut table = Table::default();
+    let files = source::names(folder)?.found;
+    let files: Vec<&String> =
+        files.iter().filter(|(_, is_folder)| !**is_folder).map(|(name, _)| name).collect();
+    let named = |name: &&&String| NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));
+    let tables: Vec<&&String> = files.iter().filter(named).collect();
+    let name = match tables.as_slice() {
+        [] => return no_table(folder, &files, table),
+        [name] => (**name).clone(),
+        [first, second, ..] => {
+            let reason = format!("{first} and {second}: one table of the cases was expected");
+            return Err(DataError::refused(folder, reason));
+        }
+    };
+    let path = folder.join(&name);
+    let Some(mut file) = CsvFile::open(&path, "case_id")? else { return Ok(table) };
+    table.name = Some(name);
+    table.notes.extend(file.note.take());
     let (case_column, patient_column) = (file.require("case_id")?, file.require("patient_id")?);
     let (cspca, split, fold) = (file.column("cspca")?, file.column("split")?, file.column("fold")?);
-    let mut rows = BTreeMap::new();
     while let Some(record) = file.next()? {
         let (case, patient) = (record.cell(case_column), record.cell(patient_column));
         if case.is_empty() || patient.is_empty() {
@@ -42,20 +71,43 @@ pub fn read(folder: &Path) -> Result<BTreeMap<String, Row>, DataError> {
             cspca: cspca.map(|column| record.yes_or_no(column)).transpose()?.flatten(),
             split: match split.map(|column| record.cell(column)) {
                 None | Some("") => None,
-                Some(text) => Some(Split::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| {
-                    record.refused(format!("split {text:?}: train, val or test was expected"))
-                })?),
+                Some(text) => {
+                    let named = |s: &Split| s.as_str().eq_ignore_ascii_case(text);
+                    Some(Split::ALL.into_iter().find(named).ok_or_else(|| {
+                        record.refused(format!("split {text:?}: train, val or test was expected"))
+                    })?)
+                }
             },
-            fold: match fold.map(|column| record.cell(column)) {
-                None | Some("") => None,
-                Some(text) => Some(text.parse().map_err(|_| {
-                    record.refused(format!("fold {text:?}: a whole number from 0 was expected"))
-                })?),
+            fold: match fold.map(|column| (record.cell(column), record.whole(column))) {
+                None | Some(("", _)) => None,
+                Some((text, None)) => {
+                    return Err(record.refused(format!("fold {text:?}: a whole number from 0 was expected")));
+                }
+                Some((_, fold)) => fold,
             },
         };
-        if rows.insert(case.to_owned(), row).is_some() {
+        if table.rows.contains_key(case) {
             return Err(record.refused(format!("case {case:?} stands there twice")));
         }
+        table.rows.insert(case.to_owned(), row);
     }
-    Ok(rows)
+    Ok(table)
+}
+
+/// Without a table of the right name: a workbook is refused, since its patients and splits would be lost, and
+/// tables of similar names are named.
+fn no_table(folder: &Path, files: &[&String], mut table: Table) -> Result<Table, DataError> {
+    let similar = files.iter().filter(|name| name.to_lowercase().contains("case"));
+    for name in similar {
+        let lower = name.to_lowercase();
+        let stem = lower.split('.').next().unwrap_or_default();
+        if stem == "cases" && WORKBOOKS.iter().any(|ending| lower.ends_with(ending)) {
+            let reason = "a workbook is not read: save its table as CSV (UTF-8) under the name cases.csv";
+            return Err(DataError::refused(folder.join(name.as_str()), reason));
+        }
+        if [".csv", ".tsv", ".txt"].iter().chain(&WORKBOOKS).any(|ending| lower.ends_with(ending)) {
+            table.notes.push(format!("{name} was not read: a table of the cases must be named cases.csv"));
+        }
+    }
+    Ok(table)
 }

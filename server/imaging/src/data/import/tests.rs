@@ -135,7 +135,7 @@ fn bad_cases_are_left_out_with_a_reason_that_names_the_file() {
     let reason = |id: &str| &manifest.refused.iter().find(|r| r.case_id == id).unwrap().reason;
     assert_eq!(manifest.refused.len(), 5);
     assert!(reason("torn").starts_with("torn/hbv.nii.gz: "), "{}", reason("torn"));
-    assert!(reason("twice").contains("adc is there more than once: adc.nii.gz and adc"));
+    assert!(reason("twice").contains("adc is there more than once: adc and adc.nii.gz"));
     assert!(reason("empty").contains("no t2w image"));
     assert!(reason("far").contains("covers 0 % of the t2w grid"));
     assert!(reason("zones").contains("a mask with the value 3"));
@@ -169,7 +169,7 @@ fn patients_of_the_table_stay_together_and_bad_tables_are_refused() {
         ("case_id,patient_id,split\na,p,testing\n", "line 2: split \"testing\": train, val or test"),
         ("case_id,patient_id,fold\na,p,-1\n", "line 2: fold \"-1\": a whole number"),
         ("case_id,case_id,patient_id\na,a,p\n", "two columns case_id"),
-        ("case_id,patient_id\na\n", "not a readable table"),
+        ("case_id,patient_id\na,p,x\n", "line 2: 3 cells where the header has 2"),
         ("case_id,name\na,x\n", "no column patient_id"),
         ("case_id,patient_id\na,p\na,q\n", "line 3: case \"a\" stands there twice"),
         ("case_id,patient_id\na,\n", "line 2: case_id or patient_id is empty"),
@@ -331,14 +331,46 @@ proptest! {
 
     /// Whatever the bytes, a table is read or refused.
     #[test]
-    fn tables_never_panic(noise in prop::collection::vec(any::<u8>(), 0..300), cells in "[a-c,\\n\"01]{0,80}") {
+    fn tables_never_panic(noise in prop::collection::vec(any::<u8>(), 0..300), cells in "[a-c,;\\n\"01]{0,80}", mark in 0..4usize) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cases.csv");
-        fs::write(&path, &noise).unwrap();
+        let mark = [b"".as_slice(), b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"][mark];
+        fs::write(&path, [mark, &noise].concat()).unwrap();
         let _ = table::read(folder.path());
         fs::write(&path, format!("case_id,patient_id,cspca,split,fold\n{cells}")).unwrap();
-        if let Ok(rows) = table::read(folder.path()) {
-            prop_assert!(rows.iter().all(|(case, row)| !case.is_empty() && !row.patient_id.is_empty()));
+        if let Ok(table) = table::read(folder.path()) {
+            prop_assert!(table.rows.iter().all(|(case, row)| !case.is_empty() && !row.patient_id.is_empty()));
+            if let Ok(matched) = rows::matched(folder.path(), table, &["a", "01", "1", "c"]) {
+                prop_assert!(matched.rows.keys().all(|case| ["a", "01", "1", "c"].contains(&case.as_str())));
+            }
+        }
+    }
+
+    /// Whatever is known of them, cases with one name of a patient are that patient's.
+    #[test]
+    fn patients_of_a_table_never_change(cases in prop::collection::vec((prop::option::of("[ab]"), "[XY ]?", 0u8..4), 1..8)) {
+        let known: Vec<patients::Known> = cases
+            .iter()
+            .enumerate()
+            .map(|(i, (told, id, image))| patients::Known {
+                case_id: format!("case {i}"),
+                told: told.clone().map(|patient| (patient, "cases.csv".to_owned())),
+                identifiers: vec![id.clone()],
+                images: vec![("t2w".to_owned(), [*image; 32])],
+            })
+            .collect();
+        let (found, _) = patients::of(&known);
+        prop_assert_eq!(found.len(), cases.len());
+        for (found, (told, ..)) in found.iter().zip(&cases) {
+            prop_assert!(told.as_ref().is_none_or(|told| *told == found.id));
+        }
+    }
+
+    /// Whatever a name is, it stands for one thing and can be spoken of.
+    #[test]
+    fn names_never_panic(name in "\\PC{0,20}(\\.nii|\\.nii\\.gz|\\.mha|\\.nrrd)?", is_folder: bool) {
+        if let image_names::Meant::Perhaps(channel) = image_names::meant(&name, is_folder) {
+            prop_assert!(image_names::left_out(&name, channel, |_| None).starts_with(&name));
         }
     }
 }

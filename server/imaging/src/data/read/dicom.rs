@@ -2,8 +2,12 @@
 //!
 //! Names say nothing: files are told apart by their series and slices are ordered by their position.
 //! Headers are read first, the series that can be the volume is chosen, and only its pixels are decoded.
+//! What is no slice of it is passed over and named.
 
+mod bare;
 mod codec;
+mod collect;
+mod copies;
 mod guard;
 mod header;
 mod place;
@@ -11,38 +15,99 @@ mod stack;
 mod syntax;
 
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
 };
 
-use self::{header::Header, stack::Stack};
-use super::{bounded, voxels};
+use self::{
+    collect::Collected,
+    header::{Header, What},
+    stack::Stack,
+};
+use super::{Examined, bounded, voxels};
 use crate::data::{DataError, Image, Volume};
 
-/// A folder with more files is refused.
-const MAX_FILES: usize = 4096;
-
-/// A file with more bytes is refused.
-const MAX_FILE_BYTES: u64 = 1024 * 1024 * 1024;
-
-/// Reads the one volume of a folder.
+/// Reads the one volume of a folder and of the folders in it.
 ///
 /// # Errors
-/// When a file is no DICOM image, several series could be the volume or none can, or pixels cannot be
-/// decoded.
-pub fn series(folder: &Path) -> Result<Image, DataError> {
-    let files = files(folder)?;
-    if files.is_empty() {
-        let reason = "no file in it: a series of DICOM files was expected";
-        return Err(DataError::refused(folder, reason));
+/// When a file of the volume's series cannot be a slice, several series could be the volume or none can, or
+/// pixels cannot be decoded.
+pub fn series(folder: &Path) -> Result<Examined, DataError> {
+    let Collected { headers, mut refusals, passed_over, copies } = collect::collect(folder)?;
+    if headers.is_empty() {
+        return Err(match refusals.into_iter().next() {
+            Some((path, refusal)) => DataError::refused(path, refusal.reason),
+            None if passed_over.is_empty() => {
+                DataError::refused(folder, "no file in it: a series of DICOM files was expected")
+            }
+            None => {
+                let what = list(&passed_over);
+                DataError::refused(folder, format!("no DICOM image in it, only {what}"))
+            }
+        });
+    }
+    // A file whose header cannot be read may be a slice of any series.
+    if let Some(at) = refusals.iter().position(|(_, refusal)| refusal.series.is_none()) {
+        let (path, refusal) = refusals.swap_remove(at);
+        return Err(DataError::refused(path, refusal.reason));
     }
     let mut series: BTreeMap<String, Vec<Header>> = BTreeMap::new();
-    for path in files {
-        let refused = |reason: String| DataError::refused(&path, reason);
-        let header = header::read(&bytes(&path)?, &path).map_err(refused)?;
+    for header in headers {
         series.entry(header.series.uid.clone()).or_default().push(header);
     }
-    let (headers, stack) = chosen(folder, series)?;
+    let chosen = chosen(folder, series)?;
+    let uid = Some(&chosen.headers[0].series.uid);
+    if let Some(at) = refusals.iter().position(|(_, refusal)| refusal.series.as_ref() == uid) {
+        let (path, refusal) = refusals.swap_remove(at);
+        return Err(DataError::refused(path, refusal.reason));
+    }
+    let image = decoded(folder, &chosen.headers, &chosen.stack)?;
+    let unlike: Vec<String> = refusals
+        .iter()
+        .map(|(path, refusal)| {
+            format!("{} ({})", path.file_name().unwrap_or_default().display(), refusal.reason)
+        })
+        .collect();
+    let notes = [
+        ("copies of slices were left out", [copies, chosen.copies].concat()),
+        ("files that are no image were passed over", passed_over),
+        ("images that are no slices of the volume were left out", chosen.stack.left_out),
+        ("images of other series that are no slices were passed over", unlike),
+        ("other series in the folder were passed over", chosen.others),
+    ];
+    let notes = notes.into_iter().filter(|(_, names)| !names.is_empty());
+    let patients: BTreeSet<&str> = chosen.headers.iter().map(|h| h.patient.as_str()).collect();
+    Ok(Examined {
+        image,
+        notes: notes.map(|(what, names)| format!("{what}: {}", list(&names))).collect(),
+        patients: patients.into_iter().filter(|id| !id.is_empty()).map(str::to_owned).collect(),
+    })
+}
+
+/// What a DICOM image says of its series.
+#[derive(Debug)]
+pub struct Glance {
+    pub patient: String,
+    pub description: String,
+}
+
+/// Looks at one file; none where it is no DICOM image.
+pub fn glance(path: &Path) -> Option<Glance> {
+    const MAX_BYTES: u64 = 64 * 1024 * 1024;
+    if std::fs::metadata(path).ok()?.len() > MAX_BYTES {
+        return None;
+    }
+    let content = collect::bytes(path).ok()?;
+    match header::read(&bare::whole(&content)?, path, "").ok()? {
+        What::Image(header) => {
+            Some(Glance { patient: header.patient, description: header.series.description })
+        }
+        What::Other(_) => None,
+    }
+}
+
+/// The volume of a stack.
+fn decoded(folder: &Path, headers: &[Header], stack: &Stack) -> Result<Image, DataError> {
     let [height, width] = stack.sides;
     let mut data =
         vec![0.0; voxels([width, height, stack.order.len()]).map_err(|e| DataError::refused(folder, e))?];
@@ -54,7 +119,7 @@ pub fn series(folder: &Path) -> Result<Image, DataError> {
     for (file, frames) in slots {
         let header = &headers[file];
         let refused = |reason: String| DataError::refused(&header.path, reason);
-        let pixels = header::pixels(&bytes(&header.path)?).map_err(refused)?;
+        let pixels = header::pixels(&collect::bytes(&header.path)?).map_err(refused)?;
         for (frame, slot) in frames {
             let part = &mut data[slot * width * height..(slot + 1) * width * height];
             let rescale = header.frames[frame].rescale;
@@ -65,21 +130,28 @@ pub fn series(folder: &Path) -> Result<Image, DataError> {
     Ok(Image { volume: Volume { shape, data }, geometry: stack.geometry })
 }
 
-/// The series that can be the volume, of all in the folder.
-fn chosen(folder: &Path, series: BTreeMap<String, Vec<Header>>) -> Result<(Vec<Header>, Stack), DataError> {
-    let several = series.len() > 1;
-    let mut stacked: Vec<(Vec<Header>, Result<Stack, String>)> = series
-        .into_values()
-        .map(|mut headers| {
-            headers.sort_by(|a, b| a.path.cmp(&b.path));
-            let stack = stack::of(&headers);
-            (headers, stack)
-        })
-        .collect();
-    let usable = stacked.iter().filter(|(_, stack)| stack.is_ok()).count();
-    if several && usable != 1 {
-        stacked.sort_by_key(|(headers, _)| headers[0].series.number);
-        let list: Vec<String> = stacked.iter().map(|(headers, stack)| describe(headers, stack)).collect();
+/// The series that is the volume.
+struct Chosen {
+    headers: Vec<Header>,
+    stack: Stack,
+    copies: Vec<String>,
+    /// The others in words.
+    others: Vec<String>,
+}
+
+/// The one series that can be the volume, of all in the folder.
+fn chosen(folder: &Path, series: BTreeMap<String, Vec<Header>>) -> Result<Chosen, DataError> {
+    let mut stacked = Vec::new();
+    for headers in series.into_values() {
+        let (headers, copies) = copies::leave_out(headers)?;
+        let stack = stack::of(&headers);
+        stacked.push((headers, stack, copies));
+    }
+    stacked.sort_by_key(|(headers, ..)| headers[0].series.number);
+    let usable = stacked.iter().filter(|(_, stack, _)| stack.is_ok()).count();
+    if stacked.len() > 1 && usable != 1 {
+        let descriptions: Vec<String> =
+            stacked.iter().map(|(headers, stack, _)| describe(headers, stack.as_ref().err())).collect();
         let reason = format!(
             "{} series, of which {}: {}; put only the files of the one that is meant into this folder",
             stacked.len(),
@@ -88,62 +160,51 @@ fn chosen(folder: &Path, series: BTreeMap<String, Vec<Header>>) -> Result<(Vec<H
             } else {
                 format!("{usable} can be the volume")
             },
-            list.join("; ")
+            list(&descriptions)
         );
         return Err(DataError::refused(folder, reason));
     }
-    let mut reason = String::new();
-    for (headers, stack) in stacked {
+    let (mut found, mut others) = (None, Vec::new());
+    for (headers, stack, copies) in stacked {
         match stack {
-            Ok(stack) => return Ok((headers, stack)),
-            Err(why) => reason = why,
+            Ok(stack) => found = Some((headers, stack, copies)),
+            Err(why) => others.push((describe(&headers, Some(&why)), why)),
         }
     }
-    Err(DataError::refused(folder, reason))
+    match (found, others) {
+        (Some((headers, stack, copies)), others) => Ok(Chosen {
+            headers,
+            stack,
+            copies,
+            others: others.into_iter().map(|(words, _)| words).collect(),
+        }),
+        (None, others) => {
+            let why = others.into_iter().next().map_or("no image in it".to_owned(), |(_, why)| why);
+            Err(DataError::refused(folder, why))
+        }
+    }
 }
 
 /// A series in words: number, description, size, number of images, and why it is no volume.
-fn describe(headers: &[Header], stack: &Result<Stack, String>) -> String {
+fn describe(headers: &[Header], why: Option<&String>) -> String {
     const SHOWN: usize = 60;
     let first = &headers[0];
     let number = first.series.number.map_or("?".into(), |n| n.to_string());
     let description: String = first.series.description.chars().take(SHOWN).collect();
     let images: usize = headers.iter().map(|h| h.frames.len()).sum();
-    let why = stack.as_ref().err().map(|why| format!(" (no volume: {why})")).unwrap_or_default();
+    let why = why.map(|why| format!(" (no volume: {why})")).unwrap_or_default();
     format!(
         "series {number} {description:?}, {images} images of {} rows and {} columns{why}",
         first.layout.rows, first.layout.columns
     )
 }
 
-/// A whole file, no larger than one may be.
-fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
-    let file = std::fs::File::open(path).map_err(DataError::io(path))?;
-    let size = file.metadata().map_err(DataError::io(path))?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(DataError::refused(path, format!("{size} bytes: at most {MAX_FILE_BYTES} are read")));
+/// The first few names, and how many more there are.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match names.len().checked_sub(SHOWN + 1) {
+        Some(more) => format!("{shown} and {} more", more + 1),
+        None => shown,
     }
-    bounded::exactly(file, size as usize).map_err(|reason| DataError::refused(path, reason))
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// The files of a folder, sorted by name; hidden ones and the index of a DICOM medium are left out.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(DataError::io(folder))? {
-        let path = entry.map_err(DataError::io(folder))?.path();
-        let name = name(&path);
-        if name.starts_with('.') || name == "DICOMDIR" || !path.is_file() {
-            continue;
-        }
-        if found.len() == MAX_FILES {
-            return Err(DataError::refused(folder, format!("more than {MAX_FILES} files")));
-        }
-        found.push(path);
-    }
-    found.sort();
-    Ok(found)
 }

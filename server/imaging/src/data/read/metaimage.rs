@@ -18,8 +18,8 @@ pub use self::header::Header;
 use super::{bounded, element::Element, voxels};
 use crate::data::{Geometry, Image, Volume};
 
-/// Reads a file; reasons of refusal in words.
-pub fn read(path: &Path) -> Result<Image, String> {
+/// Reads a file, and the patient whom its header names; reasons of refusal in words.
+pub fn read(path: &Path) -> Result<(Image, Option<String>), String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let size = file.metadata().map_err(|e| e.to_string())?.len();
     let mut source = BufReader::new(file);
@@ -45,7 +45,8 @@ pub fn read(path: &Path) -> Result<Image, String> {
     let big = header.is_true(&["BinaryDataByteOrderMSB", "ElementByteOrderMSB"])?;
     let data = element.decode(&raw, big, 1.0, 0.0);
     let [x, y, z] = size_xyz;
-    Ok(Image { volume: Volume { shape: [z, y, x], data }, geometry })
+    let image = Image { volume: Volume { shape: [z, y, x], data }, geometry };
+    Ok((image, patient(&header).map(str::to_owned)))
 }
 
 /// Reads a file's header alone.
@@ -53,18 +54,32 @@ pub fn header(path: &Path) -> Result<Header, String> {
     Header::read(&mut BufReader::new(File::open(path).map_err(|e| e.to_string())?))
 }
 
+/// Number of dimensions: three, or more of which all but the first three have size 1.
+fn rank(header: &Header) -> Result<usize, String> {
+    let text = header.require("NDims")?;
+    let rank = text.parse().ok().filter(|n| (3..=8).contains(n));
+    rank.ok_or_else(|| format!("{text} dimensions: one three-dimensional image was expected"))
+}
+
 /// Size (x, y, z).
 fn size_xyz(header: &Header) -> Result<[usize; 3], String> {
-    let rank = header.require("NDims")?;
-    if rank != "3" {
-        return Err(format!("{rank} dimensions: one three-dimensional image was expected"));
-    }
+    let rank = rank(header)?;
     let text = header.require("DimSize")?;
-    text.split_whitespace()
-        .map(|v| v.parse().ok())
-        .collect::<Option<Vec<usize>>>()
-        .and_then(|v| v.try_into().ok())
-        .ok_or_else(|| format!("DimSize = {text:?}: three whole numbers were expected"))
+    let sizes = text.split_whitespace().map(|v| v.parse().ok()).collect::<Option<Vec<usize>>>();
+    match sizes.as_deref() {
+        Some([x, y, z, more @ ..]) if more.len() + 3 == rank && more.iter().all(|n| *n == 1) => {
+            Ok([*x, *y, *z])
+        }
+        _ if rank > 3 => {
+            Err(format!("{rank} dimensions (DimSize = {text:?}): one three-dimensional image was expected"))
+        }
+        _ => Err(format!("DimSize = {text:?}: three whole numbers were expected")),
+    }
+}
+
+/// The patient whom a header names: ITK writes what it knew of DICOM's elements into it.
+fn patient(header: &Header) -> Option<&str> {
+    header.get(&["0010|0020", "PatientID"])
 }
 
 /// How a voxel is stored.
@@ -147,18 +162,25 @@ fn data(header: &Header, mut source: impl BufRead, size: u64, wanted: usize) -> 
     bounded::exactly(source, wanted)
 }
 
-/// The header lists the direction of the x axis first, then y, then z.
+/// The header lists the direction of the x axis first, then y, then z; of further dimensions nothing is
+/// taken.
 fn geometry(header: &Header) -> Result<Geometry, String> {
-    let axes = header
-        .floats::<9>(&["TransformMatrix", "Rotation", "Orientation"])?
-        .unwrap_or([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
-    let origin = header.floats::<3>(&["Offset", "Origin", "Position"])?.unwrap_or_default();
-    let spacing = header
-        .floats::<3>(&["ElementSpacing", "ElementSize"])?
+    let rank = rank(header)?;
+    let three = |values: Vec<f64>| std::array::from_fn(|axis| values[axis]);
+    let axes = header.floats(&["TransformMatrix", "Rotation", "Orientation"], rank * rank)?;
+    let origin = header.floats(&["Offset", "Origin", "Position"], rank)?.map_or([0.0; 3], three);
+    let spacing: [f64; 3] = header
+        .floats(&["ElementSpacing", "ElementSize"], rank)?
+        .map(three)
         .ok_or("its header has no ElementSpacing: the voxel size is unknown")?;
     if let Some(bad) = spacing.iter().find(|step| **step < 0.0) {
         return Err(format!("a voxel size of {bad} mm: a positive one was expected"));
     }
-    let direction = std::array::from_fn(|row| std::array::from_fn(|axis| axes[3 * axis + row]));
+    let direction = std::array::from_fn(|row| {
+        std::array::from_fn(|axis| match &axes {
+            Some(axes) => axes[rank * axis + row],
+            None => f64::from(u8::from(row == axis)),
+        })
+    });
     Ok(Geometry::new(spacing, origin, direction))
 }

@@ -62,7 +62,15 @@ fn reference_files_read_as_nibabel_and_itk_read_them() {
         let refusal = image(&io.join(name)).err().map(|e| e.to_string()).unwrap_or_default();
         match name.as_str() {
             "int16_4d.nii.gz" => assert!(refusal.contains("4 dimensions (7x6x3x2): 2 volumes"), "{refusal}"),
-            "float32_nan_inf.nii.gz" => assert!(refusal.contains("2 voxels are not finite"), "{refusal}"),
+            "float32_nan_inf.nii.gz" => {
+                assert_eq!(refusal, "");
+                let found = examine(&io.join(name), Kind::Intensities).unwrap();
+                assert!(
+                    found.notes[0].starts_with("2 of ") && found.notes[0].contains("taken as background")
+                );
+                let refusal = examine(&io.join(name), Kind::Labels).unwrap_err().to_string();
+                assert!(refusal.contains("2 of ") && refusal.contains("a mask must hold"), "{refusal}");
+            }
             _ => assert_eq!(refusal, "", "{name}"),
         }
         let got = got.into_iter().next().unwrap();
@@ -197,14 +205,16 @@ fn refusals_name_file_and_reason() {
 }
 
 #[test]
-fn nan_is_refused_with_its_place() {
+fn nan_in_a_mask_is_refused_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let (mut volume, geometry) = small();
     let at = volume.index(2, 1, 3);
     volume.data[at] = f32::NAN;
     let path = folder.path().join("a.nii");
     write::nifti(&path, &volume, &geometry, Element::F32).unwrap();
-    assert!(image(&path).unwrap_err().to_string().contains("slice 2, row 1, column 3"));
+    let refusal = examine(&path, Kind::Labels).unwrap_err().to_string();
+    assert!(refusal.contains("slice 2, row 1, column 3"), "{refusal}");
+    assert_eq!(image(&path).unwrap().volume.data[at], 0.0);
 }
 
 fn dicom_bytes(instance: u8, z: f64, series: &str) -> Vec<u8> {
@@ -439,6 +449,30 @@ proptest! {
     fn damaged_enhanced_dicom_never_panics((flips, keep) in damage()) {
         let (volume, geometry) = small();
         stays_bounded(read_series(&[damaged(dicom::enhanced(&volume, &geometry).bytes(), &flips, &keep)]));
+    }
+
+    /// Without preamble, under any name, deeper, beside other files.
+    #[test]
+    fn damaged_data_sets_never_panic((flips, keep) in damage(), syntax in 0..3usize) {
+        let syntax = [dicom::IMPLICIT, dicom::EXPLICIT, dicom::BIG_ENDIAN][syntax];
+        let file = |i: u8| dicom::File::slice(i, 3.0 * f64::from(i), "1.9").syntax(syntax).data_set();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("deeper")).unwrap();
+        std::fs::write(folder.path().join("deeper/0"), file(0)).unwrap();
+        std::fs::write(folder.path().join("1"), damaged(file(1), &flips, &keep)).unwrap();
+        std::fs::write(folder.path().join("2"), damaged(file(2), &flips, &keep)).unwrap();
+        stays_bounded(image(folder.path()));
+    }
+
+    #[test]
+    fn damaged_pairs_never_panic((flips, keep) in damage(), big in any::<bool>()) {
+        let (volume, geometry) = small();
+        let whole = nifti::file(&volume, &geometry, 1, nifti::Orientation::Both, 1);
+        let (header, voxels) = nifti::pair(&if big { nifti::big_endian(whole) } else { whole });
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.hdr"), damaged(header, &flips, &keep)).unwrap();
+        std::fs::write(folder.path().join("a.img"), voxels).unwrap();
+        stays_bounded(image(&folder.path().join("a.hdr")));
     }
 
     #[test]

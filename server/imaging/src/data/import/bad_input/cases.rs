@@ -32,7 +32,7 @@ fn study(folder: &Path, images: &str) {
 pub const KINDS: &[Bad] = &[
     Bad {
         kind: "no t2w image",
-        words: "no t2w image: t2w.nii.gz, t2w.nii, t2w.mha, t2w.mhd or a folder t2w of DICOM files was expected",
+        words: "no t2w image: t2w.nii.gz, t2w.nii, t2w.mha, t2w.mhd, t2w.hdr or a folder t2w of DICOM files was expected",
         make: |f| {
             fs::rename(f.join("case/t2w.nii"), f.join("case/t2.nii")).unwrap();
         },
@@ -44,7 +44,7 @@ pub const KINDS: &[Bad] = &[
     },
     Bad {
         kind: "an image in two formats",
-        words: "t2w is there more than once: t2w.nii and t2w.mha",
+        words: "t2w is there more than once: t2w.mha and t2w.nii",
         make: |f| write(f, "case/t2w.mha", "x"),
     },
     Bad {
@@ -85,6 +85,55 @@ pub const KINDS: &[Bad] = &[
         make: |f| mask(f, "zones.nii", 3.0),
     },
     Bad {
+        kind: "zones with 255 at their borders",
+        words: "255 often marks borders or voxels that nobody labelled: `--fill-label 255`",
+        make: |f| mask(f, "zones.nii", 255.0),
+    },
+    Bad {
+        kind: "a mask with NaN",
+        words: "gland.nii: 1 of 60 voxels are not finite numbers, the first at slice 1, row 2, column 0: a mask must hold",
+        make: |f| mask(f, "gland.nii", f32::NAN),
+    },
+    Bad {
+        kind: "a mask that lost its origin",
+        words: "gland.nii: it has the size of t2w and lies elsewhere: its corners are up to 2.0 voxels",
+        make: |f| {
+            let mut moved = grid();
+            moved.world_from_voxel.iter_mut().for_each(|row| row[3] = 0.0);
+            let mut mask = Volume::filled(SHAPE, 0.0);
+            mask.data[30] = 1.0;
+            writer::nifti(&f.join("case/gland.nii"), &mask, &moved, Element::U8).unwrap();
+        },
+    },
+    Bad {
+        kind: "an image one folder too deep",
+        words: "2020/t2w.nii lies a folder too deep: move what is in 2020 up",
+        make: |f| {
+            fs::create_dir(f.join("case/2020")).unwrap();
+            fs::rename(f.join("case/t2w.nii"), f.join("case/2020/t2w.nii")).unwrap();
+        },
+    },
+    Bad {
+        kind: "images that lie in no case folder",
+        words: "t2w.nii lies in the folder itself: every case has a folder of its own in it",
+        make: |f| fs::rename(f.join("case/t2w.nii"), f.join("t2w.nii")).unwrap(),
+    },
+    Bad {
+        kind: "the layout of nnU-Net",
+        words: "an nnU-Net folder (version 1; 1 training cases with the images _0000)",
+        make: |f| write(f, "imagesTr/a_0000.nii.gz", "x"),
+    },
+    Bad {
+        kind: "the layout of the Medical Segmentation Decathlon",
+        words: "a folder of the Medical Segmentation Decathlon (1 training images)",
+        make: |f| write(f, "imagesTr/a.nii.gz", "x"),
+    },
+    Bad {
+        kind: "the layout of BIDS",
+        words: "a BIDS folder (1 subjects): such a layout cannot be read yet",
+        make: |f| write(f, "sub-1/anat/sub-1_T2w.nii.gz", "x"),
+    },
+    Bad {
         kind: "cases.csv without a column",
         words: "cases.csv: no column patient_id, only case_id, name",
         make: |f| table(f, "case_id,name\ncase,x\n"),
@@ -111,14 +160,51 @@ pub const KINDS: &[Bad] = &[
     },
     Bad {
         kind: "cases.csv with a line too short",
-        words: "not a readable table",
+        words: "line 2: case_id or patient_id is empty",
         make: |f| table(f, "case_id,patient_id\ncase\n"),
+    },
+    Bad {
+        kind: "cases.csv with a cell too many",
+        words: "cases.csv: line 2: 3 cells where the header has 2",
+        make: |f| table(f, "case_id;patient_id\ncase;p;q\n"),
+    },
+    Bad {
+        kind: "cases.csv that is about other cases",
+        words: "cases.csv: it is about none of the cases: it says \"a\" where the first folder is \"case\"",
+        make: |f| table(f, "case_id,patient_id\na,p\nb,q\n"),
+    },
+    Bad {
+        kind: "cases.csv that is a workbook",
+        words: "cases.csv: not a readable table: a workbook of Excel",
+        make: |f| write(f, "cases.csv", b"PK\x03\x04 and more"),
+    },
+    Bad {
+        kind: "a workbook in place of cases.csv",
+        words: "cases.xlsx: a workbook is not read: save its table as CSV",
+        make: |f| write(f, "cases.xlsx", b"PK\x03\x04 and more"),
+    },
+    Bad {
+        kind: "two tables",
+        words: "cases.csv and cases.tsv: one table of the cases was expected",
+        make: |f| {
+            table(f, "case_id,patient_id\ncase,p\n");
+            write(f, "cases.tsv", "case_id\tpatient_id\ncase\tp\n");
+        },
+    },
+    Bad {
+        kind: "a line that can be about two cases",
+        words: "it says \"1\", which can be \"001\" or \"01\": write case_id as the folders are named",
+        make: |f| {
+            write(f, "01/t2w.nii", nifti_bytes(2));
+            write(f, "001/t2w.nii", nifti_bytes(2));
+            table(f, "case_id,patient_id\n1,p\n");
+        },
     },
     Bad {
         kind: "cases.csv that is no text",
         words: "not a readable table",
         make: |f| {
-            write(f, "cases.csv", [b"case_id,patient_id\n".as_slice(), &[0xff, 0xfe, b',', 0xff]].concat())
+            write(f, "cases.csv", [b"case_id,patient_id\n".as_slice(), &[0xff, 0xfe, b',', 0x07]].concat())
         },
     },
     Bad { kind: "cases.csv that is empty", words: "no column case_id", make: |f| table(f, "") },

@@ -132,9 +132,12 @@ pub const KINDS: &[Bad] = &[
         make: |f| folder(f, &[0u8, 1, 2, 4].map(|i| slice(i).bytes())),
     },
     Bad {
-        kind: "a slice that is there twice",
+        kind: "two different slices at one place",
         words: "two slices at the same place (3.000 mm along the normal): 1.dcm and 3.dcm",
-        make: |f| folder(f, &[0u8, 1, 2, 1].map(|i| slice(i).bytes())),
+        make: |f| {
+            let other = File::slice(7, 3.0, "1.9").bytes();
+            folder(f, &[slice(0).bytes(), slice(1).bytes(), slice(2).bytes(), other]);
+        },
     },
     Bad {
         kind: "several volumes in one series",

@@ -37,7 +37,7 @@ pub const KINDS: &[Bad] = &[
     },
     Bad {
         kind: "four dimensions",
-        words: "4 dimensions: one three-dimensional image was expected",
+        words: "4 dimensions (DimSize = \"5 4 3\"): one three-dimensional image was expected",
         make: |f| t2w(f, "t2w.mha", raw("NDims = 3", "NDims = 4")),
     },
     Bad {

@@ -35,12 +35,12 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A file of real numbers, one of which is this.
-fn with_voxel(value: f32) -> Vec<u8> {
+/// A file of real numbers, the first `count` of which are this.
+fn with_voxels(value: f32, count: usize) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.nii");
     let mut image = volume();
-    image.data[33] = value;
+    image.data[..count].fill(value);
     write::nifti(&path, &image, &grid(), Element::F32).unwrap();
     std::fs::read(path).unwrap()
 }
@@ -193,14 +193,43 @@ pub const KINDS: &[Bad] = &[
         make: |f| t2w(f, "t2w.nii", patched(1, &[(112, &1f32.to_le_bytes()), (116, &NAN)])),
     },
     Bad {
-        kind: "NaN among the voxels",
-        words: "1 voxels are not finite numbers, the first at slice 1, row 2, column 3",
-        make: |f| t2w(f, "t2w.nii", with_voxel(f32::NAN)),
+        kind: "more than half of the voxels NaN",
+        words: "31 of 60 voxels are not finite numbers, the first at slice 0, row 0, column 0: 52 % of it",
+        make: |f| t2w(f, "t2w.nii", with_voxels(f32::NAN, 31)),
     },
     Bad {
-        kind: "infinity among the voxels",
-        words: "1 voxels are not finite numbers",
-        make: |f| t2w(f, "t2w.nii", with_voxel(f32::INFINITY)),
+        kind: "more than half of the voxels infinite",
+        words: "and at most half of an image can be taken as background",
+        make: |f| t2w(f, "t2w.nii", with_voxels(f32::INFINITY, 40)),
+    },
+    Bad {
+        kind: "a header without its file of voxels",
+        words: "its voxels are not there: t2w.img or t2w.img.gz was expected beside it",
+        make: |f| t2w(f, "t2w.hdr", nifti_file::pair(&nifti_bytes(1)).0),
+    },
+    Bad {
+        kind: "a file of voxels that ends early",
+        words: "its data file t2w.img: truncated: 119 bytes, its header promises 120",
+        make: |f| {
+            let (header, voxels) = nifti_file::pair(&nifti_bytes(1));
+            t2w(f, "t2w.hdr", header);
+            super::write(f, "case/t2w.img", &voxels[..119]);
+        },
+    },
+    Bad {
+        kind: "a whole file under the name of a header",
+        words: "name it .nii",
+        make: |f| t2w(f, "t2w.hdr", nifti_bytes(1)),
+    },
+    Bad {
+        kind: "an Analyze header",
+        words: "an Analyze 7.5 header, which does not say where the image lies",
+        make: |f| t2w(f, "t2w.hdr", patched(1, &[(344, &[0; 4])])),
+    },
+    Bad {
+        kind: "an empty sform and no qform",
+        words: "its sform cannot be used (a voxel size of 0 mm: 0.001 to 1000 mm was expected), and it has no qform",
+        make: |f| t2w(f, "t2w.nii", patched(1, &[(280, &[0; 48])])),
     },
     Bad {
         kind: "the same value everywhere",

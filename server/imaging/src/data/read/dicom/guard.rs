@@ -29,6 +29,11 @@ const SHORT: [&[u8; 2]; 21] = [
     b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
 ];
 
+/// Whether two letters are a value representation.
+pub fn is_representation(letters: [u8; 2]) -> bool {
+    LONG.contains(&&letters) || SHORT.contains(&&letters)
+}
+
 /// Bytes of one value of a representation.
 fn width(vr: &[u8; 2]) -> u32 {
     match vr {

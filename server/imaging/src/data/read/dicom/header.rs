@@ -6,12 +6,16 @@ use dicom_core::{Tag, value::Value};
 use dicom_object::{DefaultDicomObject, InMemDicomObject, OpenFileOptions};
 
 use super::{
-    guard,
+    bare, guard,
     place::{self, Place},
     syntax::Syntax,
 };
 use crate::data::read::voxels;
 
+const IMAGE_TYPE: Tag = Tag(0x0008, 0x0008);
+const CLASS: Tag = Tag(0x0008, 0x0016);
+const INSTANCE: Tag = Tag(0x0008, 0x0018);
+const PATIENT: Tag = Tag(0x0010, 0x0020);
 const DESCRIPTION: Tag = Tag(0x0008, 0x103E);
 const SERIES: Tag = Tag(0x0020, 0x000E);
 const NUMBER: Tag = Tag(0x0020, 0x0011);
@@ -52,6 +56,14 @@ pub struct Layout {
 #[derive(Debug)]
 pub struct Header {
     pub path: PathBuf,
+    /// The file's name within the folder that is read, for messages.
+    pub name: String,
+    /// The image's own identifier; empty where it has none.
+    pub instance: String,
+    /// The patient's identifier; empty where it has none.
+    pub patient: String,
+    /// Whether the image says to be a localizer, on which others were planned.
+    pub localizer: bool,
     pub series: Series,
     pub syntax: Syntax,
     pub layout: Layout,
@@ -67,24 +79,64 @@ pub enum Pixels {
     Fragments { offsets: Vec<u32>, fragments: Vec<Vec<u8>> },
 }
 
-/// Reads the header in a file's bytes.
+/// What a DICOM file is.
+#[derive(Debug)]
+pub enum What {
+    Image(Box<Header>),
+    /// No image, and what instead.
+    Other(&'static str),
+}
+
+/// Why a DICOM file cannot be a slice.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The series that it says to be of; none where its header cannot be read.
+    pub series: Option<String>,
+    pub reason: String,
+}
+
+/// Reads the header in the bytes of a whole file; `name` is for messages.
 ///
 /// # Errors
-/// In words: no DICOM image, of a kind that is not read here, or without a place in space.
-pub fn read(bytes: &[u8], path: &Path) -> Result<Header, String> {
-    let syntax = guard::check(bytes)?;
-    let object = parse(OpenFileOptions::new().read_until(PIXELS), bytes)?;
-    let rows = required(&object, ROWS, "Rows")? as usize;
-    let columns = required(&object, COLUMNS, "Columns")? as usize;
-    let samples = number(&object, SAMPLES, "samples")?.unwrap_or(1.0);
+/// In words: damaged, of a kind that is not read here, or without a place in space.
+pub fn read(bytes: &[u8], path: &Path, name: &str) -> Result<What, Refusal> {
+    let unread = |reason| Refusal { series: None, reason };
+    let syntax = guard::check(bytes).map_err(unread)?;
+    let object = parse(OpenFileOptions::new().read_until(PIXELS), bytes).map_err(unread)?;
+    if let Some(what) = no_image(&object, bytes) {
+        return Ok(What::Other(what));
+    }
+    let series = text(&object, SERIES);
+    image(&object, syntax, path, name)
+        .map(|header| What::Image(Box::new(header)))
+        .map_err(|reason| Refusal { series: Some(series), reason })
+}
+
+/// What a file without an image is; none where it holds one.
+fn no_image(object: &InMemDicomObject, bytes: &[u8]) -> Option<&'static str> {
+    const MEDIUM: &str = "1.2.840.10008.1.3.10";
+    if object.element_opt(ROWS).ok().flatten().is_some() {
+        return None;
+    }
+    if text(object, CLASS) == MEDIUM || object.element_opt(Tag(0x0004, 0x1220)).ok().flatten().is_some() {
+        return Some("the index of a DICOM medium");
+    }
+    let whole = parse(OpenFileOptions::new(), bytes).ok()?;
+    whole.element_opt(PIXELS).ok().flatten().is_none().then_some("DICOM without an image")
+}
+
+fn image(object: &InMemDicomObject, syntax: Syntax, path: &Path, name: &str) -> Result<Header, String> {
+    let rows = required(object, ROWS, "Rows")? as usize;
+    let columns = required(object, COLUMNS, "Columns")? as usize;
+    let samples = number(object, SAMPLES, "samples")?.unwrap_or(1.0);
     if samples != 1.0 {
         return Err(format!("{samples} values a pixel: one was expected"));
     }
-    let photometric = text(&object, PHOTOMETRIC);
+    let photometric = text(object, PHOTOMETRIC);
     if photometric != "MONOCHROME2" {
         return Err(format!("photometric interpretation {photometric:?}: MONOCHROME2 was expected"));
     }
-    let frames = number(&object, FRAMES, "frames")?.unwrap_or(1.0);
+    let frames = number(object, FRAMES, "frames")?.unwrap_or(1.0);
     if !(1.0..=f64::from(u16::MAX)).contains(&frames) || frames.fract() != 0.0 {
         return Err(format!("{frames} frames: 1 to {} were expected", u16::MAX));
     }
@@ -92,14 +144,18 @@ pub fn read(bytes: &[u8], path: &Path) -> Result<Header, String> {
     voxels([columns, rows, frames])?;
     Ok(Header {
         path: path.to_owned(),
+        name: name.to_owned(),
+        instance: text(object, INSTANCE),
+        patient: text(object, PATIENT),
+        localizer: text(object, IMAGE_TYPE).to_ascii_uppercase().contains("LOCALIZER"),
         series: Series {
-            uid: text(&object, SERIES),
-            number: number(&object, NUMBER, "series number").ok().flatten().map(|n| n as i64),
-            description: text(&object, DESCRIPTION),
+            uid: text(object, SERIES),
+            number: number(object, NUMBER, "series number").ok().flatten().map(|n| n as i64),
+            description: text(object, DESCRIPTION),
         },
         syntax,
-        layout: layout(&object, rows, columns)?,
-        frames: place::all(&object, frames)?,
+        layout: layout(object, rows, columns)?,
+        frames: place::all(object, frames)?,
     })
 }
 
@@ -134,8 +190,9 @@ fn layout(object: &InMemDicomObject, rows: usize, columns: usize) -> Result<Layo
 /// # Errors
 /// In words: there are none.
 pub fn pixels(bytes: &[u8]) -> Result<Pixels, String> {
-    guard::check(bytes)?;
-    let mut object = parse(OpenFileOptions::new(), bytes)?;
+    let bytes = bare::whole(bytes).ok_or("not a DICOM file")?;
+    guard::check(&bytes)?;
+    let mut object = parse(OpenFileOptions::new(), &bytes)?;
     let element = object.take_element(PIXELS).map_err(|_| "no pixel data in it")?;
     match element.into_value() {
         Value::Primitive(value) => Ok(Pixels::Native(value.to_bytes().into_owned())),

@@ -1,6 +1,6 @@
 //! Whether the frames of a series are the slices of one volume, and in which order.
 
-use super::{header::Header, name, place::Place};
+use super::{header::Header, list, place::Place};
 use crate::data::Geometry;
 
 /// Slice positions may differ from an even step by this part of it.
@@ -24,23 +24,102 @@ pub struct Stack {
     /// Rows and columns.
     pub sides: [usize; 2],
     pub geometry: Geometry,
+    /// Images that are no slices of it, by name and with what they differ in.
+    pub left_out: Vec<String>,
 }
 
-/// Puts the frames of a series into order.
+/// Images of more kinds than this are no series.
+const MAX_KINDS: usize = 16;
+
+/// Puts the frames of a series into order. A few that differ in size or direction from all others, such as a
+/// localizer, are left out.
 ///
 /// # Errors
 /// In words: they differ in size or direction, lie at the same place, or not at even steps.
 pub fn of(headers: &[Header]) -> Result<Stack, String> {
-    let first = headers.first().and_then(|h| Some((h, h.frames.first()?))).ok_or("no image in it")?;
-    let mut slices: Vec<(FrameOf, &Place)> = Vec::new();
+    let mut kinds = kinds(headers)?;
+    // The first of the largest ones.
+    let main = (0..kinds.len())
+        .max_by_key(|i| (!kinds[*i].localizer, kinds[*i].frames.len(), std::cmp::Reverse(*i)))
+        .ok_or("no image in it")?;
+    let main = kinds.swap_remove(main);
+    let first = main.first();
+    let others: Vec<String> = kinds
+        .iter()
+        .map(|kind| {
+            let other = kind.first();
+            let what = differs(other, first).unwrap_or_default();
+            format!("{}: {what} than in {}", other.0.name, first.0.name)
+        })
+        .collect();
+    let unlike: usize = kinds.iter().filter(|k| !k.localizer).map(|k| k.frames.len()).sum();
+    if unlike > 0 && main.frames.len() <= 2 * unlike {
+        return Err(format!(
+            "{}; {} images are like the one and {unlike} are not",
+            others[0],
+            main.frames.len()
+        ));
+    }
+    if headers.iter().all(|header| header.localizer) {
+        return Err("a localizer, on which other images were planned".into());
+    }
+    let left_out = kinds.iter().flat_map(|kind| {
+        let what = differs(kind.first(), first).unwrap_or_default();
+        kind.frames.iter().map(move |(of, _)| format!("{} ({what} than the others)", headers[of.file].name))
+    });
+    let left_out: Vec<String> = left_out.collect();
+    stacked(headers, main.frames, left_out.clone()).map_err(|why| match left_out.as_slice() {
+        [] => why,
+        some => format!("{why}; left out before: {}", list(some)),
+    })
+}
+
+/// Frames of one size and direction.
+struct Kind<'a> {
+    headers: &'a [Header],
+    frames: Vec<(FrameOf, &'a Place)>,
+    localizer: bool,
+}
+
+impl<'a> Kind<'a> {
+    fn first(&self) -> (&'a Header, &'a Place) {
+        let (of, place) = self.frames[0];
+        (&self.headers[of.file], place)
+    }
+}
+
+/// The frames of a series by size and direction.
+fn kinds(headers: &[Header]) -> Result<Vec<Kind<'_>>, String> {
+    let mut kinds: Vec<Kind> = Vec::new();
     for (file, header) in headers.iter().enumerate() {
         for (frame, place) in header.frames.iter().enumerate() {
-            if let Some(difference) = differs((header, place), first) {
-                return Err(format!("{}: {difference} than in {}", name(&header.path), name(&first.0.path)));
+            let of = (FrameOf { file, frame }, place);
+            let known = kinds.iter().position(|kind| differs((header, place), kind.first()).is_none());
+            match known {
+                Some(at) => {
+                    kinds[at].localizer &= header.localizer;
+                    kinds[at].frames.push(of);
+                }
+                None if kinds.len() == MAX_KINDS => {
+                    return Err(format!(
+                        "images of more than {MAX_KINDS} sizes and directions in one series"
+                    ));
+                }
+                None => kinds.push(Kind { headers, frames: vec![of], localizer: header.localizer }),
             }
-            slices.push((FrameOf { file, frame }, place));
         }
     }
+    Ok(kinds)
+}
+
+/// Puts frames of one size and direction into order.
+fn stacked(
+    headers: &[Header],
+    mut slices: Vec<(FrameOf, &Place)>,
+    left_out: Vec<String>,
+) -> Result<Stack, String> {
+    let (of, place) = slices[0];
+    let first = (&headers[of.file], place);
     let (row, column) = (first.1.row_direction, first.1.column_direction);
     let normal = [
         row[1] * column[2] - row[2] * column[1],
@@ -71,6 +150,7 @@ pub fn of(headers: &[Header]) -> Result<Stack, String> {
         order: slices.into_iter().map(|(frame, _)| frame).collect(),
         sides: [first.0.layout.rows, first.0.layout.columns],
         geometry: Geometry { world_from_voxel },
+        left_out,
     })
 }
 
@@ -106,7 +186,7 @@ fn distinct(places: &[f64], slices: &[(FrameOf, &Place)], headers: &[Header]) ->
         let FrameOf { file, frame } = slices[at].0;
         let header = &headers[file];
         let frame = if header.frames.len() > 1 { format!(" frame {}", frame + 1) } else { String::new() };
-        format!("{}{frame}", name(&header.path))
+        format!("{}{frame}", header.name)
     };
     Err(format!(
         "two slices at the same place ({:.3} mm along the normal): {} and {}",

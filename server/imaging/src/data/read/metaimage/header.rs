@@ -75,14 +75,14 @@ impl Header {
     /// The numbers of a key that may be absent.
     ///
     /// # Errors
-    /// In words, when there are not `N`.
-    pub fn floats<const N: usize>(&self, keys: &[&str]) -> Result<Option<[f64; N]>, String> {
+    /// In words, when there are not `count`.
+    pub fn floats(&self, keys: &[&str], count: usize) -> Result<Option<Vec<f64>>, String> {
         let Some(text) = self.get(keys) else { return Ok(None) };
         text.split_whitespace()
             .map(|v| v.parse().ok())
             .collect::<Option<Vec<f64>>>()
-            .and_then(|v| v.try_into().ok())
+            .filter(|values| values.len() == count)
             .map(Some)
-            .ok_or_else(|| format!("{} = {text:?}: {N} numbers were expected", keys[0]))
+            .ok_or_else(|| format!("{} = {text:?}: {count} numbers were expected", keys[0]))
     }
 }

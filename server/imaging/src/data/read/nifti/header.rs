@@ -15,6 +15,8 @@ const BYTES_2: usize = 540;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     version: u8,
+    /// Whether the voxels lie in a file of their own.
+    pub pair: bool,
     pub big_endian: bool,
     /// Rank and sizes.
     dim: [i64; 8],
@@ -25,12 +27,12 @@ pub struct Header {
     pub scl_slope: f64,
     pub scl_inter: f64,
     /// Units of space (the lowest three bits) and time.
-    xyzt_units: u8,
+    pub(super) xyzt_units: u8,
     pub qform_code: i32,
     pub sform_code: i32,
-    quatern_bcd: [f64; 3],
-    qoffset: [f64; 3],
-    srow: [[f64; 4]; 3],
+    pub(super) quatern_bcd: [f64; 3],
+    pub(super) qoffset: [f64; 3],
+    pub(super) srow: [[f64; 4]; 3],
 }
 
 /// Fields at their places, in the file's byte order.
@@ -89,23 +91,29 @@ impl Header {
             }
         };
         let magic: [u8; 4] = std::array::from_fn(|i| bytes[if version == 1 { 344 } else { 4 } + i]);
-        match (&magic, version) {
-            (b"n+1\0", 1) | (b"n+2\0", 2) => {}
-            (b"ni1\0", 1) | (b"ni2\0", 2) => {
-                return Err("the header of a NIfTI pair (.hdr/.img): convert it to one .nii file".into());
+        let pair = match (&magic, version) {
+            (b"n+1\0", 1) | (b"n+2\0", 2) => false,
+            (b"ni1\0", 1) | (b"ni2\0", 2) => true,
+            ([0, 0, 0, 0], 1) => {
+                return Err(
+                    "an Analyze 7.5 header, which does not say where the image lies: convert it to NIfTI"
+                        .into(),
+                );
             }
             _ => return Err("not a NIfTI file: its magic word is missing".into()),
-        }
+        };
         if version == 2 {
             source.read_exact(&mut bytes[BYTES_1..]).map_err(short)?;
         }
         let fields = Fields { bytes: &bytes, big };
-        Ok(if version == 1 { Self::first(&fields) } else { Self::second(&fields) })
+        let header = if version == 1 { Self::first(&fields) } else { Self::second(&fields) };
+        Ok(Self { pair, ..header })
     }
 
     fn first(f: &Fields) -> Self {
         Self {
             version: 1,
+            pair: false,
             big_endian: f.big,
             dim: std::array::from_fn(|i| f.i16(40 + 2 * i).into()),
             datatype: f.i16(70),
@@ -125,6 +133,7 @@ impl Header {
     fn second(f: &Fields) -> Self {
         Self {
             version: 2,
+            pair: false,
             big_endian: f.big,
             dim: std::array::from_fn(|i| f.i64(16 + 8 * i)),
             datatype: f.i16(12),
@@ -165,23 +174,32 @@ impl Header {
     /// Size (x, y, z) of a volume, and the number of volumes.
     ///
     /// # Errors
-    /// In words: not three or four dimensions (others may be there with size 1), or a size that is
-    /// none.
+    /// In words: not three or four dimensions (others may be there with size 1, or with size 0, which some
+    /// writers leave in a dimension that they do not use), or a size that is none.
     pub fn volumes(&self) -> Result<([usize; 3], usize), String> {
         let rank = self.dim[0];
         if !(1..=7).contains(&rank) {
             return Err(format!("not a NIfTI file: rank {rank}"));
         }
         let sizes = self.sizes();
-        let sides = self.dim[1..=rank as usize]
+        let mut sides = self.dim[1..=rank as usize]
             .iter()
             .map(|side| usize::try_from(*side).map_err(|_| format!("a negative image size: {sizes}")))
             .collect::<Result<Vec<_>, _>>()?;
+        sides.iter_mut().skip(3).filter(|side| **side == 0).for_each(|side| *side = 1);
         match sides[..] {
             [x, y, z] => Ok(([x, y, z], 1)),
             [x, y, z, times, ref more @ ..] if more.iter().all(|side| *side == 1) => Ok(([x, y, z], times)),
             _ => Err(format!("{rank} dimensions ({sizes}): three, or a fourth for time, were expected")),
         }
+    }
+
+    /// Says that dimensions beyond the third have no size; none where that is not so.
+    pub fn unused_dimensions(&self) -> Option<String> {
+        let unused = self.dimensions().iter().skip(3).any(|side| *side == 0);
+        unused.then(|| {
+            format!("its header has {} dimensions ({}), of which one has no size: it was read as three-dimensional", self.dim[0], self.sizes())
+        })
     }
 
     /// How a voxel is stored.
@@ -227,66 +245,4 @@ impl Header {
         }
         Ok((self.scl_slope, self.scl_inter))
     }
-
-    /// mm in the header's unit of length; unknown units are taken for millimetres.
-    fn unit_mm(&self) -> f64 {
-        match self.xyzt_units & 7 {
-            1 => 1e3,
-            3 => 1e-3,
-            _ => 1.0,
-        }
-    }
-
-    /// The grid in LPS and mm: sform where there is one, else qform, else the voxel sizes round the
-    /// centre with x to the left.
-    ///
-    /// # Errors
-    /// In words: a quaternion or voxel size that is none.
-    pub fn world_from_voxel(&self, size_xyz: [usize; 3]) -> Result<[[f64; 4]; 3], String> {
-        let ras = if self.sform_code > 0 {
-            self.srow
-        } else {
-            let [_, x, y, z, ..] = self.pixdim;
-            if let Some(bad) = [x, y, z].into_iter().find(|step| *step <= 0.0 || !step.is_finite()) {
-                return Err(format!("a voxel size of {bad} mm: a positive one was expected"));
-            }
-            if self.qform_code > 0 { self.qform([x, y, z])? } else { centred([x, y, z], size_xyz) }
-        };
-        let mm = self.unit_mm();
-        let [x, y, z] = ras;
-        Ok([x.map(|v| -v * mm), y.map(|v| -v * mm), z.map(|v| v * mm)])
-    }
-
-    /// The affine of the quaternion form, RAS.
-    fn qform(&self, pixdim_xyz: [f64; 3]) -> Result<[[f64; 4]; 3], String> {
-        let [b, c, d] = self.quatern_bcd;
-        let rest = 1.0 - (b * b + c * c + d * d);
-        // Values are stored in single precision, so a little below 0 is 0. A NaN fails the comparison.
-        if rest.is_nan() || rest < -1e-5 {
-            return Err(format!("the orientation quaternion ({b}, {c}, {d}) is longer than 1"));
-        }
-        let a = rest.max(0.0).sqrt();
-        let rotation = [
-            [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
-            [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
-            [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
-        ];
-        let handed = if self.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
-        let [x, y, z] = pixdim_xyz;
-        let step = [x, y, z * handed];
-        Ok(std::array::from_fn(|r| {
-            std::array::from_fn(|c| if c == 3 { self.qoffset[r] } else { rotation[r][c] * step[c] })
-        }))
-    }
-}
-
-/// A grid round the world's origin, RAS, with the first axis to the left.
-fn centred(pixdim_xyz: [f64; 3], size_xyz: [usize; 3]) -> [[f64; 4]; 3] {
-    let mut rows = [[0.0; 4]; 3];
-    for (axis, row) in rows.iter_mut().enumerate() {
-        let step = pixdim_xyz[axis] * if axis == 0 { -1.0 } else { 1.0 };
-        row[axis] = step;
-        row[3] = -0.5 * (size_xyz[axis] as f64 - 1.0) * step;
-    }
-    rows
 }

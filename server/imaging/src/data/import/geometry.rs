@@ -1,0 +1,225 @@
+//! Whether the images and masks of a case lie where they should. Headers are compared, not believed: what
+//! cannot be is refused, what is odd is said.
+
+use std::collections::BTreeMap;
+
+use crate::data::{IMAGES, Volume, alignment::Extent};
+
+/// An image that covers less than this part of the t2w grid is another patient's or nobody's.
+const COVERED: f64 = 0.1;
+
+/// Images of a case usually share this part of the smaller one.
+const SHARED: f64 = 0.9;
+
+/// Boxes of images of one size are the same where their corners lie no further apart than this many voxels.
+const SAME: f64 = 0.1;
+
+/// A mask whose corners lie further from its image's than this many voxels is not that image's.
+const ELSEWHERE: f64 = 1.0;
+
+/// An image of the case and where it lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    pub channel: &'static str,
+    pub extent: Extent,
+}
+
+/// What is odd about where an image lies beside those before it, the first of which is t2w.
+///
+/// # Errors
+/// In words: it hardly meets the t2w image.
+pub fn image(own: &Placed, others: &[Placed]) -> Result<Vec<String>, String> {
+    let mut notes = vec![overlap(own, others)?];
+    for other in others.iter().filter(|other| other.extent.shape == own.extent.shape) {
+        let apart = other.extent.voxels_apart(&own.extent).unwrap_or(f64::INFINITY);
+        // What the overlap says already is not said twice.
+        if apart > ELSEWHERE && notes.iter().all(Option::is_none) {
+            notes.push(Some(format!(
+                "it has the size of {0} and lies elsewhere: its corners are up to {apart:.1} voxels from those of {0}; right where it was acquired so, wrong where its header was lost",
+                other.channel
+            )));
+        }
+    }
+    Ok(notes.into_iter().flatten().collect())
+}
+
+/// What is odd about where a mask lies beside the images of its case, the first of which is t2w.
+///
+/// # Errors
+/// In words: it hardly meets the t2w image, or has the size of an image and lies elsewhere than it.
+pub fn mask(own: &Placed, images: &[Placed]) -> Result<Vec<String>, String> {
+    let overlap = overlap(own, images)?;
+    let apart = |image: &&Placed| image.extent.voxels_apart(&own.extent).unwrap_or(f64::INFINITY);
+    let of_its_size = images.iter().filter(|image| image.extent.shape == own.extent.shape);
+    let nearest = of_its_size.min_by(|a, b| apart(a).total_cmp(&apart(b)));
+    let Some(image) = nearest else { return Ok(overlap.into_iter().collect()) };
+    let (apart, channel) = (apart(&image), image.channel);
+    if apart <= SAME {
+        return Ok(overlap.into_iter().collect());
+    }
+    let shared = image.extent.shared(&own.extent).unwrap_or(0.0);
+    let what = format!(
+        "it has the size of {channel} and lies elsewhere: its corners are up to {apart:.1} voxels from those of {channel}"
+    );
+    if apart > ELSEWHERE && shared < SHARED {
+        return Err(format!(
+            "{what}, so its geometry was probably lost when it was saved; give it that of the image that it was drawn on, for example by SimpleITK's CopyInformation"
+        ));
+    }
+    Ok(vec![format!("{what}; it was taken for where its own header puts it")])
+}
+
+/// Says that an image shares less of the t2w image than usual; none where it shares enough.
+///
+/// # Errors
+/// In words: it hardly covers the t2w image.
+fn overlap(own: &Placed, images: &[Placed]) -> Result<Option<String>, String> {
+    let Some(t2w) = images.first() else { return Ok(None) };
+    let covered = covered(&t2w.extent, &own.extent).ok_or("the orientation is singular")?;
+    if covered < COVERED {
+        return Err(format!(
+            "covers {:.0} % of the t2w grid: both must lie in the same coordinates",
+            (100.0 * covered).floor()
+        ));
+    }
+    let shared = t2w.extent.shared(&own.extent).unwrap_or(0.0);
+    Ok((shared < SHARED).then(|| {
+        format!(
+            "it and the t2w image share only {:.0} % of the smaller one: displaced, or of another part of the body?",
+            (100.0 * shared).floor()
+        )
+    }))
+}
+
+/// How much of a grid lies within another image, by points spread evenly over it.
+fn covered(grid: &Extent, image: &Extent) -> Option<f64> {
+    const PROBES: usize = 12;
+    let voxel_from_world = image.geometry.voxel_from_world()?;
+    let [depth, height, width] = image.shape;
+    let xyz = [grid.shape[2], grid.shape[1], grid.shape[0]];
+    let mut inside = 0;
+    for probe in 0..PROBES.pow(3) {
+        let part = [probe % PROBES, probe / PROBES % PROBES, probe / PROBES.pow(2)];
+        let voxel: [f64; 3] =
+            std::array::from_fn(|a| (part[a] as f64 + 0.5) / PROBES as f64 * xyz[a] as f64 - 0.5);
+        let world = grid.geometry.world(voxel);
+        let at = voxel_from_world.map(|r| r[0] * world[0] + r[1] * world[1] + r[2] * world[2] + r[3]);
+        let within = at.iter().zip([width, height, depth]).all(|(p, n)| *p >= -0.5 && *p < n as f64 - 0.5);
+        inside += usize::from(within);
+    }
+    Some(inside as f64 / PROBES.pow(3) as f64)
+}
+
+/// Names masks whose middle lies outside the middle half of the image. A lesion may lie at the rim of its
+/// gland, so its own is looked at only where there is no gland, and in the slice plane.
+pub fn displaced(volumes: &BTreeMap<String, Volume>) -> Vec<String> {
+    let has_gland = ["gland", "zones"].iter().any(|mask| volumes.contains_key(*mask));
+    let masks = volumes.iter().filter(|(name, _)| !IMAGES.contains(&name.as_str()));
+    masks
+        .filter(|(name, _)| !(has_gland && name.as_str() == "lesion"))
+        .filter_map(|(name, mask)| {
+            let parts = middle(mask)?;
+            let axes = ["of the slices", "of the rows", "of the columns"];
+            let skipped = usize::from(name == "lesion");
+            let (axis, part) =
+                axes.into_iter().zip(parts).skip(skipped).find(|(_, part)| !(0.25..=0.75).contains(part))?;
+            Some(format!(
+                "{name}: its middle lies at {:.0} % {axis}, outside the middle half of the image: displaced, or drawn on another image?",
+                100.0 * part
+            ))
+        })
+        .collect()
+}
+
+/// Where the middle of a mask lies along slices, rows and columns, 0 to 1; none where it is empty.
+fn middle(mask: &Volume) -> Option<[f64; 3]> {
+    let [depth, height, width] = mask.shape;
+    let (mut n, mut sum) = (0usize, [0usize; 3]);
+    for (at, _) in mask.data.iter().enumerate().filter(|(_, v)| **v > 0.0) {
+        n += 1;
+        let place = [at / (width * height), at / width % height, at % width];
+        sum.iter_mut().zip(place).for_each(|(sum, place)| *sum += place);
+    }
+    let sides = [depth, height, width];
+    (n > 0).then(|| std::array::from_fn(|a| (sum[a] as f64 / n as f64 + 0.5) / sides[a] as f64))
+}
+
+/// Says of cases that their voxels are stored mirrored beside most others', which is right where another
+/// program converted them and wrong where a header was edited: by case, from whether each is right-handed.
+pub fn mirrored(right_handed: &[bool]) -> Vec<Option<String>> {
+    let right = right_handed.iter().filter(|right| **right).count();
+    let all = right_handed.len();
+    let (rare, few) = if right * 2 > all { (false, all - right) } else { (true, right) };
+    let says = few > 0 && few * 3 <= all;
+    let note = || {
+        format!(
+            "its voxels are stored mirrored beside those of {} of the {all} cases, as their headers say: check that left and right are not exchanged",
+            all - few
+        )
+    };
+    right_handed.iter().map(|right| (says && *right == rare).then(note)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Geometry;
+
+    const SHAPE: [usize; 3] = [10, 40, 40];
+
+    fn placed(channel: &'static str, shift_mm: [f64; 3]) -> Placed {
+        let mut geometry = Geometry::centred(SHAPE, [3.0, 0.5, 0.5]);
+        geometry.world_from_voxel.iter_mut().zip(shift_mm).for_each(|(row, shift)| row[3] += shift);
+        Placed { channel, extent: Extent { shape: SHAPE, geometry } }
+    }
+
+    #[test]
+    fn a_mask_that_lost_its_place_is_refused_and_a_small_shift_is_said() {
+        let t2w = placed("t2w", [0.0; 3]);
+        let of = |shift| mask(&placed("gland", shift), &[t2w]);
+        assert_eq!(of([0.0; 3]), Ok(vec![]));
+        assert_eq!(of([0.04, 0.0, 0.0]), Ok(vec![]));
+        assert!(of([0.3, 0.0, 0.0]).unwrap()[0].contains("up to 0.6 voxels"));
+        assert!(of([1.0, 0.0, 0.0]).unwrap()[0].contains("up to 2.0 voxels"));
+        assert!(of([0.0, 0.0, 6.0]).unwrap_err().contains("CopyInformation"));
+        assert!(of([100.0, 0.0, 0.0]).unwrap_err().contains("covers 0 %"));
+        // Drawn on the adc image, which lies elsewhere itself.
+        let adc = placed("adc", [0.0, 0.0, 6.0]);
+        let notes = mask(&placed("lesion", [0.0, 0.0, 6.0]), &[t2w, adc]).unwrap();
+        assert!(notes.len() == 1 && notes[0].contains("share only 80 %"), "{notes:?}");
+    }
+
+    #[test]
+    fn images_that_share_little_are_named() {
+        let t2w = placed("t2w", [0.0; 3]);
+        assert_eq!(image(&placed("adc", [0.0; 3]), &[t2w]), Ok(vec![]));
+        assert!(image(&placed("adc", [0.0, 0.0, 6.0]), &[t2w]).unwrap()[0].contains("share only 80 %"));
+        assert!(image(&placed("adc", [1.0, 0.0, 0.0]), &[t2w]).unwrap()[0].contains("up to 2.0 voxels"));
+        assert!(image(&placed("adc", [100.0, 0.0, 0.0]), &[t2w]).is_err());
+    }
+
+    #[test]
+    fn masks_far_from_the_middle_are_named() {
+        let mut gland = Volume::filled([4, 8, 8], 0.0);
+        let at = gland.index(1, 1, 4);
+        gland.data[at] = 1.0;
+        let said = displaced(&BTreeMap::from([("gland".to_owned(), gland.clone())]));
+        assert!(said[0].starts_with("gland: its middle lies at 19 % of the rows"), "{said:?}");
+        let both =
+            BTreeMap::from([("gland".to_owned(), gland.clone()), ("lesion".to_owned(), gland.clone())]);
+        assert_eq!(displaced(&both).len(), 1);
+        assert_eq!(displaced(&BTreeMap::from([("lesion".to_owned(), gland)])).len(), 1);
+        assert!(
+            displaced(&BTreeMap::from([("gland".to_owned(), Volume::filled([4, 8, 8], 1.0))])).is_empty()
+        );
+    }
+
+    #[test]
+    fn the_few_that_are_stored_mirrored_are_named() {
+        assert_eq!(mirrored(&[true, false, true, true]).iter().flatten().count(), 1);
+        assert!(mirrored(&[true, false, true])[1].as_ref().unwrap().contains("2 of the 3 cases"));
+        assert_eq!(mirrored(&[true, false]).iter().flatten().count(), 0);
+        assert_eq!(mirrored(&[false, false, false]).iter().flatten().count(), 0);
+        assert_eq!(mirrored(&[]), []);
+    }
+}
