@@ -1,11 +1,13 @@
-//! The leaderboard: seeds of a cell and arm as one row, with mean, interval and rank.
+//! The leaderboard: seeds of a cell and arm as one row, with mean and rank; intervals are made from the cases' scores by
+//! `study::board`.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Adaptation, Arm, Direction, ExperimentId, MetricKind, RunId, Task, TrainingSpec, study::differences,
+    Adaptation, Arm, Direction, ExperimentId, MetricKind, RunId, Task, TrainingSpec, Unsure,
+    study::differences,
 };
 
 /// How rows are made.
@@ -46,10 +48,11 @@ pub struct Finished {
 pub struct Row {
     /// Rank, 1 = best, among the rows of its task and data set that it compares with.
     pub rank: u32,
-    /// 95 % interval of that rank over resampled cases and seeds; none where single cases have no scores.
+    /// 95 % interval of that rank; none for a row of one seed and where single cases have no scores.
     #[serde(default)]
     pub rank_interval: Option<[u32; 2]>,
-    /// Ranks of the rows whose difference to this one has an interval that holds zero.
+    /// Ranks of the rows that this one cannot be told apart from: the interval of the difference holds zero. A row of
+    /// one seed is not told apart from any and names none.
     #[serde(default)]
     pub tied_with: Vec<u32>,
     /// Rows of a task and data set with the same number agree in everything that must agree; 1 is the largest such
@@ -65,8 +68,12 @@ pub struct Row {
     pub metric: String,
     pub direction: Direction,
     pub mean: f64,
-    /// 95 % interval of the mean over seeds (Student's t); none for fewer than two seeds.
+    /// 95 % interval of the mean, from the crossed layout of seeds and test patients, inside the metric's range: that of
+    /// the experiment's page.
     pub ci95: Option<[f64; 2]>,
+    /// Why there is no interval.
+    #[serde(default)]
+    pub unsure: Option<Unsure>,
     pub n: u32,
     /// The best trivial method on the same cases, and its score.
     pub baseline: Option<Baseline>,
@@ -101,25 +108,6 @@ pub struct SeedScore {
     pub value: f64,
 }
 
-/// Two-sided 95 % points of Student's t for 1 to 30 degrees of freedom; 1.96 beyond.
-const T95: [f64; 30] = [
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-];
-
-/// Mean and its 95 % interval by Student's t; no interval for fewer than two values.
-pub fn mean_ci95(values: &[f64]) -> (f64, Option<[f64; 2]>) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    if values.len() < 2 {
-        return (mean, None);
-    }
-    let var = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let t = T95.get(values.len() - 2).copied().unwrap_or(1.96);
-    let half = t * (var / n).sqrt();
-    (mean, Some([mean - half, mean + half]))
-}
-
 /// The smallest difference that the cases and seeds of some rows can resolve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -130,7 +118,7 @@ pub struct Resolution {
     pub comparable: Option<u32>,
     /// Median over pairs of rows of half the 95 % interval of their difference.
     pub difference: f64,
-    /// Test cases that all runs have scored.
+    /// Test cases that all runs of these rows have scored.
     pub cases: u32,
 }
 
@@ -285,7 +273,7 @@ fn settings(training: &TrainingSpec) -> Vec<(String, String)> {
 fn row_of(mut seeds: Vec<Finished>) -> (Row, Finished) {
     seeds.sort_by_key(|f| f.seed);
     let values: Vec<f64> = seeds.iter().map(|f| f.value).collect();
-    let (mean, ci95) = mean_ci95(&values);
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
     let first = seeds[0].clone();
     let metric = first.metric;
     let baseline = first.baseline.clone().map(|(name, value)| Baseline { name, value });
@@ -302,7 +290,9 @@ fn row_of(mut seeds: Vec<Finished>) -> (Row, Finished) {
         metric: metric.name(crate::metric::Split::Test),
         direction: metric.direction(),
         mean,
-        ci95,
+        // Made from the cases' scores, by `study::board`.
+        ci95: None,
+        unsure: Some(if values.len() < 2 { Unsure::OneSeed } else { Unsure::NoCaseScores }),
         n: values.len() as u32,
         beats_baseline: baseline.as_ref().map(|b| metric.direction().better(mean, b.value)),
         baseline,
@@ -339,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn seeds_become_one_row_with_interval() {
+    fn seeds_become_one_row() {
         let rows = rows(
             vec![
                 finished("aaa1", "a", 0, 0.8, 1),
@@ -354,11 +344,9 @@ mod tests {
             rows.iter().map(|r| (r.backbone.as_str(), r.rank, r.n)).collect::<Vec<_>>(),
             [("b", 1, 1), ("a", 2, 2)]
         );
-        // The later run of seed 0 counts: mean of 0.7 and 0.9, half width 12.706 * 0.1.
+        // The later run of seed 0 counts: mean of 0.7 and 0.9.
         assert!((rows[1].mean - 0.8).abs() < 1e-12);
-        let [low, high] = rows[1].ci95.unwrap();
-        assert!((high - low - 2.0 * 12.706 * 0.1).abs() < 1e-9);
-        assert_eq!(rows[0].ci95, None);
+        assert_eq!((rows[0].unsure, rows[1].unsure), (Some(Unsure::OneSeed), Some(Unsure::NoCaseScores)));
     }
 
     #[test]

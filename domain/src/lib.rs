@@ -26,6 +26,7 @@ pub mod run;
 pub mod study;
 pub mod task;
 pub mod training;
+pub mod unsure;
 
 pub use adaptation::Adaptation;
 pub use architecture::Architecture;
@@ -38,3 +39,4 @@ pub use recipe::{Augmentation, Degradation, Head, Inference, Loss, Precision, Ta
 pub use run::{RunRequest, RunState};
 pub use task::Task;
 pub use training::{Overrides, TrainingSpec};
+pub use unsure::Unsure;

@@ -244,6 +244,29 @@ impl MetricKind {
         }
     }
 
+    /// Least and largest value that it can have; none where there is no end.
+    pub fn range(self) -> (Option<f64>, Option<f64>) {
+        match self {
+            MetricKind::Dice
+            | MetricKind::Auroc
+            | MetricKind::AveragePrecision
+            | MetricKind::BalancedAccuracy
+            | MetricKind::SensitivityAt80
+            | MetricKind::SensitivityAt90 => (Some(0.0), Some(1.0)),
+            MetricKind::Ssim | MetricKind::Kappa => (Some(-1.0), Some(1.0)),
+            MetricKind::Nmse
+            | MetricKind::Hd95Mm
+            | MetricKind::AssdMm
+            | MetricKind::LogLoss
+            | MetricKind::Mae
+            | MetricKind::MaskedError
+            | MetricKind::GradNorm
+            | MetricKind::Lr
+            | MetricKind::StepMs => (Some(0.0), None),
+            MetricKind::Loss | MetricKind::PsnrDb => (None, None),
+        }
+    }
+
     /// Decimal places on pages.
     pub fn decimals(self) -> usize {
         match self {

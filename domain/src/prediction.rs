@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Task;
 
-/// Version of the file written now.
-pub const PREDICTION_SCHEMA: u32 = 1;
+/// Version of the file written now. Scores of version 1 were made without an intercept and with the plain H-score; they
+/// are made again.
+pub const PREDICTION_SCHEMA: u32 = 2;
 
 /// Scores of backbones on one task and data set, by their frozen features alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,7 +38,9 @@ pub struct BackboneScores {
     /// Rows of features.
     pub rows: u32,
     pub parameters: u64,
+    /// Evidence of a linear model with an intercept.
     pub logme: Option<f64>,
+    /// With the shrunk covariance.
     pub h_score: Option<f64>,
     pub knn: Option<f64>,
     pub linear_probe: Option<f64>,

@@ -27,6 +27,8 @@ pub struct RunRecord {
     pub baseline: Option<(String, f64)>,
     /// Scores of each test case by metric.
     pub cases: BTreeMap<String, BTreeMap<String, f64>>,
+    /// The patient of each test case.
+    pub patients: BTreeMap<String, String>,
     pub alignment: Vec<AlignmentValue>,
     pub parameters: Option<u64>,
     /// Wall time of its training.

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use transferscope_app::AppError;
 use transferscope_domain::api::LeaderboardView;
 use transferscope_store::{LeaderboardQuery, Store};
-use transferscope_study::board::judge;
+use transferscope_study::board::{Scored, judge};
 
 use crate::{error::ApiError, routes::system::blocking};
 
@@ -99,7 +99,7 @@ async fn made(store: &Store, query: &LeaderboardQuery) -> Result<Arc<Leaderboard
     let ids: Vec<&str> = view.rows.iter().flat_map(|r| &r.seeds).map(|s| s.run.as_str()).collect();
     let cases = store.test_cases(&ids).await?;
     blocking(move || {
-        judge(&mut view, &cases);
+        judge(&mut view, Scored { cases: &cases.scores, patients: &cases.patients });
         Arc::new(view)
     })
     .await

@@ -219,6 +219,7 @@ fn facts(data: &DataDir, names: &[String]) -> Vec<BackboneFacts> {
         name: b.backbone.name,
         objective: b.backbone.objective,
         parameters: b.backbone.parameters,
+        architecture: Some(b.backbone.family.as_str().to_owned()),
     };
     let wanted = |b: &BackboneFacts| names.contains(&b.name) && b.name != SPECIALIST;
     state::backbones(data).into_iter().map(fact).filter(wanted).collect()

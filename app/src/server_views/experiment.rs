@@ -215,7 +215,9 @@ fn Progress(
 fn Findings(findings: Vec<Finding>) -> impl IntoView {
     let items = findings
         .into_iter()
-        .map(|Finding { claim, verdict, because }| {
+        .map(|finding| {
+            let label = finding.label();
+            let Finding { claim, verdict, because, .. } = finding;
             let tag = match verdict {
                 Verdict::Holds => "tag tag--good",
                 Verdict::Contradicted => "tag tag--bad",
@@ -225,7 +227,7 @@ fn Findings(findings: Vec<Finding>) -> impl IntoView {
             view! {
                 <article class="finding">
                     <h3>{claim}</h3>
-                    <p><span class=tag>{verdict.label()}</span></p>
+                    <p><span class=tag>{label}</span></p>
                     <ul>{because}</ul>
                 </article>
             }

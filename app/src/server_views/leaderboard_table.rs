@@ -105,7 +105,7 @@ pub fn LeaderboardTable(
             </div>
             <p class="board__note">
                 {format!("{}: {}, on the test split. ", metric.label(), metric.direction().label())}
-                "Intervals of means: over seeds, Student's t. Intervals of ranks and ties: 95 %, cases and seeds resampled together, not corrected for the number of pairs."
+                "Intervals of means: 95 %, over seeds and test patients, inside the metric's range, as on experiments' pages. Rows are tied where the interval of their difference, from the same layout, holds 0, pair by pair; intervals of ranks are corrected over a row's pairs (Holm). A row of one seed has neither, since what another seed would give is not known."
             </p>
         </section>
     }
@@ -223,7 +223,7 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
                     Some([low, high]) => {
                         format!("{} to {}", format::number(low, decimals), format::number(high, decimals))
                     }
-                    None => format::NONE.to_owned(),
+                    None => row.unsure.map_or(format::NONE, transferscope_domain::Unsure::words).to_owned(),
                 }}
             </td>
             <td class="data-table__number">{row.n}{few}</td>

@@ -7,6 +7,7 @@ mod forms;
 mod pages;
 mod queue;
 mod sharing;
+mod statistics;
 mod storage;
 mod streams;
 

@@ -34,22 +34,29 @@ impl Store {
     }
 }
 
-/// Scores by run, test case and metric.
-pub type TestCases = HashMap<String, BTreeMap<String, BTreeMap<String, f64>>>;
+/// What runs scored on their test cases.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TestCases {
+    /// By run, test case and metric.
+    pub scores: HashMap<String, BTreeMap<String, BTreeMap<String, f64>>>,
+    /// The patient of each case, by run and case.
+    pub patients: HashMap<String, BTreeMap<String, String>>,
+}
 
 /// `ids` is a JSON list.
 pub(crate) async fn test_cases(conn: &mut SqliteConnection, ids: &str) -> Result<TestCases> {
-    let scores: Vec<(String, String, String)> = sqlx::query_as(
-        "select run_id, case_id, scores
+    let scores: Vec<(String, String, String, String)> = sqlx::query_as(
+        "select run_id, case_id, patient_id, scores
         from case_scores
         where run_id in (select value from json_each(?)) and split = 'test'",
     )
     .bind(ids)
     .fetch_all(conn)
     .await?;
-    let mut cases = TestCases::new();
-    for (run, case, scores) in scores {
-        cases.entry(run).or_default().insert(case, from_json("case scores", &scores)?);
+    let mut cases = TestCases::default();
+    for (run, case, patient, scores) in scores {
+        cases.patients.entry(run.clone()).or_default().insert(case.clone(), patient);
+        cases.scores.entry(run).or_default().insert(case, from_json("case scores", &scores)?);
     }
     Ok(cases)
 }

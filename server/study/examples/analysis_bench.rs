@@ -73,6 +73,7 @@ fn main() {
                 value: Some(draw()),
                 baseline: None,
                 cases,
+                patients: BTreeMap::new(),
                 alignment,
                 parameters: Some(1),
                 seconds: Some(1.0),
@@ -85,6 +86,7 @@ fn main() {
             if name.ends_with(['0', '2', '4', '6', '8']) { "mae" } else { "patch-contrast" }.into(),
         ),
         parameters: 1000,
+        architecture: Some("provicnet".into()),
     };
     let backbones: Vec<BackboneFacts> = names.iter().map(facts).collect();
     let seconds: Vec<f64> = (0..REPEATS)

@@ -6,9 +6,12 @@
 mod aligned;
 mod cells;
 mod correlate;
+mod encoder;
 mod findings;
+pub mod foretold;
 mod gain;
 mod learnt;
+mod objective;
 mod ranking;
 mod scores;
 mod versus;
@@ -21,10 +24,12 @@ use crate::alignment::Discrepancy;
 pub use aligned::{AlignedLayer, Control, D2S, LayerChoice, Measured};
 pub use cells::{ArmSummary, Cell, CellKey, Converged, Seeded, Slot};
 pub use correlate::{Dumb, LeftOut, Outcome, Point, Relation};
+pub use encoder::EncoderShare;
 pub use findings::{Finding, Verdict};
-pub use gain::Gain;
+pub use gain::{Gain, NoPair, Pair, Unpaired};
 pub use ranking::{Ranked, Ranking};
-pub(crate) use scores::CaseTable;
+pub(crate) use scores::{CaseTable, cell_mean};
+pub use scores::{Cases, Patients};
 pub use versus::{Against, Network, Side, versus};
 
 /// A backbone as far as the analysis needs to know it.
@@ -34,6 +39,9 @@ pub struct BackboneFacts {
     /// Pre-training objective, such as `mae` or `patch-contrast`.
     pub objective: Option<String>,
     pub parameters: u64,
+    /// Family of its network, such as `provicnet`: encoders of one objective and of another are compared within one.
+    #[serde(default)]
+    pub architecture: Option<String>,
 }
 
 /// What an analysis is made from.
@@ -51,7 +59,8 @@ pub struct Choice {
     pub measured: Measured,
     /// The arm that gains are against.
     pub against: Arm,
-    /// Whether tasks that no network has learnt count among what the findings rest on.
+    /// Whether tasks that no network has learnt, or that do not depend on the encoder, count among what the findings
+    /// rest on.
     #[serde(default)]
     pub unlearnt: bool,
     /// How an MMD² is measured; the other alignments have neither kernel nor estimator.
@@ -95,12 +104,14 @@ pub struct Analysis {
     pub ranking: Option<Ranking>,
     /// Tasks on which no network is told apart from the best trivial method: what they gain is noise.
     pub unlearnt: Vec<Task>,
+    /// What a frozen pre-trained encoder gains over a frozen random one, for each task that has such runs.
+    #[serde(default)]
+    pub encoder_shares: Vec<EncoderShare>,
     pub relations: Vec<Relation>,
     pub findings: Vec<Finding>,
 }
 
-/// Random draws behind every interval, and their seed.
-pub(crate) const RESAMPLES: usize = 2000;
+/// Seed of all random draws.
 pub(crate) const SEED: u64 = 20_260_115;
 
 /// Analyses an experiment.
@@ -109,12 +120,23 @@ pub fn analyse(input: Input<'_>, choice: Choice) -> Analysis {
     let cells = cells::cells(input, choice);
     let specialists = cells::specialists(input);
     let unlearnt = learnt::unlearnt(&cells, &specialists);
-    let counted: Vec<&Cell> =
-        cells.iter().filter(|c| choice.unlearnt || !unlearnt.contains(&c.key.task)).collect();
+    let encoder_shares = encoder::shares(input, &cells);
+    let indifferent = encoder::indifferent(&encoder_shares);
+    let counts_for = |task: &Task| !unlearnt.contains(task) && !indifferent.contains(task);
+    let counted: Vec<&Cell> = cells.iter().filter(|c| choice.unlearnt || counts_for(&c.key.task)).collect();
     let relations = correlate::relations(&counted, input.backbones, choice);
-    let findings = findings::findings(&counted, &relations, &unlearnt, input.backbones, counts, choice);
+    let of = findings::Counted {
+        cells: &counted,
+        relations: &relations,
+        unlearnt: &unlearnt,
+        indifferent: &indifferent,
+        encoder_shares: &encoder_shares,
+        backbones: input.backbones,
+        counts,
+    };
+    let findings = findings::findings(of, choice);
     let ranking = ranking::ranking(&cells, &specialists);
-    Analysis { choice, counts, cells, specialists, ranking, unlearnt, relations, findings }
+    Analysis { choice, counts, cells, specialists, ranking, unlearnt, encoder_shares, relations, findings }
 }
 
 /// Whether a task restores an image; the others ask for meaning.

@@ -1,128 +1,173 @@
-//! How sure the leaderboard's ranks are: cases and seeds resampled together for all rows that are ranked against
-//! each other.
+//! How sure the leaderboard's means and ranks are, from the crossed layout of seeds and test patients.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use transferscope_domain::{
-    MetricKind,
+    MetricKind, Unsure,
     api::LeaderboardView,
     leaderboard::{Resolution, Row},
 };
 
 use crate::{
-    analysis::CaseTable,
-    statistics::{percentile_interval, quantile, resampled},
+    analysis::{CaseTable, Cases, Patients, cell_mean},
+    statistics::{Estimate, between, crossed, holm, quantile},
 };
 
-/// Resamples of cases and seeds.
-const RESAMPLES: usize = 1000;
-const SEED: u64 = 1;
 /// Most rows that are judged against each other: the work grows with the pairs.
 pub const ROWS_MAX: usize = 100;
+/// Error that a rank's interval allows.
+const ALPHA: f64 = 0.05;
 
-/// Scores by run, test case and metric.
-pub type Cases = HashMap<String, BTreeMap<String, BTreeMap<String, f64>>>;
+/// What the runs of a board scored on their test cases, and the patients of these, by run.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'a> {
+    pub cases: &'a HashMap<String, Cases>,
+    pub patients: &'a HashMap<String, Patients>,
+}
 
-/// Gives every row the interval of its rank and the rows that it cannot be told apart from, and says what
-/// difference the cases can resolve. Each resample draws the test cases, the same for all rows, and within each row
-/// its seeds. Rows stay as they are where their metric has no scores of single cases, where fewer than two cases
-/// are scored by all runs, and where there are more than [`ROWS_MAX`].
-pub fn judge(view: &mut LeaderboardView, cases: &Cases) {
+/// Gives every row the interval of its mean, the interval of its rank and the rows that it cannot be told apart from,
+/// and says what difference the cases can resolve. Rows of one seed and rows without scores of single cases are not
+/// judged; they only widen what the ranks of others may be. Ranks are not judged where there are more than
+/// [`ROWS_MAX`] rows.
+pub fn judge(view: &mut LeaderboardView, scored: Scored<'_>) {
+    for row in &mut view.rows {
+        give_interval(row, scored);
+    }
     let mut left: Vec<usize> = (0..view.rows.len()).collect();
     while let Some(first) = left.first().copied() {
         let (peers, others): (Vec<usize>, Vec<usize>) =
             left.into_iter().partition(|i| view.rows[*i].is_peer_of(&view.rows[first], view.mixed));
         left = others;
-        judge_peers(view, &peers, cases);
+        judge_peers(view, &peers, scored);
     }
 }
 
-fn judge_peers(view: &mut LeaderboardView, peers: &[usize], cases: &Cases) {
-    let rows: Vec<&Row> = peers.iter().map(|i| &view.rows[*i]).collect();
-    if !(2..=ROWS_MAX).contains(&rows.len()) {
+fn cases_of<'a>(row: &Row, scored: Scored<'a>) -> Option<Vec<&'a Cases>> {
+    row.seeds.iter().map(|seed| scored.cases.get(seed.run.as_str())).collect()
+}
+
+/// The patients as one of the runs has them: rows that are compared have the same test cases.
+fn patients_of<'a>(row: &Row, scored: Scored<'a>) -> Option<&'a Patients> {
+    scored.patients.get(row.seeds.first()?.run.as_str())
+}
+
+fn give_interval(row: &mut Row, scored: Scored<'_>) {
+    let Some(metric) = MetricKind::of_name(&row.metric) else { return };
+    let none = Patients::new();
+    let table = cases_of(row, scored)
+        .ok_or(Unsure::NoCaseScores)
+        .and_then(|cases| CaseTable::by(metric, &cases, patients_of(row, scored).unwrap_or(&none)));
+    let values: Vec<f64> = row.seeds.iter().map(|seed| seed.value).collect();
+    let estimate = cell_mean(metric, &values, &table);
+    row.ci95 = estimate.and_then(|e| e.interval).map(|i| [i.low, i.high]);
+    row.unsure = estimate.and_then(|e| e.unsure);
+}
+
+/// What each patient adds to each seed of a row, `[seed][patient]`, and the seeds.
+struct Judged {
+    place: usize,
+    seeds: Vec<u64>,
+    parts: Vec<Vec<f64>>,
+    mean: f64,
+}
+
+impl Judged {
+    /// The difference to another row. Runs of one seed share the order of their batches, so that rows of the same seeds
+    /// are paired by them; else their seeds are taken for independent.
+    fn less(&self, other: &Judged) -> Estimate {
+        let spread = if self.seeds == other.seeds {
+            let pairs = self.parts.iter().zip(&other.parts);
+            let rows: Vec<Vec<f64>> =
+                pairs.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a - b).collect()).collect();
+            crossed(&rows)
+        } else {
+            between(&self.parts, &other.parts)
+        };
+        Estimate::of(self.mean - other.mean, spread)
+    }
+}
+
+fn judge_peers(view: &mut LeaderboardView, peers: &[usize], scored: Scored<'_>) {
+    if !(2..=ROWS_MAX).contains(&peers.len()) {
         return;
     }
-    let (Some(metric), Some(scored)) = (MetricKind::of_name(&rows[0].metric), scored_runs(&rows, cases))
-    else {
-        return;
+    let Some(metric) = MetricKind::of_name(&view.rows[peers[0]].metric) else { return };
+    let fit = |i: &&usize| {
+        let row = &view.rows[**i];
+        row.n > 1 && cases_of(row, scored).is_some()
     };
-    let Some(table) = CaseTable::by(metric, &scored) else { return };
-    let draws = draws(&rows, &table);
-    let Some(intervals) = rank_intervals(&rows, &draws) else { return };
-    let mut widths = Vec::new();
-    let mut tied: Vec<Vec<u32>> = vec![Vec::new(); rows.len()];
-    for a in 0..rows.len() {
-        for b in a + 1..rows.len() {
-            let differences = draws.iter().map(|values| values[a] - values[b]).collect();
-            let Some(interval) = percentile_interval(differences) else { continue };
-            widths.push((interval.high - interval.low) / 2.0);
-            if interval.contains(0.0) {
-                tied[a].push(rows[b].rank);
-                tied[b].push(rows[a].rank);
+    let places: Vec<usize> = peers.iter().filter(fit).copied().collect();
+    let runs: Vec<&Cases> =
+        places.iter().filter_map(|i| cases_of(&view.rows[*i], scored)).flatten().collect();
+    let none = Patients::new();
+    let patients = places.first().and_then(|i| patients_of(&view.rows[*i], scored)).unwrap_or(&none);
+    let Ok(table) = CaseTable::by(metric, &runs, patients) else { return };
+    let mut run = 0;
+    let judged: Vec<Judged> = places
+        .iter()
+        .map(|place| {
+            let row = &view.rows[*place];
+            let from = run;
+            run += row.seeds.len();
+            Judged {
+                place: *place,
+                seeds: row.seeds.iter().map(|s| s.seed).collect(),
+                parts: (from..run).map(|r| table.parts(r)).collect(),
+                mean: row.mean,
             }
-        }
-    }
-    widths.sort_by(f64::total_cmp);
-    let resolution = quantile(&widths, 0.5).map(|difference| Resolution {
-        task: rows[0].task,
-        dataset: rows[0].dataset.clone(),
-        comparable: (!view.mixed).then_some(rows[0].comparable),
-        difference,
-        cases: table.cases.len() as u32,
-    });
-    for ((place, interval), mut tied) in peers.iter().zip(intervals).zip(tied) {
+        })
+        .collect();
+    let sign = metric.direction().sign();
+    let mut widths = Vec::new();
+    let mut changes = Vec::new();
+    for one in &judged {
+        let others: Vec<(&Judged, Estimate)> = judged
+            .iter()
+            .filter(|other| other.place != one.place)
+            .map(|other| (other, one.less(other)))
+            .collect();
+        let mut tied: Vec<u32> = others
+            .iter()
+            .filter(|(_, difference)| difference.interval.is_none_or(|i| i.contains(0.0)))
+            .map(|(other, _)| view.rows[other.place].rank)
+            .collect();
         tied.sort_unstable();
         tied.dedup();
-        view.rows[*place].rank_interval = Some(interval);
-        view.rows[*place].tied_with = tied;
+        widths.extend(others.iter().filter_map(|(_, d)| d.interval).map(|i| (i.high - i.low) / 2.0));
+        changes.push((one.place, rank_interval(&others, sign, peers.len()), tied));
     }
+    for (place, interval, tied) in changes {
+        view.rows[place].rank_interval = Some(interval);
+        view.rows[place].tied_with = tied;
+    }
+    widths.sort_by(f64::total_cmp);
+    let row = &view.rows[peers[0]];
+    let resolution = quantile(&widths, 0.5).map(|difference| Resolution {
+        task: row.task,
+        dataset: row.dataset.clone(),
+        comparable: (!view.mixed).then_some(row.comparable),
+        difference,
+        cases: table.cases as u32,
+    });
     view.resolution.extend(resolution);
 }
 
-type Scores = BTreeMap<String, BTreeMap<String, f64>>;
-
-/// The scores of all runs of some rows, row after row; none where one has no scores of cases.
-fn scored_runs<'a>(rows: &[&Row], cases: &'a Cases) -> Option<Vec<&'a Scores>> {
-    rows.iter().flat_map(|row| &row.seeds).map(|seed| cases.get(seed.run.as_str())).collect()
-}
-
-/// Means of the rows in each resample in which all of them are defined.
-fn draws(rows: &[&Row], table: &CaseTable) -> Vec<Vec<f64>> {
-    use rand::RngExt;
-
-    let cases = table.cases.len();
-    let values = resampled(RESAMPLES, SEED, |rng| {
-        let drawn: Vec<usize> = (0..cases).map(|_| rng.random_range(0..cases)).collect();
-        let mut run = 0;
-        rows.iter()
-            .map(|row| {
-                let n = row.seeds.len();
-                let seeds: Option<Vec<f64>> = (run..run + n).map(|r| table.metric(r, &drawn)).collect();
-                run += n;
-                let seeds = seeds?;
-                Some((0..n).map(|_| seeds[rng.random_range(0..n)]).sum::<f64>() / n as f64)
-            })
-            .collect::<Option<Vec<f64>>>()
-    });
-    values.into_iter().flatten().filter(|v| v.iter().all(|v| v.is_finite())).collect()
-}
-
-/// 95 % intervals of the rows' ranks over the resamples.
-fn rank_intervals(rows: &[&Row], draws: &[Vec<f64>]) -> Option<Vec<[u32; 2]>> {
-    let direction = rows[0].direction;
-    (0..rows.len())
-        .map(|i| {
-            let rank = |values: &Vec<f64>| {
-                1.0 + values.iter().filter(|other| direction.better(**other, values[i])).count() as f64
-            };
-            let interval = percentile_interval(draws.iter().map(rank).collect())?;
-            Some([interval.low.floor() as u32, interval.high.ceil() as u32])
-        })
-        .collect()
+/// Ranks that a row may have among `count`: below those that it is surely worse than and above those that it is surely
+/// better than, by Holm's correction over its own comparisons.
+fn rank_interval(others: &[(&Judged, Estimate)], sign: f64, count: usize) -> [u32; 2] {
+    let known: Vec<(f64, f64)> =
+        others.iter().filter_map(|(_, difference)| Some((difference.p?, sign * difference.value))).collect();
+    let corrected = holm(&known.iter().map(|(p, _)| *p).collect::<Vec<_>>());
+    let sure = || known.iter().zip(&corrected).filter(|(_, p)| **p <= ALPHA);
+    let better = sure().filter(|((_, value), _)| *value < 0.0).count();
+    let worse = sure().filter(|((_, value), _)| *value > 0.0).count();
+    [1 + better as u32, (count - worse) as u32]
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use transferscope_domain::{
         Arm, Family, Task, TrainingSpec,
         leaderboard::{Finished, Group, rows},
@@ -130,17 +175,24 @@ mod tests {
 
     use super::*;
 
-    /// A board of rows with three seeds each: `offsets` above scores that vary over twenty cases.
-    fn board(offsets: &[f64]) -> (LeaderboardView, Cases) {
-        let (mut finished, mut cases) = (Vec::new(), Cases::new());
+    type AllCases = HashMap<String, Cases>;
+
+    fn judged(mut view: LeaderboardView, cases: &AllCases) -> LeaderboardView {
+        judge(&mut view, Scored { cases, patients: &HashMap::new() });
+        view
+    }
+
+    /// A board of rows with some seeds each: `offsets` above scores that vary over twenty cases.
+    fn board(offsets: &[f64], seeds: u64) -> (LeaderboardView, AllCases) {
+        let (mut finished, mut cases) = (Vec::new(), AllCases::new());
         for (row, offset) in offsets.iter().enumerate() {
-            for seed in 0..3_u64 {
+            for seed in 0..seeds {
                 let id = format!("row{row}-seed{seed}");
                 let score = |case: usize| {
                     let wobble = ((case * 7 + seed as usize * 3 + row * 5) % 11) as f64 / 100.0;
                     0.4 + offset + case as f64 / 100.0 + wobble
                 };
-                let scores: Scores = (0..20)
+                let scores: Cases = (0..20)
                     .map(|case| (format!("case-{case:02}"), [("dice".to_owned(), score(case))].into()))
                     .collect();
                 let value = (0..20).map(score).sum::<f64>() / 20.0;
@@ -168,8 +220,8 @@ mod tests {
 
     #[test]
     fn rows_far_apart_keep_their_ranks_and_close_ones_are_tied() {
-        let (mut view, cases) = board(&[0.3, 0.0, 0.001]);
-        judge(&mut view, &cases);
+        let (view, cases) = board(&[0.3, 0.0, 0.001], 3);
+        let view = judged(view, &cases);
         assert_eq!(
             (view.rows[0].backbone.as_str(), view.rows[0].rank_interval),
             ("backbone-0", Some([1, 1]))
@@ -182,16 +234,38 @@ mod tests {
         );
         let [resolution] = view.resolution.as_slice() else { panic!("{:?}", view.resolution) };
         // Paired over cases: far below the spread of single scores, which is about 0.07.
-        assert!(resolution.difference > 0.0 && resolution.difference < 0.03, "{resolution:?}");
+        assert!(resolution.difference > 0.0 && resolution.difference < 0.04, "{resolution:?}");
         assert_eq!((resolution.cases, resolution.comparable), (20, Some(1)));
+        for row in &view.rows {
+            let [low, high] = row.ci95.unwrap();
+            assert!(0.0 < low && low < row.mean && row.mean < high && high < 1.0 && row.unsure.is_none());
+        }
     }
 
     #[test]
-    fn rows_without_scores_of_cases_stay_as_they_are() {
-        let (mut view, mut cases) = board(&[0.3, 0.0]);
+    fn one_seed_has_no_interval_and_says_so() {
+        let (view, cases) = board(&[0.3, 0.0], 1);
+        let view = judged(view, &cases);
+        assert!(view.rows.iter().all(|r| r.ci95.is_none() && r.unsure == Some(Unsure::OneSeed)));
+        assert!(view.rows.iter().all(|r| r.rank_interval.is_none() && r.tied_with.is_empty()));
+        assert!(view.resolution.is_empty());
+    }
+
+    #[test]
+    fn a_row_without_scores_of_cases_is_not_judged_and_widens_the_ranks_of_others() {
+        let (view, mut cases) = board(&[0.3, 0.2, 0.0], 3);
         cases.remove("row1-seed2");
-        let before = view.clone();
-        judge(&mut view, &cases);
-        assert_eq!(view, before);
+        let view = judged(view, &cases);
+        assert_eq!((view.rows[1].rank_interval, view.rows[1].unsure), (None, Some(Unsure::NoCaseScores)));
+        assert_eq!(view.rows[0].rank_interval, Some([1, 2]), "surely above one of the two others");
+        assert_eq!(view.rows[2].rank_interval, Some([2, 3]));
+    }
+
+    #[test]
+    fn rows_of_other_seeds_are_told_apart_without_pairs() {
+        let (mut view, cases) = board(&[0.3, 0.0], 3);
+        view.rows[1].seeds.iter_mut().for_each(|s| s.seed += 100);
+        let view = judged(view, &cases);
+        assert_eq!((view.rows[0].rank_interval, view.rows[1].rank_interval), (Some([1, 1]), Some([2, 2])));
     }
 }

@@ -4,7 +4,9 @@
 //! that the caller gives.
 
 mod bootstrap;
+mod bounded;
 mod correlation;
+mod crossed;
 mod dependent;
 mod friedman;
 mod kendall;
@@ -13,19 +15,22 @@ mod multiplicity;
 mod paired;
 mod permutation;
 mod ranks;
+mod table;
 mod unpaired;
 
 pub(crate) use bootstrap::resampled;
-pub use bootstrap::{Interval, bca, bca_mean, bca_two_factors, bca_two_way, percentile_interval, quantile};
-pub use correlation::{Correlation, Measure, correlation, fisher_interval, pearson, pearson_p, spearman};
+pub use bootstrap::{Interval, percentile_interval, quantile};
+pub use bounded::Range;
+pub use correlation::{Correlation, Measure, Smallest, fisher_interval, pearson, pearson_p, spearman};
+pub use crossed::{Estimate, Spread, between, crossed, geometric_mean, of_units, welch};
 pub use dependent::{DependentTest, meng, steiger, williams};
 pub use friedman::{Friedman, friedman, nemenyi_critical_difference, nemenyi_p, nemenyi_q};
 pub use kendall::{kendall, kendall_asymptotic_p, kendall_auto_p, kendall_c, weighted_kendall};
 pub use leave_out::leave_one_group_out;
 pub use multiplicity::{benjamini_hochberg, bonferroni, holm};
 pub use paired::{Test, Wilcoxon, Zeros, cohens_d, paired_t, wilcoxon, wilcoxon_asymptotic, wilcoxon_exact};
-pub use permutation::permutation_p;
 pub use ranks::ranks;
+pub use table::{Centring, Draws, Table};
 pub use unpaired::{mann_whitney_asymptotic, mann_whitney_exact};
 
 /// The mean; none of nothing.

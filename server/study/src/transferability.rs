@@ -30,9 +30,9 @@ pub enum Target<'a> {
 /// The scores that pages show.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// Evidence a row under a linear model, in nats.
+    /// Evidence a row under a linear model with an intercept (labels and features less their means), in nats.
     pub logme: Option<f64>,
-    /// Of classes only: there is no such score of numbers.
+    /// With the shrunk covariance; of classes only: there is no such score of numbers.
     pub h_score: Option<f64>,
     /// Balanced accuracy, or R², of the nearest rows of other patients.
     pub knn: Option<f64>,
@@ -68,8 +68,11 @@ pub fn scores(
     let folds = probe::folds(groups, FOLDS, seed);
     Ok(match target {
         Target::Classes(classes) => Scores {
-            logme: logme_classes(&x, classes, Stop::Published),
-            h_score: h_score(&x, classes).map(|h| h.plain),
+            logme: Some(one_hot(classes))
+                .filter(|labels| labels.ncols() > 1)
+                .and_then(|labels| logme_values(&x, &centred(labels), Stop::Published)),
+            // The plain score is 1 for noise where there are no more rows than channels.
+            h_score: h_score(&x, classes).and_then(|h| h.shrunk),
             knn: nearest_classes(&x, classes, groups, NEIGHBOURS),
             linear_probe: probe_classes(&x, classes, &folds),
         },
@@ -98,6 +101,21 @@ fn standardised_columns(mut m: DMatrix<f64>) -> DMatrix<f64> {
         if deviation > 1e-12 * mean.abs() {
             column /= deviation;
         }
+    }
+    m
+}
+
+/// A column for each class that occurs: 1 for its rows, 0 for the others.
+fn one_hot(classes: &[usize]) -> DMatrix<f64> {
+    let found = classes_of(classes);
+    DMatrix::from_fn(classes.len(), found.len(), |i, c| f64::from(u8::from(classes[i] == found[c])))
+}
+
+/// Columns less their means: with features that are centred too, a linear model needs no intercept.
+fn centred(mut m: DMatrix<f64>) -> DMatrix<f64> {
+    for mut column in m.column_iter_mut() {
+        let mean = column.mean();
+        column.add_scalar_mut(-mean);
     }
     m
 }
@@ -137,13 +155,14 @@ fn r_squared(told: &DMatrix<f64>, truth: &DMatrix<f64>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Two columns of noise, and one that tells the class where `told` says so.
+    /// A column that tells the class where `told` says so, and two of noise that share a part of it, as channels do.
     fn rows(told: bool) -> (Rows, Vec<usize>, Vec<usize>) {
         let classes: Vec<usize> = (0..40).map(|i| i / 2 % 2).collect();
         let noise = |i: usize, f: f64| (i as f64 * f).sin();
         let data = (0..40).flat_map(|i| {
             let tells = if told { classes[i] as f64 * 4.0 } else { 0.0 };
-            [noise(i, 12.9898) + tells, noise(i, 78.233), noise(i, 37.719)]
+            let first = noise(i, 12.9898) + tells;
+            [first, noise(i, 78.233) + first / 2.0, noise(i, 37.719) + first / 2.0]
         });
         (Rows::new(3, data.collect()).unwrap(), classes, (0..40).map(|i| i / 2).collect())
     }
@@ -168,11 +187,31 @@ mod tests {
         assert_eq!(good.h_score, None);
     }
 
+    /// Labels that are rare or shifted say no more of features: without an intercept the constant would have to come from
+    /// features that are centred, and noise would pay for it.
+    #[test]
+    fn shifted_labels_score_the_same_and_noise_has_no_h_score() {
+        let (x, classes, groups) = rows(false);
+        let of = |shift: f64| {
+            let data: Vec<f64> = classes.iter().map(|c| *c as f64 + shift).collect();
+            scores(&x, Target::Values { width: 1, data: &data }, &groups, 1).unwrap().logme.unwrap()
+        };
+        assert!((of(0.0) - of(50.0)).abs() < 1e-6, "{} {}", of(0.0), of(50.0));
+        // Ten rows of noise in thirty channels: the plain score is 1, that of a perfect separation.
+        let noise: Vec<f64> = (0..300).map(|i| (i as f64 * 12.9898).sin() * 43758.5453 % 1.0).collect();
+        let wide = Rows::new(30, noise).unwrap();
+        let classes: Vec<usize> = (0..10).map(|i| i % 2).collect();
+        let groups: Vec<usize> = (0..10).collect();
+        let score = scores(&wide, Target::Classes(&classes), &groups, 1).unwrap().h_score.unwrap();
+        let plain = h_score(&standardised(&wide), &classes).unwrap().plain;
+        assert!(plain > 0.99 && score < 0.5, "{plain} {score}");
+    }
+
     #[test]
     fn what_is_undefined_is_none_and_what_does_not_fit_is_refused() {
         let (x, classes, groups) = rows(true);
         let one = scores(&x, Target::Classes(&[1; 40]), &groups, 1).unwrap();
-        assert_eq!((one.knn, one.linear_probe), (None, None));
+        assert_eq!((one.logme, one.h_score, one.knn, one.linear_probe), (None, None, None, None));
         let flat = Rows::new(2, vec![3.0; 80]).unwrap();
         let flat = scores(&flat, Target::Classes(&classes), &groups, 1).unwrap();
         assert_eq!(flat.h_score, None);

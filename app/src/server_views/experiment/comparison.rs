@@ -233,7 +233,7 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
             <h2>{task.label()}</h2>
             <p class="section__lead">
                 {format!(
-                    "{}{unit}, {}: mean over seeds with its 95 % interval (BCa bootstrap over seeds and test cases). Below it the difference to the first experiment over seeds that both have, and p of Wilcoxon's signed-rank test over test cases, corrected over all networks (Holm).",
+                    "{}{unit}, {}: mean over seeds with its 95 % interval over seeds and test patients. Below it the difference to the first experiment over seeds that both have, with interval and p from the same layout, p corrected over all networks (Holm). One seed has no interval.",
                     metric.label(),
                     metric.direction().label(),
                 )}
@@ -255,12 +255,14 @@ fn side(metric: &str, side: Option<&Side>) -> AnyView {
         format!("{} to {}", format::metric_value(metric, low), format::metric_value(metric, high))
     };
     let interval = side.interval.map(|i| view! { <span class="difference">{range(i.low, i.high)}</span> });
+    let unsure = side.unsure.map(|why| view! { <span class="difference">{why.words()}</span> });
     let few =
         (side.n < 3).then(|| view! { " "<span class="tag tag--quiet">{format!("n = {}", side.n)}</span> });
     view! {
         <td class="data-table__number">
             {format::metric_value(metric, mean)}{few}
             {interval}
+            {unsure}
             {side.against_first.as_ref().map(|a| against(metric, a))}
         </td>
     }
@@ -281,10 +283,11 @@ fn against(metric: &str, against: &Against) -> impl IntoView + use<> {
             format::metric_difference(metric, i.high)
         )
     });
+    let unsure = against.unsure.map(|why| format!(" ({})", why.words()));
     let p = against.p_corrected.map(|p| format!(", p {}", p_in_words(p)));
     let better = format!("better in {} of {} cases", against.cases_better, against.cases);
     view! {
-        <span class="difference">{format::metric_difference(metric, difference)}{interval}{p}</span>
+        <span class="difference">{format::metric_difference(metric, difference)}{interval}{unsure}{p}</span>
         <span class="difference">{better}</span>
         {differs}
     }

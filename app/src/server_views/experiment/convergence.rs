@@ -19,7 +19,16 @@ pub fn Convergence(analysis: Analysis) -> impl IntoView {
         .iter()
         .flat_map(|cell| {
             let way = variant(&analysis, cell);
-            let speed_up = cell.speed_up_mean.map(|s| format!("{} times", format::number(s, 2)));
+            let speed_up = cell.speed_up_estimate.map(|e| {
+                let times = format!("{} times", format::number(e.value, 2));
+                match (e.interval, e.unsure) {
+                    (Some(i), _) => {
+                        format!("{times} ({} to {})", format::number(i.low, 2), format::number(i.high, 2))
+                    }
+                    (None, Some(why)) => format!("{times} ({})", why.words()),
+                    (None, None) => times,
+                }
+            });
             cell.arms.iter().map(move |arm| {
                 let speed_up = if arm.arm == Arm::Pretrained { speed_up.clone() } else { None };
                 row(arm, way.clone(), speed_up)
@@ -36,7 +45,7 @@ pub fn Convergence(analysis: Analysis) -> impl IntoView {
             <details class="disclosure">
                 <summary>"How this is computed"</summary>
                 <p>
-                    "Epochs to 95 %: the first epoch whose running best has covered 95 % of the way from before training to its best, median over seeds. Epochs to the specialist: the first whose running best is as good as the best of the specialist of the same seed. Area: mean height of the running best between its first and its best value; 1 is there at once. Speed-up: epochs to 95 % of scratch by those of the pre-trained network, mean over seeds where both got there."
+                    "Epochs to 95 %: the first epoch whose running best has covered 95 % of the way from before training to its best, median over seeds. Epochs to the specialist: the first whose running best is as good as the best of the specialist of the same seed. Area: mean height of the running best between its first and its best value; 1 is there at once. Speed-up: epochs to 95 % of scratch by those of the pre-trained network, geometric mean over seeds where both got there (a plain mean of ratios of equal arms is above 1), its 95 % interval by Student's t of the logarithms."
                 </p>
             </details>
             {table("Convergence by backbone, task and arm", [("Network", false), ("Task", false), ("Arm", false), ("Epochs to 95 %", true), ("Epochs to the specialist", true), ("Area (0 to 1)", true), ("Speed-up", true)], rows)}

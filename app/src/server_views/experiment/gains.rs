@@ -33,45 +33,63 @@ pub fn Gains(analysis: Analysis) -> impl IntoView {
         <section class="section">
             <h2>"Gain of pre-training"</h2>
             <p class="section__lead">
-                "Relative performance gain in percent of the control's test metric, mean over complete pairs (same seed, split, order and budget) with its 95 % interval. A pair without its control is left blank."
+                "Difference to the control in the metric's own unit, above 0 where pre-training is better, mean over complete pairs (same seed, split, order and budget) with its 95 % interval; beside it the same in percent of the control. A seed that makes no pair says why."
             </p>
             <details class="disclosure">
                 <summary>"How this is computed"</summary>
                 <p>
-                    "RPG = 100 · s · (m − c) / |c| with the pre-trained network's metric m and the control's c on the same test cases; s is 1 where higher is better and −1 where lower is (arXiv 2601.15888). The interval is a BCa bootstrap that resamples seeds and test cases (Efron 1987). p is Wilcoxon's signed-rank test over test cases, whose scores are means over seeds (for classification the log loss), corrected over all cells by Holm's method."
+                    "Seeds and test patients were both drawn, so both count for the interval: the variance of the mean difference is (MS of seeds + MS of patients − MS of the rest) / (seeds × patients), with Student's t and Satterthwaite's degrees of freedom; metrics of all cases together (AUROC) enter by their jackknife pseudo-values. p is of the difference being 0, corrected over all cells by Holm's method. One seed has a value and no interval, since what another seed would give is not known. The relative gain is 100 · s · (m − c) / |c| (arXiv 2601.15888); where a control is 0 it is undefined and the difference stands."
                 </p>
             </details>
-            {table("Relative gain in percent by backbone and task", [("Backbone", false), ("Task", false), ("Over the specialist (%)", true), ("p (Holm)", true), ("Over scratch (%)", true), ("p (Holm)", true)], rows)}
+            {table("Gain of pre-training by backbone and task", [("Backbone", false), ("Task", false), ("Over the specialist", true), ("p (Holm)", true), ("Over scratch", true), ("p (Holm)", true)], rows)}
         </section>
     }
 }
 
 fn gain(cell: &Cell, against: Arm) -> AnyView {
-    let differs = cell.incomparable.iter().find(|(arm, _)| *arm == against).map(|(_, fields)| {
-        view! { <span class="difference">{format!("runs that differ in {} are not compared", fields.join(", "))}</span> }
-    });
+    let unpaired = cell
+        .unpaired
+        .iter()
+        .filter(|u| u.against == against)
+        .map(|u| view! { <span class="difference">{format!("seed {}: no pair, {}", u.seed, u.why.words())}</span> })
+        .collect_view();
     let Some(gain) = cell.gain(against) else {
         return view! {
-            <td class="data-table__number quiet">"no complete pair"{differs}</td>
+            <td class="data-table__number quiet">"no complete pair"{unpaired}</td>
             <td></td>
         }
         .into_any();
     };
-    let interval = gain.interval.map(|i| {
-        view! {
-            <span class="difference">{format!("{} to {}", format::signed(i.low, 1), format::signed(i.high, 1))}</span>
-        }
+    let metric = cell.key.task.primary_metric();
+    let shown = |value: f64| format::metric_difference(metric.as_str(), value);
+    let difference = &gain.difference;
+    let interval = difference.interval.map(|i| {
+        let cut = if difference.clipped { ", cut where the metric ends" } else { "" };
+        view! { <span class="difference">{format!("{} to {}{cut}", shown(i.low), shown(i.high))}</span> }
     });
+    let unsure = difference.unsure.map(|why| view! { <span class="difference">{why.words()}</span> });
+    let relative = match (gain.mean, gain.interval) {
+        (Some(mean), Some(i)) => format!(
+            "{} % of the control ({} to {})",
+            format::signed(mean, 1),
+            format::signed(i.low, 1),
+            format::signed(i.high, 1)
+        ),
+        (Some(mean), None) => format!("{} % of the control", format::signed(mean, 1)),
+        (None, _) => "relative gain undefined: a control is 0".into(),
+    };
     let n = gain.pairs.len();
     let few = (n < 3).then(|| view! { " "<span class="tag tag--quiet">{format!("n = {n}")}</span> });
     let cases = format!("better in {} of {} cases", gain.cases_better, gain.cases);
     let p = gain.p_corrected.map_or_else(|| "–".to_owned(), p_in_words);
     view! {
         <td class="data-table__number">
-            {format::signed(gain.mean, 1)}{few}
+            {shown(difference.value)}{few}
             {interval}
+            {unsure}
+            <span class="difference">{relative}</span>
             <span class="difference">{cases}</span>
-            {differs}
+            {unpaired}
         </td>
         <td class="data-table__number">{p}</td>
     }

@@ -79,7 +79,7 @@ pub fn Matrix(analysis: Analysis) -> impl IntoView {
         <section class="section">
             <h2>"Results and holes"</h2>
             <p class="section__lead">
-                "Test metric, mean over seeds with its 95 % interval (BCa bootstrap over seeds and test cases). Small squares are the seeds: filled with a result, crossed failed or stopped, hollow still open or missing."
+                "Test metric, mean over seeds with its 95 % interval over seeds and test patients, the same as on the leaderboard; one seed has none. Small squares are the seeds: filled with a result, crossed failed or stopped, hollow still open or missing."
             </p>
             <div class="table-scroll" role="region" aria-label="Results by backbone and task" tabindex="0">
                 <table class="data-table">
@@ -115,6 +115,10 @@ fn summary(arm: Option<&ArmSummary>) -> AnyView {
             </span>
         }
     });
+    let unsure = arm
+        .unsure
+        .filter(|_| arm.mean.is_some())
+        .map(|why| view! { <span class="difference">{why.words()}</span> });
     let few = (arm.n > 0 && arm.n < 3)
         .then(|| view! { <span class="tag tag--quiet">{format!("n = {}", arm.n)}</span> });
     let beats = arm.baseline.as_ref().zip(arm.mean).and_then(|((name, value), mean)| {
@@ -128,6 +132,7 @@ fn summary(arm: Option<&ArmSummary>) -> AnyView {
         <td class="data-table__number">
             <span class:quiet=arm.mean.is_none()>{value}</span>" "{few}
             {interval}
+            {unsure}
             {beats}
             <span class="seed-slots">{slots}</span>
         </td>

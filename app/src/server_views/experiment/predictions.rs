@@ -1,51 +1,17 @@
 //! What frozen features foretold, beside what came.
 
 use leptos::prelude::*;
-use transferscope_domain::{
-    Adaptation, ExperimentId, Task,
-    prediction::{BackboneScores, Prediction},
-};
+use transferscope_domain::{ExperimentId, Task, prediction::Prediction};
 use transferscope_study::{
-    analysis::{Analysis, Cell},
-    statistics::Measure,
+    analysis::{
+        Analysis,
+        foretold::{self, SCORES},
+    },
+    statistics::{Correlation, p_in_words},
 };
 
 use super::way;
 use crate::{context::Scoring, format, server_views::table::table};
-
-/// A score by its name.
-type Score = (&'static str, fn(&BackboneScores) -> Option<f64>);
-
-const SCORES: [Score; 4] = [
-    ("LogME", |s| s.logme),
-    ("H-score", |s| s.h_score),
-    ("k-NN", |s| s.knn),
-    ("Linear probe", |s| s.linear_probe),
-];
-
-/// On how many tasks the backbone that a score ranks first is the one that gained most, and on how many that can be
-/// said: two backbones have both.
-fn named_best(
-    predictions: &[Prediction],
-    of: fn(&BackboneScores) -> Option<f64>,
-    gain: &dyn Fn(Task, &str) -> Option<f64>,
-) -> (u64, u64) {
-    let mut counts = (0, 0);
-    for prediction in predictions {
-        let both: Vec<(f64, f64)> = prediction
-            .backbones
-            .iter()
-            .filter_map(|b| Some((of(b)?, gain(prediction.task, &b.backbone)?)))
-            .collect();
-        let largest = |pick: fn(&(f64, f64)) -> f64| both.iter().map(pick).fold(f64::NEG_INFINITY, f64::max);
-        let first = largest(|b| b.0);
-        if both.len() > 1 {
-            counts.1 += 1;
-            counts.0 += u64::from(both.iter().any(|b| b.0 == first && b.1 == largest(|b| b.1)));
-        }
-    }
-    counts
-}
 
 /// Scores by task and backbone, and how well each ranks the cells by gain.
 #[component]
@@ -55,17 +21,8 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
     }
     // Scores are of a backbone, cells also of a way to adapt it: those of one way are held against them.
     let ways = || analysis.cells.iter().map(|c| (c.key.adaptation, c.key.label_share));
-    let usual = (Adaptation::Full, 1.0);
-    let beside = if ways().any(|way| way == usual) { Some(usual) } else { ways().next() };
-    let gain = |task: Task, backbone: &str| {
-        let of = |c: &&Cell| c.key.task == task && c.key.backbone == backbone;
-        let cell = analysis
-            .cells
-            .iter()
-            .filter(of)
-            .find(|c| Some((c.key.adaptation, c.key.label_share)) == beside)?;
-        Some(cell.gain(analysis.choice.against)?.mean)
-    };
+    let beside = foretold::beside(&analysis);
+    let gain = |task: Task, backbone: &str| foretold::gain(&analysis, task, backbone);
     let several = ways().any(|way| Some(way) != beside);
     let of_which = beside.filter(|_| several).map(|(adaptation, share)| {
         format!(" The gains are those of one way of fine-tuning: {}.", way(adaptation, share))
@@ -91,30 +48,51 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
             }
         })
         .collect_view();
-    // Of tasks that nobody has learnt gains are noise, and nothing is right or wrong about them.
-    let counted = |task: Task| analysis.choice.unlearnt || !analysis.unlearnt.contains(&task);
-    let told: Vec<Prediction> = predictions.iter().filter(|p| counted(p.task)).cloned().collect();
-    let right = SCORES
-        .map(|(name, of)| {
-            let points: Vec<(f64, f64)> = told
-                .iter()
-                .flat_map(|p| p.backbones.iter().map(move |b| (p, b)))
-                .filter_map(|(p, b)| Some((of(b)?, gain(p.task, &b.backbone)?)))
-                .collect();
-            let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
-            let tau = match Measure::Kendall.of(&x, &y) {
-                Some(tau) if x.len() > 2 => {
-                    format!("{name} {} over {} cells", format::signed(tau, 2), x.len())
+    let told = foretold::foretelling(&analysis, &predictions);
+    let foretold_rows = told
+        .scores
+        .iter()
+        .map(|f| {
+            let shown = |c: Option<Correlation>| match c {
+                Some(c) => {
+                    let p = c.p.map(|p| format!(", p {}", p_in_words(p))).unwrap_or_default();
+                    let least = match c.smallest.and_then(|s| s.correlation) {
+                        Some(least) => format!("; could tell from {}", format::number(least, 2)),
+                        None => "; this table cannot tell any".into(),
+                    };
+                    format!("{}{p}{least}", format::signed(c.value, 2))
                 }
-                _ => format!("{name} undefined over {}", format::plural(x.len() as u64, "cell")),
+                None => "–".into(),
             };
-            match named_best(&told, of, &gain) {
-                (_, 0) => tau,
-                (right, of) => {
-                    format!("{tau}, the best backbone named on {right} of {}", format::plural(of, "task"))
-                }
+            let best = match f.best_named {
+                (_, 0) => "–".to_owned(),
+                (right, of) => format!("{right} of {}", format::plural(of as u64, "task")),
+            };
+            let n = f.raw.map_or(0, |c| c.n);
+            view! {
+                <tr>
+                    <th scope="row">{f.score.clone()}</th>
+                    <td class="data-table__number">{n}</td>
+                    <td class="data-table__number">{shown(f.raw)}</td>
+                    <td class="data-table__number">{shown(f.centred)}</td>
+                    <td class="data-table__number">{best}</td>
+                </tr>
             }
         })
+        .collect_view();
+    let better = told
+        .pairs
+        .iter()
+        .map(|b| {
+            let p = match (b.williams_p, b.steiger_p) {
+                (Some(w), Some(s)) => format!("p {} (Williams), {} (Steiger)", p_in_words(w), p_in_words(s)),
+                (Some(p), None) => format!("p {} (Williams)", p_in_words(p)),
+                (None, Some(p)) => format!("p {} (Steiger)", p_in_words(p)),
+                (None, None) => "too few cells for a test".into(),
+            };
+            format!("{} less {} {}, {p}", b.one, b.other, format::signed(b.difference, 2))
+        })
+        .collect::<Vec<_>>()
         .join("; ");
     let [logme, h_score, knn, probe] = SCORES.map(|(name, _)| (name, true));
     let columns =
@@ -126,7 +104,7 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
             <details class="disclosure">
                 <summary>"What the scores are"</summary>
                 <p>
-                    "LogME: evidence of a linear model (You et al. 2021). H-score: share of the features' spread that lies between classes (Bao et al. 2019); of labels only. k-NN: balanced accuracy or R² of the five nearest rows of other patients. Linear probe: the same of a ridge regression on patients that it was not fitted on."
+                    "LogME: evidence of a linear model with an intercept (You et al. 2021). H-score: share of the features' spread that lies between classes, with a shrunk covariance (Ibrahim et al. 2022); of labels only. k-NN: balanced accuracy or R² of the five nearest rows of other patients. Linear probe: the same of a ridge regression on patients that it was not fitted on."
                 </p>
                 <ul>
                     {predictions
@@ -136,8 +114,11 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
                 </ul>
             </details>
             {table("Scores of frozen features by backbone and task", columns, rows)}
+            <h3>"How well each ranks the cells"</h3>
+            {table("Spearman's correlation of each score with the gain that came", [("Score", false), ("Cells", true), ("Raw", true), ("Backbone and task means taken out", true), ("Best backbone named", true)], foretold_rows)}
             <p class="quiet">
-                {format!("How well each ranks the cells by the gain that came (Kendall tau-b): {right}.")}
+                "p permutes whole backbones and whole tasks. Means taken out, a correlation says whether the score tells which backbone fits which task."
+                {(!better.is_empty()).then(|| format!(" Whether one is better than another (means taken out): {better}."))}
                 {of_which}
             </p>
     }

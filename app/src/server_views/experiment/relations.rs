@@ -75,10 +75,14 @@ fn Definitions() -> impl IntoView {
 
 #[component]
 fn RelationNumbers(relation: Relation) -> impl IntoView {
-    let rows =
-        [("Pearson", relation.pearson), ("Spearman", relation.spearman), ("Kendall tau-b", relation.kendall)]
-            .map(|(name, correlation)| correlation_row(name, correlation))
-            .collect_view();
+    let rows = [
+        ("Spearman", relation.spearman),
+        ("Spearman, backbone and task means taken out", relation.centred),
+        ("Pearson", relation.pearson),
+        ("Kendall tau-b", relation.kendall),
+    ]
+    .map(|(name, correlation)| correlation_row(name, correlation))
+    .collect_view();
     let left_out = relation
         .without_task
         .iter()
@@ -92,10 +96,10 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
         .collect::<Vec<_>>();
     let n = relation.points.len();
     view! {
-        {table("Correlation over cells", [("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true)], rows)}
+        {table("Correlation over cells", [("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true), ("Smallest that could be found", true)], rows)}
         <p class="quiet">
             {format!(
-                "{} of {} and {}; those that share one are not independent.",
+                "{} of {} and {}. What was drawn are backbones and tasks: p permutes whole ones, the interval resamples both; adaptations and shares of the cases are averaged before.",
                 format::plural(n as u64, "cell"),
                 format::plural(relation.backbones as u64, "backbone"),
                 format::plural(relation.tasks as u64, "task"),
@@ -109,21 +113,26 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
 fn correlation_row(name: &'static str, correlation: Option<Correlation>) -> AnyView {
     let Some(c) = correlation else {
         return view! {
-            <tr><th scope="row">{name}</th><td colspan="3" class="quiet">"undefined: fewer than three points, or no variation"</td></tr>
+            <tr><th scope="row">{name}</th><td colspan="4" class="quiet">"undefined: fewer than three points, or no variation"</td></tr>
         }
         .into_any();
     };
     let interval = c.interval.map_or_else(
-        || "too few points".to_owned(),
+        || "fewer than 3 backbones or tasks".to_owned(),
         |i| format!("{} to {}", format::signed(i.low, 2), format::signed(i.high, 2)),
     );
     let p = c.p.map(|p| format!("{}{}", p_in_words(p), if c.exact { " (exact)" } else { "" }));
+    let least = c.smallest.map(|smallest| match smallest.correlation {
+        Some(least) => format::number(least, 2),
+        None => format!("none: p is {} at least", p_in_words(smallest.least_p)),
+    });
     view! {
         <tr>
             <th scope="row">{name}</th>
             <td class="data-table__number">{format::signed(c.value, 2)}</td>
             <td class="data-table__number">{interval}</td>
             <td class="data-table__number">{p}</td>
+            <td class="data-table__number">{least}</td>
         </tr>
     }
     .into_any()

@@ -2,18 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{
-    Adaptation, Arm, Direction, RunId, RunState, Task,
+    Adaptation, Arm, Direction, RunId, RunState, Task, Unsure,
     backbone::SPECIALIST,
     metric::Split,
     study::{RunRecord, Variant},
 };
 
 use super::{
-    AlignedLayer, Choice, Control, Counts, Gain, Input, RESAMPLES, SEED, aligned, gain, scores::CaseTable,
+    AlignedLayer, Choice, Control, Counts, Gain, Input, Unpaired, aligned, gain,
+    scores::{CaseTable, cell_mean},
 };
 use crate::{
     convergence::{self, Reached},
-    statistics::{Interval, bca_two_factors, holm, mean},
+    statistics::{Estimate, Interval, geometric_mean, holm, mean},
 };
 
 /// Which cell.
@@ -48,12 +49,15 @@ pub struct ArmSummary {
     /// Every planned seed.
     pub slots: Vec<Slot>,
     pub mean: Option<f64>,
-    /// 95 %, by BCa over seeds and test cases.
+    /// 95 %, from the crossed layout of seeds and test patients, inside the metric's range; that of the leaderboard.
     pub interval: Option<Interval>,
+    /// Why there is no interval.
+    #[serde(default)]
+    pub unsure: Option<Unsure>,
     pub n: usize,
     pub baseline: Option<(String, f64)>,
-    /// How much better than the best trivial method on the same cases, 95 %, by BCa over seeds and test cases; above 0
-    /// is better whatever the metric's direction.
+    /// How much better than the best trivial method on the same cases, 95 %, from the same layout; above 0 is better
+    /// whatever the metric's direction.
     pub over_trivial: Option<Interval>,
     pub convergence: Converged,
 }
@@ -90,9 +94,16 @@ pub struct Cell {
     pub gains: Vec<Gain>,
     /// Controls whose runs differ from the pre-trained ones in what must agree, and in which fields: no pairs.
     pub incomparable: Vec<(Arm, Vec<String>)>,
+    /// Seeds that make no pair with a planned control, and why.
+    #[serde(default)]
+    pub unpaired: Vec<Unpaired>,
     /// Scratch's epochs to 95 % by the pre-trained arm's, by seed where both got there.
     pub speed_up: Vec<Seeded<f64>>,
+    /// Their geometric mean.
     pub speed_up_mean: Option<f64>,
+    /// The same with its interval, by Student's t of the logarithms over seeds.
+    #[serde(default)]
+    pub speed_up_estimate: Option<Estimate>,
     /// Layers of the pre-trained arm, first to last.
     pub alignment: Vec<AlignedLayer>,
     /// Place of the chosen layer among them.
@@ -159,7 +170,7 @@ impl Wanted<'_> {
 }
 
 impl CellKey {
-    fn wanted(&self) -> Wanted<'_> {
+    pub(super) fn wanted(&self) -> Wanted<'_> {
         let Self { backbone, task, adaptation, label_share } = self;
         let variant = Variant { adaptation: *adaptation, label_share: *label_share };
         Wanted { backbone, task: *task, variant: Some(variant) }
@@ -243,16 +254,21 @@ fn cell(input: Input<'_>, key: CellKey, choice: Choice) -> Cell {
         runs.filter(|r| r.state == RunState::Succeeded).collect()
     };
     let pretrained = finished(Arm::Pretrained);
-    let gains = [Arm::Specialist, Arm::Scratch]
-        .into_iter()
-        .filter_map(|against| gain::gain(&pretrained, &finished(against), against))
-        .collect();
+    let planned_seeds = seeds(input);
+    let (mut gains, mut unpaired) = (Vec::new(), Vec::new());
+    for against in [Arm::Specialist, Arm::Scratch] {
+        let (pairs, without) = gain::pairs(&planned_seeds, &pretrained, &finished(against), against);
+        gains.extend(gain::gain(&pairs, against));
+        let planned = input.planned.iter().any(|p| p.arm == against && p.task == key.task);
+        unpaired.extend(without.into_iter().filter(|_| planned));
+    }
     let incomparable = [Arm::Specialist, Arm::Scratch]
         .into_iter()
         .map(|against| (against, gain::incomparable(&pretrained, &finished(against))))
         .filter(|(_, fields)| !fields.is_empty())
         .collect();
     let speed_up = speed_ups(&arms);
+    let speed_up_estimate = geometric_mean(&speed_up.iter().map(|s| s.value).collect::<Vec<_>>());
     let alignment = aligned::layers(&pretrained, choice.measured);
     let chosen_layer = choice.layer.of(alignment.len());
     let controls =
@@ -260,10 +276,12 @@ fn cell(input: Input<'_>, key: CellKey, choice: Choice) -> Cell {
     Cell {
         metric: metric.name(Split::Test),
         direction: metric.direction(),
-        speed_up_mean: mean(&speed_up.iter().map(|s| s.value).collect::<Vec<_>>()),
+        speed_up_mean: speed_up_estimate.map(|e| e.value),
+        speed_up_estimate,
         arms,
         gains,
         incomparable,
+        unpaired,
         speed_up,
         alignment,
         chosen_layer,
@@ -289,7 +307,7 @@ pub(super) fn summary(input: Input<'_>, wanted: Wanted<'_>, arm: Arm) -> ArmSumm
     let finished: Vec<&RunRecord> = runs
         .iter()
         .filter_map(|(_, r)| *r)
-        .filter(|r| r.state == RunState::Succeeded && r.value.is_some())
+        .filter(|r| r.state == RunState::Succeeded && r.value.is_some_and(f64::is_finite))
         .collect();
     let slots = runs
         .iter()
@@ -300,29 +318,22 @@ pub(super) fn summary(input: Input<'_>, wanted: Wanted<'_>, arm: Arm) -> ArmSumm
             value: run.and_then(|r| r.value),
         })
         .collect();
-    let interval = CaseTable::of(&finished).and_then(|table| {
-        let statistic = |rows: &[usize], cases: &[usize]| {
-            let values: Option<Vec<f64>> = rows.iter().map(|r| table.metric(*r, cases)).collect();
-            mean(&values?)
-        };
-        bca_two_factors((finished.len(), table.cases.len()), statistic, RESAMPLES, SEED)
-    });
+    let metric = wanted.task.primary_metric();
+    let values: Vec<f64> = finished.iter().filter_map(|r| r.value).collect();
+    let estimate = cell_mean(metric, &values, &CaseTable::of(&finished));
     let baseline = finished.first().and_then(|r| r.baseline.clone());
-    let better = match wanted.task.primary_metric().direction() {
-        Direction::Higher => 1.0,
-        Direction::Lower => -1.0,
-    };
-    let both = baseline.as_ref().and_then(|(method, _)| CaseTable::with_trivial(&finished, method));
-    let over_trivial =
-        both.and_then(|table| table.interval_of_pairs(|own, trivial| Some(better * (own - trivial))));
+    let over = |own, trivial| Some(metric.direction().sign() * (own - trivial));
+    let both = baseline.as_ref().and_then(|(method, _)| CaseTable::with_trivial(&finished, method).ok());
+    let over_trivial = both.and_then(|t| t.mean_of_pairs(t.value_of_pairs(over)?, over).interval);
     ArmSummary {
         backbone: wanted.backbone.to_owned(),
         task: wanted.task,
         arm,
         label_share: wanted.variant.unwrap_or(Variant::USUAL).label_share,
         slots,
-        mean: mean(&finished.iter().filter_map(|r| r.value).collect::<Vec<_>>()),
-        interval,
+        mean: estimate.map(|e| e.value),
+        interval: estimate.and_then(|e| e.interval),
+        unsure: estimate.and_then(|e| e.unsure),
         n: finished.len(),
         baseline,
         over_trivial,

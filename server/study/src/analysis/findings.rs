@@ -1,10 +1,10 @@
 //! Whether the source's findings hold here, in words made from the numbers.
 
 use serde::{Deserialize, Serialize};
-use transferscope_domain::{Arm, Task, leaderboard::mean_ci95};
+use transferscope_domain::Task;
 
-use super::{BackboneFacts, Cell, Choice, Counts, Outcome, Relation, restores};
-use crate::statistics::{Interval, mean, p_in_words, variance};
+use super::{BackboneFacts, Cell, Choice, Counts, EncoderShare, Outcome, Relation, objective::fits};
+use crate::statistics::{Correlation, Interval, p_in_words};
 
 /// What the numbers say of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ impl Verdict {
     }
 
     /// By an interval of what should be above 0.
-    fn of(interval: Option<Interval>) -> Self {
+    pub(super) fn of(interval: Option<Interval>) -> Self {
         match interval {
             Some(i) if i.low > 0.0 => Self::Holds,
             Some(i) if i.high < 0.0 => Self::Contradicted,
@@ -42,26 +42,59 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What the verdict rests on.
     pub because: Vec<String>,
+    /// Whether these runs cannot be asked at all; why is among the reasons.
+    #[serde(default)]
+    pub refused: bool,
 }
 
-/// The source's two findings, from the cells that count; `unlearnt` are the tasks that no network has learnt.
-pub fn findings(
-    cells: &[&Cell],
-    relations: &[Relation],
-    unlearnt: &[Task],
-    backbones: &[BackboneFacts],
-    counts: Counts,
-    choice: Choice,
-) -> Vec<Finding> {
-    let mut all = vec![fits(cells, backbones, choice)];
-    all.extend(relations.iter().map(|r| closeness(r, choice)));
-    if !unlearnt.is_empty() {
-        let names = unlearnt.iter().map(|t| t.label()).collect::<Vec<_>>().join(" and ");
-        let left = if choice.unlearnt { "Counted all the same" } else { "Left out" };
-        let note = format!(
-            "{left}: {names}, where no network can be told from the best trivial method, so that gains are noise."
+impl Finding {
+    /// The verdict for people.
+    pub fn label(&self) -> &'static str {
+        if self.refused { "is not asked of these runs" } else { self.verdict.label() }
+    }
+}
+
+/// What of an experiment counts for the findings.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted<'a> {
+    pub cells: &'a [&'a Cell],
+    pub relations: &'a [Relation],
+    /// Tasks that no network has learnt.
+    pub unlearnt: &'a [Task],
+    /// Tasks on which a frozen pre-trained encoder is not told apart from a random one.
+    pub indifferent: &'a [Task],
+    pub encoder_shares: &'a [EncoderShare],
+    pub backbones: &'a [BackboneFacts],
+    pub counts: Counts,
+}
+
+/// The source's two findings.
+pub fn findings(of: Counted<'_>, choice: Choice) -> Vec<Finding> {
+    let counts = of.counts;
+    let mut all = vec![fits(of.cells, of.backbones, choice)];
+    all.extend(of.relations.iter().map(|r| closeness(r, choice)));
+    let left = if choice.unlearnt { "Counted all the same" } else { "Left out" };
+    let names = |tasks: &[Task]| tasks.iter().map(|t| t.label()).collect::<Vec<_>>().join(" and ");
+    let mut note = |note: String| all.iter_mut().for_each(|finding| finding.because.push(note.clone()));
+    if !of.unlearnt.is_empty() {
+        note(format!(
+            "{left}: {}, where no network can be told from the best trivial method, so that gains are noise.",
+            names(of.unlearnt)
+        ));
+    }
+    if !of.indifferent.is_empty() {
+        note(format!(
+            "{left}: {}, where a frozen pre-trained encoder cannot be told from a frozen random one, so that the task \
+             does not depend on the encoder here.",
+            names(of.indifferent)
+        ));
+    }
+    if of.encoder_shares.is_empty() {
+        note(
+            "Whether the tasks depend on the encoder at all is not known here: no pre-trained encoder was frozen beside a \
+             random one."
+                .into(),
         );
-        all.iter_mut().for_each(|finding| finding.because.push(note.clone()));
     }
     let unfinished = counts.planned.saturating_sub(counts.succeeded);
     if unfinished > 0 {
@@ -87,129 +120,6 @@ pub fn findings(
     all
 }
 
-/// What a backbone learnt from before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Reconstruction,
-    Contrast,
-}
-
-fn kind(backbones: &[BackboneFacts], name: &str) -> Option<Kind> {
-    let objective = backbones.iter().find(|b| b.name == name)?.objective.as_deref()?;
-    Some(if objective == "mae" { Kind::Reconstruction } else { Kind::Contrast })
-}
-
-fn percent(value: f64) -> String {
-    format!("{value:+.2} %")
-}
-
-/// Gains of a seed by what the backbone learnt from and what the task asks for, as means over tasks.
-struct Gains<'a> {
-    cells: &'a [&'a Cell],
-    backbones: &'a [BackboneFacts],
-    against: Arm,
-}
-
-impl Gains<'_> {
-    /// As they are, or in the spread of each task's own.
-    fn of(&self, wanted: Kind, restoring: bool, seed: u64, standardised: bool) -> Option<f64> {
-        // All of the tasks or none: means over different tasks of different seeds are no difference.
-        let gains: Option<Vec<f64>> = self
-            .cells
-            .iter()
-            .filter(|c| {
-                restores(c.key.task) == restoring && kind(self.backbones, &c.key.backbone) == Some(wanted)
-            })
-            .map(|c| {
-                let pairs = &c.gain(self.against)?.pairs;
-                let gain = pairs.iter().find(|p| p.seed == seed)?.gain;
-                Some(if standardised { gain / self.spread(c.key.task)? } else { gain })
-            })
-            .collect();
-        mean(&gains?)
-    }
-
-    /// Standard deviation of all gains on a task.
-    fn spread(&self, task: Task) -> Option<f64> {
-        let of_task = self.cells.iter().filter(|c| c.key.task == task).filter_map(|c| c.gain(self.against));
-        let gains: Vec<f64> = of_task.flat_map(|g| &g.pairs).map(|p| p.gain).collect();
-        variance(&gains).map(f64::sqrt).filter(|d| *d > 0.0)
-    }
-
-    fn seeds(&self) -> Vec<u64> {
-        let gains = self.cells.iter().filter_map(|c| c.gain(self.against));
-        let mut seeds: Vec<u64> = gains.flat_map(|g| &g.pairs).map(|p| p.seed).collect();
-        seeds.sort_unstable();
-        seeds.dedup();
-        seeds
-    }
-
-    /// How much more reconstruction gains on restoration than elsewhere, less the same of contrast.
-    fn interaction(&self, seed: u64, standardised: bool) -> Option<f64> {
-        let advantage =
-            |kind| Some(self.of(kind, true, seed, standardised)? - self.of(kind, false, seed, standardised)?);
-        Some(advantage(Kind::Reconstruction)? - advantage(Kind::Contrast)?)
-    }
-}
-
-/// Reconstruction gains more on restoration, contrast more on semantics: an interaction, seed by seed. The verdict
-/// counts each task in the spread of its own gains; in percent those of AUROC are tens of times those of PSNR.
-fn fits(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice) -> Finding {
-    let claim =
-        "Pre-training by reconstruction gains more on restoring images, pre-training by contrast more on \
-                 telling what is in them."
-            .to_owned();
-    let gains = Gains { cells, backbones, against: choice.against };
-    let seeds = gains.seeds();
-    let control = match choice.against {
-        Arm::Scratch => "the same network from scratch",
-        Arm::Specialist | Arm::Pretrained => "the specialist",
-    };
-    let mut because = Vec::new();
-    for (kind, name) in [(Kind::Reconstruction, "reconstruction"), (Kind::Contrast, "contrast")] {
-        let over = |restoring: bool| {
-            mean(&seeds.iter().filter_map(|s| gains.of(kind, restoring, *s, false)).collect::<Vec<_>>())
-        };
-        if let (Some(restoring), Some(telling)) = (over(true), over(false)) {
-            because.push(format!(
-                "Pre-training by {name} gains {} over {control} where images are restored and {} where they are \
-                 segmented or classified.",
-                percent(restoring),
-                percent(telling)
-            ));
-        }
-    }
-    let interactions: Vec<f64> = seeds.iter().filter_map(|s| gains.interaction(*s, true)).collect();
-    if interactions.is_empty() {
-        because.push(
-            "There is no seed yet with the gains of both kinds of pre-training on all tasks of both kinds."
-                .into(),
-        );
-        return Finding { claim, verdict: Verdict::CannotBeTold, because };
-    }
-    let (value, ends) = mean_ci95(&interactions);
-    let interval = ends.map(|[low, high]| Interval { low, high });
-    let words = "The difference of these differences, each task in standard deviations of its own gains so that all \
-                 count the same, is";
-    because.push(match interval {
-        Some(i) => format!(
-            "{words} {value:+.2} (95 % interval {:+.2} to {:+.2}, Student's t over {} seeds; above 0 the finding \
-             holds).",
-            i.low,
-            i.high,
-            interactions.len()
-        ),
-        None => format!("{words} {value:+.2}, from one seed."),
-    });
-    let in_percent: Vec<f64> = seeds.iter().filter_map(|s| gains.interaction(*s, false)).collect();
-    if let Some(percent) = mean(&in_percent) {
-        because.push(format!(
-            "In percentage points, where the metrics with the largest gains outweigh the others, it is {percent:+.1}."
-        ));
-    }
-    Finding { claim, verdict: Verdict::of(interval), because }
-}
-
 /// Closer alignment goes with a larger gain, or with fewer epochs.
 fn closeness(relation: &Relation, choice: Choice) -> Finding {
     // The sign of the correlation where the finding holds: closer is a smaller distance, or a larger similarity.
@@ -221,40 +131,32 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
     let claim = format!("Closer alignment of the features before and after fine-tuning goes {what}.");
     let n = relation.points.len();
     let Some(spearman) = relation.spearman else {
-        let why = format!("Cells with both values: {n}. Fewer than three say nothing.");
-        return Finding { claim, verdict: Verdict::CannotBeTold, because: vec![why] };
+        let why = format!("Backbones on tasks with both values: {n}. Fewer than three say nothing.");
+        return Finding { claim, verdict: Verdict::CannotBeTold, because: vec![why], refused: false };
     };
-    let turned = spearman.interval.map(|i| {
-        let (a, b) = (sign * i.low, sign * i.high);
-        Interval { low: a.min(b), high: a.max(b) }
+    let place = if sign > 0.0 { "above" } else { "below" };
+    let mut because = vec![format!(
+        "Spearman's correlation over {n} cells of {} backbones and {} tasks is {}; {place} 0 the finding holds.",
+        relation.backbones,
+        relation.tasks,
+        in_words(&spearman)
+    )];
+    because.extend(could_find(&spearman));
+    because.push(match &relation.centred {
+        Some(centred) => format!(
+            "With the means of backbones and tasks taken out, which asks whether alignment says which backbone fits which \
+             task, it is {}.",
+            in_words(centred)
+        ),
+        None => "With the means of backbones and tasks taken out nothing is left to correlate.".into(),
     });
-    let mut because = vec![match (spearman.interval, spearman.p) {
-        (Some(i), Some(p)) => format!(
-            "Spearman's correlation over {n} cells is {:+.2} (95 % interval {:+.2} to {:+.2}, permutation p {}); {} 0 \
-             the finding holds.",
-            spearman.value,
-            i.low,
-            i.high,
-            p_in_words(p),
-            if sign > 0.0 { "above" } else { "below" }
-        ),
-        _ => format!(
-            "Spearman's correlation over {n} cells is {:+.2}; so few points have no interval.",
-            spearman.value
-        ),
-    }];
     if relation.without_value > 0 {
         because.push(format!(
-            "{} further cells have an alignment and no such value (no complete pair, or never improved): they are not \
-             among the points.",
+            "{} further cells have an alignment and no such value (no complete pair, a control of 0, or never improved): \
+             they are not among the points.",
             relation.without_value
         ));
     }
-    because.push(format!(
-        "The points come from {} backbones and {} tasks: points that share one are not independent, so the interval is \
-         narrower than it should be.",
-        relation.backbones, relation.tasks
-    ));
     let changes = relation
         .without_task
         .iter()
@@ -277,6 +179,44 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
         "Published work disputes that such scores foretell transfer in medical imaging (arXiv 2308.07444, 2510.06448)."
             .into(),
     );
-    let verdict = if changes.is_empty() { Verdict::of(turned) } else { Verdict::CannotBeTold };
-    Finding { claim, verdict, because }
+    let found = changes.is_empty() && spearman.p.is_some_and(|p| p <= ERROR);
+    let verdict = match found {
+        true if sign * spearman.value > 0.0 => Verdict::Holds,
+        true => Verdict::Contradicted,
+        false => Verdict::CannotBeTold,
+    };
+    Finding { claim, verdict, because, refused: false }
+}
+
+/// Error that a verdict allows.
+const ERROR: f64 = 0.05;
+
+/// A correlation with what is known of its certainty.
+fn in_words(c: &Correlation) -> String {
+    let p = c.p.map(p_in_words).unwrap_or_default();
+    match c.interval {
+        Some(i) => {
+            format!("{:+.2} (95 % interval {:+.2} to {:+.2}, permutation p {p})", c.value, i.low, i.high)
+        }
+        None => format!(
+            "{:+.2} (permutation p {p}; fewer than three backbones or tasks have no interval)",
+            c.value
+        ),
+    }
+}
+
+/// What the table could have found at all.
+fn could_find(c: &Correlation) -> Option<String> {
+    let smallest = c.smallest?;
+    Some(match smallest.correlation {
+        Some(least) => format!(
+            "Permuting whole backbones and whole tasks, the smallest correlation that this table could have told from \
+             none is {least:.2}."
+        ),
+        None => format!(
+            "This table cannot tell any correlation from none: permuting whole backbones and whole tasks, the least p that \
+             it can have is {}.",
+            p_in_words(smallest.least_p)
+        ),
+    })
 }

@@ -1,12 +1,12 @@
 //! Whole experiments against each other: each network of each task, experiment by experiment.
 
 use serde::{Deserialize, Serialize};
-use transferscope_domain::{Arm, Direction, RunState, Task, study::RunRecord, study::Variant};
+use transferscope_domain::{Arm, Direction, RunState, Task, Unsure, study::RunRecord, study::Variant};
 
 use super::{
     Input,
     cells::{Wanted, seeds, summary},
-    gain::{Paired, paired},
+    gain::Compared,
 };
 use crate::statistics::{Interval, holm, mean};
 
@@ -30,6 +30,9 @@ pub struct Side {
     /// Test metric, mean over seeds.
     pub mean: Option<f64>,
     pub interval: Option<Interval>,
+    /// Why there is no interval.
+    #[serde(default)]
+    pub unsure: Option<Unsure>,
     pub n: usize,
     pub runs: Vec<transferscope_domain::RunId>,
     /// Against the first experiment; none of the first one itself, and without a pair.
@@ -45,14 +48,17 @@ pub struct Against {
     pub differs: Vec<String>,
     /// Of the metric, this experiment's less the first one's; none where their test cases are not the same.
     pub difference: Option<f64>,
-    /// 95 %, by BCa over seeds and test cases.
+    /// 95 %, from the crossed layout of seeds and test patients.
     pub interval: Option<Interval>,
-    /// Of the signed-rank test over test cases.
+    /// Of the difference being 0, from the same layout.
     pub p: Option<f64>,
     /// The same corrected for all networks of the experiment (Holm).
     pub p_corrected: Option<f64>,
     pub cases: usize,
     pub cases_better: usize,
+    /// Why there is no interval.
+    #[serde(default)]
+    pub unsure: Option<Unsure>,
 }
 
 /// What makes a network of an experiment.
@@ -73,7 +79,7 @@ impl Key {
     fn finished<'a>(&self, input: Input<'a>) -> Vec<&'a RunRecord> {
         let wanted = self.wanted();
         let runs = seeds(input).into_iter().filter_map(|seed| wanted.latest(input.records, self.arm, seed));
-        runs.filter(|r| r.state == RunState::Succeeded && r.value.is_some()).collect()
+        runs.filter(|r| r.state == RunState::Succeeded && r.value.is_some_and(f64::is_finite)).collect()
     }
 }
 
@@ -118,6 +124,7 @@ fn network(key: &Key, experiments: &[Input<'_>]) -> Network {
             Side {
                 mean: of.mean,
                 interval: of.interval,
+                unsure: of.unsure,
                 n: of.n,
                 runs: finished.iter().map(|run| run.id.clone()).collect(),
                 against_first: (place > 0).then(|| against(&finished, &first)).flatten(),
@@ -154,17 +161,21 @@ fn against(runs: &[&RunRecord], first: &[&RunRecord]) -> Option<Against> {
         p_corrected: None,
         cases: 0,
         cases_better: 0,
+        unsure: None,
     };
     if same_cases {
         let values = runs.iter().zip(&first).map(|(a, b)| Some(a.value? - b.value?));
-        let Paired { interval, p, cases, cases_better } =
-            paired(&runs, &first, |m, control| Some(m - control));
+        let value = mean(&values.collect::<Option<Vec<f64>>>()?)?;
+        let pairs: Vec<_> = runs.iter().copied().zip(first.iter().copied()).collect();
+        let compared = Compared::of(&pairs);
+        let found = compared.difference(1.0, value);
         against = Against {
-            difference: mean(&values.collect::<Option<Vec<f64>>>()?),
-            interval,
-            p,
-            cases,
-            cases_better,
+            difference: Some(value),
+            interval: found.interval,
+            p: found.p,
+            cases: compared.cases,
+            cases_better: compared.cases_better,
+            unsure: found.unsure,
             ..against
         };
     }

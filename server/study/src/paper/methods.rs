@@ -57,15 +57,20 @@ pub fn methods(paper: Paper<'_>) -> String {
         "We fine-tuned {} on the data set {}{data} for {}, each {}, for {epochs} epochs with the seeds {}. Runs of one \
          backbone, task and seed share split, order of cases, budget and seed in every arm; the specialist was trained \
          once for each task and seed. Of {} planned runs {} have a result, {} failed and {} were stopped. The checkpoint \
-         with the best validation metric was tested. Relative performance gain is 100 s (m - c) / |c| with the test \
-         metric m of the pre-trained network and c of its control, s = 1 where higher is better and -1 where lower is, \
-         averaged over complete pairs; intervals are 95 % BCa bootstrap intervals over seeds and test cases [efron1987], \
-         p-values are those of Wilcoxon's signed-rank test over test cases with Holm's correction over cells \
-         [wilcoxon1945, holm1979]. Convergence is the first epoch whose running best has covered 95 % of the way from \
+         with the best validation metric was tested. A gain is the difference of the test metric m of the pre-trained network \
+         and c of its control, averaged over complete pairs; beside it stands the relative gain 100 s (m - c) / |c|, s = 1 \
+         where higher is better and -1 where lower is, which is undefined where a control is 0. Intervals are 95 % intervals \
+         and p-values those of Student's t, with the variance of a mean over crossed seeds and test patients, (MS_seed + \
+         MS_patient - MS_rest) / (seeds x patients), and Satterthwaite's degrees of freedom [satterthwaite1946]; metrics of \
+         all cases together enter by their jackknife pseudo-values [dorfman1992]. Intervals of the means of bounded metrics \
+         were made on the log-odds or logarithmic scale. p-values of gains were corrected by Holm over cells \
+         [holm1979]. Speed-up is the geometric mean of ratios. Convergence is the first epoch whose running best has covered 95 % of the way from \
          before training to its best. Alignment was measured between features of the validation cases, standardised by \
          the features before fine-tuning, as {} at the {} layer of each encoder{how} \
-         [gretton2012, kornblith2019]. Correlations over cells have BCa intervals over cells and \
-         permutation p-values. Computed with Transferscope {}, which implements the study of [transfer2026].\n",
+         [gretton2012, kornblith2019]. Spearman's correlations over the table of \
+         backbones and tasks, raw and with both means taken out, have p-values by permuting whole backbones and whole \
+         tasks and intervals by resampling both together. Objectives of pre-training were compared by Welch's t with \
+         encoders as units [welch1947]. Computed with Transferscope {}, which implements the study of [transfer2026].\n",
         list(backbones),
         spec.dataset,
         list(tasks),

@@ -3,7 +3,10 @@
 use transferscope_domain::{Arm, Direction};
 
 use super::Paper;
-use crate::analysis::{ArmSummary, Cell, Gain};
+use crate::{
+    analysis::{ArmSummary, Cell, Gain},
+    statistics::Estimate,
+};
 
 /// Every cell and arm with all numbers, comma-separated; undefined values are empty.
 pub fn csv(paper: Paper<'_>) -> String {
@@ -11,7 +14,10 @@ pub fn csv(paper: Paper<'_>) -> String {
         "backbone,task,adaptation,label_share,arm,metric,direction,n,mean,ci95_low,ci95_high,\
          gain_specialist_percent,gain_specialist_low,gain_specialist_high,gain_specialist_p_holm,\
          gain_scratch_percent,gain_scratch_low,gain_scratch_high,gain_scratch_p_holm,\
-         epochs_to_95,epochs_to_specialist,area,alignment,alignment_layer,alignment_value\n",
+         epochs_to_95,epochs_to_specialist,area,alignment,alignment_layer,alignment_value,\
+         difference_specialist,difference_specialist_low,difference_specialist_high,\
+         difference_scratch,difference_scratch_low,difference_scratch_high,\
+         speed_up,speed_up_low,speed_up_high\n",
     );
     let number = |v: Option<f64>| v.map(|v| v.to_string()).unwrap_or_default();
     let quoted = |text: &str| {
@@ -37,11 +43,15 @@ pub fn csv(paper: Paper<'_>) -> String {
     let gain = |gain: Option<&Gain>| {
         let interval = gain.and_then(|g| g.interval);
         vec![
-            number(gain.map(|g| g.mean)),
+            number(gain.and_then(|g| g.mean)),
             number(interval.map(|i| i.low)),
             number(interval.map(|i| i.high)),
             number(gain.and_then(|g| g.p_corrected)),
         ]
+    };
+    let estimate = |estimate: Option<Estimate>| {
+        let interval = estimate.and_then(|e| e.interval);
+        [number(estimate.map(|e| e.value)), number(interval.map(|i| i.low)), number(interval.map(|i| i.high))]
     };
     for cell in &paper.analysis.cells {
         for arm in &cell.arms {
@@ -64,6 +74,10 @@ pub fn csv(paper: Paper<'_>) -> String {
             row.push(paper.analysis.choice.measured.to_string());
             row.push(aligned.map(|a| quoted(&a.layer)).unwrap_or_default());
             row.push(number(aligned.map(|a| a.mean)));
+            for against in [Arm::Specialist, Arm::Scratch] {
+                row.extend(estimate(cell.gain(against).filter(|_| tuned).map(|g| g.difference)));
+            }
+            row.extend(estimate(cell.speed_up_estimate.filter(|_| tuned)));
             out.push_str(&row.join(","));
             out.push('\n');
         }
@@ -82,7 +96,7 @@ pub fn csv(paper: Paper<'_>) -> String {
         row.extend(arm_fields(arm));
         row.extend(std::iter::repeat_n(String::new(), 8));
         row.extend(pace(arm));
-        row.extend(std::iter::repeat_n(String::new(), 3));
+        row.extend(std::iter::repeat_n(String::new(), 3 + 9));
         out.push_str(&row.join(","));
         out.push('\n');
     }
@@ -97,7 +111,7 @@ fn direction(direction: Direction) -> &'static str {
 }
 
 const HEAD: [&str; 6] =
-    ["Backbone", "Task", "Pre-trained", "Scratch", "Gain over specialist (%)", "Gain over scratch (%)"];
+    ["Backbone", "Task", "Pre-trained", "Scratch", "Gain over specialist", "Gain over scratch"];
 
 fn cells(paper: Paper<'_>, dash: &str) -> Vec<[String; 6]> {
     let mean = |cell: &Cell, arm: Arm| match cell.arm(arm).and_then(|a| Some((a.mean?, a.interval, a.n))) {
@@ -105,10 +119,20 @@ fn cells(paper: Paper<'_>, dash: &str) -> Vec<[String; 6]> {
         Some((mean, None, n)) => format!("{mean:.3} (n={n})"),
         None => dash.to_owned(),
     };
-    let gain = |cell: &Cell, against: Arm| match cell.gain(against) {
-        Some(Gain { mean, interval: Some(i), .. }) => format!("{mean:+.1} [{:+.1}, {:+.1}]", i.low, i.high),
-        Some(Gain { mean, .. }) => format!("{mean:+.1}"),
-        None => dash.to_owned(),
+    // The difference in the metric's unit first, with its interval; what it is of the control beside it.
+    let gain = |cell: &Cell, against: Arm| {
+        let Some(gain) = cell.gain(against) else { return dash.to_owned() };
+        let unit = cell.key.task.primary_metric().unit();
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let interval = match gain.difference.interval {
+            Some(i) => format!(" [{:+.3}, {:+.3}]", i.low, i.high),
+            None => String::new(),
+        };
+        let relative = match gain.mean {
+            Some(percent) => format!("{percent:+.1} %"),
+            None => "relative undefined: control at 0".into(),
+        };
+        format!("{:+.3}{unit}{interval} ({relative}; n={})", gain.difference.value, gain.pairs.len())
     };
     let row = |cell: &Cell| {
         [
@@ -128,7 +152,8 @@ fn note(paper: Paper<'_>) -> String {
     let c = paper.analysis.counts;
     let data = if paper.synthetic { " Synthetic data (computed phantoms)." } else { "" };
     format!(
-        "Means over seeds with 95 % BCa intervals over seeds and test cases; {} of {} planned runs have a result, {} \
+        "Means over seeds (n) with 95 % intervals from crossed seeds and test patients, none of one seed; gains as differences \
+         in the metric's unit, in brackets relative to the control; {} of {} planned runs have a result, {} \
          failed, {} were stopped.{data}",
         c.succeeded, c.planned, c.failed, c.stopped
     )

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::{Interval, bca, kendall, permutation_p, ranks, two_sided_t};
+use super::{Interval, kendall, ranks, two_sided_t};
 
 /// Which correlation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,30 +32,24 @@ pub struct Correlation {
     /// Points.
     pub n: usize,
     pub value: f64,
-    /// 95 %, by BCa over points; none for fewer than five points.
+    /// 95 %, by resampling rows and columns of the table together; none for fewer than three of either.
     pub interval: Option<Interval>,
-    /// Two-sided, by permutation.
+    /// Two-sided, by permuting whole rows and whole columns.
     pub p: Option<f64>,
     /// Whether every order was tried for it.
     pub exact: bool,
+    /// What the same table could have found.
+    #[serde(default)]
+    pub smallest: Option<Smallest>,
 }
 
-const RESAMPLES: usize = 2000;
-/// Fewer points make resamples that hold two points only.
-const INTERVAL_MIN: usize = 5;
-
-/// A correlation with interval and permutation p. None for fewer than three points or where a list does not vary.
-pub fn correlation(measure: Measure, x: &[f64], y: &[f64], seed: u64) -> Option<Correlation> {
-    let n = x.len();
-    if n < 3 || y.len() != n || x.iter().chain(y).any(|v| !v.is_finite()) {
-        return None;
-    }
-    let value = measure.of(x, y)?;
-    let pick = |list: &[f64], places: &[usize]| places.iter().map(|i| list[*i]).collect::<Vec<_>>();
-    let resampled = |places: &[usize]| measure.of(&pick(x, places), &pick(y, places));
-    let interval = if n < INTERVAL_MIN { None } else { bca(n, resampled, RESAMPLES, seed) };
-    let (p, exact) = permutation_p(n, |order| measure.of(x, &pick(y, order)), seed)?;
-    Some(Correlation { n, value, interval, p: Some(p), exact })
+/// The least that some points could have found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Smallest {
+    /// The smallest correlation whose p would be at most 0.05; none where no correlation can have such a p.
+    pub correlation: Option<f64>,
+    /// The least p that these points can have.
+    pub least_p: f64,
 }
 
 /// Pearson's r.
@@ -99,17 +93,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn few_points_have_no_interval_and_an_exact_p() {
-        let x = [1.0, 2.0, 3.0, 4.0];
-        let c = correlation(Measure::Pearson, &x, &[2.0, 4.0, 6.0, 8.0], 1).unwrap();
-        assert_eq!((c.n, c.value, c.interval, c.p, c.exact), (4, 1.0, None, Some(2.0 / 24.0), true));
-        assert_eq!(correlation(Measure::Spearman, &x, &[1.0; 4], 1), None);
-        assert_eq!(correlation(Measure::Spearman, &x[..2], &x[..2], 1), None);
-        assert_eq!(correlation(Measure::Pearson, &x, &[1.0, f64::NAN, 2.0, 3.0], 1), None);
-        let many: Vec<f64> = (0..12).map(f64::from).collect();
-        let noisy: Vec<f64> = many.iter().map(|v| v + 3.0 * (v * 7.7).sin()).collect();
-        let c = correlation(Measure::Kendall, &many, &noisy, 1).unwrap();
-        assert!(c.interval.unwrap().contains(c.value) && c.p.unwrap() < 0.01 && !c.exact);
+    fn what_does_not_vary_has_no_correlation() {
+        for measure in [Measure::Pearson, Measure::Spearman, Measure::Kendall] {
+            assert_eq!(measure.of(&[1.0, 2.0, 3.0], &[1.0; 3]), None);
+            assert_eq!(measure.of(&[1.0], &[1.0]), None);
+            assert_eq!(measure.of(&[1.0, 2.0, 4.0], &[8.0, 4.0, 2.0]).map(|v| v < -0.9), Some(true));
+        }
     }
 
     proptest! {
