@@ -45,6 +45,7 @@ async fn trained(app: &TestApp, seeds: &[u64], dice: impl Fn(Arm, u64, usize) ->
             code_version: "0.1.0".into(),
         },
         synthetic: true,
+        arrival: None,
     };
     let runs: Vec<NewRun> = spec.plan().iter().map(run).collect();
     let store = &app.state.store;
