@@ -1,6 +1,10 @@
 //! The product in a real browser, as a stranger meets it: headless Chromium against the real server with
 //! real workers. Fails on anything that the browser's console calls an error.
 
+#[path = "e2e/below.rs"]
+mod below;
+#[path = "e2e/hostile.rs"]
+mod hostile;
 #[path = "e2e/viewer.rs"]
 mod viewer;
 

@@ -1,6 +1,8 @@
 //! Shared support of the tests: the real program, started on a free port with a data folder of
 //! its own, and small words to talk to it.
 
+pub mod reverse_proxy;
+
 use std::{
     fs::{File, TryLockError},
     io::{BufRead, BufReader, Read},

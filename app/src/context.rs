@@ -21,6 +21,10 @@ pub struct SiteAssets {
     pub css: String,
 }
 
+/// Scheme, host and base path by which the page was asked for, as previews of links need them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteUrl(pub String);
+
 /// How many runs are trained at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workers(pub usize);
@@ -72,6 +76,8 @@ pub enum Scoring {
 pub struct Versus {
     pub studies: Vec<Study>,
     pub networks: Vec<transferscope_study::analysis::Network>,
+    /// Experiments that were asked for and are not there.
+    pub missing: Vec<transferscope_domain::ExperimentId>,
 }
 
 /// A study that is on its way.

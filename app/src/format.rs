@@ -217,6 +217,20 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (yoe + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// A text as HTML, between tags and in quoted attributes.
+#[cfg(feature = "ssr")]
+pub fn html(text: &str) -> String {
+    let entities = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")];
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match entities.iter().find(|(special, _)| *special == c) {
+            Some((_, entity)) => html.push_str(entity),
+            None => html.push(c),
+        }
+    }
+    html
+}
+
 /// A name as a part of a path: everything but letters, digits and `-._~` in percent code.
 pub fn path_part(name: &str) -> String {
     let mut text = String::with_capacity(name.len());

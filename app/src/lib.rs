@@ -15,7 +15,9 @@ compile_error!(
     "build with `--cfg erase_components`: .cargo/config.toml sets it, RUSTFLAGS from the environment must repeat it"
 );
 
+pub mod address;
 pub mod api;
+pub mod base;
 pub mod charts;
 pub mod components;
 pub mod context;
@@ -48,16 +50,24 @@ use pages::{
     shared::SharedPage,
 };
 
+/// What stands in the title bar for a page of a title. The server writes it into the document as it is, so there it has
+/// to be HTML; every page's title comes through here.
+fn whole_title(title: String) -> String {
+    let whole =
+        if title.is_empty() { "Transferscope".to_owned() } else { format!("{title} · Transferscope") };
+    #[cfg(feature = "ssr")]
+    let whole = format::html(&whole);
+    whole
+}
+
 /// The application: frame and route table. Every route waits for its data on the server, so
 /// that the page is whole for readers without scripts.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
     view! {
-        <Title formatter=|title: String| {
-            if title.is_empty() { "Transferscope".to_owned() } else { format!("{title} · Transferscope") }
-        } />
-        <Router>
+        <Title formatter=whole_title />
+        <Router base=base::base()>
             <Layout>
                 <Routes fallback=NotFound>
                     <Route path=path!("/") view=LeaderboardPage ssr=SsrMode::Async />

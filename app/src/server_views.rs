@@ -10,6 +10,7 @@ pub mod experiments;
 pub mod frozen;
 pub mod leaderboard;
 mod leaderboard_table;
+mod markup;
 pub mod offline;
 pub mod pretrain_form;
 pub mod queue;

@@ -3,7 +3,10 @@
 use leptos::prelude::*;
 use leptos_meta::MetaTags;
 
-use crate::{App, SiteAssets};
+use crate::{
+    App, SiteAssets,
+    base::{base, to},
+};
 
 /// Applies the stored theme before the first paint and switches it; works without the bundle.
 /// Charts listen to `themechange` on the document.
@@ -23,13 +26,14 @@ pub fn shell() -> impl IntoView {
     let live = !server_only();
     let bundle = assets.as_ref().filter(|_| live).map(|a| {
         format!(
-            "import init, {{ hydrate }} from '/pkg/{}'; init({{ module_or_path: '/pkg/{}' }}).then(() => hydrate());",
-            a.js, a.wasm
+            "import init, {{ hydrate }} from '{}'; init({{ module_or_path: '{}' }}).then(() => hydrate());",
+            to(&format!("/pkg/{}", a.js)),
+            to(&format!("/pkg/{}", a.wasm)),
         )
     });
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-base=(!base().is_empty()).then(base)>
             <head>
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1" />
@@ -38,14 +42,14 @@ pub fn shell() -> impl IntoView {
                 {assets
                     .map(|a| {
                         view! {
-                            <link rel="stylesheet" href=format!("/pkg/{}", a.css) />
+                            <link rel="stylesheet" href=to(&format!("/pkg/{}", a.css)) />
                             {live
                                 .then(|| {
                                     view! {
-                                        <link rel="modulepreload" href=format!("/pkg/{}", a.js) />
+                                        <link rel="modulepreload" nonce=use_nonce() href=to(&format!("/pkg/{}", a.js)) />
                                         <link
                                             rel="preload"
-                                            href=format!("/pkg/{}", a.wasm)
+                                            href=to(&format!("/pkg/{}", a.wasm))
                                             r#as="fetch"
                                             r#type="application/wasm"
                                             crossorigin="anonymous"
@@ -54,8 +58,8 @@ pub fn shell() -> impl IntoView {
                                 })}
                         }
                     })}
-                <script inner_html=THEME></script>
-                {bundle.map(|code| view! { <script type="module" inner_html=code></script> })}
+                <script nonce=use_nonce() inner_html=THEME></script>
+                {bundle.map(|code| view! { <script type="module" nonce=use_nonce() inner_html=code></script> })}
                 <MetaTags />
             </head>
             <body>

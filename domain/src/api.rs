@@ -332,6 +332,10 @@ pub struct ShareRequest {
     /// Whether the link keeps its data as it is now.
     #[serde(default)]
     pub frozen: bool,
+    /// Whether it shows patients: ids of patients and cases, what is known of each case and what was said of it, and
+    /// pictures. Otherwise cases and patients are numbered and the rest is left out.
+    #[serde(default)]
+    pub include_patients: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -350,6 +354,9 @@ pub struct ShareView {
     pub created_ms: i64,
     pub view: BTreeMap<String, String>,
     pub runs: Vec<RunId>,
+    /// Whether it shows patients. Links that were frozen before makers were asked do.
+    #[serde(default)]
+    pub include_patients: bool,
     /// The data as it was; none for a live link.
     pub data: Option<CompareData>,
     /// BLAKE3 of the data; none for a live link.
@@ -401,6 +408,12 @@ pub struct CompareData {
     pub cases: Vec<Vec<CaseScore>>,
     pub alignment: Vec<Option<AlignmentView>>,
     pub previews: Vec<Vec<PreviewView>>,
+    /// Whether patients are left out: cases and patients bear numbers for names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub numbered: bool,
+    /// Runs that were asked for and are not there: deleted, or never made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<RunId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

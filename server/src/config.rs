@@ -7,6 +7,8 @@ use std::{
 
 use transferscope_domain::run::DeviceChoice;
 
+use crate::reach::{Host, PublicUrl};
+
 /// Everything that decides how a server runs.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -22,7 +24,27 @@ pub struct ServerConfig {
     pub site_dir: PathBuf,
     /// Whether to make the built-in data set where there is no data set.
     pub builtin_data: bool,
+    pub access: Access,
     pub timing: Timing,
+}
+
+/// By which names people reach the server, and what they may do without its token.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Access {
+    /// Names besides those of the address that it listens on.
+    pub allow_hosts: Vec<Host>,
+    /// The address behind a proxy.
+    pub public_url: Option<PublicUrl>,
+    /// What people may do without the token. None: everything where only this machine can reach the server, reading
+    /// elsewhere.
+    pub anonymous: Option<Anonymous>,
+}
+
+/// What people may do without the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anonymous {
+    Read,
+    Nothing,
 }
 
 /// Times and counts of the dispatcher and the recorder.

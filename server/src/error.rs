@@ -9,7 +9,7 @@ use axum::{
 use transferscope_domain::{api::Problem, form::FieldErrors};
 use transferscope_store::StoreError;
 
-use crate::submit::SubmitError;
+use crate::{reach::NotOurs, submit::SubmitError};
 
 /// Seconds after which a client that was turned away should come back.
 const RETRY_AFTER: &str = "5";
@@ -30,10 +30,12 @@ pub enum ApiError {
     Gone(String),
     #[error("{0}")]
     Conflict(String),
-    #[error("Writing here needs the server's token: send it as Authorization: Bearer TOKEN.")]
+    #[error("This needs the server's token: send it as Authorization: Bearer TOKEN.")]
     Unauthorized,
-    #[error("This request comes from another site's page and was refused.")]
-    CrossSite,
+    #[error("{0}")]
+    CrossSite(String),
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
     #[error("{0}")]
     MethodNotAllowed(String),
     #[error("The body is too large: {limit} bytes at most.")]
@@ -73,7 +75,11 @@ impl ApiError {
             ApiError::Gone(_) => (StatusCode::GONE, "gone", "Gone"),
             ApiError::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
             ApiError::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Token needed"),
-            ApiError::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Refused"),
+            ApiError::CrossSite(_) => (StatusCode::FORBIDDEN, "cross-site", "Refused"),
+            ApiError::NotOurs(NotOurs::Unknown { .. }) => {
+                (StatusCode::MISDIRECTED_REQUEST, "host-not-allowed", "Not a name of this server")
+            }
+            ApiError::NotOurs(_) => (StatusCode::BAD_REQUEST, "bad-host", "Bad host"),
             ApiError::MethodNotAllowed(_) => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
             }

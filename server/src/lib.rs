@@ -26,6 +26,7 @@ pub mod openapi;
 pub mod picture;
 pub mod predicting;
 pub mod predictions;
+pub mod reach;
 pub mod recorder;
 pub mod reindex;
 pub mod resume;

@@ -5,6 +5,7 @@
 
 mod charts;
 pub(crate) mod datasets;
+mod door;
 pub(crate) mod events;
 pub(crate) mod experiments;
 pub(crate) mod export;
@@ -17,6 +18,7 @@ pub(crate) mod leaderboard;
 pub mod once;
 mod pages;
 mod papers;
+pub(crate) mod policy;
 pub(crate) mod pretrainings;
 pub(crate) mod queue;
 pub(crate) mod runs;
@@ -32,15 +34,12 @@ use axum::{
     Router,
     body::Body,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderName, HeaderValue, Method, Uri, header},
+    http::{Method, Uri},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer,
-    trace::TraceLayer,
-};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, trace::TraceLayer};
 
 use tracing::Instrument;
 
@@ -80,6 +79,7 @@ pub fn build_router(state: AppState) -> Router {
         .route("/runs/{id}/move", post(queue::move_run_form))
         .route("/experiments/{id}/move", post(queue::move_experiment_form))
         .route("/experiments/{id}/cancel", post(queue::cancel_experiment_form))
+        .route(guard::SIGN_IN, post(guard::sign_in))
         .route_layer(middleware::from_fn(to_its_end))
         .route_layer(middleware::from_fn_with_state(state.clone(), guard::may_write));
     let reading = Router::new()
@@ -127,26 +127,10 @@ pub fn build_router(state: AppState) -> Router {
         // Where it is their turn: compressing takes its time as well.
         .layer(CompressionLayer::new().br(true).gzip(true))
         .layer(middleware::from_fn_with_state(state.clone(), load::limit))
-        .with_state(state)
+        .with_state(state.clone())
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(answer_to_panic));
-    with_headers(router).layer(TraceLayer::new_for_http())
-}
-
-/// Headers that every answer carries.
-fn with_headers(router: Router) -> Router {
-    let headers: [(HeaderName, &'static str); 4] = [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'",
-        ),
-    ];
-    headers.into_iter().fold(router, |router, (name, value)| {
-        router.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
-    })
+    policy::with_headers(door::before(router, state)).layer(TraceLayer::new_for_http())
 }
 
 /// Carries a request that writes out to its end, also when the one who asked has left: what is dropped half way would

@@ -10,7 +10,7 @@ use transferscope_store::{Lane, Store, StoreError};
 use crate::{
     build_router,
     builtin_data::Making,
-    config::ServerConfig,
+    config::{Access, Anonymous, ServerConfig},
     connections::{self, Limits},
     data_dir::{DataDir, DataDirError, ServerInfo, ServerLock},
     database,
@@ -18,6 +18,7 @@ use crate::{
     events_hub::EventsHub,
     executor::LocalExecutor,
     litter,
+    reach::Reach,
     recorder::{OnChange, Recorder},
     state::AppState,
     submit::{SubmitError, enqueue_experiment},
@@ -82,10 +83,13 @@ impl Server {
         let store = database::open(&data).await?;
         tidy_up(&data, &store).await?;
         let executor = Arc::new(LocalExecutor::of_this_program().map_err(ServerError::Program)?);
-        let (token, new_token) = token(&data, addr)?;
+        let (token, new_token) = token(&data, addr, config.access.anonymous)?;
         let mut state = AppState::new(store.clone(), data.clone(), config.device).with_site(&config.site_dir);
         state.device_text = device.to_string().into();
-        state.token = token.map(Into::into);
+        if let Some(token) = token {
+            state = state.with_token(token.into());
+        }
+        state.reach = Arc::new(reach(addr, config.access));
         let making = Making::default();
         state.jobs = config.jobs;
         state.preparing = {
@@ -119,6 +123,7 @@ impl Server {
             timing: config.timing,
         };
         let events = state.events.clone();
+        transferscope_app::base::set(state.reach.base());
         let limits = Limits::of_this_process();
         let serving =
             tokio::spawn(connections::serve(listener, build_router(state), limits, stopping.clone()));
@@ -233,9 +238,23 @@ async fn listen(addr: &str) -> Result<TcpListener, ServerError> {
     TcpListener::bind(addr).await.map_err(|source| ServerError::Listen { addr: addr.to_owned(), source })
 }
 
-/// The token that writing needs: none on loopback, where only this machine can ask.
-fn token(data: &DataDir, addr: SocketAddr) -> Result<(Option<String>, Option<String>), DataDirError> {
-    if addr.ip().is_loopback() {
+/// The names of a server, and whether reading is open.
+fn reach(addr: SocketAddr, access: Access) -> Reach {
+    Reach {
+        names: access.allow_hosts,
+        public: access.public_url,
+        reading_is_open: access.anonymous != Some(Anonymous::Nothing),
+        ..Reach::at(addr)
+    }
+}
+
+/// The token that writing needs: none on loopback, where only this machine can ask, unless it is asked for.
+fn token(
+    data: &DataDir,
+    addr: SocketAddr,
+    anonymous: Option<Anonymous>,
+) -> Result<(Option<String>, Option<String>), DataDirError> {
+    if addr.ip().is_loopback() && anonymous.is_none() {
         return Ok((None, None));
     }
     let (token, new) = data.token_or_create()?;

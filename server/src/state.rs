@@ -1,20 +1,27 @@
 //! What handlers and pages need, in one value.
 
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
 
-use axum::extract::FromRef;
-use leptos::prelude::{LeptosOptions, provide_context};
+use axum::{extract::FromRef, http::request::Parts};
+use leptos::prelude::{LeptosOptions, provide_context, use_context};
+use leptos_router::location::RequestUrl;
 use serde::Deserialize;
 use tokio::sync::Notify;
 use transferscope_app::{
     Catalogue, SiteAssets,
     context::{Paused, Workers},
 };
-use transferscope_domain::{RunId, api::BackboneView, dataset::DatasetManifest, run::DeviceChoice};
+use transferscope_domain::{
+    RunId,
+    api::{BackboneView, QueuePause},
+    dataset::DatasetManifest,
+    run::DeviceChoice,
+};
 use transferscope_ml::{backbone, data::manifest};
 use transferscope_store::Store;
 
@@ -28,7 +35,8 @@ use crate::{
     health::Health,
     load::Load,
     predicting::Predicting,
-    routes::once::Once,
+    reach::Reach,
+    routes::{once::Once, policy},
     study::{self, Studies},
     viewer,
 };
@@ -75,6 +83,8 @@ pub struct AppState {
     pub device_text: Arc<str>,
     /// What writing needs; none where only this machine can reach the server.
     pub token: Option<Arc<str>>,
+    /// By which names it may be asked.
+    pub reach: Arc<Reach>,
     pub preparing: Preparing,
 }
 
@@ -106,8 +116,17 @@ impl AppState {
             device,
             device_text: device.to_string().into(),
             token: None,
+            reach: Arc::new(Reach::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))),
             preparing: Arc::new(|| None),
         }
+    }
+
+    /// The same for a server that others can reach: writing needs the token, and what people read names no folder outside
+    /// of the data.
+    pub fn with_token(mut self, token: Arc<str>) -> Self {
+        self.store = self.store.hiding_paths_outside(self.data.root());
+        self.token = Some(token);
+        self
     }
 
     /// The same with the browser bundle of `site_dir`, where there is one.
@@ -115,6 +134,12 @@ impl AppState {
         self.assets = site_assets(site_dir);
         self.site_dir = site_dir.to_owned();
         self
+    }
+
+    /// Why the queue is paused, where it is, as whoever asks may see it.
+    pub fn paused(&self) -> Option<QueuePause> {
+        let pause = self.pause.view(Instant::now())?;
+        Some(QueuePause { reason: self.store.shown(&pause.reason).into_owned(), ..pause })
     }
 
     /// Tells streams that a run has changed, and the dispatcher to look at the queue.
@@ -151,10 +176,20 @@ impl AppState {
         provide_context(self.store.clone());
         provide_context(self.catalogue());
         provide_context(Workers(self.jobs));
-        provide_context(Paused(self.pause.view(Instant::now())));
+        provide_context(Paused(self.paused()));
+        policy::provide();
+        request_url(self.reach.base());
         if let Some(assets) = &self.assets {
             provide_context(assets.clone());
         }
+    }
+}
+
+/// Below a base path the pages' own router knows whole paths, as the browser does.
+fn request_url(base: &str) {
+    if let Some(parts) = use_context::<Parts>().filter(|_| !base.is_empty()) {
+        let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+        provide_context(RequestUrl::new(&format!("http://localhost{base}{path}")));
     }
 }
 

@@ -14,6 +14,7 @@ use transferscope_domain::{
     experiment::PlannedRun, prediction::Prediction, study::RunRecord,
 };
 use transferscope_ml::train::probe::{BEST, INITIAL, Look, PER_CASE, path};
+use transferscope_store::StoreError;
 use transferscope_study::{
     alignment::{Discrepancy, Standard, mmd2_between},
     analysis::{Analysis, BackboneFacts, Choice, D2S, Input, Measured, Network, analyse},
@@ -103,19 +104,22 @@ pub async fn versus_for_page(state: AppState, ids: Vec<ExperimentId>) -> Result<
 /// # Errors
 /// Those of [`networks`].
 pub async fn versus(state: &AppState, ids: &[ExperimentId]) -> Result<Versus, ApiError> {
-    let networks = networks(state, ids).await?;
+    let (networks, missing) = networks(state, ids).await?;
     let mut studies = Vec::with_capacity(ids.len());
-    for id in ids {
+    for id in ids.iter().filter(|id| !missing.contains(id)) {
         studies.push(study(state, id, Choice::default()).await?);
     }
-    Ok(Versus { studies, networks })
+    Ok(Versus { studies, networks, missing })
 }
 
-/// The networks of several experiments.
+/// The networks of several experiments, and which of these are not there.
 ///
 /// # Errors
-/// When an experiment is not there, or there are too few or too many.
-pub async fn networks(state: &AppState, ids: &[ExperimentId]) -> Result<Vec<Network>, ApiError> {
+/// When fewer than two of them are there, or too few or too many are asked for.
+pub async fn networks(
+    state: &AppState,
+    ids: &[ExperimentId],
+) -> Result<(Vec<Network>, Vec<ExperimentId>), ApiError> {
     let mut distinct = ids.to_vec();
     distinct.sort();
     distinct.dedup();
@@ -124,16 +128,26 @@ pub async fn networks(state: &AppState, ids: &[ExperimentId]) -> Result<Vec<Netw
         return Err(ApiError::field("id", format!("choose {least} to {most} different experiments")));
     }
     let mut experiments = Vec::with_capacity(ids.len());
+    let mut missing = Vec::new();
     for id in ids {
-        let view = state.store.experiment(id).await?;
-        experiments.push((view.spec.plan(), state.store.study_records(id).await?));
+        match state.store.experiment(id).await {
+            Ok(view) => experiments.push((view.spec.plan(), state.store.study_records(id).await?)),
+            Err(StoreError::NotFound { .. }) => missing.push(id.clone()),
+            Err(error) => return Err(error.into()),
+        }
     }
-    blocking(move || {
+    if !SIDE_BY_SIDE.contains(&experiments.len()) {
+        let names = missing.iter().map(|id| format!("{:?}", id.as_str())).collect::<Vec<_>>().join(", ");
+        let left = if experiments.is_empty() { "" } else { " One alone cannot be compared." };
+        return Err(ApiError::NotFound(format!("There is no experiment with the id {names}.{left}")));
+    }
+    let networks = blocking(move || {
         let inputs: Vec<Input<'_>> =
             experiments.iter().map(|(planned, records)| Input { planned, records, backbones: &[] }).collect();
         transferscope_study::analysis::versus(&inputs)
     })
-    .await
+    .await?;
+    Ok((networks, missing))
 }
 
 /// What an analysis depends on. Runs count by their state: one with a result does not change any more, and of the

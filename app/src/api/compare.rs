@@ -41,7 +41,8 @@ pub async fn shared(slug: String) -> Result<ShareView, AppError> {
     let store = super::server::store()?;
     let mut share = store.share(&slug).await?;
     if share.data.is_none() {
-        share.data = Some(store.compare_data(&share.runs).await?);
+        let data = store.compare_data(&share.runs).await?;
+        share.data = Some(if share.include_patients { data } else { data.without_patients() });
     }
     Ok(share)
 }

@@ -464,6 +464,7 @@ pub(crate) mod tests {
             alignment: vec![Some(view), None],
             previews: vec![Vec::new(), Vec::new()],
             runs,
+            ..CompareData::default()
         }
     }
 

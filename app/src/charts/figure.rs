@@ -187,7 +187,7 @@ pub fn ChartFigure(
                 ></canvas>
                 {move || brush.get().map(|(a, b)| {
                     let style = format!("left:{:.1}px;width:{:.1}px", a.min(b), (a - b).abs());
-                    view! { <div class="chart__brush" style=style></div> }
+                    view! { <div class="chart__brush" prop:style=style></div> }
                 })}
                 {move || hover.get().map(|h| view! { <Reading hover=h width=size.get_untracked().0 /> })}
             </div>
@@ -232,7 +232,7 @@ fn numbers(table: Table) -> impl IntoView {
     view! { <table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table> }
 }
 
-/// The tooltip with its cursor line and dots.
+/// The tooltip with its cursor line and dots. Places are properties: the page's policy lets no attribute hold a style.
 #[component]
 fn Reading(hover: Hover, width: u32) -> impl IntoView {
     let x = hover.x;
@@ -243,7 +243,7 @@ fn Reading(hover: Hover, width: u32) -> impl IntoView {
         .filter_map(|r| Some((r.style?, r.y?)))
         .map(|(style, y)| {
             let place = format!("left:{x:.1}px;top:{y:.1}px;color:{}", colour(style));
-            view! { <span class="chart__dot" style=place></span> }
+            view! { <span class="chart__dot" prop:style=place></span> }
         })
         .collect_view();
     let rows = hover
@@ -266,9 +266,9 @@ fn Reading(hover: Hover, width: u32) -> impl IntoView {
         format!("left:{:.1}px;top:{top:.1}px", x + 12.0)
     };
     view! {
-        <div class="chart__cursor" style=format!("left:{x:.1}px;top:{top:.1}px;height:{:.1}px", bottom - top)></div>
+        <div class="chart__cursor" prop:style=format!("left:{x:.1}px;top:{top:.1}px;height:{:.1}px", bottom - top)></div>
         {dots}
-        <div class="chart__tooltip" role="status" style=side>
+        <div class="chart__tooltip" role="status" prop:style=side>
             <div class="chart__at">{hover.title}</div>
             {rows}
         </div>

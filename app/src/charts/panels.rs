@@ -6,7 +6,7 @@ use leptos::{ev, prelude::*};
 use leptos_router::hooks::use_location;
 use transferscope_domain::api::{AlignmentView, CompareData, MetricSeries, RunDetail};
 
-use crate::live::RunLive;
+use crate::{address::pairs, base::to, live::RunLive};
 
 use super::{Chart, ChartFigure, ChartOptions, XAxis, build, view_state::ViewState};
 
@@ -49,7 +49,7 @@ pub fn RunCharts(
     let drifts = Memo::new(move |_| drift.with(Option::is_some));
     // Alignment has no epochs along x, no logarithm and nothing to smooth.
     let plain = Signal::stored(ChartOptions::default());
-    let file = move |name: &str| format!("/runs/{id}/charts/{name}.svg");
+    let file = move |name: &str| to(&format!("/runs/{id}/charts/{name}.svg"));
     let (loss_file, primary_file, layers_file, drift_file) =
         (file("loss"), file("primary"), file("alignment"), file("drift"));
     view! {
@@ -166,7 +166,7 @@ fn compare_file(ids: &str, metric: &str, options: &ChartOptions) -> String {
     if !options.hidden.is_empty() {
         query.push_str(&format!("&hide={}", options.hidden.join(",")));
     }
-    format!("/compare/charts/{}.svg?{query}", metric.replace('/', "%2F"))
+    to(&format!("/compare/charts/{}.svg?{query}", metric.replace('/', "%2F")))
 }
 
 /// What runs along x, the logarithm, smoothing, and the metric where there is a choice. A plain form that
@@ -248,9 +248,7 @@ fn Controls(
 
 /// The query's other fields, so that submitting the form keeps them.
 fn kept(search: &str) -> impl IntoView + use<> {
-    let pairs: Vec<(String, String)> =
-        serde_urlencoded::from_str(search.trim_start_matches('?')).unwrap_or_default();
-    pairs
+    pairs(search)
         .into_iter()
         .filter(|(k, _)| !["metric", "x", "log", "seeds", "smooth"].contains(&k.as_str()))
         .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })

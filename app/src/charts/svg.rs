@@ -63,7 +63,7 @@ fn description(chart: &Chart, options: &ChartOptions) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    crate::format::html(text)
 }
 
 pub fn convergence(data: &Convergence, options: &ChartOptions) -> String {

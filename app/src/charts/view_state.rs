@@ -9,6 +9,7 @@ use leptos_router::{
 };
 
 use super::ChartOptions;
+use crate::address::pairs;
 
 /// The choices of a page, read from its query over what a share stored.
 #[derive(Clone, Copy)]
@@ -23,10 +24,6 @@ type Setter = Box<dyn Fn(&str, &str) + Send + Sync>;
 
 /// Query keys that belong to charts.
 pub const KEYS: [&str; 8] = ["metric", "x", "log", "seeds", "smooth", "hide", "a", "b"];
-
-fn pairs(search: &str) -> Vec<(String, String)> {
-    serde_urlencoded::from_str(search.trim_start_matches('?')).unwrap_or_default()
-}
 
 /// The query after one choice, everything else as it was; an empty query is an empty text.
 pub fn changed(search: &str, key: &str, value: &str) -> String {
@@ -57,7 +54,12 @@ impl ViewState {
         let pathname = location.pathname;
         let set = move |key: &str, value: &str| {
             let query = changed(&search.get_untracked(), key, value);
-            let options = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
+            let options = NavigateOptions {
+                resolve: false,
+                replace: true,
+                scroll: false,
+                ..NavigateOptions::default()
+            };
             navigate(&format!("{}{query}", pathname.get_untracked()), options);
         };
         Self { view, set: StoredValue::new(Box::new(set)) }

@@ -8,7 +8,7 @@ use transferscope_domain::{
 };
 
 use super::{
-    case_table::case_href,
+    case_table::case_link,
     run_mark::{RunMark, run_title},
 };
 use crate::{format, palette::Style};
@@ -65,7 +65,7 @@ pub fn CasePairTables(data: CompareData, styles: Vec<Style>) -> impl IntoView {
         .map(|((run, cases), style)| {
             let comparable = run.task == reference.task && run.dataset == reference.dataset;
             let pairs = if comparable { pairs(metric, base, cases) } else { Vec::new() };
-            section(run, *style, metric, pairs, comparable)
+            section(run, *style, metric, pairs, comparable, data.numbered)
         })
         .collect();
     if sections.is_empty() {
@@ -92,6 +92,7 @@ fn section(
     metric: MetricKind,
     pairs: Vec<Pair>,
     comparable: bool,
+    numbered: bool,
 ) -> impl IntoView + use<> {
     let (title, dataset) = (run_title(run), run.dataset.clone());
     let n = pairs.len();
@@ -153,13 +154,14 @@ fn section(
                                 } else {
                                     "difference"
                                 };
+                                let (a, b, by) = (p.reference, p.value, p.difference());
                                 view! {
                                     <tr>
-                                        <th scope="row"><a href=case_href(&dataset, &p.case_id)>{p.case_id.clone()}</a></th>
-                                        <td class="data-table__number">{format::number(p.reference, d)}</td>
-                                        <td class="data-table__number">{format::number(p.value, d)}</td>
+                                        <th scope="row">{if numbered { p.case_id.into_any() } else { case_link(&dataset, &p.case_id).into_any() }}</th>
+                                        <td class="data-table__number">{format::number(a, d)}</td>
+                                        <td class="data-table__number">{format::number(b, d)}</td>
                                         <td class="data-table__number">
-                                            <span class=class>{format::signed(p.difference(), d)}</span>
+                                            <span class=class>{format::signed(by, d)}</span>
                                         </td>
                                     </tr>
                                 }

@@ -3,11 +3,22 @@
 use leptos::prelude::*;
 use transferscope_domain::{MetricKind, Task, report::CaseScore};
 
-use crate::format;
+use crate::{base::to, format};
 
 /// The page of a case with its slices.
 pub fn case_href(dataset: &str, case: &str) -> String {
-    format!("/datasets/{dataset}/{}", format::path_part(case))
+    to(&format!("/datasets/{dataset}/{}", format::path_part(case)))
+}
+
+/// `external` where only the browser itself may follow a link: the pages' router writes an address with a percent sign
+/// in a name into the address bar as that of another name.
+pub fn case_rel(case: &str) -> Option<&'static str> {
+    case.contains('%').then_some("external")
+}
+
+/// A link to the page of a case.
+pub fn case_link(dataset: &str, case: &str) -> impl IntoView + use<> {
+    view! { <a href=case_href(dataset, case) rel=case_rel(case)>{case.to_owned()}</a> }
 }
 
 /// Scores of the test cases, worst first by the task's metric of single cases.
@@ -58,7 +69,7 @@ pub fn CaseTable(task: Task, dataset: String, cases: Vec<CaseScore>) -> impl Int
                                 .collect_view();
                             view! {
                                 <tr>
-                                    <th scope="row"><a href=case_href(&dataset, &c.case_id)>{c.case_id.clone()}</a></th>
+                                    <th scope="row">{case_link(&dataset, &c.case_id)}</th>
                                     <td>{c.patient_id}</td>
                                     {values}
                                 </tr>

@@ -8,7 +8,7 @@ use super::{
     run_mark::{RunMark, run_title},
     state_badge::StateBadge,
 };
-use crate::{format, palette::Style};
+use crate::{base::to, format, palette::Style};
 
 /// Test metrics of the runs: those of their tasks, in order, then class-wise ones.
 pub fn test_metrics(runs: &[RunView]) -> Vec<String> {
@@ -59,7 +59,7 @@ pub fn ResultTable(runs: Vec<RunView>, styles: Vec<Style>) -> impl IntoView {
                     <th scope="row">
                         <span class="run-name">
                             <RunMark style=style />
-                            <a href=format!("/runs/{}", run.id)>{run_title(&run)}</a>
+                            <a href=to(&format!("/runs/{}", run.id))>{run_title(&run)}</a>
                             {(i == 0).then(|| view! { <span class="tag tag--quiet">"reference"</span> })}
                             {state}
                         </span>
@@ -145,7 +145,7 @@ pub fn SettingDifferences(runs: Vec<RunView>, styles: Vec<Style>) -> impl IntoVi
         .map(|(run, style)| {
             view! {
                 <th scope="col">
-                    <a class="run-name" href=format!("/runs/{}", run.id) title=run_title(run)>
+                    <a class="run-name" href=to(&format!("/runs/{}", run.id)) title=run_title(run)>
                         <RunMark style=*style />
                         <code>{run.id.to_string()}</code>
                     </a>

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::AppError;
+use crate::{AppError, base::to};
 
 /// An error with its hint; sets the response's status on the server.
 #[component]
@@ -28,7 +28,7 @@ pub fn ErrorPanel(error: AppError) -> impl IntoView {
         <section class="error-panel" role="alert">
             <h2 class="error-panel__title">{title}</h2>
             <p>{error.to_string()}</p>
-            <p>{error.hint()} " " <a href="/runs">"All runs"</a> " · " <a href="/">"Leaderboard"</a></p>
+            <p>{error.hint()} " " <a href=to("/runs")>"All runs"</a> " · " <a href=to("/")>"Leaderboard"</a></p>
         </section>
     }
 }

@@ -3,6 +3,8 @@
 use leptos::prelude::*;
 use leptos_router::components::A;
 
+use crate::base::to;
+
 /// Header with navigation, the page, and the footer.
 #[component]
 pub fn Layout(children: Children) -> impl IntoView {
@@ -12,7 +14,7 @@ pub fn Layout(children: Children) -> impl IntoView {
         </a>
         <header class="site-header">
             <div class="site-header__inner">
-                <A href="/" attr:class="site-header__brand" exact=true>
+                <A href=to("/") attr:class="site-header__brand" exact=true>
                     <svg class="site-header__mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
                         <rect width="32" height="32" rx="7" fill="#0f4c5c"></rect>
                         <path
@@ -26,14 +28,14 @@ pub fn Layout(children: Children) -> impl IntoView {
                     "Transferscope"
                 </A>
                 <nav class="site-nav" aria-label="Main">
-                    <A href="/" exact=true>
+                    <A href=to("/") exact=true>
                         "Leaderboard"
                     </A>
-                    <A href="/new">"New experiment"</A>
-                    <A href="/runs">"Runs"</A>
-                    <A href="/experiments">"Experiments"</A>
-                    <A href="/backbones">"Backbones"</A>
-                    <A href="/datasets">"Data sets"</A>
+                    <A href=to("/new")>"New experiment"</A>
+                    <A href=to("/runs")>"Runs"</A>
+                    <A href=to("/experiments")>"Experiments"</A>
+                    <A href=to("/backbones")>"Backbones"</A>
+                    <A href=to("/datasets")>"Data sets"</A>
                 </nav>
                 <button type="button" class="theme-toggle" data-theme-toggle="" title="Switch between light and dark">
                     <span class="visually-hidden">"Switch between light and dark"</span>

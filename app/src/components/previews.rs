@@ -7,7 +7,7 @@ use leptos_router::{
 };
 use transferscope_domain::{RunId, api::PreviewView};
 
-use crate::format;
+use crate::{base::to, format};
 
 /// Epochs that have pictures, rising and without doubles.
 pub fn epochs(previews: &[PreviewView]) -> Vec<f64> {
@@ -25,7 +25,7 @@ pub fn epoch_label(epoch: f64) -> String {
 /// Address of a preview picture.
 pub fn preview_href(id: &RunId, file: &str) -> String {
     // Files are recorded relative to the run directory or to its previews.
-    format!("/runs/{id}/previews/{}", file.strip_prefix("previews/").unwrap_or(file))
+    to(&format!("/runs/{id}/previews/{}", file.strip_prefix("previews/").unwrap_or(file)))
 }
 
 /// One picture with its caption.
@@ -65,7 +65,8 @@ pub fn PreviewStrip(id: RunId, #[prop(into)] previews: Signal<Vec<PreviewView>>)
     });
     let choose = move |text: String| {
         let target = format!("{}?preview={text}{}", path.get_untracked(), hash.get_untracked());
-        let options = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
+        let options =
+            NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() };
         navigate(&target, options);
     };
     let scripted = RwSignal::new(false);

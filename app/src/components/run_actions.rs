@@ -3,6 +3,8 @@
 use leptos::prelude::*;
 use transferscope_domain::{RunId, RunState};
 
+use crate::base::to;
+
 /// Cancel, repeat or go on, as plain forms. Reactive in the state, so that a run which ends while the
 /// page is open offers the right thing.
 #[component]
@@ -32,7 +34,7 @@ pub fn RunActions(
         {move || {
             let (id, title) = (id.clone(), title.clone());
             kinds.get().into_iter().flatten().map(move |(verb, label)| view! {
-                <form class="run-actions" method="post" action=format!("/runs/{id}/{verb}")>
+                <form class="run-actions" method="post" action=to(&format!("/runs/{id}/{verb}"))>
                     <button type="submit" class=format!("button button--small button--{verb}")>
                         {label}
                         <span class="visually-hidden">{format!(" {title}")}</span>

@@ -20,6 +20,7 @@ use crate::{
         SplitCounts,
         new_experiment::{Choices, estimate},
     },
+    base::to,
     format,
 };
 
@@ -101,7 +102,7 @@ pub fn RunForm(choices: Choices, initial: ExperimentForm, checked: bool) -> impl
         <form
             class="run-form"
             method="post"
-            action="/new"
+            action=to("/new")
             on:submit=on_submit
             on:input=move |e| read_form(&e, form)
             on:change=move |e| read_form(&e, form)

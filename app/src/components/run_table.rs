@@ -10,7 +10,7 @@ use super::{
     run_mark::{AdaptationTag, ArmTag, DatasetLabel, RunMark, run_title},
     state_badge::StateBadge,
 };
-use crate::{format, palette::style_of};
+use crate::{base::to, format, palette::style_of};
 
 /// Runs, newest first; a row follows its run.
 #[component]
@@ -71,7 +71,7 @@ fn Row(id: RunId, runs: Signal<Vec<RunView>>, now: Signal<i64>) -> impl IntoView
                 />
             </td>
             <th scope="row">
-                <a class="run-name" href=format!("/runs/{id}")>
+                <a class="run-name" href=to(&format!("/runs/{id}"))>
                     <RunMark style=style_of(&first) />
                     <span>
                         <span class="run-name__main">{first.backbone.clone()}</span>

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 use transferscope_domain::RunId;
 
-use crate::charts::view_state::KEYS;
+use crate::{address::pairs, base::to, charts::view_state::KEYS};
 
 /// A plain form that posts the comparison with its present view, as a live or a frozen link.
 #[component]
@@ -12,12 +12,11 @@ pub fn ShareForm(runs: Vec<RunId>) -> impl IntoView {
     let ids = runs.iter().map(RunId::as_str).collect::<Vec<_>>().join(",");
     let search = use_location().search;
     let view = Memo::new(move |_| {
-        let pairs: Vec<(String, String)> =
-            search.with(|s| serde_urlencoded::from_str(s.trim_start_matches('?')).unwrap_or_default());
+        let pairs = search.with(|s| pairs(s));
         pairs.into_iter().filter(|(k, v)| KEYS.contains(&k.as_str()) && !v.is_empty()).collect::<Vec<_>>()
     });
     view! {
-        <form class="share-form" method="post" action="/compare/share">
+        <form class="share-form" method="post" action=to("/compare/share")>
             <input type="hidden" name="runs" value=ids />
             {move || {
                 view
@@ -40,6 +39,13 @@ pub fn ShareForm(runs: Vec<RunId>) -> impl IntoView {
                     <span>
                         <strong>"Live"</strong>
                         " – shows these runs as they are when it is opened"
+                    </span>
+                </label>
+                <label class="choice">
+                    <input type="checkbox" name="include_patients" value="true" />
+                    <span>
+                        <strong>"With patients"</strong>
+                        " – ids of patients and cases, what is known of each case, what was predicted, and pictures; otherwise cases are numbered and the rest is left out"
                     </span>
                 </label>
             </fieldset>

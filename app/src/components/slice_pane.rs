@@ -67,7 +67,7 @@ fn Layer(
                     class="slice-sheet"
                     src=move || source("sheet".into())
                     alt=""
-                    style=move || sheet_style(sheet, [height, width], stack.slice.get())
+                    prop:style=move || sheet_style(sheet, [height, width], stack.slice.get())
                     hidden=move || !loaded.get()
                     on:load=move |_| loaded.set(true)
                     draggable="false"
@@ -103,7 +103,7 @@ fn Mask(stack: Stack, mask: String) -> impl IntoView {
     });
     view! {
         {move || on.get().then(|| view! {
-            <div class="slice-layer" style=move || format!("opacity:{}%", stack.opacity.get())>
+            <div class="slice-layer slice-layer--mask" prop:style=move || format!("opacity:{}%", stack.opacity.get())>
                 <Layer stack=stack query=query.into() />
             </div>
         })}
@@ -145,7 +145,6 @@ pub fn SlicePane(stack: Stack, levels: Levels, masks: Vec<String>) -> impl IntoV
             <div
                 class="slice-frame"
                 class:slice-frame--zoomed=move || stack.zoom.get().is_enlarged()
-                style=format!("aspect-ratio:{:.4}", stack.aspect)
                 role="img"
                 aria-label=move || {
                     let id = stack.case_id.get_value();
@@ -153,14 +152,16 @@ pub fn SlicePane(stack: Stack, levels: Levels, masks: Vec<String>) -> impl IntoV
                 }
                 on:pointermove=drag
             >
-                <div class="slice-stack" style=move || stack.zoom.get().style()>
-                    <div class="slice-layer" style=format!("filter:url(#{filter})")>
+                <svg class="slice-frame__size" viewBox=format!("0 0 {:.2} 100", stack.aspect * 100.0) aria-hidden="true"></svg>
+                <div class="slice-stack" prop:style=move || stack.zoom.get().style()>
+                    <div class="slice-layer slice-layer--grey" prop:style=format!("filter:url(#{filter})")>
                         <Layer stack=stack query=query />
                     </div>
                     {over}
                 </div>
                 {edges}
             </div>
+            <div hidden inner_html=grey_style(&channel)></div>
             <svg class="slice-pane__filter" width="0" height="0" aria-hidden="true">
                 <filter id=filter.clone() color-interpolation-filters="sRGB" x="0" y="0" width="1" height="1">
                     <feColorMatrix r#type="matrix" values=move || window_matrix(range, window.get())></feColorMatrix>
@@ -168,6 +169,18 @@ pub fn SlicePane(stack: Stack, levels: Levels, masks: Vec<String>) -> impl IntoV
             </svg>
             <WindowSliders label=label range=range first=first window=window live=stack.live />
         </figure>
+    }
+}
+
+/// The grey window of a page without scripts, which has to come with the page. With scripts it is a property of the
+/// layer: the page's policy lets no attribute hold a style.
+fn grey_style(channel: &str) -> String {
+    let plain = channel.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    match use_nonce().filter(|_| plain) {
+        Some(nonce) => format!(
+            "<style nonce=\"{nonce}\">[data-channel=\"{channel}\"] .slice-layer--grey{{filter:url(#window-{channel})}}</style>"
+        ),
+        None => String::new(),
     }
 }
 

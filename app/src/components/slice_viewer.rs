@@ -13,10 +13,11 @@ use leptos_router::{
 use transferscope_domain::dataset::view::CaseDetail;
 
 use super::{
+    case_table::{case_href, case_rel},
     slice_pane::{SlicePane, Stack, channel_label},
     slice_state::{Shown, Zoom},
 };
-use crate::format;
+use crate::{base::to, format};
 
 /// Masks, in the order in which they lie over one another.
 const MASKS: [&str; 3] = ["gland", "zones", "lesion"];
@@ -36,10 +37,10 @@ pub fn SliceViewer(detail: CaseDetail) -> impl IntoView {
     let first = use_query_map().with_untracked(|q| Shown::of(q, slices, &masks));
     let shown = RwSignal::new(first);
     let stack = Stack {
-        base: StoredValue::new(format!(
+        base: StoredValue::new(to(&format!(
             "/api/v1/datasets/{dataset}/cases/{}",
             format::path_part(&case.case_id)
-        )),
+        ))),
         hash: StoredValue::new(case.hash.clone()),
         case_id: StoredValue::new(case.case_id.clone()),
         shape: case.shape,
@@ -63,7 +64,8 @@ pub fn SliceViewer(detail: CaseDetail) -> impl IntoView {
     let neighbour = move |id: Option<String>, word: &'static str, rel: &'static str| {
         let dataset = dataset.clone();
         id.map(|id| {
-            let path = format!("/datasets/{dataset}/{}", format::path_part(&id));
+            let path = case_href(&dataset, &id);
+            let rel = [rel, case_rel(&id).unwrap_or_default()].join(" ");
             view! { <a href=move || format!("{path}?{}", shown.with(Shown::looks)) rel=rel>{word}": "{id}</a> }
         })
     };
@@ -93,7 +95,8 @@ pub fn SliceViewer(detail: CaseDetail) -> impl IntoView {
 fn keep_address(shown: RwSignal<Shown>) {
     let (path, navigate) = (use_location().pathname, use_navigate());
     let mut write = debounce(REST, move |query: String| {
-        let options = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
+        let options =
+            NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() };
         navigate(&format!("{}{query}", path.get_untracked()), options);
     });
     Effect::new(move |before: Option<String>| {

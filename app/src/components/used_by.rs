@@ -7,7 +7,7 @@ use super::{
     run_mark::{ArmTag, DatasetLabel, RunMark},
     state_badge::StateBadge,
 };
-use crate::{format, palette::style_of};
+use crate::{base::to, format, palette::style_of};
 
 /// A section with the latest runs; `all` is the address of the list of all `count`.
 #[component]
@@ -18,7 +18,7 @@ pub fn UsedBy(runs: Vec<RunView>, count: u32, all: String) -> impl IntoView {
         .map(|run| {
             view! {
                 <li>
-                    <a class="run-name" href=format!("/runs/{}", run.id)>
+                    <a class="run-name" href=to(&format!("/runs/{}", run.id))>
                         <RunMark style=style_of(&run) />
                         {format!("{} · {} · seed {}", run.backbone, run.task.label(), run.seed)}
                     </a>

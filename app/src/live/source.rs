@@ -10,6 +10,8 @@ use wasm_bindgen::{JsCast, closure::Closure};
 
 use super::{RunLive, digest::Digest};
 
+use crate::base::to;
+
 /// Longest wait between hearing something and showing it: ten updates a second.
 const BATCH: Duration = Duration::from_millis(100);
 /// Wait before a stream that the browser has given up is opened again.
@@ -116,7 +118,7 @@ fn connect_run(held: Held<Following>) {
     let address = held
         .try_with_value(|f| {
             let f = f.as_ref()?;
-            Some(format!("/api/v1/runs/{}/events?after={}", f.id, f.digest.last_seq()))
+            Some(to(&format!("/api/v1/runs/{}/events?after={}", f.id, f.digest.last_seq())))
         })
         .flatten();
     let Some(address) = address else { return };
@@ -224,7 +226,7 @@ fn connect_queue(held: Held<Stream>, runs: RwSignal<Vec<RunView>>) {
             );
         }
     };
-    let stream = Stream::open("/api/v1/queue/events", &["runs"], heard, noticed);
+    let stream = Stream::open(&to("/api/v1/queue/events"), &["runs"], heard, noticed);
     held.try_update_value(|h| *h = stream);
 }
 

@@ -12,6 +12,7 @@ use transferscope_domain::{
 
 use crate::{
     api::backbones::{BackbonePageData, backbone},
+    base::to,
     charts::{
         Chart, ChartFigure, ChartOptions, Convergence, XAxis,
         convergence::{Curve, Sample},
@@ -49,7 +50,7 @@ fn BackboneView(page: BackbonePageData) -> impl IntoView {
                 <p class="page__lead">{b.summary.clone()}</p>
             </div>
             <p class="run-head__actions">
-                <a class="button button--primary" href=format!("/new?backbones={name}&tasks=segmentation&arms=pretrained&arms=scratch")>
+                <a class="button button--primary" href=to(&format!("/new?backbones={name}&tasks=segmentation&arms=pretrained&arms=scratch"))>
                     "Use in an experiment"
                 </a>
             </p>
@@ -82,7 +83,7 @@ fn BackboneView(page: BackbonePageData) -> impl IntoView {
                 <LoadReportView report=report />
             </section>
         })}
-        <UsedBy all=format!("/runs?backbone={name}") runs=runs count=count />
+        <UsedBy all=to(&format!("/runs?backbone={name}")) runs=runs count=count />
     }
 }
 

@@ -2,11 +2,12 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_params_map;
 use transferscope_domain::dataset::view::CaseDetail;
 
 use crate::{
+    address::use_path_part,
     api::datasets::case,
+    base::to,
     components::{loaded::loaded, slice_viewer::SliceViewer},
     format,
 };
@@ -14,11 +15,8 @@ use crate::{
 /// The page.
 #[component]
 pub fn CasePage() -> impl IntoView {
-    let params = use_params_map();
-    let wanted = Memo::new(move |_| {
-        params.with(|p| (p.get("name").unwrap_or_default(), p.get("case").unwrap_or_default()))
-    });
-    let data = Resource::new(move || wanted.get(), |(name, id)| case(name, id));
+    let (name, id) = (use_path_part(1), use_path_part(2));
+    let data = Resource::new(move || (name.get(), id.get()), |(name, id)| case(name, id));
     loaded(data, "the case", move |detail| view! { <CaseView detail=detail /> })
 }
 
@@ -36,7 +34,7 @@ fn CaseView(detail: CaseDetail) -> impl IntoView {
         <div class="page__head">
             <div>
                 <p class="breadcrumb">
-                    <a href="/datasets">"Data sets"</a>" / "<a href=format!("/datasets/{dataset}")>{dataset.clone()}</a>
+                    <a href=to("/datasets")>"Data sets"</a>" / "<a href=to(&format!("/datasets/{dataset}"))>{dataset.clone()}</a>
                 </p>
                 <h1>{case.case_id.clone()}</h1>
                 <p class="page__lead">

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_query_map;
+use leptos_router::hooks::{use_location, use_query_map};
 use transferscope_domain::{RunId, api::CompareData};
 
 use crate::{
+    address::pairs,
     api::compare::compare,
+    base::to,
     charts::CompareChart,
     components::{
         case_pairs::CasePairTables,
@@ -25,7 +27,7 @@ use crate::{
 /// The page.
 #[component]
 pub fn ComparePage() -> impl IntoView {
-    let query = use_query_map();
+    let (query, search) = (use_query_map(), use_location().search);
     // Keyed by the runs alone: another metric or axis fetches nothing.
     let runs = Memo::new(move |_| query.with(|q| q.get_all("runs").unwrap_or_default().join(",")));
     let data = Resource::new(move || runs.get(), compare);
@@ -35,12 +37,16 @@ pub fn ComparePage() -> impl IntoView {
             <h1>"Compare"</h1>
         </div>
         {loaded(data, "the comparison", move |data: CompareData| {
+            let missing = data.missing.iter().map(RunId::as_str).collect::<Vec<_>>().join(", ");
             if data.runs.is_empty() {
                 view! { <Nothing /> }.into_any()
             } else {
                 let ids: Vec<RunId> = data.runs.iter().map(|r| r.id.clone()).collect();
-                let search = query.with_untracked(|q| q.to_query_string());
+                let search = search.get_untracked();
                 view! {
+                    {(!missing.is_empty()).then(|| view! {
+                        <p class="notice notice--warn">{format!("Not there any more, or never: {missing}. The others are compared.")}</p>
+                    })}
                     <Chosen data=data.clone() search=search />
                     <Comparison data=data />
                     <section class="section">
@@ -58,7 +64,7 @@ fn Nothing() -> impl IntoView {
     view! {
         <EmptyState title="No runs are chosen">
             <p>
-                "Tick runs on the "<a href="/">"leaderboard"</a>" or among the "<a href="/runs">"runs"</a>
+                "Tick runs on the "<a href=to("/")>"leaderboard"</a>" or among the "<a href=to("/runs")>"runs"</a>
                 " and press “Compare selected”."
             </p>
         </EmptyState>
@@ -67,12 +73,10 @@ fn Nothing() -> impl IntoView {
 
 /// The address of the comparison without one of its runs, everything else kept.
 fn without(search: &str, runs: &[RunId], gone: &RunId) -> String {
-    let pairs: Vec<(String, String)> =
-        serde_urlencoded::from_str(search.trim_start_matches('?')).unwrap_or_default();
     let rest = runs.iter().filter(|r| *r != gone).map(RunId::as_str).collect::<Vec<_>>().join(",");
-    let mut kept: Vec<(String, String)> = pairs.into_iter().filter(|(k, _)| k != "runs").collect();
+    let mut kept: Vec<(String, String)> = pairs(search).into_iter().filter(|(k, _)| k != "runs").collect();
     kept.insert(0, ("runs".to_owned(), rest));
-    format!("/compare?{}", serde_urlencoded::to_string(kept).unwrap_or_default().replace("%2C", ","))
+    to(&format!("/compare?{}", serde_urlencoded::to_string(kept).unwrap_or_default().replace("%2C", ",")))
 }
 
 /// The runs that are compared, each with a way to take it out.
@@ -89,7 +93,7 @@ fn Chosen(data: CompareData, search: String) -> impl IntoView {
                 .zip(styles)
                 .map(|(run, style)| view! {
                     <li class="chosen-runs__item">
-                        <a class="run-name" href=format!("/runs/{}", run.id)>
+                        <a class="run-name" href=to(&format!("/runs/{}", run.id))>
                             <RunMark style=style />
                             {run_title(run)}
                         </a>
@@ -106,8 +110,8 @@ fn Chosen(data: CompareData, search: String) -> impl IntoView {
         </ul>
         {one.then(|| view! {
             <p class="notice">
-                "One run alone: add others by ticking them on the "<a href="/">"leaderboard"</a>" or among the "
-                <a href="/runs">"runs"</a>"."
+                "One run alone: add others by ticking them on the "<a href=to("/")>"leaderboard"</a>" or among the "
+                <a href=to("/runs")>"runs"</a>"."
             </p>
         })}
     }

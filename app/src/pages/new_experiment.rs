@@ -2,32 +2,35 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::{hooks::use_query_map, params::ParamsMap};
 use transferscope_domain::{experiment::ExperimentSpec, form::ExperimentForm};
 
 use crate::{
+    address::use_query_pairs,
     api::new_experiment::{Choices, form_choices},
+    base::to,
     components::{empty_state::Preparing, loaded::loaded, run_form::RunForm},
 };
 
-/// Fields of the query as pairs, lists with all their values.
-fn pairs(query: &ParamsMap) -> Vec<(String, String)> {
-    let mut pairs = Vec::new();
-    for key in ExperimentForm::LISTS.into_iter().chain(ExperimentForm::TEXT_FIELDS) {
-        pairs.extend(query.get_all(key).unwrap_or_default().into_iter().map(|v| (key.to_owned(), v)));
-    }
-    pairs
+/// The fields of the form among those of the query.
+fn fields(query: &[(String, String)]) -> Vec<(String, String)> {
+    let is_field =
+        |key: &str| ExperimentForm::LISTS.into_iter().chain(ExperimentForm::TEXT_FIELDS).any(|f| f == key);
+    query.iter().filter(|(key, _)| is_field(key)).cloned().collect()
+}
+
+fn last<'a>(query: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    query.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
 }
 
 /// What the form shows: the query's fields, a preset, or the initial state.
-fn form_of(query: &ParamsMap, choices: &Choices) -> ExperimentForm {
+fn form_of(query: &[(String, String)], choices: &Choices) -> ExperimentForm {
     let dataset = choices
         .datasets
         .iter()
         .find(|d| d.name == "phantom")
         .or(choices.datasets.first())
         .map_or("", |d| d.name.as_str());
-    match query.get_str("preset") {
+    match last(query, "preset") {
         Some("quick") => return ExperimentForm::of(&ExperimentSpec::quick(dataset)),
         Some("paper") => {
             let published = ExperimentSpec::published(choices.backbones.iter().map(|b| &b.backbone));
@@ -35,8 +38,8 @@ fn form_of(query: &ParamsMap, choices: &Choices) -> ExperimentForm {
         }
         _ => {}
     }
-    let pairs = pairs(query);
-    if pairs.is_empty() && query.get_str("checked").is_none() {
+    let pairs = fields(query);
+    if pairs.is_empty() && last(query, "checked").is_none() {
         let mut form = ExperimentForm::initial(dataset);
         form.backbones.retain(|name| choices.backbones.iter().any(|b| b.backbone.name == *name));
         return form;
@@ -47,7 +50,7 @@ fn form_of(query: &ParamsMap, choices: &Choices) -> ExperimentForm {
 /// The page.
 #[component]
 pub fn NewExperimentPage() -> impl IntoView {
-    let query = use_query_map();
+    let query = use_query_pairs();
     let choices = Resource::new(|| (), |()| form_choices());
     view! {
         <Title text="New experiment" />
@@ -60,16 +63,16 @@ pub fn NewExperimentPage() -> impl IntoView {
             </div>
             <p class="presets">
                 "Presets: "
-                <a href="/new?preset=quick">"quick"</a>
+                <a href=to("/new?preset=quick")>"quick"</a>
                 " (two small backbones, all tasks and arms), "
-                <a href="/new?preset=paper">"paper"</a>
+                <a href=to("/new?preset=paper")>"paper"</a>
                 " (backbones of published size, for a CUDA card)"
             </p>
         </div>
         {loaded(choices, "what can be chosen", move |choices: Choices| {
             // The form starts anew when the query changes, not when the choices do.
             move || {
-                let (form, checked) = query.with(|q| (form_of(q, &choices), q.get_str("checked") == Some("1")));
+                let (form, checked) = query.with(|q| (form_of(q, &choices), last(q, "checked") == Some("1")));
                 view! {
                     <Preparing message=choices.preparing.clone() />
                     <RunForm choices=choices.clone() initial=form checked=checked />
@@ -85,11 +88,10 @@ mod tests {
 
     #[test]
     fn repeated_fields_are_all_read() {
-        let mut query = ParamsMap::new();
-        query.insert("tasks", "segmentation".into());
-        query.insert("tasks", "super-resolution".into());
-        query.insert("checked", "1".into());
-        let form = ExperimentForm::from_pairs(pairs(&query));
+        let query =
+            crate::address::pairs("?tasks=segmentation&tasks=super-resolution&checked=1&name=50%2525");
+        let form = ExperimentForm::from_pairs(fields(&query));
+        assert_eq!(form.name, "50%25");
         assert_eq!(form.tasks, ["segmentation", "super-resolution"]);
     }
 }

@@ -3,6 +3,8 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
+use crate::base::to;
+
 /// Says so, sets status 404, and leads back.
 #[component]
 pub fn NotFound() -> impl IntoView {
@@ -14,8 +16,8 @@ pub fn NotFound() -> impl IntoView {
         <Title text="Not found" />
         <h1>"There is no such page"</h1>
         <p>
-            "Go to the "<a href="/">"leaderboard"</a>", the "<a href="/runs">"runs"</a>", or start a "
-            <a href="/new">"new experiment"</a>"."
+            "Go to the "<a href=to("/")>"leaderboard"</a>", the "<a href=to("/runs")>"runs"</a>", or start a "
+            <a href=to("/new")>"new experiment"</a>"."
         </p>
     }
 }

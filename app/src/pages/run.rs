@@ -13,6 +13,7 @@ use transferscope_domain::{
 
 use crate::{
     api::run::{RunPageData, run},
+    base::to,
     charts::RunCharts,
     components::{
         case_table::CaseTable,
@@ -130,17 +131,17 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
         <section class="section">
             <h2>"Files"</h2>
             <ul class="file-list">
-                <li><a href=format!("/runs/{id}/log") rel="external">"Log of the worker"</a></li>
+                <li><a href=to(&format!("/runs/{id}/log")) rel="external">"Log of the worker"</a></li>
                 <li>
-                    <a href=format!("/api/v1/runs/{id}/metrics.csv") rel="external" download="">"metrics.csv"</a>
+                    <a href=to(&format!("/api/v1/runs/{id}/metrics.csv")) rel="external" download="">"metrics.csv"</a>
                     " – every value that was recorded"
                 </li>
                 <li>
-                    <a href=format!("/runs/{id}/tensorboard") rel="external" download="">"TensorBoard"</a>
+                    <a href=to(&format!("/runs/{id}/tensorboard")) rel="external" download="">"TensorBoard"</a>
                     " – the same as an event file"
                 </li>
                 <li hidden=move || state.get() != RunState::Succeeded>
-                    <a href=format!("/runs/{id}/report.json") rel="external" download="">"report.json"</a>
+                    <a href=to(&format!("/runs/{id}/report.json")) rel="external" download="">"report.json"</a>
                     " – the whole result"
                 </li>
             </ul>
@@ -198,7 +199,7 @@ fn RunHead(
         RunState::Stopped | RunState::Succeeded | RunState::Failed => String::new(),
     };
     let experiment = run.experiment.clone().map(|e| {
-        view! { " · "<a href=format!("/experiments/{e}")>"its experiment"</a> }
+        view! { " · "<a href=to(&format!("/experiments/{e}"))>"its experiment"</a> }
     });
     let took =
         run.started_ms.zip(run.finished_ms).map(|(a, b)| format::duration((b - a).max(0) as f64 / 1000.0));
@@ -226,7 +227,7 @@ fn RunHead(
                 </p>
             </div>
             <div class="run-head__actions">
-                <a class="button button--small" href=format!("/compare?runs={}", run.id)>"Compare"</a>
+                <a class="button button--small" href=to(&format!("/compare?runs={}", run.id))>"Compare"</a>
                 <RunActions id=run.id.clone() state=state title=title.clone() has_checkpoint=has_checkpoint />
             </div>
         </div>
@@ -247,7 +248,7 @@ fn RunHead(
 /// The backbone that a pre-training run makes.
 #[component]
 fn Makes(pretraining: Pretraining, state: Memo<RunState>) -> impl IntoView {
-    let href = format!("/backbones/{}", pretraining.name);
+    let href = to(&format!("/backbones/{}", pretraining.name));
     let name = pretraining.name.clone();
     view! {
         <p class="notice">

@@ -2,11 +2,12 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::{components::Form, hooks::use_query_map, params::ParamsMap};
+use leptos_router::{hooks::use_query_map, params::ParamsMap};
 use transferscope_domain::{RunState, Task, api::RunView};
 
 use crate::{
     api::runs::{ExperimentProgress, RunsPageData, RunsState, runs},
+    base::to,
     components::{
         clock::{Ago, use_clock},
         empty_state::{EmptyState, Preparing},
@@ -59,9 +60,9 @@ fn href(state: &RunsState) -> String {
     .filter(|(_, v)| !v.is_empty())
     .collect();
     if pairs.is_empty() {
-        return "/runs".to_owned();
+        return to("/runs");
     }
-    format!("/runs?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
+    to(&format!("/runs?{}", serde_urlencoded::to_string(pairs).unwrap_or_default()))
 }
 
 /// Whether a run that was heard of belongs on the page.
@@ -112,8 +113,8 @@ fn RunsView(data: RunsPageData, state: RunsState, changes: Signal<Vec<RunView>>)
         <div class="page__head">
             <h1>{title}</h1>
             <div class="button-row">
-                <a class="button" href="/queue">"Order of the queue"</a>
-                <a class="button button--primary" href="/new">"New experiment"</a>
+                <a class="button" href=to("/queue")>"Order of the queue"</a>
+                <a class="button button--primary" href=to("/new")>"New experiment"</a>
             </div>
         </div>
         <Preparing message=data.preparing />
@@ -135,9 +136,9 @@ fn RunsView(data: RunsPageData, state: RunsState, changes: Signal<Vec<RunView>>)
             } else {
                 view! {
                     <div class="compare-bar">
-                        <Form method="GET" action="/compare" attr:id="compare-form" attr:class="compare-bar__form">
+                        <form method="get" action=to("/compare") id="compare-form" class="compare-bar__form">
                             <button type="submit" class="button">"Compare selected"</button>
-                        </Form>
+                        </form>
                     </div>
                     <RunTable runs=rows now=now />
                 }
@@ -164,7 +165,7 @@ fn ExperimentHead(
     let ids: Vec<&str> = experiment.runs.keys().map(String::as_str).collect();
     // A comparison takes 32 runs at most.
     let compare =
-        (ids.len() > 1 && ids.len() <= 32).then(|| format!("/compare?runs={}&seeds=1", ids.join(",")));
+        (ids.len() > 1 && ids.len() <= 32).then(|| to(&format!("/compare?runs={}&seeds=1", ids.join(","))));
     let (id, created_ms) = (experiment.id.clone(), experiment.created_ms);
     let whole = Memo::new(move |_| {
         let mut e = experiment.clone();
@@ -190,7 +191,7 @@ fn ExperimentHead(
             </p>
             <p class="quiet">
                 "Started "<Ago then_ms=created_ms now=now />" · "<code>{id.to_string()}</code>" · "
-                <a href=format!("/experiments/{id}")>"Results of the experiment"</a>
+                <a href=to(&format!("/experiments/{id}"))>"Results of the experiment"</a>
                 {compare.map(|href| view! { " · "<a href=href>"Compare all of its runs"</a> })}
             </p>
         </section>
@@ -207,7 +208,7 @@ fn Filters(state: RunsState, experiments: Vec<(String, String)>) -> impl IntoVie
     let missing = (!chosen.is_empty() && !experiments.iter().any(|(id, _)| *id == chosen))
         .then(|| option(&chosen, &chosen, &chosen));
     view! {
-        <Form method="GET" action="/runs" attr:class="filters" attr:role="search" attr:aria-label="Filter the runs">
+        <form method="get" action=to("/runs") class="filters" role="search" aria-label="Filter the runs">
             <label class="filters__field">
                 "Experiment"
                 <select name="experiment">
@@ -254,7 +255,7 @@ fn Filters(state: RunsState, experiments: Vec<(String, String)>) -> impl IntoVie
                     </label>
                 })}
             <button type="submit" class="button">"Apply"</button>
-        </Form>
+        </form>
     }
 }
 
@@ -263,7 +264,7 @@ fn Empty(filtered: bool) -> impl IntoView {
     if filtered {
         view! {
             <EmptyState title="No run fits these filters">
-                <p><a href="/runs">"Show all runs"</a></p>
+                <p><a href=to("/runs")>"Show all runs"</a></p>
             </EmptyState>
         }
         .into_any()
@@ -271,7 +272,7 @@ fn Empty(filtered: bool) -> impl IntoView {
         view! {
             <EmptyState title="No runs yet">
                 <p>
-                    <a class="button button--primary" href="/new?preset=quick">"Start the quick preset"</a>
+                    <a class="button button--primary" href=to("/new?preset=quick")>"Start the quick preset"</a>
                 </p>
             </EmptyState>
         }

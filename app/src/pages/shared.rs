@@ -8,6 +8,7 @@ use transferscope_domain::api::ShareView;
 use super::compare::Comparison;
 use crate::{
     api::compare::shared,
+    base::to,
     components::{loaded::loaded, run_mark::run_title},
     format,
 };
@@ -26,12 +27,16 @@ pub fn SharedPage() -> impl IntoView {
     )
 }
 
-/// Scheme and host by which the page was asked for, as previews of links need them; empty in the browser, where
+/// Scheme, host and base path by which the page was asked for, as previews of links need them; empty in the browser, where
 /// nothing is unfurled.
 fn host() -> String {
     #[cfg(feature = "ssr")]
     if let Some(parts) = use_context::<axum::http::request::Parts>() {
-        return crate::server_views::frozen::host_of(&parts.headers);
+        return parts
+            .extensions
+            .get::<crate::context::SiteUrl>()
+            .map(|url| url.0.clone())
+            .unwrap_or_default();
     }
     String::new()
 }
@@ -92,11 +97,19 @@ fn SharedView(share: ShareView, host: String) -> impl IntoView {
         }
         .into_any()
     };
+    let patients = if share.include_patients {
+        "It shows patients: ids, what is known of each case, predictions and pictures."
+    } else {
+        "Patients are left out: cases are numbered, without what is known of them, predictions and pictures."
+    };
     let again = {
         let ids = share.runs.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(",");
         let mut pairs = vec![("runs".to_owned(), ids)];
         pairs.extend(share.view.clone());
-        format!("/compare?{}", serde_urlencoded::to_string(pairs).unwrap_or_default().replace("%2C", ","))
+        to(&format!(
+            "/compare?{}",
+            serde_urlencoded::to_string(pairs).unwrap_or_default().replace("%2C", ",")
+        ))
     };
     let data = share.data.clone().unwrap_or_default();
     view! {
@@ -111,13 +124,14 @@ fn SharedView(share: ShareView, host: String) -> impl IntoView {
             <div>
                 <h1>{title}</h1>
                 {kind}
+                <p class="quiet">{patients}</p>
             </div>
             <a class="button button--small" href=again>"Open as a comparison"</a>
         </div>
         <Comparison data=data base_view=share.view />
-        <form class="section" method="post" action=format!("/s/{slug}/revoke")>
+        <form class="section" method="post" action=to(&format!("/s/{slug}/revoke"))>
             {share.frozen.then(|| view! {
-                <a class="button" href=format!("/s/{slug}/export.html") rel="external" download="">"Download as one file"</a>
+                <a class="button" href=to(&format!("/s/{slug}/export.html")) rel="external" download="">"Download as one file"</a>
                 " "
             })}
             <button type="submit" class="button">"Revoke this link"</button>

@@ -9,6 +9,7 @@ use transferscope_domain::{
 
 use super::pretrain_form::PretrainFields;
 use crate::{
+    base::to,
     components::{empty_state::EmptyState, run_mark::DatasetLabel, state_badge::StateBadge},
     format,
 };
@@ -57,7 +58,7 @@ fn BackboneTable(backbones: Vec<BackboneView>) -> impl IntoView {
     let rows = backbones
         .into_iter()
         .map(|BackboneView { backbone: b, runs }| {
-            let href = format!("/backbones/{}", b.name);
+            let href = to(&format!("/backbones/{}", b.name));
             view! {
                 <tr>
                     <th scope="row"><a href=href>{b.name.clone()}</a></th>
@@ -81,7 +82,7 @@ fn BackboneTable(backbones: Vec<BackboneView>) -> impl IntoView {
                             .map(|h| view! { <code class="hash" title=h.to_owned()>{format::short_hash(h).to_owned()}</code> })}
                     </td>
                     <td class="data-table__number">
-                        <a href=format!("/runs?backbone={}", b.name) aria-label=format!("Runs of {}", b.name)>{runs}</a>
+                        <a href=to(&format!("/runs?backbone={}", b.name)) aria-label=format!("Runs of {}", b.name)>{runs}</a>
                     </td>
                 </tr>
             }
@@ -117,7 +118,7 @@ fn Pretrainings(runs: Vec<RunView>) -> impl IntoView {
             .into_iter()
             .map(|run| view! {
                 <li>
-                    <a href=format!("/runs/{}", run.id)>
+                    <a href=to(&format!("/runs/{}", run.id))>
                         {run.pretraining.as_ref().map_or_else(|| run.backbone.clone(), |p| p.name.clone())}
                     </a>
                     " "

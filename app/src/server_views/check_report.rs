@@ -11,7 +11,10 @@ use transferscope_domain::{
 
 use super::summary::{DatasetSummary, FINDINGS_MAX, Reason, TaskRow};
 use crate::{
-    components::provenance::{fact, hash_view},
+    components::{
+        case_table::case_link,
+        provenance::{fact, hash_view},
+    },
     format,
 };
 
@@ -144,8 +147,7 @@ pub fn Findings(page: DatasetSummary) -> impl IntoView {
                 Severity::Warning => ("tag tag--warn", "warning"),
             };
             let case = case_id.clone().map(|id| {
-                let href = format!("/datasets/{name}/{}", format::path_part(&id));
-                view! { <a href=href>{id}</a>": " }
+                view! { {case_link(&name, &id)}": " }
             });
             view! { <li><span class=class>{word}</span>" "{case}{message.clone()}</li> }
         })

@@ -7,7 +7,11 @@ use super::{
     check_report::{Contents, Findings, Refused, Tasks},
     summary::DatasetSummary,
 };
-use crate::{components::used_by::UsedBy, format};
+use crate::{
+    base::to,
+    components::{case_table::case_link, used_by::UsedBy},
+    format,
+};
 
 /// The whole page; `split` is the chosen one, empty for all.
 #[component]
@@ -32,12 +36,12 @@ pub fn Dataset(page: DatasetSummary, split: String) -> impl IntoView {
     view! {
         <div class="page__head">
             <div>
-                <p class="breadcrumb"><a href="/datasets">"Data sets"</a></p>
+                <p class="breadcrumb"><a href=to("/datasets")>"Data sets"</a></p>
                 <h1>{name.clone()}</h1>
                 <p class="page__lead">{page.row.source.clone()}</p>
             </div>
             <p class="run-head__actions">
-                <a class="button button--primary" href=format!("/new?dataset={name}")>"Use in an experiment"</a>
+                <a class="button button--primary" href=to(&format!("/new?dataset={name}"))>"Use in an experiment"</a>
             </p>
         </div>
         {kind}
@@ -48,14 +52,14 @@ pub fn Dataset(page: DatasetSummary, split: String) -> impl IntoView {
         <Tasks tasks=page.tasks.clone() />
         <Refused refused=page.refused.clone() />
         <Cases page=page split=split />
-        <UsedBy all=format!("/runs?dataset={name}") runs=runs count=count />
+        <UsedBy all=to(&format!("/runs?dataset={name}")) runs=runs count=count />
     }
 }
 
 /// Address of the table of cases in another state.
 fn href(name: &str, split: &str, page: usize) -> String {
     let split = if split.is_empty() { String::new() } else { format!("split={split}&") };
-    format!("/datasets/{name}?{split}page={page}#cases")
+    to(&format!("/datasets/{name}?{split}page={page}#cases"))
 }
 
 /// The table of cases, by split and page.
@@ -75,7 +79,7 @@ fn Cases(page: DatasetSummary, split: String) -> impl IntoView {
             view! {
                 <tr>
                     <th scope="row">
-                        <a href=format!("/datasets/{name}/{}", format::path_part(&c.case_id))>{c.case_id.clone()}</a>
+                        {case_link(&name, &c.case_id)}
                     </th>
                     <td>{c.patient_id.clone()}</td>
                     <td>{c.split.as_str()}</td>

@@ -7,6 +7,7 @@ use super::{
     summary::DatasetRow,
 };
 use crate::{
+    base::to,
     components::{
         empty_state::{EmptyState, Preparing},
         run_mark::DatasetLabel,
@@ -80,7 +81,7 @@ fn DatasetTable(datasets: Vec<DatasetRow>) -> impl IntoView {
 }
 
 fn row(d: DatasetRow) -> impl IntoView {
-    let href = format!("/datasets/{}", d.name);
+    let href = to(&format!("/datasets/{}", d.name));
     let [train, val, test] = d.split_patients;
     let tasks = d
         .tasks
@@ -109,7 +110,7 @@ fn row(d: DatasetRow) -> impl IntoView {
             <td><CheckTag status=d.status errors=d.errors warnings=d.warnings refused=d.refused /></td>
             <td class="data-table__source">{d.source}</td>
             <td class="data-table__number">
-                <a href=format!("/runs?dataset={}", d.name) aria-label=format!("Runs on {}", d.name)>{d.runs}</a>
+                <a href=to(&format!("/runs?dataset={}", d.name)) aria-label=format!("Runs on {}", d.name)>{d.runs}</a>
             </td>
         </tr>
     }

@@ -20,6 +20,7 @@ use transferscope_study::{
 };
 
 use crate::{
+    base::to,
     charts::{ChartOptions, Theme},
     components::run_mark::share_label,
     context::Study,
@@ -134,7 +135,7 @@ pub fn Experiment(
                     )}
                 </p>
             </div>
-            {(!frozen).then(|| view! { <a class="button" href=format!("/runs?experiment={id}") rel="external">"All runs"</a> })}
+            {(!frozen).then(|| view! { <a class="button" href=to(&format!("/runs?experiment={id}")) rel="external">"All runs"</a> })}
         </div>
         {synthetic_notice(synthetic)}
         <Progress counts=analysis.counts missing=missing time_left_s=time_left_s id=id.clone() frozen=frozen />
@@ -181,24 +182,24 @@ fn Progress(
                 .then(|| {
                     view! {
                         <div class="button-row">
-                            <form method="post" action=format!("/experiments/{id}/move")>
+                            <form method="post" action=to(&format!("/experiments/{id}/move"))>
                                 <button type="submit" name="to" value="first" class="button button--small">
                                     "To the front of the queue"
                                 </button>
                             </form>
-                            <form method="post" action=format!("/experiments/{id}/cancel")>
+                            <form method="post" action=to(&format!("/experiments/{id}/cancel"))>
                                 <button type="submit" class="button button--small button--cancel">
                                     {format!("Stop {}", format::plural(open as u64, "run"))}
                                 </button>
                             </form>
-                            <a href="/queue" rel="external">"The queue"</a>
+                            <a href=to("/queue") rel="external">"The queue"</a>
                         </div>
                     }
                 })}
             {(missing > 0 && !frozen)
                 .then(|| {
                     view! {
-                        <form method="post" action=format!("/experiments/{id}/fill")>
+                        <form method="post" action=to(&format!("/experiments/{id}/fill"))>
                             <button type="submit" class="button button--primary">
                                 {format!("Queue {}", format::plural(missing as u64, "missing run"))}
                             </button>
@@ -320,7 +321,7 @@ pub(super) fn Links(
     let kept = links
         .into_iter()
         .map(|link| {
-            let href = format!("/s/{}", link.slug);
+            let href = to(&format!("/s/{}", link.slug));
             view! {
                 <li>
                     <a href=href.clone() rel="external">{href.clone()}</a>
@@ -337,7 +338,7 @@ pub(super) fn Links(
                 "The address of this page is a live link: it shows the runs as they are. A frozen link keeps this page and its numbers as they are now."
             </p>
             <ul class="file-list">{kept}</ul>
-            <form method="post" action="/experiments/freeze">
+            <form method="post" action=to("/experiments/freeze")>
                 {fields}
                 <button type="submit" class="button">"Make a frozen link"</button>
             </form>
@@ -351,7 +352,7 @@ fn Downloads(id: ExperimentId, choice: Choice) -> impl IntoView {
     let file = |name: &'static str, what: &'static str| {
         view! {
             <li>
-                <a href=format!("/experiments/{id}/export/{name}?{query}") rel="external">{name}</a>
+                <a href=to(&format!("/experiments/{id}/export/{name}?{query}")) rel="external">{name}</a>
                 " "
                 <span class="quiet">{what}</span>
             </li>

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use transferscope_domain::api::ExperimentSummary;
 
 use super::table::table;
-use crate::{components::empty_state::EmptyState, format};
+use crate::{base::to, components::empty_state::EmptyState, format};
 
 /// The latest experiments, newest first.
 #[component]
@@ -24,7 +24,7 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
                             aria-label=format!("Compare {name}")
                         />
                     </td>
-                    <th scope="row"><a href=format!("/experiments/{}", e.id) rel="external">{name.clone()}</a></th>
+                    <th scope="row"><a href=to(&format!("/experiments/{}", e.id)) rel="external">{name.clone()}</a></th>
                     <td>{format::date_time(e.created_ms)}</td>
                     <td class="data-table__number">{e.runs}</td>
                     <td class="data-table__number">{e.finished}</td>
@@ -36,13 +36,13 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
         view! {
             <EmptyState title="No experiment yet">
                 <p>"An experiment is a set of runs that are meant to be compared: backbones x tasks x arms x seeds."</p>
-                <p><a class="button button--primary" href="/new?preset=quick" rel="external">"Start with the quick preset"</a></p>
+                <p><a class="button button--primary" href=to("/new?preset=quick") rel="external">"Start with the quick preset"</a></p>
             </EmptyState>
         }
         .into_any()
     } else {
         view! {
-            <form method="get" action="/experiments/compare" id="compare-experiments" class="button-row">
+            <form method="get" action=to("/experiments/compare") id="compare-experiments" class="button-row">
                 <button type="submit" class="button">"Compare the ticked ones"</button>
                 <span class="quiet">"Two to six; the first that is listed is what the others are held against."</span>
             </form>
@@ -56,7 +56,7 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
                 <h1>"Experiments"</h1>
                 <p class="page__lead">"What pre-training brings, how fast, and whether one could see it coming."</p>
             </div>
-            <a class="button button--primary" href="/new" rel="external">"New experiment"</a>
+            <a class="button button--primary" href=to("/new") rel="external">"New experiment"</a>
         </div>
         {content}
     }

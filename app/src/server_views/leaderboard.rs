@@ -6,6 +6,7 @@ use transferscope_domain::{MetricKind, Task, api::LeaderboardView};
 use super::leaderboard_table::{LeaderboardTable, SortLink};
 use crate::{
     api::{DatasetName, leaderboard::LeaderboardState},
+    base::to,
     components::empty_state::{EmptyState, Preparing},
     format,
 };
@@ -13,7 +14,7 @@ use crate::{
 /// Address of the board in another state; defaults are left out.
 fn href(state: &LeaderboardState) -> String {
     let query = query(state);
-    if query.is_empty() { "/".to_owned() } else { format!("/?{query}") }
+    to(&if query.is_empty() { "/".to_owned() } else { format!("/?{query}") })
 }
 
 /// The state as a query, defaults left out.
@@ -61,14 +62,14 @@ pub fn Leaderboard(
     let not_shown = board.not_shown.clone();
     let synthetic: Vec<String> = datasets.iter().filter(|d| d.synthetic).map(|d| d.name.clone()).collect();
     let all_synthetic = !board.rows.is_empty() && board.rows.iter().all(|r| synthetic.contains(&r.dataset));
-    let csv = format!("/api/v1/leaderboard.csv?{}", query(&state));
+    let csv = to(&format!("/api/v1/leaderboard.csv?{}", query(&state)));
     let content = if board.rows.is_empty() {
         view! { <Empty filtered=filtered waiting=!not_shown.is_empty() /> }.into_any()
     } else {
         view! {
             <Guard board=board.clone() state=state.clone() />
             <div class="compare-bar">
-                <form method="get" action="/compare" id="compare-form" class="compare-bar__form">
+                <form method="get" action=to("/compare") id="compare-form" class="compare-bar__form">
                     <input type="hidden" name="seeds" value="1" />
                     <button type="submit" class="button">"Compare selected"</button>
                     <span class="quiet">"Tick rows below; a row brings all of its seeds."</span>
@@ -95,7 +96,7 @@ pub fn Leaderboard(
                 <h1>"Leaderboard"</h1>
                 <p class="page__lead">"When does a pre-trained model help a downstream task? Finished runs, seeds together."</p>
             </div>
-            <a class="button button--primary" href="/new">"New experiment"</a>
+            <a class="button button--primary" href=to("/new")>"New experiment"</a>
         </div>
         <Preparing message=preparing />
         {all_synthetic
@@ -178,7 +179,7 @@ fn Filters(state: LeaderboardState, datasets: Vec<String>) -> impl IntoView {
         }
     });
     view! {
-        <form method="get" action="/" class="filters" role="search" aria-label="Filter the leaderboard">
+        <form method="get" action=to("/") class="filters" role="search" aria-label="Filter the leaderboard">
             <label class="filters__field">
                 "Task"
                 <select name="task">
@@ -220,7 +221,7 @@ fn Empty(filtered: bool, waiting: bool) -> impl IntoView {
     if filtered {
         return view! {
             <EmptyState title="No finished run fits these filters">
-                <p><a href="/">"Show all"</a>", or look at the "<a href="/runs">"runs under way"</a>"."</p>
+                <p><a href=to("/")>"Show all"</a>", or look at the "<a href=to("/runs")>"runs under way"</a>"."</p>
             </EmptyState>
         }
         .into_any();
@@ -228,7 +229,7 @@ fn Empty(filtered: bool, waiting: bool) -> impl IntoView {
     if waiting {
         return view! {
             <EmptyState title="No run has finished yet">
-                <p>"Follow the "<a href="/runs">"runs under way"</a>"; each comes onto the board when it has a test result."</p>
+                <p>"Follow the "<a href=to("/runs")>"runs under way"</a>"; each comes onto the board when it has a test result."</p>
             </EmptyState>
         }
         .into_any();
@@ -240,9 +241,9 @@ fn Empty(filtered: bool, waiting: bool) -> impl IntoView {
                 "The quick preset takes two small backbones, all five tasks and all arms with three seeds."
             </p>
             <p class="empty-state__actions">
-                <a class="button button--primary" href="/new?preset=quick">"Start with the quick preset"</a>
+                <a class="button button--primary" href=to("/new?preset=quick")>"Start with the quick preset"</a>
                 " "
-                <a class="button" href="/new">"Choose for yourself"</a>
+                <a class="button" href=to("/new")>"Choose for yourself"</a>
             </p>
         </EmptyState>
     }
@@ -261,7 +262,7 @@ fn NotShown(counts: Vec<(String, u32)>) -> impl IntoView {
                 let text = format!("{} {}", format::count(u64::from(count)), state.replace('-', " "));
                 let comma = if i + 1 < n { ", " } else { "." };
                 if state.parse::<transferscope_domain::RunState>().is_ok() {
-                    view! { <a href=format!("/runs?state={state}")>{text}</a>{comma} }.into_any()
+                    view! { <a href=to(&format!("/runs?state={state}"))>{text}</a>{comma} }.into_any()
                 } else {
                     view! { <span>{text}</span>{comma} }.into_any()
                 }

@@ -9,6 +9,7 @@ use transferscope_domain::{
 };
 
 use crate::{
+    base::to,
     components::run_mark::{AdaptationTag, ArmTag, DatasetLabel, way_label},
     format,
 };
@@ -166,13 +167,13 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
             .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
             .collect_view();
         view! {
-            <form method="post" action="/new" class="more-seeds">
+            <form method="post" action=to("/new") class="more-seeds">
                 {fields}
                 <button type="submit" class="button button--small" title="Queues them at once, trained as these runs were">
                     {format!("Run {n} more {}", if n == 1 { "seed" } else { "seeds" })}
                     <span class="visually-hidden">{format!(" of {name}")}</span>
                 </button>
-                <a class="quiet" href=format!("/new?{query}") title="The form, filled in as these runs were trained">
+                <a class="quiet" href=to(&format!("/new?{query}")) title="The form, filled in as these runs were trained">
                     "change first"
                 </a>
             </form>
@@ -241,7 +242,7 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
                             .into_iter()
                             .map(|s| view! {
                                 <li>
-                                    <a href=format!("/runs/{}", s.run)>{format!("seed {}", s.seed)}</a>
+                                    <a href=to(&format!("/runs/{}", s.run))>{format!("seed {}", s.seed)}</a>
                                     " "
                                     <span class="numeric">{format::number(s.value, decimals)}</span>
                                 </li>

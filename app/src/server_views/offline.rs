@@ -34,7 +34,7 @@ const CHARTS_MAX: usize = 24;
 pub(super) fn file(title: &str, body: &str, (id, json): (&str, &str), [head, foot]: [&str; 2]) -> String {
     // Within a script element JSON may hold no `<`; in JSON it stands in texts only.
     let json = json.replace('<', "\\u003c");
-    let title = title.replace('&', "&amp;").replace('<', "&lt;");
+    let title = format::html(title);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -65,6 +65,7 @@ fn body(share: &ShareView, data: &CompareData, title: &str) -> impl IntoView + u
                 ". The numbers do not change. Everything is in this file, the data as JSON in the element "
                 <code>"comparison"</code>
                 " at its end; the pictures of single cases are not."
+                {data.numbered.then_some(" Patients are left out: cases and patients bear numbers, and what is known of a case and what was predicted for it is not in it.")}
             </p>
             {share.content_hash.clone().map(|hash| view! { <p>"BLAKE3 of the data: "<code>{hash}</code></p> })}
             {synthetic.then(|| view! {
@@ -187,6 +188,7 @@ mod tests {
             created_ms: 0,
             view: BTreeMap::new(),
             runs: data.runs.iter().map(|r| r.id.clone()).collect(),
+            include_patients: true,
             data: Some(data.clone()),
             content_hash: Some("0f".repeat(32)),
         };

@@ -9,6 +9,8 @@ use transferscope_domain::{
     pretraining::{Objective, PretrainForm, PretrainSpec, TRAINABLE, check_pretraining, trainable},
 };
 
+use crate::base::to;
+
 /// Everything that is wrong with a form, by field.
 pub fn form_errors(
     form: &PretrainForm,
@@ -130,7 +132,7 @@ pub fn PretrainFields(
     );
     let epochs = PretrainSpec::DEFAULT_EPOCHS.to_string();
     view! {
-        <form class="run-form" method="post" action="/backbones/pretrain">
+        <form class="run-form" method="post" action=to("/backbones/pretrain")>
             {wrong
                 .then(|| view! {
                     <div class="error-panel" role="alert">

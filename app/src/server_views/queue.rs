@@ -11,6 +11,7 @@ use transferscope_domain::{
 
 use super::table::table;
 use crate::{
+    base::to,
     components::{empty_state::EmptyState, run_mark::run_title, state_badge::state_label},
     format,
 };
@@ -33,7 +34,7 @@ pub fn Queue(queue: QueueView) -> impl IntoView {
         view! {
             <EmptyState title="Nothing is queued">
                 <p>"Runs wait here until a worker takes them."</p>
-                <p><a class="button button--primary" href="/new" rel="external">"New experiment"</a></p>
+                <p><a class="button button--primary" href=to("/new") rel="external">"New experiment"</a></p>
             </EmptyState>
         }
         .into_any()
@@ -51,7 +52,7 @@ pub fn Queue(queue: QueueView) -> impl IntoView {
                 <h1>"Queue"</h1>
                 <p class="page__lead">"Waiting runs in the order in which they start."</p>
             </div>
-            <a class="button" href="/runs" rel="external">"All runs"</a>
+            <a class="button" href=to("/runs") rel="external">"All runs"</a>
         </div>
         {paused.map(|paused| view! {
             <div class="notice notice--warn" role="alert">
@@ -88,7 +89,7 @@ fn words(running: &[RunView], waiting: u32, measured: u32, jobs: u32, left: Opti
 }
 
 fn title(run: &RunView) -> impl IntoView + use<> {
-    view! { <a href=format!("/runs/{}", run.id) rel="external">{run_title(run)}</a> }
+    view! { <a href=to(&format!("/runs/{}", run.id)) rel="external">{run_title(run)}</a> }
 }
 
 /// Names of experiments by id.
@@ -101,7 +102,7 @@ fn name_of(id: &ExperimentId, names: &Names) -> String {
 
 fn experiment(id: Option<&ExperimentId>, names: &Names) -> impl IntoView + use<> {
     id.map(|id| {
-        view! { <a href=format!("/experiments/{id}") rel="external">{name_of(id, names)}</a> }
+        view! { <a href=to(&format!("/experiments/{id}")) rel="external">{name_of(id, names)}</a> }
     })
 }
 
@@ -160,7 +161,7 @@ fn waiting_table(waiting: Vec<RunView>, count: u32, names: &Names) -> impl IntoV
                     <th scope="row">{title(&run)}</th>
                     <td>{experiment(run.experiment.as_ref(), names)}</td>
                     <td>
-                        <form class="button-row button-row--moves" method="post" action=format!("/runs/{}/move", run.id)>
+                        <form class="button-row button-row--moves" method="post" action=to(&format!("/runs/{}/move", run.id))>
                             {QueueMove::ALL.iter().map(|to| button(*to, &name)).collect_view()}
                         </form>
                     </td>
@@ -180,7 +181,7 @@ fn waiting_table(waiting: Vec<RunView>, count: u32, names: &Names) -> impl IntoV
                     <tr>
                         <th scope="row">{experiment(Some(&id), names)}</th>
                         <td>
-                            <form class="button-row button-row--moves" method="post" action=format!("/experiments/{id}/move")>
+                            <form class="button-row button-row--moves" method="post" action=to(&format!("/experiments/{id}/move"))>
                                 {button(QueueMove::First, &called)}
                                 {button(QueueMove::Last, &called)}
                             </form>

@@ -45,11 +45,7 @@ impl Client {
     /// # Errors
     /// When the server cannot be reached or refuses; the message names the fields.
     pub async fn submit(&self, spec: &ExperimentSpec) -> Result<ExperimentCreated> {
-        let mut request = self.http.post(format!("{}/api/v1/experiments", self.url)).json(spec);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        self.answer(request).await
+        self.answer(self.http.post(format!("{}/api/v1/experiments", self.url)).json(spec)).await
     }
 
     /// Starts a pre-training.
@@ -57,11 +53,7 @@ impl Client {
     /// # Errors
     /// As [`Client::submit`].
     pub async fn pretrain(&self, spec: &PretrainSpec) -> Result<CreatedRun> {
-        let mut request = self.http.post(format!("{}/api/v1/pretrainings", self.url)).json(spec);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        self.answer(request).await
+        self.answer(self.http.post(format!("{}/api/v1/pretrainings", self.url)).json(spec)).await
     }
 
     /// Lets a run go on from its checkpoint.
@@ -125,7 +117,11 @@ impl Client {
         Ok(list.datasets.into_iter().map(|d| d.name).collect())
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
+    async fn answer<T: DeserializeOwned>(&self, mut request: reqwest::RequestBuilder) -> Result<T> {
+        // Reading may need it too.
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         let response = request
             .send()
             .await

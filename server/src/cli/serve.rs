@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
 use transferscope_domain::run::DeviceChoice;
 use transferscope_server::{
-    config::{ServerConfig, Timing, default_site_dir},
+    config::{Access, Anonymous, ServerConfig, Timing, default_site_dir},
+    reach::{Host, PublicUrl},
     server::Server,
 };
 
@@ -20,6 +21,15 @@ const JOBS_MAX: usize = 64;
 enum ExecutorKind {
     /// Child processes on this machine.
     Local,
+}
+
+/// What people may do without the token.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum AnonymousKind {
+    /// Reading is open, writing needs the token.
+    Read,
+    /// Everything needs the token.
+    None,
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +49,15 @@ pub struct Args {
     /// The browser bundle, made by `cargo xtask build`.
     #[arg(long, env = "TRANSFERSCOPE_SITE_DIR", value_name = "FOLDER")]
     site_dir: Option<PathBuf>,
+    /// The address by which people reach the server through a proxy, such as https://host or https://host/base.
+    #[arg(long, env = "TRANSFERSCOPE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<PublicUrl>,
+    /// A further host name by which the server may be asked; may be given several times.
+    #[arg(long, env = "TRANSFERSCOPE_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
+    allow_host: Vec<Host>,
+    /// What people may do without the token of the data folder. Unless given: everything on loopback, reading elsewhere.
+    #[arg(long, env = "TRANSFERSCOPE_ANONYMOUS", value_enum)]
+    anonymous: Option<AnonymousKind>,
     /// Seconds that a run whose worker has died waits before it is started again.
     #[arg(long, env = "TRANSFERSCOPE_REQUEUE_AFTER", default_value_t = 15.0, value_name = "SECONDS", value_parser = parse_seconds)]
     requeue_after: f64,
@@ -79,8 +98,17 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
         jobs: args.jobs,
         site_dir: args.site_dir.unwrap_or_else(default_site_dir),
         builtin_data: !args.no_builtin_data,
+        access: Access {
+            allow_hosts: args.allow_host,
+            public_url: args.public_url,
+            anonymous: args.anonymous.map(|kind| match kind {
+                AnonymousKind::Read => Anonymous::Read,
+                AnonymousKind::None => Anonymous::Nothing,
+            }),
+        },
         timing,
     };
+    let public = config.access.public_url.as_ref().map(|url| format!("{}{}", url.origin(), url.base));
     let runtime = super::runtime()?;
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
@@ -94,6 +122,9 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
         }
         if let Some(warning) = server.data().open_to_others() {
             tracing::warn!("{warning}");
+        }
+        if let Some(url) = public {
+            output::print(&format!("people reach it at {url}"))?;
         }
         output::print(&format!("listening on {}", server.info().url))?;
         let died = tokio::select! {

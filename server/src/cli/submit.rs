@@ -14,7 +14,7 @@ use transferscope_domain::{
 };
 use transferscope_server::{
     builtin_data,
-    config::{ServerConfig, Timing, default_site_dir},
+    config::{Access, ServerConfig, Timing, default_site_dir},
     data_dir::DataDir,
     server::{Server, enqueue},
 };
@@ -110,6 +110,7 @@ fn server_config(context: &Context, how: &How) -> ServerConfig {
         jobs: how.jobs,
         site_dir: default_site_dir(),
         builtin_data: false,
+        access: Access::default(),
         timing: Timing::default(),
     }
 }

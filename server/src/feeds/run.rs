@@ -92,6 +92,19 @@ impl Position {
     }
 }
 
+/// An event as whoever asks through a store may see it.
+fn as_shown(store: &Store, mut event: RunEvent) -> RunEvent {
+    match &mut event.body {
+        EventBody::Failed { failure } => {
+            failure.message = store.shown(&failure.message).into_owned();
+            failure.hint = store.shown(&failure.hint).into_owned();
+        }
+        EventBody::Log { message, .. } => *message = store.shown(message).into_owned(),
+        _ => {}
+    }
+    event
+}
+
 impl RunFeed {
     /// A feed from what is recorded on.
     ///
@@ -166,10 +179,12 @@ impl RunFeed {
 
     /// One piece of the log after the events that are known, and whether its last event ends the run.
     async fn piece(&self, offset: u64, known: u64) -> Option<(Piece, bool)> {
-        let log = self.log.clone();
+        let (log, store) = (self.log.clone(), self.store.clone());
         let read = tokio::task::spawn_blocking(move || {
             let piece = event_log::read_piece_from(&log, offset, PIECE)?;
-            let events: Vec<RunEvent> = piece.events.into_iter().filter(|e| e.seq > known).collect();
+            let shown = |event| as_shown(&store, event);
+            let events: Vec<RunEvent> =
+                piece.events.into_iter().filter(|e| e.seq > known).map(shown).collect();
             let ended = events.last().is_some_and(|e| is_final(&e.body));
             Ok::<_, std::io::Error>((Piece::of(&events, piece.new_offset), ended))
         });

@@ -84,19 +84,23 @@ pub async fn analysis(
     Ok(Json(study::study(&state, &id, choice).await?.analysis))
 }
 
+/// Names what was asked for and is not there, beside the answer about the rest.
+const MISSING: &str = "x-missing";
+
 /// Experiments side by side, network by network; the first is what the others are held against. Query: `id`, two to
 /// six times.
 #[utoipa::path(get, path = "/api/v1/comparisons", tag = "experiments", params(
     ("id" = Vec<String>, Query, explode, description = "an experiment"),
 ), responses(
-    (status = 200, body = Vec<Object>, description = "Networks by task"),
+    (status = 200, body = Vec<Object>, description = "Networks by task",
+        headers(("x-missing" = String, description = "Experiments that are not there, where some are not"))),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json", description = "`errors` by field"),
 ))]
 pub async fn versus(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Result<Json<Vec<Network>>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let mut ids = Vec::new();
     for (key, value) in pairs(query)? {
         match key.as_str() {
@@ -104,7 +108,10 @@ pub async fn versus(
             _ => return Err(ApiError::field(&key, "unknown: use id")),
         }
     }
-    Ok(Json(study::networks(&state, &ids).await?))
+    let (networks, missing) = study::networks(&state, &ids).await?;
+    let missing = missing.iter().map(ExperimentId::as_str).collect::<Vec<_>>().join(", ");
+    let named = (!missing.is_empty()).then_some([(MISSING, missing)]);
+    Ok((named, Json::<Vec<Network>>(networks)))
 }
 
 /// What of an analysis is looked at.

@@ -3,7 +3,7 @@
 //! Curves are sent while they are read, a few thousand points at a time, however many there are: neither memory nor a
 //! connection to the database is held for a reader who takes long.
 
-use std::{borrow::Cow, fmt::Write as _, io};
+use std::{fmt::Write as _, io};
 
 use axum::{
     body::{Body, Bytes},
@@ -13,7 +13,7 @@ use axum::{
 };
 use futures::stream;
 use tokio::sync::mpsc;
-use transferscope_domain::{RunId, api::Problem};
+use transferscope_domain::{RunId, api::Problem, table_cell};
 use transferscope_store::{Lane, NamedPoint, PointsCursor};
 
 use super::{
@@ -59,7 +59,7 @@ fn csv_lines(points: &[NamedPoint], out: &mut Vec<u8>) {
     let mut text = String::with_capacity(64 * points.len());
     for (name, (step, epoch, t_ms, value)) in points {
         // Writing into a text does not fail.
-        let _ = write!(text, "{},{step},{epoch},{t_ms},{value}\r\n", cell(name));
+        let _ = write!(text, "{},{step},{epoch},{t_ms},{value}\r\n", table_cell::csv(name));
     }
     out.extend(text.into_bytes());
 }
@@ -203,7 +203,7 @@ impl Csv {
             if i > 0 {
                 self.0.push(',');
             }
-            self.0.push_str(&self::cell(&cell));
+            self.0.push_str(&table_cell::csv(&cell));
         }
         self.0.push_str("\r\n");
     }
@@ -218,15 +218,6 @@ fn csv_headers(file: &str) -> [(header::HeaderName, String); 2] {
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")),
     ]
-}
-
-/// A text as it stands in a cell.
-fn cell(text: &str) -> Cow<'_, str> {
-    if text.contains([',', '"', '\n', '\r']) {
-        Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 #[cfg(test)]

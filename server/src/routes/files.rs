@@ -18,6 +18,7 @@ use transferscope_domain::RunId;
 use super::{
     extract::{IdAndName, IdPath},
     gone::{self, Made},
+    guard,
     system::blocking,
 };
 use crate::{error::ApiError, state::AppState};
@@ -63,13 +64,19 @@ pub async fn report(
 }
 
 /// The end of what a worker has printed.
-pub async fn log(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Result<Response, ApiError> {
+pub async fn log(
+    State(state): State<AppState>,
+    IdPath(id): IdPath<RunId>,
+    request: Request,
+) -> Result<Response, ApiError> {
     // Tells an unknown run from one that has printed nothing.
     state.store.request(&id).await?;
     let path = state.data.run(&id).join("worker.log");
     let tail = blocking(move || read_tail(&path)).await?;
     let text = match tail {
-        Ok(text) => text,
+        Ok(text) if guard::knows_token(&state, &request) => text,
+        // Whoever has not shown the token need not know the folders of this machine.
+        Ok(text) => text.lines().map(|line| state.store.shown(line) + "\n").collect(),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             match gone::of_run(&state, &id, "worker.log", Made::ByItsWorker).await {
                 error @ ApiError::Gone(_) => return Err(error),

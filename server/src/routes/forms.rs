@@ -1,10 +1,10 @@
 //! Plain forms, so that pages work without scripts: each ends with a redirect to a page.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use axum::{
-    extract::State,
-    http::HeaderMap,
+    extract::{FromRequestParts, State},
+    http::{header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use transferscope_domain::{
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::ApiError,
+    reach::{Authority, Reach},
     resume::resume_run,
     state::AppState,
     submit::{SubmitError, repeat_run, submit_experiment, submit_pretraining},
@@ -73,7 +74,7 @@ fn back_to(page: &str, mut pairs: Vec<(&'static str, String)>) -> Result<Respons
 pub async fn cancel(
     State(state): State<AppState>,
     IdPath(id): IdPath<RunId>,
-    headers: HeaderMap,
+    WayBack(back): WayBack,
 ) -> Result<Redirect, ApiError> {
     match state.store.request_stop(&id, now_ms()).await {
         // It ended while the page was open: the page that comes next says so.
@@ -81,7 +82,7 @@ pub async fn cancel(
         Err(error) => return Err(error.into()),
     }
     state.run_changed(&id);
-    Ok(Redirect::to(&back(&headers).unwrap_or_else(|| format!("/runs/{id}"))))
+    Ok(Redirect::to(&back.unwrap_or_else(|| format!("/runs/{id}"))))
 }
 
 /// Starts a run again and shows the new one.
@@ -97,13 +98,15 @@ pub async fn resume(State(state): State<AppState>, IdPath(id): IdPath<RunId>) ->
 }
 
 /// Makes a link to a comparison and goes to it. Fields: `runs` (comma-separated, may be repeated),
-/// `frozen` (1 or on); all others are the view.
+/// `frozen` and `include_patients` (1 or on); all others are the view.
 pub async fn share(State(state): State<AppState>, FormPairs(pairs): FormPairs) -> Result<Redirect, ApiError> {
     let runs = run_ids(pairs.iter().filter(|(k, _)| k == "runs").map(|(_, v)| v.as_str()))?;
-    let frozen = pairs.iter().any(|(k, v)| k == "frozen" && matches!(v.as_str(), "1" | "on" | "true"));
+    let ticked = |key: &str| pairs.iter().any(|(k, v)| k == key && matches!(v.as_str(), "1" | "on" | "true"));
+    let (frozen, include_patients) = (ticked("frozen"), ticked("include_patients"));
+    let is_view = |key: &str| !["runs", "frozen", "include_patients"].contains(&key);
     let view: BTreeMap<String, String> =
-        pairs.into_iter().filter(|(k, v)| k != "runs" && k != "frozen" && !v.is_empty()).collect();
-    let created = state.store.create_share(&ShareRequest { runs, view, frozen }).await?;
+        pairs.into_iter().filter(|(k, v)| is_view(k) && !v.is_empty()).collect();
+    let created = state.store.create_share(&ShareRequest { runs, view, frozen, include_patients }).await?;
     Ok(Redirect::to(&format!("/s/{}", created.slug)))
 }
 
@@ -120,12 +123,28 @@ pub async fn revoke_share(
 }
 
 /// The path of the page that a form was on; only ever one of this server.
-pub(super) fn back(headers: &HeaderMap) -> Option<String> {
-    let referer = headers.get("referer")?.to_str().ok()?;
-    let host = headers.get("host")?.to_str().ok()?;
-    let (_, rest) = referer.split_once("://")?;
-    let path = rest.strip_prefix(host)?;
-    (path.starts_with('/') && !path.starts_with("//")).then(|| path.to_owned())
+pub(crate) struct WayBack(pub Option<String>);
+
+impl FromRequestParts<AppState> for WayBack {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        let referer = parts.headers.get(header::REFERER).and_then(|r| r.to_str().ok());
+        let host = parts.extensions.get::<Authority>();
+        Ok(Self(referer.zip(host).and_then(|(referer, host)| way_back(&state.reach, host, referer))))
+    }
+}
+
+fn way_back(reach: &Reach, host: &Authority, referer: &str) -> Option<String> {
+    let (scheme, rest) = referer.split_once("://")?;
+    let (authority, _) = rest.split_once('/')?;
+    let path = &rest[authority.len()..];
+    if !reach.is_own_origin(&format!("{scheme}://{authority}"), host) {
+        return None;
+    }
+    // The door gives redirects the base.
+    let inner = path.strip_prefix(reach.base()).filter(|inner| inner.starts_with('/')).unwrap_or(path);
+    (!inner.starts_with("//")).then(|| inner.to_owned())
 }
 
 #[cfg(test)]
@@ -134,15 +153,16 @@ mod tests {
 
     #[test]
     fn the_way_back_never_leaves_this_server() {
-        let way = |referer: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("host", "a:1".parse().unwrap());
-            headers.insert("referer", referer.parse().unwrap());
-            back(&headers)
-        };
-        assert_eq!(way("http://a:1/runs?state=queued").as_deref(), Some("/runs?state=queued"));
-        for bad in ["http://b/runs", "http://a:1.evil/x", "http://a:1//evil/x", "/runs", ""] {
+        let mut reach = Reach::at("127.0.0.1:1".parse().unwrap());
+        let host: Authority = "127.0.0.1:1".parse().unwrap();
+        let way = |referer: &str| way_back(&reach, &host, referer);
+        assert_eq!(way("http://127.0.0.1:1/runs?state=queued").as_deref(), Some("/runs?state=queued"));
+        for bad in ["http://b/runs", "http://127.0.0.1:1.evil/x", "http://127.0.0.1:1//evil/x", "/runs", ""] {
             assert_eq!(way(bad), None, "{bad}");
         }
+        reach.public = Some("https://lab.example/ts".parse().unwrap());
+        let way = |referer: &str| way_back(&reach, &host, referer);
+        assert_eq!(way("https://lab.example/ts/runs?a=1").as_deref(), Some("/runs?a=1"));
+        assert_eq!(way("https://lab.example/ts//evil"), None);
     }
 }

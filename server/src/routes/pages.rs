@@ -9,13 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use leptos_axum::{AxumRouteListing, LeptosRoutes, generate_route_list, render_app_async_with_context};
-use transferscope_app::{App, shell};
+use transferscope_app::{App, base::at_root, shell};
 
 use crate::{error::ApiError, state::AppState};
 
 /// The addresses of the pages. Listed once in a process: while leptos lists them, whatever any page waits for in another
 /// thread is never answered (leptos-rs/leptos#4773).
-static ROUTES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(App));
+static ROUTES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| at_root(|| generate_route_list(App)));
 
 /// Adds the pages and the functions through which they fetch.
 pub fn add(router: Router<AppState>, state: &AppState) -> Router<AppState> {

@@ -1,8 +1,6 @@
 //! The queue: looking at its order, changing it, and taking an experiment out of it.
 
-use std::time::Instant;
-
-use axum::{Json, extract::State, http::HeaderMap, response::Redirect};
+use axum::{Json, extract::State, response::Redirect};
 use transferscope_domain::{
     ExperimentId, RunId,
     api::{ExperimentView, MoveRequest, Problem, QueueView},
@@ -12,14 +10,14 @@ use transferscope_store::{StoreError, now_ms};
 
 use super::{
     extract::{ApiJson, FormPairs, IdPath},
-    forms::back,
+    forms::WayBack,
 };
 use crate::{error::ApiError, state::AppState};
 
 /// The queue in the order in which it is served, and how long it takes.
 #[utoipa::path(get, path = "/api/v1/queue", tag = "queue", responses((status = 200, body = QueueView)))]
 pub async fn view(State(state): State<AppState>) -> Result<Json<QueueView>, ApiError> {
-    let paused = state.pause.view(Instant::now());
+    let paused = state.paused();
     Ok(Json(QueueView { paused, ..state.store.queue(state.jobs).await? }))
 }
 
@@ -89,7 +87,7 @@ fn to(pairs: &[(String, String)]) -> Result<QueueMove, ApiError> {
 pub async fn move_run_form(
     State(state): State<AppState>,
     IdPath(id): IdPath<RunId>,
-    headers: HeaderMap,
+    WayBack(back): WayBack,
     FormPairs(pairs): FormPairs,
 ) -> Result<Redirect, ApiError> {
     match state.store.move_run(&id, to(&pairs)?).await {
@@ -97,26 +95,26 @@ pub async fn move_run_form(
         Ok(()) | Err(StoreError::Conflict(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    Ok(Redirect::to(&back(&headers).unwrap_or_else(|| "/queue".into())))
+    Ok(Redirect::to(&back.unwrap_or_else(|| "/queue".into())))
 }
 
 /// Moves an experiment and goes back to the page that asked.
 pub async fn move_experiment_form(
     State(state): State<AppState>,
     IdPath(id): IdPath<ExperimentId>,
-    headers: HeaderMap,
+    WayBack(back): WayBack,
     FormPairs(pairs): FormPairs,
 ) -> Result<Redirect, ApiError> {
     state.store.move_experiment(&id, to(&pairs)?).await?;
-    Ok(Redirect::to(&back(&headers).unwrap_or_else(|| "/queue".into())))
+    Ok(Redirect::to(&back.unwrap_or_else(|| "/queue".into())))
 }
 
 /// Stops an experiment and goes back to the page that asked.
 pub async fn cancel_experiment_form(
     State(state): State<AppState>,
     IdPath(id): IdPath<ExperimentId>,
-    headers: HeaderMap,
+    WayBack(back): WayBack,
 ) -> Result<Redirect, ApiError> {
     stop(&state, &id).await?;
-    Ok(Redirect::to(&back(&headers).unwrap_or_else(|| format!("/experiments/{id}"))))
+    Ok(Redirect::to(&back.unwrap_or_else(|| format!("/experiments/{id}"))))
 }

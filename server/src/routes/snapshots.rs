@@ -3,11 +3,15 @@
 use axum::{
     Json,
     extract::{Request, State},
-    http::{Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{Html, IntoResponse, Redirect, Response},
 };
-use transferscope_app::server_views::frozen::{self, Frozen};
+use leptos::prelude::Nonce;
+use transferscope_app::{
+    context::SiteUrl,
+    server_views::frozen::{self, Frozen},
+};
 use transferscope_domain::{
     ShareSlug,
     api::{Problem, ShareCreated, SnapshotRequest, SnapshotView},
@@ -17,6 +21,7 @@ use transferscope_store::{NewSnapshot, ids::new_slug, now_ms};
 use super::{
     experiments::choice_of,
     extract::{ApiJson, FormPairs, IdPath},
+    policy,
     system::blocking,
 };
 use crate::{error::ApiError, state::AppState, study};
@@ -68,6 +73,13 @@ async fn freeze(state: &AppState, request: SnapshotRequest) -> Result<ShareSlug,
         }
         several => {
             let versus = study::versus(state, several).await?;
+            // What is kept for ever is what was asked for, or nothing.
+            if let Some(missing) = versus.missing.first() {
+                return Err(ApiError::NotFound(format!(
+                    "There is no experiment with the id {:?}.",
+                    missing.as_str()
+                )));
+            }
             blocking(move || frozen::comparison(&of, created_ms, versus)).await?
         }
     };
@@ -98,9 +110,12 @@ pub async fn page(State(state): State<AppState>, request: Request, next: Next) -
     if let Some(slug) = slug.filter(|_| reading)
         && let Ok(Some(snapshot)) = state.store.snapshot(&slug).await
     {
-        let host = frozen::host_of(request.headers());
-        let html = frozen::served(&snapshot.html, &slug, &snapshot.title, &host);
-        return ([(header::CACHE_CONTROL, "no-cache")], Html(html)).into_response();
+        let site = request.extensions().get::<SiteUrl>().map_or("", |url| url.0.as_str());
+        let nonce = Nonce::new();
+        let html = frozen::served(&snapshot.html, &slug, &snapshot.title, site, &nonce);
+        let policy = (header::CONTENT_SECURITY_POLICY, policy::of_document(&nonce));
+        return ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache")), policy], Html(html))
+            .into_response();
     }
     next.run(request).await
 }

@@ -24,7 +24,10 @@ pub async fn health(State(state): State<AppState>) -> Json<Health> {
     let store = state.store.in_lane(Lane::Brief);
     let (counts, ()) = tokio::join!(state.health.counts(&store), state.health.look(&store, &state.data));
     let count = |states: &[RunState]| states.iter().filter_map(|s| counts.get(s)).sum();
-    let problems = state.health.problems();
+    let mut problems = state.health.problems();
+    for problem in &mut problems {
+        problem.message = store.shown(&problem.message).into_owned();
+    }
     Json(Health {
         status: if problems.is_empty() { "ok" } else { "degraded" }.into(),
         version: VERSION.into(),

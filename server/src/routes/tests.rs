@@ -4,6 +4,8 @@ mod api;
 mod datasets;
 mod experiments;
 mod forms;
+mod hosts;
+mod markup;
 mod pages;
 mod queue;
 mod sharing;
@@ -89,7 +91,14 @@ impl TestApp {
         Self { router: build_router(state.clone()), state, _folder: folder }
     }
 
-    async fn send(&self, request: Request<Body>) -> Answer {
+    /// A request that names no host asks for one of the server's.
+    async fn send(&self, mut request: Request<Body>) -> Answer {
+        let own = header::HeaderValue::from_static("127.0.0.1:3000");
+        request.headers_mut().entry(header::HOST).or_insert(own);
+        self.send_as_is(request).await
+    }
+
+    async fn send_as_is(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 64 << 20).await.unwrap();

@@ -11,13 +11,15 @@ const MAX_POINTS: usize = 1000;
 pub(crate) const RUNS_MAX: usize = 32;
 
 impl Store {
-    /// Runs side by side, in the order of `ids`.
+    /// Runs side by side, in the order of `ids`; those that are not there are named as missing.
     ///
     /// # Errors
-    /// `NotFound` for the first unknown run, `Invalid` for more than 32 runs.
+    /// `NotFound` when none of them is there, `Invalid` for more than 32 runs.
     pub async fn compare_data(&self, ids: &[RunId]) -> Result<CompareData> {
         let mut tx = self.read().begin().await?;
-        of_runs(&mut tx, ids).await
+        let mut data = of_runs(&mut tx, ids).await?;
+        self.hide_paths(&mut data.runs);
+        Ok(data)
     }
 }
 
@@ -29,10 +31,12 @@ pub(crate) async fn of_runs(conn: &mut SqliteConnection, ids: &[RunId]) -> Resul
         });
     }
     let found = runs::by_id(conn, ids).await?;
-    if let Some(missing) = ids.iter().find(|id| !found.iter().any(|run| run.id == **id)) {
+    let missing: Vec<RunId> =
+        ids.iter().filter(|id| !found.iter().any(|run| run.id == **id)).cloned().collect();
+    if let (Some(missing), true) = (missing.first(), found.is_empty()) {
         return Err(StoreError::not_found("run", missing));
     }
-    let mut data = CompareData::default();
+    let mut data = CompareData { missing, ..CompareData::default() };
     for run in found {
         data.series.push(metric_points::of_run(conn, &run.id, MAX_POINTS).await?);
         data.cases.push(cases::of_run(conn, &run.id).await?);

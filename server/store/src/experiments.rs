@@ -112,7 +112,8 @@ impl Store {
             .bind(id.as_str())
             .fetch_all(&mut *tx)
             .await?;
-        let runs = views(&mut tx, &rows).await?;
+        let mut runs = views(&mut tx, &rows).await?;
+        self.hide_paths(&mut runs);
         Ok(ExperimentView { id: id.clone(), name, spec: from_json("experiment", &spec)?, created_ms, runs })
     }
 }

@@ -1,6 +1,7 @@
 //! Opening the database: one writing connection, several reading ones.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,6 +15,7 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use transferscope_domain::{api::RunView, disclosure::without_paths};
 
 use crate::{Result, StoreError};
 
@@ -56,6 +58,8 @@ impl Lane {
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
     lane: Lane,
+    /// Whoever asks through this handle sees no paths outside of this folder.
+    hidden_outside: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -146,12 +150,34 @@ impl Store {
                 .await?;
         let last_number = AtomicI64::new(last.unwrap_or(0));
         let inner = Inner { read, write, suspect, root, last_number, _folder: folder };
-        Ok(Self { inner: Arc::new(inner), lane: Lane::Answers })
+        Ok(Self { inner: Arc::new(inner), lane: Lane::Answers, hidden_outside: None })
     }
 
     /// The same database, asked through the connections of another lane.
     pub fn in_lane(&self, lane: Lane) -> Self {
-        Self { inner: Arc::clone(&self.inner), lane }
+        Self { lane, ..self.clone() }
+    }
+
+    /// A handle for people who need not know the folders of this machine: failures of runs name files outside of
+    /// `folder` by their last part, and those below it from there on.
+    pub fn hiding_paths_outside(&self, folder: &Path) -> Self {
+        Self { hidden_outside: Some(folder.to_string_lossy().into()), ..self.clone() }
+    }
+
+    /// A text as whoever asks may see it.
+    pub fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.hidden_outside {
+            Some(folder) => without_paths(text, folder).into(),
+            None => text.into(),
+        }
+    }
+
+    /// Runs as whoever asks may see them.
+    pub(crate) fn hide_paths(&self, runs: &mut [RunView]) {
+        for failure in runs.iter_mut().filter_map(|run| run.failure.as_mut()) {
+            failure.message = self.shown(&failure.message).into_owned();
+            failure.hint = self.shown(&failure.hint).into_owned();
+        }
     }
 
     pub(crate) fn read(&self) -> &SqlitePool {

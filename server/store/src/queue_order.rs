@@ -51,7 +51,9 @@ impl Store {
         )
         .fetch_one(&mut *tx)
         .await?;
-        let (running, waiting) = (views(&mut tx, &running).await?, views(&mut tx, &waiting).await?);
+        let (mut running, mut waiting) = (views(&mut tx, &running).await?, views(&mut tx, &waiting).await?);
+        self.hide_paths(&mut running);
+        self.hide_paths(&mut waiting);
         let of: Vec<&str> =
             running.iter().chain(&waiting).filter_map(|r| Some(r.experiment.as_ref()?.as_str())).collect();
         let names: Vec<(String, String)> = sqlx::query_as(

@@ -114,8 +114,9 @@ impl Store {
     pub async fn run(&self, id: &RunId) -> Result<RunDetail> {
         let mut tx = self.read().begin().await?;
         let row = row(&mut tx, id).await?;
-        let run = views(&mut tx, std::slice::from_ref(&row)).await?.pop();
-        let run = run.ok_or_else(|| StoreError::not_found("run", id))?;
+        let mut runs = views(&mut tx, std::slice::from_ref(&row)).await?;
+        self.hide_paths(&mut runs);
+        let run = runs.pop().ok_or_else(|| StoreError::not_found("run", id))?;
         let request = row.request()?;
         Ok(RunDetail {
             metric_names: run.metrics.keys().cloned().collect(),
@@ -174,7 +175,9 @@ impl Store {
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         let next_cursor = if more { rows.last().map(|r| r.number.to_string()) } else { None };
-        Ok(RunList { runs: views(&mut tx, &rows).await?, next_cursor })
+        let mut runs = views(&mut tx, &rows).await?;
+        self.hide_paths(&mut runs);
+        Ok(RunList { runs, next_cursor })
     }
 
     /// The named runs in the order of `ids`; unknown ones are left out.
@@ -183,7 +186,9 @@ impl Store {
     /// `Database` only.
     pub async fn runs_by_id(&self, ids: &[RunId]) -> Result<Vec<RunView>> {
         let mut tx = self.read().begin().await?;
-        by_id(&mut tx, ids).await
+        let mut runs = by_id(&mut tx, ids).await?;
+        self.hide_paths(&mut runs);
+        Ok(runs)
     }
 
     /// The state of a run alone.

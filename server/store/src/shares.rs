@@ -13,7 +13,9 @@ use crate::{
 };
 
 /// Version of what a share row holds; a later version must go on reading earlier ones.
-pub const SHARE_SCHEMA: u32 = 1;
+pub const SHARE_SCHEMA: u32 = 2;
+/// Before this version nobody was asked whether patients should leave by a link.
+const ASKED_SCHEMA: u32 = 2;
 /// Largest text of a view's field names and values together.
 const VIEW_MAX: usize = 4096;
 
@@ -42,13 +44,17 @@ impl Store {
         }
         // Read before the writing transaction begins: a large comparison must not hold up the recorder.
         let data = self.compare_data(&runs).await?;
+        if let Some(missing) = data.missing.first() {
+            return Err(StoreError::not_found("run", missing));
+        }
+        let data = if share.include_patients { data } else { data.without_patients() };
         let data = if share.frozen { Some(to_json("comparison", &data)?) } else { None };
         let hash = data.as_ref().map(|text| blake3::hash(text.as_bytes()).to_hex().to_string());
         let slug = ids::new_slug();
         let mut tx = self.begin().await?;
         sqlx::query(
-            "insert into shares (slug, schema, frozen, created_ms, view, runs, data, content_hash)
-            values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into shares (slug, schema, frozen, created_ms, view, runs, patients, data, content_hash)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(slug.as_str())
         .bind(SHARE_SCHEMA)
@@ -56,6 +62,7 @@ impl Store {
         .bind(now_ms())
         .bind(to_json("view", &share.view)?)
         .bind(to_json("run ids", &runs)?)
+        .bind(share.include_patients)
         .bind(data)
         .bind(hash)
         .execute(&mut *tx)
@@ -91,7 +98,7 @@ impl Store {
 
     async fn share_row(&self, slug: &ShareSlug) -> Result<ShareRow> {
         let row: Option<ShareRow> = sqlx::query_as(
-            "select slug, schema, frozen, created_ms, revoked_ms, view, runs, data, content_hash
+            "select slug, schema, frozen, created_ms, revoked_ms, view, runs, patients, data, content_hash
             from shares
             where slug = ?",
         )
@@ -153,6 +160,7 @@ struct ShareRow {
     revoked_ms: Option<i64>,
     view: String,
     runs: String,
+    patients: bool,
     data: Option<String>,
     content_hash: Option<String>,
 }
@@ -166,6 +174,7 @@ impl ShareRow {
             created_ms: self.created_ms,
             view: from_json("view", &self.view)?,
             runs: from_json("run ids", &self.runs)?,
+            include_patients: self.patients || (self.frozen && self.schema < ASKED_SCHEMA),
             data: self.data.as_deref().map(|text| from_json("comparison", text)).transpose()?,
             content_hash: self.content_hash.clone(),
         })
@@ -185,6 +194,7 @@ mod tests {
             runs: vec![ids[1].clone(), ids[0].clone(), ids[1].clone()],
             view: [("x".to_owned(), "step".to_owned())].into(),
             frozen: true,
+            include_patients: false,
         };
         let frozen = store.create_share(&request).await.unwrap().slug;
         request.frozen = false;
@@ -214,7 +224,8 @@ mod tests {
     #[tokio::test]
     async fn a_link_needs_known_runs_and_a_short_view() {
         let (store, ids) = store_with_runs(1).await;
-        let mut request = ShareRequest { runs: vec![], view: Default::default(), frozen: false };
+        let mut request =
+            ShareRequest { runs: vec![], view: Default::default(), frozen: false, include_patients: false };
         assert!(matches!(store.create_share(&request).await, Err(StoreError::Invalid { field: "runs", .. })));
         request.runs = vec!["no-such-run".parse().unwrap()];
         assert!(matches!(store.create_share(&request).await, Err(StoreError::NotFound { .. })));

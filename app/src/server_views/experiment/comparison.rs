@@ -12,6 +12,7 @@ use transferscope_study::{
 
 use super::{Links, name, synthetic_notice, way};
 use crate::{
+    base::to,
     components::run_mark::share_label,
     context::{Study, Versus},
     format,
@@ -29,7 +30,7 @@ pub fn Comparison(
     #[prop(optional)]
     frozen: bool,
 ) -> impl IntoView {
-    let Versus { studies, networks } = versus;
+    let Versus { studies, networks, missing } = versus;
     let names: Vec<String> = studies.iter().map(|s| name(&s.view)).collect();
     let mut tasks: Vec<Task> = networks.iter().map(|n| n.task).collect();
     tasks.dedup();
@@ -54,8 +55,12 @@ pub fn Comparison(
                     {format!("{} is what the others are held against.", names[0])}
                 </p>
             </div>
-            {(!frozen).then(|| view! { <a class="button" href="/experiments" rel="external">"All experiments"</a> })}
+            {(!frozen).then(|| view! { <a class="button" href=to("/experiments") rel="external">"All experiments"</a> })}
         </div>
+        {(!missing.is_empty()).then(|| {
+            let ids = missing.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+            view! { <p class="notice notice--warn">{format!("Not there any more, or never: {ids}. The others are compared.")}</p> }
+        })}
         {synthetic_notice(synthetic)}
         <Asked studies=studies.clone() names=names frozen=frozen />
         <Verdicts studies=studies />
@@ -87,7 +92,7 @@ fn fields(view: &ExperimentView) -> Vec<(String, String)> {
 fn with_first(ids: &[String], first: usize) -> String {
     let rest = ids.iter().enumerate().filter(|(place, _)| *place != first).map(|(_, id)| id);
     let pairs: Vec<(&str, &String)> = std::iter::once(&ids[first]).chain(rest).map(|id| ("id", id)).collect();
-    format!("/experiments/compare?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
+    to(&format!("/experiments/compare?{}", serde_urlencoded::to_string(pairs).unwrap_or_default()))
 }
 
 /// The experiments, and what they were asked for where it is not the same.
@@ -132,7 +137,7 @@ fn Asked(studies: Vec<Study>, names: Vec<String>, frozen: bool) -> impl IntoView
         .collect_view();
     let ids: Vec<String> = studies.iter().map(|s| s.view.id.to_string()).collect();
     let head = names.into_iter().enumerate().map(|(place, name)| {
-        let href = format!("/experiments/{}", ids[place]);
+        let href = to(&format!("/experiments/{}", ids[place]));
         let first = (place > 0 && !frozen).then(|| {
             view! {
                 <span class="difference">
@@ -206,7 +211,7 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
         .map(ToString::to_string)
         .collect();
     let curves = (runs.len() > 1 && runs.len() <= CURVES_MAX).then(|| {
-        let href = format!("/compare?runs={}&seeds=1", runs.join(","));
+        let href = to(&format!("/compare?runs={}&seeds=1", runs.join(",")));
         view! { <p class="board__note"><a href=href rel="external">"Curves, cases and a link to share"</a></p> }
     });
     let usual = networks.iter().all(|n| n.adaptation == Default::default() && n.label_share == 1.0);

@@ -5,7 +5,7 @@ use transferscope_domain::{Arm, RunState, Task};
 use transferscope_study::analysis::{Analysis, ArmSummary, Slot};
 
 use super::{share, variant};
-use crate::format;
+use crate::{base::to, format};
 
 /// Backbones and arms down, tasks across; a cell has mean, interval and its seeds.
 #[component]
@@ -153,7 +153,7 @@ fn slot(slot: &Slot) -> AnyView {
     let title = words.clone();
     match &slot.run {
         Some(run) => view! {
-            <a class=class href=format!("/runs/{run}") rel="external" title=title>
+            <a class=class href=to(&format!("/runs/{run}")) rel="external" title=title>
                 <span class="visually-hidden">{words}</span>
             </a>
         }

@@ -11,7 +11,7 @@ use transferscope_study::{
 };
 
 use super::way;
-use crate::{context::Scoring, format, server_views::table::table};
+use crate::{base::to, context::Scoring, format, server_views::table::table};
 
 /// Scores by task and backbone, and how well each ranks the cells by gain.
 #[component]
@@ -134,7 +134,7 @@ pub fn Score(id: ExperimentId, scoring: Scoring, dataset: String) -> impl IntoVi
                 <p role="status">
                     {words}
                     " "
-                    <a href=format!("/experiments/{id}") rel="external">"Load this page again"</a>
+                    <a href=to(&format!("/experiments/{id}")) rel="external">"Load this page again"</a>
                     " to see how far it is."
                 </p>
             }
@@ -145,7 +145,7 @@ pub fn Score(id: ExperimentId, scoring: Scoring, dataset: String) -> impl IntoVi
     };
     view! {
         {failed.map(|reason| view! { <p class="notice notice--warn">"The scores could not be made: "{reason}"."</p> })}
-        <form method="post" action=format!("/experiments/{id}/predict")>
+        <form method="post" action=to(&format!("/experiments/{id}/predict"))>
             <button type="submit" class="button">"Score all backbones on these tasks"</button>
             " "
             <span class="quiet">"Or: "<code>{format!("transferscope predict --dataset {dataset}")}</code></span>

@@ -9,7 +9,7 @@ use transferscope_study::{
 
 use super::{charts, inline, query};
 use crate::server_views::table::table;
-use crate::{charts::svg, format};
+use crate::{base::to, charts::svg, format};
 
 /// Both relations, the controls, and the drift of every cell.
 #[component]
@@ -28,7 +28,7 @@ pub fn Relations(
                 Outcome::Gain => ("gain.svg", "Alignment against gain"),
                 Outcome::Epochs => ("epochs.svg", "Alignment against convergence"),
             };
-            let href = format!("/experiments/{id}/export/{file}?{}", query(analysis.choice));
+            let href = to(&format!("/experiments/{id}/export/{file}?{}", query(analysis.choice)));
             view! {
                 <figure class="study-figure">
                     <div class="study-figure__picture" role="region" aria-label=what tabindex="0" inner_html=picture></div>

@@ -26,7 +26,28 @@ async fn pages_come_whole_with_safe_headers() {
         assert!(page.text().contains("</html>"), "{path}");
         assert_eq!(page.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
         assert_eq!(page.header(header::REFERRER_POLICY), "same-origin");
-        assert!(page.header(header::CONTENT_SECURITY_POLICY).contains("frame-ancestors 'none'"));
+        assert_eq!(page.header("cross-origin-opener-policy"), "same-origin");
+        assert_eq!(page.header("cross-origin-resource-policy"), "same-origin");
+        let policy = page.header(header::CONTENT_SECURITY_POLICY);
+        for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"]
+        {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{policy}");
+        // Every script carries the nonce of this answer, and no element a script or a style of its own.
+        let nonce = policy.split("script-src 'nonce-").nth(1).and_then(|p| p.split('\'').next()).unwrap();
+        let text = page.text();
+        assert!(text.contains(&format!("nonce=\"{nonce}\"")), "{path}: {text}");
+        for tag in text.split('<').skip(1).filter_map(|tag| tag.split('>').next()) {
+            let runs = tag.starts_with("script") && !tag.contains("application/json");
+            assert!(!runs || tag.contains(&format!("nonce=\"{nonce}\"")), "{path}: <{tag}>");
+            assert!(!tag.contains(" style=\"") && !tag.contains(" onclick"), "{path}: <{tag}>");
+        }
+        assert_ne!(
+            app.get(&path).await.header(header::CONTENT_SECURITY_POLICY),
+            policy,
+            "a nonce is used once"
+        );
     }
     let board = app.get("/").await.text();
     assert!(board.contains("unet") && board.contains("0.65"), "{board}");

@@ -21,7 +21,8 @@ struct Message {
 }
 
 impl Messages {
-    async fn open(app: &TestApp, request: Request<Body>) -> Self {
+    async fn open(app: &TestApp, mut request: Request<Body>) -> Self {
+        request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("127.0.0.1:3000"));
         let response = app.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");

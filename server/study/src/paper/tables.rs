@@ -1,6 +1,6 @@
 //! The table of results and gains.
 
-use transferscope_domain::{Arm, Direction};
+use transferscope_domain::{Arm, Direction, table_cell};
 
 use super::Paper;
 use crate::{
@@ -20,13 +20,7 @@ pub fn csv(paper: Paper<'_>) -> String {
          speed_up,speed_up_low,speed_up_high\n",
     );
     let number = |v: Option<f64>| v.map(|v| v.to_string()).unwrap_or_default();
-    let quoted = |text: &str| {
-        if text.contains([',', '"', '\n']) {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        } else {
-            text.to_owned()
-        }
-    };
+    let quoted = |text: &str| table_cell::csv(text).into_owned();
     let arm_fields = |arm: &ArmSummary| {
         vec![
             arm.n.to_string(),

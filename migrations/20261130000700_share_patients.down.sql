@@ -1,0 +1,1 @@
+alter table shares drop column patients;
