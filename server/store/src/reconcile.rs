@@ -271,7 +271,12 @@ mod tests {
         store.create_experiment(&ExperimentSpec::quick("phantom"), runs).await.unwrap();
         store.move_run(&ids[2], QueueMove::First).await.unwrap();
         store.request_stop(&ids[1], 7).await.unwrap();
-        let share = ShareRequest { runs: ids.clone(), view: Default::default(), frozen: true };
+        let share = ShareRequest {
+            runs: ids.clone(),
+            view: Default::default(),
+            frozen: true,
+            include_patients: false,
+        };
         let slug = store.create_share(&share).await.unwrap().slug;
         store.revoke_share(&slug).await.unwrap();
         let page = NewSnapshot {
@@ -372,7 +377,12 @@ mod tests {
         let before = files(folder.path());
         fs::remove_dir_all(folder.path().join("links")).unwrap();
         fs::write(folder.path().join("links"), "a file where a folder should be").unwrap();
-        let share = ShareRequest { runs: ids.clone(), view: Default::default(), frozen: false };
+        let share = ShareRequest {
+            runs: ids.clone(),
+            view: Default::default(),
+            frozen: false,
+            include_patients: false,
+        };
         let error = store.create_share(&share).await.unwrap_err();
         assert!(matches!(error, StoreError::Record { .. }), "{error}");
         let shares: i64 =
