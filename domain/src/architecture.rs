@@ -52,6 +52,9 @@ pub enum Architecture {
     },
 }
 
+/// Neighbouring slices that a slice is seen with.
+const SLICES: usize = 3;
+
 /// Sizes of ConvNeXt-V2 with a name, depths and dims; `mini` is ours, the others are published.
 pub const CONV_SIZES: [(&str, [usize; 4], [usize; 4]); 9] = [
     ("mini", [1, 1, 2, 1], [24, 48, 96, 192]),
@@ -80,6 +83,38 @@ pub fn known_heads(dim: usize) -> Option<usize> {
 }
 
 impl Architecture {
+    /// Says that networks of this width are published with another depth: a file that ends early looks like
+    /// a smaller network. None for widths without a name and for our own small ones.
+    pub fn unusual_depth(&self) -> Option<String> {
+        let said = |usual: String, found: String| {
+            Some(format!(
+                "published networks of this width have {usual} blocks, this one has {found}: is the file whole?"
+            ))
+        };
+        match self {
+            Architecture::ProfoundConv { depths, dims, .. } => {
+                let (_, usual, _) = CONV_SIZES.iter().find(|(.., known)| known == dims && known[0] >= 40)?;
+                if usual == depths { None } else { said(listed(usual), listed(depths)) }
+            }
+            Architecture::ProfoundVit { dim, depth, .. } | Architecture::Provicnet { dim, depth, .. } => {
+                let (_, _, usual, _) = VIT_SIZES.iter().find(|(_, known, ..)| known == dim && *dim >= 384)?;
+                if usual == depth { None } else { said(usual.to_string(), depth.to_string()) }
+            }
+        }
+    }
+
+    /// Says why a network with this encoder cannot take `images` image types at once; none where it can.
+    pub fn input_problem(&self, images: usize) -> Option<String> {
+        match self {
+            Architecture::ProfoundConv { in_channels, .. }
+            | Architecture::ProfoundVit { in_channels, .. } => (*in_channels < images).then(|| {
+                format!("its encoder takes {in_channels} image types at once, and the task gives {images}")
+            }),
+            Architecture::Provicnet { slices, .. } => (*slices != SLICES)
+                .then(|| format!("its encoder takes {slices} neighbouring slices, and {SLICES} are given")),
+        }
+    }
+
     /// Short name of the kind, as on the command line.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -317,6 +352,31 @@ mod tests {
         for unknown in ["unet", "profound-vit-small", "provicnet-tiny", "tiny", ""] {
             assert_eq!(Architecture::named(unknown), None, "{unknown}");
         }
+    }
+
+    #[test]
+    fn an_encoder_for_fewer_images_is_said_not_to_fit() {
+        let conv =
+            |in_channels| Architecture::ProfoundConv { in_channels, depths: [1; 4], dims: [24, 48, 96, 192] };
+        assert_eq!([conv(3).input_problem(3), conv(4).input_problem(1)], [None, None]);
+        assert!(
+            conv(1).input_problem(3).unwrap().contains("takes 1 image types at once, and the task gives 3")
+        );
+        let mut dino = Architecture::mini(Family::Provicnet).unwrap();
+        assert_eq!(dino.input_problem(3), None);
+        if let Architecture::Provicnet { slices, .. } = &mut dino {
+            *slices = 1;
+        }
+        assert!(dino.input_problem(1).unwrap().contains("takes 1 neighbouring slices"));
+    }
+
+    #[test]
+    fn an_unusual_depth_of_a_published_width_is_said() {
+        let conv = |depths, dims| Architecture::ProfoundConv { in_channels: 3, depths, dims };
+        assert_eq!(conv([3, 3, 9, 3], [96, 192, 384, 768]).unusual_depth(), None);
+        let short = conv([3, 3, 4, 3], [96, 192, 384, 768]).unusual_depth().unwrap();
+        assert!(short.contains("3, 3, 9, 3") && short.contains("3, 3, 4, 3"), "{short}");
+        assert_eq!(conv([1, 1, 1, 1], [24, 48, 96, 192]).unusual_depth(), None);
     }
 
     #[test]

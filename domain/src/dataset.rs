@@ -8,7 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{event::LeftOut, metric::Split, recipe::Target, task::Task};
+use crate::{
+    event::LeftOut,
+    metric::Split,
+    recipe::{Degradation, Target},
+    task::Task,
+};
 
 /// `DATA/datasets/<name>/dataset.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,25 +100,36 @@ pub struct CaseEntry {
     /// its files contradict one another or themselves, and what of them was left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Which foreground values each mask holds, by channel: none for an empty mask. A mask that is not listed was
+    /// stored before this was noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mask_labels: BTreeMap<String, Vec<u8>>,
 }
 
 impl CaseEntry {
     pub fn has(&self, channel: &str) -> bool {
         self.channels.iter().any(|c| c == channel)
     }
+
+    /// Whether a mask shows nothing; false where that is not known.
+    pub fn is_empty_mask(&self, channel: &str) -> bool {
+        self.mask_labels.get(channel).is_some_and(Vec::is_empty)
+    }
 }
 
-/// A task, and which mask it learns if it is a segmentation: what a case must have depends on both.
+/// A task, which mask it learns if it is a segmentation, and what it restores if it is a super-resolution: what a
+/// case must have depends on all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aim {
     pub task: Task,
     pub target: Target,
+    pub degradation: Degradation,
 }
 
-/// The task with its usual target.
+/// The task with its usual target and degradation.
 impl From<Task> for Aim {
     fn from(task: Task) -> Self {
-        Self { task, target: Target::default() }
+        Self { task, target: Target::default(), degradation: Degradation::default() }
     }
 }
 
@@ -128,7 +144,7 @@ impl DatasetManifest {
 
     /// Why `case` cannot serve a task; none where it can.
     pub fn unusable(&self, case: &CaseEntry, aim: impl Into<Aim>) -> Option<String> {
-        let Aim { task, target } = aim.into();
+        let Aim { task, target, degradation } = aim.into();
         let needs = task.images();
         let missing: Vec<_> = needs.iter().filter(|n| !case.has(n)).copied().collect();
         if !missing.is_empty() {
@@ -143,10 +159,11 @@ impl DatasetManifest {
                 "it is not known whether there is clinically significant cancer: cases.csv has no cspca for it"
                     .into()
             }),
-            Task::DistortionCorrection
-            | Task::SuperResolution
-            | Task::ModalityTranslation
-            | Task::Pretraining => None,
+            Task::SuperResolution => {
+                let (slices, factor) = (case.shape[0], degradation.slices_averaged());
+                (slices < factor).then(|| format!("{slices} slices cannot be averaged {factor} by {factor}"))
+            }
+            Task::DistortionCorrection | Task::ModalityTranslation | Task::Pretraining => None,
         }
     }
 
@@ -172,7 +189,7 @@ impl DatasetManifest {
         let empty: Vec<_> =
             Split::ALL.into_iter().filter(|s| self.usable(aim, *s).is_empty()).map(Split::as_str).collect();
         if empty.is_empty() {
-            return self.one_sided(task);
+            return self.one_sided(task).or_else(|| self.empty_masks(aim));
         }
         let usable = self.cases.iter().filter(|c| self.unusable(c, aim).is_none()).count();
         let why = self
@@ -208,6 +225,64 @@ impl DatasetManifest {
             task.label(),
             self.name
         ))
+    }
+}
+
+impl DatasetManifest {
+    /// Says in which splits no usable case's mask shows anything: nothing could be learnt, chosen or measured.
+    fn empty_masks(&self, aim: Aim) -> Option<String> {
+        if aim.task != Task::Segmentation {
+            return None;
+        }
+        let channel = self.segmentation_target(aim.target).channel();
+        let all_empty = |split: &Split| self.usable(aim, *split).iter().all(|c| c.is_empty_mask(channel));
+        let splits: Vec<_> = Split::ALL.into_iter().filter(all_empty).map(Split::as_str).collect();
+        (!splits.is_empty()).then(|| {
+            format!(
+                "{} needs at least one case in each of train, val and test whose {channel} mask shows something; in {:?} all {channel} masks of {} are empty",
+                aim.task.label(),
+                self.name,
+                splits.join(" and ")
+            )
+        })
+    }
+
+    /// Says for which validation and test cases a measure is undefined since there is nothing to find in them;
+    /// none where every case can be measured.
+    pub fn unmeasured(&self, aim: impl Into<Aim>) -> Option<String> {
+        let aim = aim.into();
+        if aim.task != Task::Segmentation {
+            return None;
+        }
+        let target = self.segmentation_target(aim.target);
+        let channel = target.channel();
+        let of_split = |split: Split| {
+            let cases = self.usable(aim, split);
+            let lacks = |class: usize| {
+                let value = class as u8 + 1;
+                // Of a gland or a lesion any value counts, of zones each its own.
+                let shows = |labels: &Vec<u8>| match target {
+                    SegmentationTarget::Zones => labels.contains(&value),
+                    SegmentationTarget::Gland | SegmentationTarget::Lesion => !labels.is_empty(),
+                };
+                cases
+                    .iter()
+                    .filter(|c| c.mask_labels.get(channel).is_some_and(|labels| !shows(labels)))
+                    .count()
+            };
+            let classes = target.classes().iter().enumerate();
+            let missing = classes.map(move |(class, name)| (lacks(class), *name)).filter(|(n, _)| *n > 0);
+            missing
+                .map(|(n, name)| format!("{n} of {} {split} cases have no {name}", cases.len()))
+                .collect::<Vec<_>>()
+        };
+        let said: Vec<String> = [Split::Val, Split::Test].into_iter().flat_map(of_split).collect();
+        (!said.is_empty()).then(|| {
+            format!(
+                "{}: Dice and surface distances are undefined there, and means are over the others",
+                said.join(", ")
+            )
+        })
     }
 }
 
@@ -255,6 +330,80 @@ mod tests {
                 assert_eq!(Split::ALL.map(in_split), [count - 2, 1, 1]);
             }
         }
+    }
+
+    fn case(split: Split, lesion: Option<&[u8]>) -> CaseEntry {
+        let labels = lesion.map(|labels| ("lesion".to_owned(), labels.to_vec()));
+        CaseEntry {
+            case_id: "c".into(),
+            patient_id: "p".into(),
+            split,
+            shape: [3, 16, 16],
+            spacing_mm: [1.0; 3],
+            channels: ["t2w", "hbv", "adc", "lesion"].map(str::to_owned).into(),
+            prepared: String::new(),
+            hash: String::new(),
+            cspca: None,
+            fold: None,
+            mask_sources: BTreeMap::new(),
+            mask_labels: labels.into_iter().collect(),
+        }
+    }
+
+    fn manifest(cases: Vec<CaseEntry>) -> DatasetManifest {
+        DatasetManifest {
+            schema: 1,
+            name: "set".into(),
+            source: String::new(),
+            synthetic: false,
+            hash: String::new(),
+            cases,
+            refused: Vec::new(),
+            split_seed: 0,
+            split_hash: String::new(),
+            folds: None,
+        }
+    }
+
+    #[test]
+    fn lesions_must_be_somewhere_in_every_split() {
+        let aim = Aim { target: Target::Lesion, ..Task::Segmentation.into() };
+        let [train, val, test] = Split::ALL;
+        let some = Some(&[1u8][..]);
+        let none = Some(&[][..]);
+        let set = |labels: [Option<&[u8]>; 3]| {
+            manifest([train, val, test].into_iter().zip(labels).map(|(s, l)| case(s, l)).collect())
+        };
+        assert_eq!(set([some, some, some]).task_problem(aim), None);
+        // What older data sets do not tell is found out when a run starts.
+        assert_eq!(set([None, some, None]).task_problem(aim), None);
+        for (labels, where_) in [
+            ([some, some, none], "of test are"),
+            ([none, some, none], "of train and test are"),
+            ([some, none, some], "of val are"),
+        ] {
+            let problem = set(labels).task_problem(aim).unwrap();
+            assert!(problem.contains("lesion") && problem.contains(where_), "{problem}");
+        }
+        // One that has something is enough, and of the others it is said.
+        let mut mixed = set([some, some, some]);
+        mixed.cases.push(case(test, none));
+        mixed.cases.push(case(test, none));
+        assert_eq!(mixed.task_problem(aim), None);
+        let said = mixed.unmeasured(aim).unwrap();
+        assert!(said.contains("2 of 3 test cases have no lesion"), "{said}");
+        assert_eq!(set([none, some, some]).unmeasured(aim), None);
+        assert_eq!(mixed.unmeasured(Task::Classification), None);
+    }
+
+    #[test]
+    fn too_few_slices_are_left_out_of_a_thick_super_resolution() {
+        let set = manifest(Split::ALL.map(|split| case(split, None)).into());
+        let aim = |degradation| Aim { degradation, ..Task::SuperResolution.into() };
+        assert_eq!(set.task_problem(aim(Degradation::Thick2)), None);
+        assert_eq!(set.task_problem(Task::SuperResolution), None);
+        let problem = set.task_problem(aim(Degradation::Thick4)).unwrap();
+        assert!(problem.contains("3 slices cannot be averaged 4 by 4"), "{problem}");
     }
 
     #[test]

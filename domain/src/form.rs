@@ -336,7 +336,16 @@ pub fn check_against(
                     format!("{name} has no pre-trained checkpoint; leave the pre-trained arm out."),
                 );
             }
-            Some(_) => {}
+            Some(b) => {
+                let architecture = b.backbone.architecture.as_ref();
+                let problem = |task: &crate::Task| {
+                    let problem = architecture?.input_problem(task.sequences().len())?;
+                    Some(format!("{name} cannot be used for {task}: {problem}."))
+                };
+                if let Some(problem) = spec.tasks.iter().find_map(problem) {
+                    errors.insert("backbones".into(), problem);
+                }
+            }
         }
     }
     if let Some(head) = spec.overrides.head {
@@ -360,7 +369,8 @@ pub fn check_against(
         Some(dataset) => {
             for task in &spec.tasks {
                 let target = spec.overrides.target.unwrap_or_default();
-                if let Some(problem) = dataset.task_problem(Aim { task: *task, target }) {
+                let degradation = spec.overrides.degradation.unwrap_or_default();
+                if let Some(problem) = dataset.task_problem(Aim { task: *task, target, degradation }) {
                     errors.entry("tasks".into()).or_insert(problem);
                 }
             }

@@ -115,6 +115,17 @@ choices! {
     }
 }
 
+impl Degradation {
+    /// Slices that become one; 1 where slices stay as they are.
+    pub fn slices_averaged(self) -> usize {
+        match self {
+            Degradation::InPlane2 | Degradation::InPlane4 => 1,
+            Degradation::Thick2 => 2,
+            Degradation::Thick4 => 4,
+        }
+    }
+}
+
 choices! {
     /// How a trained network is asked in tests and validations.
     Inference, "inference" {

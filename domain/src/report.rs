@@ -22,6 +22,9 @@ pub struct LoadReport {
     /// pre-training has no such layer.
     #[serde(default)]
     pub defaulted: Vec<String>,
+    /// Which of a file's networks was taken and what else is in it, and what else is worth knowing, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What a classification said of a case and what is so, among the case's scores: not measures, but what measures over

@@ -218,7 +218,7 @@ impl FromStr for RunState {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Failure {
     /// Stable, machine-readable: `worker-died`, `non-finite-loss`, `bad-data`, `bad-checkpoint`,
-    /// `device`, `disk`, `internal`.
+    /// `bad-settings`, `device`, `disk`, `internal`.
     pub kind: String,
     /// What happened and where.
     pub message: String,

@@ -148,7 +148,7 @@ impl TrainingSpec {
 
     /// What it makes of a task.
     pub fn aim(&self, task: Task) -> Aim {
-        Aim { task, target: self.target }
+        Aim { task, target: self.target, degradation: self.degradation }
     }
 
     /// Applies what a request changes.

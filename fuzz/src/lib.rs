@@ -1,7 +1,7 @@
 //! What the targets do with a file: everything that the program does with one that a user gives it.
 
 use transferscope_ml::checkpoint::{
-    KeyMap,
+    KeyMap, Pick,
     architecture::{Hints, fit, infer},
     open_bytes,
 };
@@ -9,7 +9,7 @@ use transferscope_ml::checkpoint::{
 /// Opens a checkpoint file, finds its encoder and reads its weights; errors are as good as success.
 pub fn use_up(file: Vec<u8>) {
     let Ok(mut file) = open_bytes("fuzz", file) else { return };
-    if let Ok(mut map) = KeyMap::of(&file) {
+    if let Ok(mut map) = KeyMap::find(&mut file, &Pick::default()) {
         let hints = Hints { heads: Some(2), image: Some([16, 24, 32]) };
         if let Ok(architecture) = infer(&map, hints) {
             let _ = fit(&mut map, &architecture, "fuzz");

@@ -136,6 +136,7 @@ pub fn LoadReportView(report: LoadReport) -> impl IntoView {
     };
     view! {
         <p>"From "<code>{report.source}</code>"."</p>
+        {report.notes.into_iter().map(|note| view! { <p>{note}</p> }).collect_view()}
         {list("Applied", "Tensors that the checkpoint filled.", report.applied)}
         {list("Missing", "Model tensors that the file does not have; they started at random.", report.missing)}
         {list("Unused", "Tensors of the file that the model does not have.", report.unused)}

@@ -169,7 +169,7 @@ pub fn Findings(page: DatasetSummary) -> impl IntoView {
 pub fn Tasks(tasks: Vec<TaskRow>) -> impl IntoView {
     let rows = tasks
         .into_iter()
-        .map(|TaskRow { task, used: [train, val, test], problem, left_out }| {
+        .map(|TaskRow { task, used: [train, val, test], problem, note, left_out }| {
             let can = match problem {
                 None => view! { <span class="tag tag--good">"can run"</span> }.into_any(),
                 Some(why) => {
@@ -183,7 +183,7 @@ pub fn Tasks(tasks: Vec<TaskRow>) -> impl IntoView {
                     <td class="data-table__number">{train}</td>
                     <td class="data-table__number">{val}</td>
                     <td class="data-table__number">{test}</td>
-                    <td>{can}</td>
+                    <td>{can}{note.map(|n| view! { <span class="difference">{n}</span> })}</td>
                     <td>{reasons(left_out)}</td>
                 </tr>
             }

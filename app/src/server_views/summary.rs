@@ -52,6 +52,7 @@ pub struct TaskRow {
     /// Cases that it uses: train, val, test.
     pub used: [usize; 3],
     pub problem: Option<String>,
+    pub note: Option<String>,
     pub left_out: Vec<Reason>,
 }
 
@@ -170,6 +171,7 @@ fn task_row(used: &TaskUse) -> TaskRow {
         task: used.task,
         used: [used.train, used.val, used.test],
         problem: used.problem.clone(),
+        note: used.note.clone(),
         left_out: by_reason(&used.left_out),
     }
 }

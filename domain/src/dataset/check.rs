@@ -37,6 +37,9 @@ pub struct TaskUse {
     pub test: usize,
     /// Why the task cannot run; none where it can.
     pub problem: Option<String>,
+    /// What of its results will be undefined; none where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Cases that it leaves out, with the reason.
     pub left_out: Vec<LeftOut>,
 }
@@ -132,10 +135,13 @@ impl fmt::Display for CheckReport {
             let CancerCounts { yes, no, unknown } = counts;
             writeln!(f, "clinically significant cancer in {split}: {yes} yes, {no} no, {unknown} unknown")?;
         }
-        for TaskUse { task, train, val, test, problem, left_out } in &self.tasks {
+        for TaskUse { task, train, val, test, problem, note, left_out } in &self.tasks {
             match problem {
                 None => writeln!(f, "{task}: {train} train, {val} val, {test} test cases")?,
                 Some(problem) => writeln!(f, "{task}: cannot run: {problem}")?,
+            }
+            if let Some(note) = note {
+                writeln!(f, "  {note}")?;
             }
             for left in left_out {
                 writeln!(f, "  without {}: {}", left.case_id, left.reason)?;

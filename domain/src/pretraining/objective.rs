@@ -96,6 +96,18 @@ impl Objective {
             cases.filter(|c| self.needs().iter().all(|n| c.has(n))).count()
         };
         let (learn, validate) = (usable(false), usable(true));
+        let nothing_to_find = |channel: &str| {
+            let cases = dataset.cases.iter().filter(|c| c.split != Split::Val);
+            let mut usable = cases.filter(|c| self.needs().iter().all(|n| c.has(n)));
+            learn > 0 && usable.all(|c| c.is_empty_mask(channel))
+        };
+        if let Some(channel) = self.needs().iter().find(|channel| nothing_to_find(channel)) {
+            return Some(format!(
+                "{} learns from {channel} masks; in {:?} all those of its {learn} cases to learn from are empty.",
+                self.label(),
+                dataset.name
+            ));
+        }
         (learn == 0 || validate == 0).then(|| {
             format!(
                 "{} needs cases with {}; {:?} has {learn} to learn from and {validate} to validate with.",

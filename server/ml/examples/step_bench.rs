@@ -94,6 +94,7 @@ fn step_times(family: Family, steps: usize) -> serde_json::Value {
             now.forward(input.clone(), DropPath::NONE, Mode::Train),
             labels.clone(),
             &DiceCe::WithoutBackground,
+            None,
         );
         let ahead = start.elapsed().as_secs_f64();
         let grads = GradientsParams::from_grads(loss.backward(), &now);
@@ -191,7 +192,7 @@ fn profound_parts() -> Vec<Part> {
 
 fn loss_part(shape: [usize; 5], family: Family) -> Part {
     let (_, labels) = batch(family);
-    part("Dice + cross-entropy", 1, shape, |x| dice_ce(x, labels.clone(), &DiceCe::WithoutBackground))
+    part("Dice + cross-entropy", 1, shape, |x| dice_ce(x, labels.clone(), &DiceCe::WithoutBackground, None))
 }
 
 fn provicnet_parts() -> Vec<Part> {

@@ -10,11 +10,12 @@ use std::{
 use transferscope_domain::{Architecture, Backbone, api::Made, backbone::is_name, report::LoadReport};
 
 use crate::checkpoint::{
-    self, CheckpointError, CheckpointFile, EncoderWeights, KeyMap,
+    self, CheckpointError, CheckpointFile, EncoderWeights, KeyMap, Pick,
     architecture::{Hints, infer},
 };
 
 pub mod add;
+mod beside;
 mod card;
 pub mod inspect;
 
@@ -57,7 +58,7 @@ pub fn registry(data_dir: &Path) -> Vec<Backbone> {
     static SHIPPED: LazyLock<Vec<Backbone>> = LazyLock::new(|| {
         let backbone = |(card, weights): (Card, &'static [u8])| {
             let file = checkpoint::open_bytes(BUILT_IN, weights);
-            card.backbone(hash(weights), file.ok().as_ref().and_then(architecture))
+            card.backbone(hash(weights), file.ok().and_then(architecture))
         };
         shipped().map(backbone).collect()
     });
@@ -120,14 +121,14 @@ fn stored(folder: &Path) -> Result<Backbone, String> {
             let weights = fs::read(&path).map_err(|e| format!("{WEIGHTS}: {e}"))?;
             let hash = hash(&weights);
             let file = checkpoint::open_bytes(WEIGHTS, weights);
-            Ok(card.backbone(hash, file.ok().as_ref().and_then(architecture)))
+            Ok(card.backbone(hash, file.ok().and_then(architecture)))
         }
     }
 }
 
 /// What the weights tell of their network; none where they do not tell enough.
-fn architecture(file: &CheckpointFile) -> Option<Architecture> {
-    infer(&KeyMap::of(file).ok()?, Hints::default()).ok()
+fn architecture(mut file: CheckpointFile) -> Option<Architecture> {
+    infer(&KeyMap::find(&mut file, &Pick::default()).ok()?, Hints::default()).ok()
 }
 
 fn hash(bytes: &[u8]) -> String {

@@ -87,6 +87,9 @@ impl Job<'_> {
         let architecture = self.backbone.architecture.as_ref();
         let architecture = architecture
             .ok_or_else(|| RunError::Checkpoint(format!("{} does not tell its size", self.backbone.name)))?;
+        if let Some(problem) = architecture.input_problem(self.task.sequences().len()) {
+            return Err(RunError::Checkpoint(format!("{}: {problem}", self.backbone.name)));
+        }
         let view = View::of(Some(architecture));
         let usual = TrainingSpec::default_for(self.backbone.family, self.task);
         let plan = TaskPlan::new(self.task, self.manifest, view.grid, &usual);

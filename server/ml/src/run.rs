@@ -12,6 +12,7 @@ use transferscope_domain::{
     metric::Split,
     report::{LoadReport, RunReport},
     run::Failure,
+    training::{EPOCHS, Overrides},
 };
 
 use crate::{
@@ -36,12 +37,15 @@ use crate::{
         optimiser::{Optimiser, Rule},
         probe::{self, Look},
         rule::LossRule,
-        state,
+        sound, state,
         view::View,
     },
 };
 
 pub mod preview;
+
+#[cfg(test)]
+mod tests;
 
 /// How a run ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +63,8 @@ pub enum RunError {
     Data(String),
     #[error("{0}")]
     Checkpoint(String),
+    #[error("{0}")]
+    Settings(String),
     #[error(transparent)]
     Device(#[from] DeviceError),
     #[error("the loss became {loss} at step {step} (epoch {epoch:.2})")]
@@ -83,6 +89,7 @@ impl RunError {
             RunError::Checkpoint(_) => {
                 ("bad-checkpoint", "Check the backbone's checkpoint, or use the scratch arm.")
             }
+            RunError::Settings(_) => ("bad-settings", "Start a run with settings in their ranges."),
             RunError::Device(_) => ("device", "Choose the device cpu or auto, or install the NVIDIA driver."),
             RunError::NonFiniteLoss { .. } => (
                 "non-finite-loss",
@@ -115,6 +122,7 @@ pub fn execute(
     attempt: u32,
     observer: &dyn Observer,
 ) -> Result<Outcome, RunError> {
+    check_settings(request)?;
     let device = resolve(request.device)?;
     let job = Job { request, run_dir, attempt, observer, device: device.clone() };
     match device {
@@ -126,6 +134,19 @@ pub fn execute(
         #[cfg(not(feature = "cuda"))]
         Device::Cuda { .. } => unreachable!("resolve finds no card in a build without CUDA"),
     }
+}
+
+/// Requests are checked when they are made; a file that was written by hand is not.
+fn check_settings(request: &RunRequest) -> Result<(), RunError> {
+    let mut errors = Overrides::of(&request.training, request.task).errors();
+    if !EPOCHS.contains(&request.training.epochs) {
+        errors.insert("epochs".into(), format!("{} is out of range", request.training.epochs));
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let said: Vec<String> = errors.iter().map(|(field, problem)| format!("{field}: {problem}")).collect();
+    Err(RunError::Settings(said.join("; ")))
 }
 
 /// The manifest of the data set that a request names.
@@ -197,6 +218,10 @@ impl Job<'_> {
         })?;
         let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output };
         let training = &self.request.training;
+        let fits = self.request.encoder().and_then(|encoder| encoder.input_problem(ports.sequences));
+        if let Some(problem) = fits {
+            return Err(RunError::Checkpoint(format!("{}: {problem}", self.request.backbone)));
+        }
         if let Some(problem) = training.head.problem(self.request.family, plan.task) {
             return Err(RunError::Data(problem));
         }
@@ -272,6 +297,11 @@ impl Job<'_> {
         };
         let train = share_of(examples(Split::Train)?, request.training.label_share, request.seed);
         let (val, test) = (examples(Split::Val)?, examples(Split::Test)?);
+        for (split, cases) in Split::ALL.into_iter().zip([&train, &val, &test]) {
+            if let Some(problem) = sound::problem(split, cases, plan) {
+                return Err(RunError::Data(format!("{:?}: {problem}", request.dataset)));
+            }
+        }
         let aim = request.training.aim(request.task);
         let left_out: Vec<LeftOut> = manifest
             .cases
@@ -310,6 +340,17 @@ impl Job<'_> {
             load_report: load_report.clone(),
             parameters: parameters.total,
         })?;
+        let unmeasured: Vec<String> = [(Split::Val, &val), (Split::Test, &test)]
+            .into_iter()
+            .flat_map(|(split, cases)| sound::unmeasured(split, cases, plan.segmentation))
+            .collect();
+        if !unmeasured.is_empty() {
+            let said = unmeasured.join(", ");
+            let message = format!(
+                "{said}: Dice and surface distances are undefined there, and means are over the others"
+            );
+            self.emit(EventBody::Log { level: LogLevel::Info, message })?;
+        }
         let completed = match fit(&training, net, optimiser, from, device)? {
             Fitted::Cancelled { step, epoch } => return Ok(Outcome::Cancelled { step, epoch }),
             Fitted::Complete(completed) => completed,

@@ -19,5 +19,6 @@ pub mod probe;
 pub mod rule;
 pub mod schedule;
 mod scores;
+pub mod sound;
 pub mod state;
 pub mod view;

@@ -11,7 +11,7 @@ use transferscope_ml::{
         inspect::{Inspection, inspect},
         registry,
     },
-    checkpoint::architecture::Hints,
+    checkpoint::{Pick, architecture::Hints},
 };
 
 use super::{
@@ -21,9 +21,10 @@ use super::{
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Add the encoder of a checkpoint file (.pth, .pt, .pth.tar, .safetensors) as a backbone.
+    /// Add the encoder of a checkpoint (.pth, .pt, .ckpt, .bin, .pth.tar, .safetensors, an index of several
+    /// files, or a folder with one of these) as a backbone.
     ///
-    /// Nothing in the file is executed.
+    /// Nothing in a file is executed.
     Add {
         #[arg(value_name = "CHECKPOINT")]
         checkpoint: PathBuf,
@@ -71,9 +72,19 @@ pub struct Told {
     /// Voxels of the images of a profound-vit of another size than the published one.
     #[arg(long, value_name = "DxHxW", value_parser = output::parse_size)]
     image: Option<Size>,
+    /// Key of the state dict, where a file has several: model_ema, state.model; . for a bare one.
+    #[arg(long)]
+    key: Option<String>,
+    /// What the names of the encoder's tensors begin with, where a file has several encoders: student.backbone
+    #[arg(long)]
+    prefix: Option<String>,
 }
 
 impl Told {
+    fn pick(&self) -> Pick {
+        Pick { key: self.key.clone(), prefix: self.prefix.clone() }
+    }
+
     fn hints(&self) -> Hints {
         Hints { heads: self.heads, image: self.image.map(|Size(size)| size) }
     }
@@ -90,12 +101,13 @@ pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
             let kind = (architecture != "auto").then_some(architecture);
             let further = [("hbv", hbv), ("adc", adc)];
             let by_type = further.into_iter().filter_map(|(name, file)| Some((name, file?))).collect();
-            let options = AddOptions { name, kind, hints: told.hints(), source, licence, note, by_type };
+            let (hints, pick) = (told.hints(), told.pick());
+            let options = AddOptions { name, kind, hints, pick, source, licence, note, by_type };
             let card = add(&context.data()?.backbones(), &checkpoint, &options)?;
             show_added(context, &card)?;
         }
         Command::Inspect { checkpoint, told } => {
-            let inspection = inspect(&checkpoint, told.hints())?;
+            let inspection = inspect(&checkpoint, told.hints(), &told.pick())?;
             if context.json {
                 output::json(&inspection)?;
             } else {
@@ -128,8 +140,9 @@ fn show_added(context: &Context, card: &AddedCard) -> Result<()> {
 
 /// A line for each kind of outcome, then the names of all that is not simply applied.
 fn report_in_words(report: &LoadReport) -> String {
-    let LoadReport { source: _, applied, missing, unused, reshaped, defaulted } = report;
-    let mut lines = vec![format!("applied: {} tensors", applied.len())];
+    let LoadReport { source: _, applied, missing, unused, reshaped, defaulted, notes } = report;
+    let mut lines = notes.clone();
+    lines.push(format!("applied: {} tensors", applied.len()));
     for (what, names) in [
         ("missing", missing),
         ("not in the file, as in a new network", defaulted),
@@ -153,9 +166,14 @@ fn in_words(inspection: &Inspection) -> String {
         tensors.len(),
         millions(inspection.parameters)
     )];
+    if inspection.state_dicts.len() > 1 {
+        let each = inspection.state_dicts.iter().map(|d| format!("{} ({} tensors)", d.key, d.tensors));
+        lines.push(format!("state dicts in it: {}", each.collect::<Vec<_>>().join(", ")));
+    }
     match (&inspection.architecture, &inspection.problem) {
         (Some(architecture), _) => {
             lines.push(format!("encoder: {architecture}"));
+            lines.extend(inspection.notes.iter().cloned());
             let used = tensors.iter().filter(|t| t.becomes.is_some()).count();
             lines.push(format!(
                 "{used} tensors become the encoder's ({} parameters), {} are not used",
@@ -165,6 +183,7 @@ fn in_words(inspection: &Inspection) -> String {
         }
         (None, problem) => {
             lines.push(format!("no backbone: {}", problem.as_deref().unwrap_or("unknown")));
+            lines.extend(inspection.notes.iter().cloned());
         }
     }
     lines.extend(

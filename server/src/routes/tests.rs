@@ -208,6 +208,7 @@ fn write_dataset(data: &DataDir) {
             fold: None,
             mask_sources: Default::default(),
             notes: Vec::new(),
+            mask_labels: Default::default(),
         })
         .collect();
     let manifest = DatasetManifest {

@@ -106,6 +106,7 @@ fn task_use(manifest: &DatasetManifest, task: Task) -> TaskUse {
         val: manifest.usable(task, Split::Val).len(),
         test: manifest.usable(task, Split::Test).len(),
         problem: manifest.task_problem(task),
+        note: manifest.unmeasured(task),
         left_out: manifest.cases.iter().filter_map(left_out).collect(),
     }
 }

@@ -213,6 +213,7 @@ mod tests {
             fold,
             mask_sources: BTreeMap::new(),
             notes: Vec::new(),
+            mask_labels: Default::default(),
         }
     }
 

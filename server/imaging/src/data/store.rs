@@ -88,6 +88,10 @@ impl Staging {
             fold: None,
             mask_sources: BTreeMap::new(),
             notes: Vec::new(),
+            mask_labels: MASKS
+                .iter()
+                .filter_map(|c| Some(((*c).to_owned(), labels_of(volumes.get(*c)?))))
+                .collect(),
         })
     }
 
@@ -139,6 +143,15 @@ impl Drop for Staging {
             tracing::warn!("cannot remove {}: {error}", self.folder.display());
         }
     }
+}
+
+/// The foreground values of a mask, each once.
+fn labels_of(mask: &Volume) -> Vec<u8> {
+    let mut there = [false; 256];
+    for value in &mask.data {
+        there[usize::from(value.round().clamp(0.0, 255.0) as u8)] = true;
+    }
+    (1..=u8::MAX).filter(|label| there[usize::from(*label)]).collect()
 }
 
 /// Writes a file under a temporary name, syncs it and renames it.

@@ -14,9 +14,9 @@ use transferscope_domain::{
     report::LoadReport,
 };
 
-use super::{AddedCard, CARD, DEFAULTED, WEIGHTS, added_in, shipped};
+use super::{AddedCard, CARD, DEFAULTED, WEIGHTS, added_in, beside, shipped};
 use crate::checkpoint::{
-    self, CheckpointError, CheckpointFile, EncoderWeights, KeyMap,
+    self, CheckpointError, CheckpointFile, EncoderWeights, KeyMap, Pick,
     architecture::{Hints, fit, infer},
     write_synced,
 };
@@ -29,6 +29,8 @@ pub struct AddOptions {
     /// Kind of architecture that the file must have, e.g. `provicnet`.
     pub kind: Option<String>,
     pub hints: Hints,
+    /// Which of a file's encoders is meant.
+    pub pick: Pick,
     pub source: Option<String>,
     pub licence: Option<String>,
     pub note: Option<String>,
@@ -71,8 +73,7 @@ pub enum AddError {
 /// When the file cannot be read or holds no encoder that is known here, when its name or its content is
 /// there already, or when it cannot be written; nothing is left behind then.
 pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedCard, AddError> {
-    let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = options.name.clone().unwrap_or_else(|| name_of(&file_name));
+    let name = options.name.clone().unwrap_or_else(|| name_of(&beside::telling_name(path)));
     if !is_name(&name) {
         return Err(AddError::BadName(name));
     }
@@ -83,13 +84,14 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
         return Err(AddError::NameTaken(name));
     }
     let mut file = checkpoint::open(path)?;
+    let file_name = file_name(path);
     let there = added_in(backbones);
-    let file_hash = hash_of(path, &options.by_type)?;
+    let file_hash = hash_of(&file, &options.by_type)?;
     if let Some(same) = there.iter().find(|card| card.file_hash == file_hash) {
         return Err(AddError::ContentTaken(same.name.clone()));
     }
 
-    let (mut architecture, mut map) = encoder(&file, &file_name, options.hints)?;
+    let (mut architecture, mut map) = encoder(&mut file, &file_name, options)?;
     if let Some(asked) = options.kind.as_deref().filter(|asked| *asked != architecture.kind()) {
         let found = architecture.name();
         return Err(AddError::OtherKind { file: file_name, found, asked: asked.to_owned() });
@@ -97,6 +99,8 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
     fit(&mut map, &architecture, file.path())?;
     let mut weights = map.load(&mut file)?;
     let mut parameters = map.parameters();
+    let mut notes = map.notes().to_vec();
+    notes.extend(architecture.unusual_depth());
     if !options.by_type.is_empty() {
         let Architecture::Provicnet { each, .. } = &mut architecture else {
             return Err(AddError::OneForAll(architecture.name()));
@@ -104,7 +108,7 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
         *each = true;
         weights = of_type(weights, "t2w");
         for (sequence, path) in &options.by_type {
-            let (more, count) = further(path, sequence, &architecture, options.hints)?;
+            let (more, count) = further(path, sequence, &architecture, options)?;
             weights.tensors.extend(more.tensors);
             weights.defaulted.extend(more.defaulted);
             parameters += count;
@@ -116,6 +120,7 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
         applied: applied.filter(|name| !weights.defaulted.contains(name)).collect(),
         unused: map.unused().to_vec(),
         defaulted: weights.defaulted.clone(),
+        notes,
         ..LoadReport::default()
     };
 
@@ -144,27 +149,40 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
     Ok(card)
 }
 
+/// The name of a file or folder, for messages and cards.
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_else(|| path.display().to_string())
+}
+
 /// Hash of the file, or of the hashes of all files that a backbone is made of.
-fn hash_of(path: &Path, by_type: &[(&'static str, PathBuf)]) -> Result<String, CheckpointError> {
+fn hash_of(file: &CheckpointFile, by_type: &[(&'static str, PathBuf)]) -> Result<String, CheckpointError> {
     let of = |path: &Path| {
         hash_file(path).map_err(|source| CheckpointError::Read { path: path.display().to_string(), source })
     };
-    let first = of(path)?;
-    if by_type.is_empty() {
-        return Ok(first);
+    if let ([one], []) = (file.files(), by_type) {
+        return of(one);
     }
     let mut hasher = blake3::Hasher::new();
-    hasher.update(first.as_bytes());
+    for path in file.files() {
+        hasher.update(of(path)?.as_bytes());
+    }
     for (sequence, path) in by_type {
         hasher.update(sequence.as_bytes());
-        hasher.update(of(path)?.as_bytes());
+        for path in checkpoint::open(path)?.files() {
+            hasher.update(of(path)?.as_bytes());
+        }
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// The architecture of a file's encoder, and which of its tensors are what.
-fn encoder(file: &CheckpointFile, file_name: &str, hints: Hints) -> Result<(Architecture, KeyMap), AddError> {
-    let map = KeyMap::of(file)?;
+fn encoder(
+    file: &mut CheckpointFile,
+    file_name: &str,
+    options: &AddOptions,
+) -> Result<(Architecture, KeyMap), AddError> {
+    let map = KeyMap::find(file, &options.pick)?;
+    let hints = beside::hints(file, options.hints);
     let architecture =
         infer(&map, hints).map_err(|reason| AddError::Architecture { file: file_name.to_owned(), reason })?;
     Ok((architecture, map))
@@ -175,11 +193,11 @@ fn further(
     path: &Path,
     sequence: &str,
     first: &Architecture,
-    hints: Hints,
+    options: &AddOptions,
 ) -> Result<(EncoderWeights, u64), AddError> {
-    let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let file_name = file_name(path);
     let mut file = checkpoint::open(path)?;
-    let (mut found, mut map) = encoder(&file, &file_name, hints)?;
+    let (mut found, mut map) = encoder(&mut file, &file_name, options)?;
     fit(&mut map, &found, file.path())?;
     if let Architecture::Provicnet { each, .. } = &mut found {
         *each = true;
@@ -263,8 +281,9 @@ fn now_ms() -> i64 {
 /// A backbone's name from a file's: without its endings, in small letters.
 fn name_of(file: &str) -> String {
     let file = file.to_ascii_lowercase();
-    let stem =
-        [".pth.tar", ".pth", ".pt", ".safetensors"].iter().find_map(|ending| file.strip_suffix(ending));
+    let stem = [".pth.tar", ".pth", ".pt", ".ckpt", ".bin", ".safetensors"]
+        .iter()
+        .find_map(|ending| file.strip_suffix(ending));
     let name: String = stem
         .unwrap_or(&file)
         .chars()

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Serialize;
 use transferscope_domain::Architecture;
 
+use super::beside;
 use crate::checkpoint::{
-    self, CheckpointError, KeyMap,
+    self, CheckpointError, KeyMap, Pick,
     architecture::{Hints, fit, infer},
 };
 
@@ -21,6 +22,14 @@ pub struct InspectedTensor {
     pub becomes: Option<String>,
 }
 
+/// A state dict of a file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InspectedTree {
+    /// What `--key` chooses it by; `.` for a bare one.
+    pub key: String,
+    pub tensors: usize,
+}
+
 /// A checkpoint file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
@@ -28,6 +37,10 @@ pub struct Inspection {
     pub container: String,
     /// The key under which the state dict lies; none where it is bare.
     pub wrapper: Option<String>,
+    /// All state dicts of the file.
+    pub state_dicts: Vec<InspectedTree>,
+    /// What was taken, what else there is, and what else is worth knowing.
+    pub notes: Vec<String>,
     /// Numbers and texts beside the tensors.
     pub metadata: BTreeMap<String, String>,
     pub tensors: Vec<InspectedTensor>,
@@ -51,9 +64,10 @@ pub struct Inspection {
 /// # Errors
 /// When the file cannot be read at all; one without a known encoder is told of in
 /// [`Inspection::problem`].
-pub fn inspect(path: &Path, hints: Hints) -> Result<Inspection, CheckpointError> {
-    let file = checkpoint::open(path)?;
-    let mut map = KeyMap::of(&file);
+pub fn inspect(path: &Path, hints: Hints, pick: &Pick) -> Result<Inspection, CheckpointError> {
+    let mut file = checkpoint::open(path)?;
+    let hints = beside::hints(&file, hints);
+    let mut map = KeyMap::find(&mut file, pick);
     let architecture = match &mut map {
         Ok(map) => infer(map, hints)
             .and_then(|found| fit(map, &found, file.path()).map(|()| found).map_err(|e| e.to_string())),
@@ -73,10 +87,16 @@ pub fn inspect(path: &Path, hints: Hints) -> Result<Inspection, CheckpointError>
             becomes: becomes.get(&at).map(|name| (*name).to_owned()),
         })
         .collect();
+    let mut notes = map.as_ref().map(|map| map.notes().to_vec()).unwrap_or_default();
+    notes.extend(architecture.as_ref().ok().and_then(Architecture::unusual_depth));
+    let state_dicts =
+        file.trees().iter().map(|tree| InspectedTree { key: tree.key(), tensors: tree.tensors().len() });
     let weights = file.tensors().iter().filter(|t| t.element.is_float());
     Ok(Inspection {
         container: file.container().to_string(),
-        wrapper: file.wrapper().map(str::to_owned),
+        wrapper: file.wrapper(),
+        state_dicts: state_dicts.collect(),
+        notes,
         metadata: file.metadata().clone(),
         others: file.others().clone(),
         parameters: weights.map(|t| count(&t.shape)).sum(),

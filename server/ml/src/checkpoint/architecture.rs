@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use transferscope_domain::{Architecture, Family, architecture::known_heads};
 
 use super::{
+    blocks,
     error::CheckpointError,
     key_map::{KeyMap, Network},
 };
@@ -45,14 +46,6 @@ fn shape<const N: usize>(map: &KeyMap, name: &str) -> Result<[usize; N], String>
     if shape.contains(&0) { Err(odd()) } else { Ok(shape) }
 }
 
-/// How many of `name(0)`, `name(1)`, ... there are without a gap; at least one.
-fn count(map: &KeyMap, name: impl Fn(usize) -> String) -> Result<usize, String> {
-    match (0..).take_while(|i| map.shape(&format!("encoder.{}", name(*i))).is_some()).count() {
-        0 => Err(format!("its depth cannot be told, since encoder.{} is missing", name(0))),
-        n => Ok(n),
-    }
-}
-
 fn conv(map: &KeyMap) -> Result<Architecture, String> {
     let [first, in_channels, ..]: [usize; 5] = shape(map, "downsample_layers.0.0.weight")?;
     let mut dims = [first; 4];
@@ -60,8 +53,16 @@ fn conv(map: &KeyMap) -> Result<Architecture, String> {
         [*dim, ..] = shape::<5>(map, &format!("downsample_layers.{stage}.1.weight"))?;
     }
     let mut depths = [0; 4];
+    for folder in ["downsample_layers", "stages"] {
+        if let Some(further) = blocks::numbers(map, folder).find(|n| n.is_none_or(|n| n >= depths.len())) {
+            let number = further.map_or_else(|| "another".to_owned(), |n| n.to_string());
+            return Err(format!(
+                "encoder.{folder}.{number} is there: networks of four stages (0 to 3) are read"
+            ));
+        }
+    }
     for (stage, depth) in depths.iter_mut().enumerate() {
-        *depth = count(map, |block| format!("stages.{stage}.{block}.dwconv.weight"))?;
+        *depth = blocks::count(map, &format!("stages.{stage}"), "dwconv.weight")?;
     }
     Ok(Architecture::ProfoundConv { in_channels, depths, dims })
 }
@@ -77,12 +78,17 @@ fn heads(dim: usize, hints: Hints) -> Result<usize, String> {
 }
 
 fn depth(map: &KeyMap) -> Result<usize, String> {
-    count(map, |block| format!("blocks.{block}.attn.qkv.weight"))
+    blocks::count(map, "blocks", "attn.qkv.weight")
 }
 
 fn mae(map: &KeyMap, hints: Hints) -> Result<Architecture, String> {
     let [dim, in_channels, d, h, w]: [usize; 5] = shape(map, "patch_embed.proj.weight")?;
     let [_, tokens, _]: [usize; 3] = shape(map, "pos_embed")?;
+    if !dim.is_multiple_of(6) {
+        return Err(format!(
+            "its width of {dim} is no multiple of 6, which positions along three axes are made for"
+        ));
+    }
     let patch = [d, h, w];
     let fits = |image| cells(image, patch).and_then(|n| n.checked_add(1)) == Some(tokens);
     let mini = match Architecture::mini(Family::ProfoundVit) {

@@ -1,15 +1,17 @@
 //! From a file's tensor names to those of our encoders, `encoder.*`.
 //!
 //! The same encoder is saved under different names: inside a model (`encoder.`, `backbone.`), from
-//! several GPUs (`module.`), compiled (`_orig_mod.`), or alone. [`KeyMap::of`] finds out which
-//! network a file holds and where each of its encoder's tensors comes from; nothing is read yet.
+//! several GPUs (`module.`), compiled (`_orig_mod.`), by another program, or alone. [`KeyMap::find`] finds
+//! out which network a file holds and where each of its encoder's tensors comes from; nothing is read yet.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
+    choice::{self, Chosen, Found, Pick},
     error::{CheckpointError, Fault},
     fcmae::{self, Change},
     file::{CheckpointFile, StoredTensor},
+    names::{Known, inside, known, unwrapped},
     weight_norm::{self, Part},
 };
 use crate::params::NamedTensor;
@@ -27,25 +29,6 @@ pub enum Network {
     Dino,
 }
 
-/// Folders of names under which an encoder lies.
-const PREFIXES: [&str; 3] = ["", "encoder.", "backbone."];
-/// ProViCNet's tokens beside the image's: they belong to our encoder, and lie beside the backbone
-/// upstream.
-const TOKEN_LAYERS: [&str; 3] = ["axis_pos", "axis_max", "modal"];
-/// Names that are shown where a file holds no known encoder.
-const SHOWN: usize = 5;
-
-impl Network {
-    /// First parts of the names of the encoder's tensors.
-    fn roots(self) -> &'static [&'static str] {
-        match self {
-            Network::ConvNext | Network::SparseConvNext => &["downsample_layers", "stages", "norm"],
-            Network::MaeVit => &["cls_token", "pos_embed", "patch_embed", "blocks", "norm"],
-            Network::Dino => &["cls_token", "pos_embed", "register_tokens", "patch_embed", "blocks", "norm"],
-        }
-    }
-}
-
 /// Where a tensor of the encoder comes from; numbers are places in [`CheckpointFile::tensors`].
 #[derive(Debug, Clone, PartialEq)]
 enum Origin {
@@ -55,6 +38,10 @@ enum Origin {
         length: usize,
         direction: usize,
     },
+    /// Three tensors, one after the other.
+    Joined([usize; 3]),
+    /// Positions of patches, after one of the class token that is zero.
+    Positions(usize),
     /// Not in the file: one value everywhere.
     Constant(f32),
 }
@@ -62,9 +49,10 @@ enum Origin {
 impl Origin {
     fn places(&self) -> impl Iterator<Item = usize> + use<> {
         let places = match *self {
-            Origin::Same(at) | Origin::Changed(at, _) => [Some(at), None],
-            Origin::WeightNorm { length, direction } => [Some(length), Some(direction)],
-            Origin::Constant(_) => [None, None],
+            Origin::Same(at) | Origin::Changed(at, _) | Origin::Positions(at) => [Some(at), None, None],
+            Origin::WeightNorm { length, direction } => [Some(length), Some(direction), None],
+            Origin::Joined(parts) => parts.map(Some),
+            Origin::Constant(_) => [None; 3],
         };
         places.into_iter().flatten()
     }
@@ -86,6 +74,7 @@ pub struct KeyMap {
     /// The file's names of all of its tensors.
     file_names: Vec<String>,
     unused: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// An encoder's tensors, by our names.
@@ -103,25 +92,34 @@ impl From<Vec<NamedTensor>> for EncoderWeights {
 }
 
 impl KeyMap {
-    /// Maps the tensors of a file.
+    /// Finds the encoder of a file, or that of its encoders which `pick` means, and maps its tensors; the
+    /// file's tensors are those of the encoder's state dict from then on.
     ///
     /// # Errors
-    /// When the file holds no encoder that is known here, or two, or one of its tensors cannot be
-    /// read.
-    pub fn of(file: &CheckpointFile) -> Result<Self, CheckpointError> {
-        let at = |fault: Fault| fault.at(file.path());
-        let names = unwrapped_names(file.tensors());
-        let (network, prefix) = find(file.tensors(), &names).map_err(at)?;
-        for (name, found) in file.others() {
-            if inside(network, prefix, &unwrapped(name)).is_some() {
-                return Err(CheckpointError::Opaque {
-                    path: file.path().into(),
-                    name: name.clone(),
-                    found: found.clone(),
-                });
+    /// When the file holds no encoder that is known here, or several and no word on which is meant, when it
+    /// is one of several files, or when one of the encoder's tensors cannot be read.
+    pub fn find(file: &mut CheckpointFile, pick: &Pick) -> Result<Self, CheckpointError> {
+        let path = file.path().to_owned();
+        let at = |fault: Fault| fault.at(&path);
+        if let Some(part) = &file.part_of {
+            return Err(at(Fault::Unsupported(part.clone())));
+        }
+        let Chosen { found, notes } = choice::choose(file.trees(), pick).map_err(at)?;
+        file.choose(found.tree);
+        for (name, what) in file.others() {
+            if inside(found.network, found.naming, &found.prefix, &unwrapped(name)).is_some() {
+                let (name, found) = (name.clone(), what.clone());
+                return Err(CheckpointError::Opaque { path, name, found });
             }
         }
-        map(network, prefix, file.tensors(), &names).map_err(at)
+        let mut map = map(&found, file.tensors()).map_err(at)?;
+        map.notes = notes;
+        Ok(map)
+    }
+
+    /// What was taken, and what else there is, for people.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     pub fn network(&self) -> Network {
@@ -200,6 +198,15 @@ impl KeyMap {
                         name: direction.name.clone(),
                     })?
                 }
+                Origin::Joined(_) => {
+                    let (first, second, third) = (next()?, next()?, next()?);
+                    [first.data, second.data, third.data].concat()
+                }
+                Origin::Positions(_) => {
+                    let patches = next()?;
+                    let width = patches.shape.last().copied().unwrap_or_default();
+                    [vec![0.0; width], patches.data].concat()
+                }
                 Origin::Constant(value) => vec![value; target.shape.iter().product()],
             };
             tensors.push(NamedTensor { name: name.clone(), shape: target.shape.clone(), data });
@@ -208,85 +215,38 @@ impl KeyMap {
     }
 }
 
-fn unwrapped_names(tensors: &[StoredTensor]) -> Vec<String> {
-    tensors.iter().map(|t| unwrapped(&t.name)).collect()
-}
+/// Names of what low-rank adaptation adds to a network, by peft, loralib and this program.
+const ADAPTERS: [&str; 5] = ["base_layer", "lora_A", "lora_B", "lora_embedding_A", "lora"];
 
-/// A name without what saving from several GPUs or from a compiled model adds.
-fn unwrapped(name: &str) -> String {
-    let mut parts: Vec<&str> = name.split('.').filter(|part| *part != "_orig_mod").collect();
-    let wrapped = parts.iter().take_while(|part| **part == "module").count();
-    parts.drain(..wrapped);
-    parts.join(".")
-}
-
-/// The network, and the folder of names in which it lies.
-fn find(tensors: &[StoredTensor], names: &[String]) -> Result<(Network, &'static str), Fault> {
-    let rank = |prefix: &str, name: &str| {
-        names.iter().position(|n| n.strip_prefix(prefix) == Some(name)).map(|at| tensors[at].shape.len())
-    };
-    let mut found = Vec::new();
-    for prefix in PREFIXES {
-        if rank(prefix, "downsample_layers.0.0.weight").is_some() {
-            let own = names.iter().filter_map(|n| n.strip_prefix(prefix));
-            let sparse = fcmae::is_sparse(own);
-            found.push((if sparse { Network::SparseConvNext } else { Network::ConvNext }, prefix));
-        }
-        match rank(prefix, "patch_embed.proj.weight") {
-            Some(5) => found.push((Network::MaeVit, prefix)),
-            Some(4) => found.push((Network::Dino, prefix)),
-            _ => {}
-        }
+/// Refuses an encoder whose weights are only part of what it does.
+fn check_adapted(own: &str, tensor: &StoredTensor) -> Result<(), Fault> {
+    if !own.split('.').any(|part| ADAPTERS.contains(&part)) {
+        return Ok(());
     }
-    match found.as_slice() {
-        &[one] => Ok(one),
-        [] => Err(Fault::Unsupported(unknown(names))),
-        [(_, first), (_, second), ..] => Err(Fault::Unsupported(format!(
-            "it holds two encoders, under {first:?} and {second:?}; files of adapted (LoRA) models are not read"
-        ))),
-    }
+    Err(Fault::Unsupported(format!(
+        "its encoder was adapted by LoRA ({}); merge the additions into the weights \
+         (merge_and_unload() of peft) and save the model again",
+        tensor.name
+    )))
 }
 
-/// What to say of a file without a known encoder.
-fn unknown(names: &[String]) -> String {
-    let any = |start: &str| names.iter().any(|n| n.starts_with(start));
-    if any("enc_down.conv_blocks.") {
-        return "it is a ConvMAE, which is no backbone here; ConvNeXt-V2, MAE-ViT and DINOv2 encoders are"
-            .into();
-    }
-    if any("FusionSegmentation.") {
-        return "it is ProViCNet's fusion head, which has no encoder; add the files of its sequences".into();
-    }
-    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
-    format!(
-        "no encoder that is known here (ConvNeXt-V2, MAE-ViT, DINOv2) is among its {} tensors, which begin with {}",
-        names.len(),
-        shown.join(", ")
-    )
-}
-
-/// Our name without `encoder.`, if a tensor belongs to the encoder.
-fn inside<'a>(network: Network, prefix: &str, name: &'a str) -> Option<&'a str> {
-    let root = |name: &'a str, roots: &[&str]| {
-        roots.contains(&name.split('.').next().unwrap_or_default()).then_some(name)
-    };
-    let own = name.strip_prefix(prefix).and_then(|name| root(name, network.roots()));
-    let tokens = (network == Network::Dino).then_some(name.strip_prefix(prefix).unwrap_or(name));
-    own.or_else(|| root(tokens?, &TOKEN_LAYERS))
-}
-
-fn map(network: Network, prefix: &str, tensors: &[StoredTensor], names: &[String]) -> Result<KeyMap, Fault> {
+fn map(found: &Found, tensors: &[StoredTensor]) -> Result<KeyMap, Fault> {
+    let Found { network, naming, prefix, .. } = found;
+    let names: Vec<String> = tensors.iter().map(|t| unwrapped(&t.name)).collect();
     let place: HashMap<&str, usize> =
         names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let mut targets = BTreeMap::new();
+    let mut thirds: BTreeMap<String, [Option<usize>; 3]> = BTreeMap::new();
     let mut unused = Vec::new();
-    for (at, (tensor, full)) in tensors.iter().zip(names).enumerate() {
-        let Some(name) = inside(network, prefix, full) else {
+    for (at, (tensor, full)) in tensors.iter().zip(&names).enumerate() {
+        let Some(own) = inside(*network, *naming, prefix, full) else {
             unused.push(tensor.name.clone());
             continue;
         };
-        let (name, target) = if network == Network::SparseConvNext {
-            let dense = fcmae::dense(name, &tensor.shape)?;
+        check_adapted(own, tensor)?;
+        let shape = tensor.shape.clone();
+        let (name, target) = if *network == Network::SparseConvNext {
+            let dense = fcmae::dense(own, &tensor.shape)?;
             (dense.name, Target { shape: dense.shape, origin: Origin::Changed(at, dense.change) })
         } else if let Some(part) = weight_norm::part(full) {
             let (Part::Length { direction: other } | Part::Direction { length: other, .. }) = &part;
@@ -294,26 +254,59 @@ fn map(network: Network, prefix: &str, tensors: &[StoredTensor], names: &[String
                 return Err(Fault::damaged(format!("tensor {} is there without {other}", tensor.name)));
             };
             // A length comes along with its direction.
-            let Some(Part::Direction { weight, .. }) = weight_norm::part(name) else { continue };
-            (
-                weight,
-                Target {
-                    shape: tensor.shape.clone(),
-                    origin: Origin::WeightNorm { length: other, direction: at },
-                },
-            )
+            let Some(Part::Direction { weight, .. }) = weight_norm::part(own) else { continue };
+            (weight, Target { shape, origin: Origin::WeightNorm { length: other, direction: at } })
         } else {
-            (name.to_owned(), Target { shape: tensor.shape.clone(), origin: Origin::Same(at) })
+            match known(*naming, own, &tensor.shape) {
+                Known::Whole(name) => (name, Target { shape, origin: Origin::Same(at) }),
+                Known::PatchPositions => {
+                    let shape = vec![1, tensor.shape[1] + 1, tensor.shape[2]];
+                    ("pos_embed".to_owned(), Target { shape, origin: Origin::Positions(at) })
+                }
+                Known::Third { name, number } => {
+                    if thirds.entry(name.clone()).or_default()[number].replace(at).is_some() {
+                        return Err(Fault::damaged(format!("two of its tensors are {}", tensor.name)));
+                    }
+                    continue;
+                }
+            }
         };
-        if targets.insert(format!("encoder.{name}"), target).is_some() {
-            return Err(Fault::damaged(format!("two of its tensors are encoder.{name}")));
-        }
+        insert(&mut targets, &name, target)?;
     }
-    if network == Network::SparseConvNext {
+    for (name, parts) in thirds {
+        insert(&mut targets, &name, joined(&name, parts, tensors)?)?;
+    }
+    if *network == Network::SparseConvNext {
         default_norm(&mut targets);
     }
     let file_names = tensors.iter().map(|t| t.name.clone()).collect();
-    Ok(KeyMap { network, targets, file_names, unused })
+    Ok(KeyMap { network: *network, targets, file_names, unused, notes: Vec::new() })
+}
+
+fn insert(targets: &mut BTreeMap<String, Target>, name: &str, target: Target) -> Result<(), Fault> {
+    match targets.insert(format!("encoder.{name}"), target) {
+        Some(_) => Err(Fault::damaged(format!("two of its tensors are encoder.{name}"))),
+        None => Ok(()),
+    }
+}
+
+/// The tensor that three become when they are joined along their first axis.
+fn joined(name: &str, parts: [Option<usize>; 3], tensors: &[StoredTensor]) -> Result<Target, Fault> {
+    let [Some(query), Some(key), Some(value)] = parts else {
+        return Err(Fault::damaged(format!(
+            "query, key and value of {name} are apart, and one of the three is missing"
+        )));
+    };
+    let shapes = [query, key, value].map(|at| tensors[at].shape.as_slice());
+    let whole = match shapes {
+        [[first, rest @ ..], second, third] if second == shapes[0] && third == shapes[0] => {
+            first.checked_mul(3).map(|first| [&[first][..], rest].concat())
+        }
+        _ => None,
+    };
+    let shape = whole
+        .ok_or_else(|| Fault::damaged(format!("query, key and value of {name} have shapes {shapes:?}")))?;
+    Ok(Target { shape, origin: Origin::Joined([query, key, value]) })
 }
 
 /// The pre-training network ends without the norm that fine-tuning adds; a new one scales by 1 and

@@ -10,7 +10,8 @@ use safetensors::tensor::Metadata;
 use super::{
     element::ElementType,
     error::Fault,
-    file::{Place, StoredTensor, check_name},
+    file::{Block, Place, StoredTensor, check_name},
+    tree::Tree,
     view::View,
 };
 
@@ -19,21 +20,13 @@ const HEADER_LIMIT: u64 = 32 << 20;
 /// Bytes of the header's length, which stands first.
 const LENGTH_SIZE: u64 = 8;
 
-/// Where a tensor's numbers are.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Block {
-    pub(super) start: u64,
-    pub(super) len: usize,
-}
-
 /// What the header says.
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) metadata: BTreeMap<String, String>,
-    pub(super) tensors: Vec<StoredTensor>,
+    /// Its `others` are tensors of types that are not read, and their types.
+    pub(super) tree: Tree,
     pub(super) blocks: Vec<Block>,
-    /// Tensors of types that are not read, and their types.
-    pub(super) others: BTreeMap<String, String>,
 }
 
 /// Whether a file of `size` bytes that begins with `head` is one.
@@ -94,5 +87,6 @@ pub(super) fn read<R: Read + Seek>(source: &mut R, size: u64) -> Result<Contents
         return Err(Fault::damaged(format!("it has {size} bytes, its header says {}", start + end as u64)));
     }
     let metadata: HashMap<String, String> = header.metadata().clone().unwrap_or_default();
-    Ok(Contents { metadata: metadata.into_iter().collect(), tensors, blocks, others })
+    let tree = Tree { path: Vec::new(), tensors, others };
+    Ok(Contents { metadata: metadata.into_iter().collect(), tree, blocks })
 }

@@ -2,7 +2,9 @@ use super::*;
 use crate::reference;
 use writer::{Packing, Pickle, pack, state_dict, with_pickle};
 
+mod containers;
 mod hostile;
+mod many_names;
 mod writer;
 
 fn floats(n: usize) -> Vec<u8> {
@@ -39,14 +41,14 @@ fn files_of_pytorch_equal_those_of_safetensors() {
 fn a_training_container_is_read_and_its_arguments_told() {
     let Some(models) = reference::folder().map(|f| f.join("models")) else { return };
     let file = open(&models.join("profound_fcmae_raw.pth")).unwrap();
-    assert_eq!(file.wrapper(), Some("model"));
+    assert_eq!(file.wrapper().as_deref(), Some("model"));
     assert!(file.tensors().iter().all(|t| !t.name.starts_with("optimizer")));
     let metadata = file.metadata();
     assert!(metadata.contains_key("epoch"), "{metadata:?}");
     assert!(metadata.keys().any(|k| k.starts_with("args.")), "{metadata:?}");
     for name in ["profound_classifier", "profound_unetr", "profound_upernet"] {
         let mut file = open(&models.join(format!("{name}.pth.tar"))).unwrap();
-        assert_eq!(file.wrapper(), Some("model"));
+        assert_eq!(file.wrapper().as_deref(), Some("model"));
         assert!(file.weights().unwrap().iter().any(|t| t.name.starts_with("encoder.")));
     }
 }
@@ -134,7 +136,11 @@ fn what_cannot_be_read_is_said() {
         let error = result.unwrap_err();
         assert!(error.contains(what), "{error}");
     };
-    says(load(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".to_vec()), "before PyTorch 1.6");
+    says(load(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".to_vec()), "ends too early");
+    says(load(b"\x80\x04\x95\x00".to_vec()), "plain pickle");
+    says(load(b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n".to_vec()), "Git LFS");
+    says(load(b"\n<!DOCTYPE html><html>".to_vec()), "web page");
+    says(load(b"\x89HDF\r\n\x1a\n".to_vec()), "HDF5");
     says(load(b"\x1f\x8b\x08".to_vec()), "gzip");
     says(load(b"hello".to_vec()), "neither");
     says(load(Vec::new()), "neither");

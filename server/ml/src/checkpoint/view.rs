@@ -39,6 +39,11 @@ impl View {
         Ok(Self { offset, shape, strides, count })
     }
 
+    /// The same elements of a storage of which `elements` come before this view's own.
+    pub(crate) fn moved(&self, elements: usize) -> Option<Self> {
+        Some(Self { offset: self.offset.checked_add(elements)?, ..self.clone() })
+    }
+
     pub(crate) fn shape(&self) -> &[usize] {
         &self.shape
     }

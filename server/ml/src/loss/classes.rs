@@ -2,6 +2,8 @@
 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax, backend::Backend};
 
+use super::Inside;
+
 /// How much the costs of single positions count.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Emphasis {
@@ -16,6 +18,7 @@ pub struct Emphasis {
 /// # Shapes
 /// - `logits`: `[B, C, ...]`
 /// - `target`: class indices, `[B]` or `[B, 1, ...]` of the same spatial axes
+/// - `inside`: the positions that count; none for all
 /// - result: `[1]`
 ///
 /// # Panics
@@ -28,6 +31,7 @@ pub fn cross_entropy<B: Backend, const D: usize, const T: usize>(
     logits: Tensor<B, D>,
     target: Tensor<B, T, Int>,
     emphasis: &Emphasis,
+    inside: Option<&Inside<B>>,
 ) -> Tensor<B, 1> {
     let dims = logits.dims();
     let (batch, classes) = (dims[0], dims[1]);
@@ -42,12 +46,20 @@ pub fn cross_entropy<B: Backend, const D: usize, const T: usize>(
         let missing = (log_p.exp().neg() + 1.0).clamp_min(1e-6);
         cost = cost * missing.powf_scalar(emphasis.gamma);
     }
+    let mask = inside.map(Inside::flat);
     match &emphasis.weights {
-        None => cost.mean(),
+        None => match (mask, inside) {
+            (Some(mask), Some(inside)) => (cost * mask).mean() / inside.share(),
+            _ => cost.mean(),
+        },
         Some(weights) => {
             assert_eq!(weights.len(), classes, "one weight a class");
             let table = Tensor::<B, 1>::from_data(TensorData::new(weights.clone(), [classes]), &device);
             let weight = table.select(0, target.reshape([batch * positions]));
+            let weight = match mask {
+                Some(mask) => weight * mask.reshape([batch * positions]),
+                None => weight,
+            };
             let cost = cost.reshape([batch * positions]) * weight.clone();
             cost.sum() / weight.sum().clamp_min(1e-12)
         }
@@ -83,7 +95,7 @@ mod tests {
         let device = Default::default();
         let logits = Tensor::<Flex, 2>::from_floats([[0.0, 0.0], [2.0, 0.0]], &device);
         let target = Tensor::<Flex, 1, Int>::from_ints([1, 0], &device);
-        let value = |e: &Emphasis| cross_entropy(logits.clone(), target.clone(), e).into_scalar();
+        let value = |e: &Emphasis| cross_entropy(logits.clone(), target.clone(), e, None).into_scalar();
         let (a, p) = (2f32.ln(), 1.0 / (1.0 + (-2f32).exp()));
         let b = -p.ln();
         assert!((value(&plain(None, 0.0)) - (a + b) / 2.0).abs() < 1e-6);
@@ -110,7 +122,7 @@ mod tests {
         let start = Tensor::<A, 5>::random([2, 3, 1, 2, 3], Distribution::Normal(0.0, 1.0), &device);
         for emphasis in [plain(None, 0.0), plain(Some(vec![0.2, 1.0, 3.0]), 0.0), plain(None, 2.0)] {
             let logits = start.clone().require_grad();
-            let grads = cross_entropy(logits.clone(), target.clone(), &emphasis).backward();
+            let grads = cross_entropy(logits.clone(), target.clone(), &emphasis, None).backward();
             let ours = logits.grad(&grads).unwrap().into_data().to_vec::<f32>().unwrap();
             let values = start.clone().into_data().to_vec::<f32>().unwrap();
             let largest = ours.iter().fold(0f32, |m, g| m.max(g.abs()));
@@ -119,7 +131,7 @@ mod tests {
                     let mut moved = values.clone();
                     moved[i] += step;
                     let x = Tensor::<A, 5>::from_data(TensorData::new(moved, [2, 3, 1, 2, 3]), &device);
-                    cross_entropy(x, target.clone(), &emphasis).into_scalar()
+                    cross_entropy(x, target.clone(), &emphasis, None).into_scalar()
                 };
                 let numeric = (at(1e-2) - at(-1e-2)) / 2e-2;
                 assert!(

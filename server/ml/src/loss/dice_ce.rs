@@ -6,6 +6,8 @@ use burn::tensor::{
     backend::Backend,
 };
 
+use super::Inside;
+
 /// Added to numerator and denominator of every Dice term.
 const SMOOTHING: f64 = 1e-5;
 
@@ -33,6 +35,7 @@ pub enum DiceCe {
 /// # Shapes
 /// - `logits`: `[B, C, ...]`, any number of spatial axes
 /// - `target`: class indices `[B, ...]`, or `[B, 1, ...]`, of the same spatial axes
+/// - `inside`: the positions that count; none for all
 /// - result: `[1]`
 ///
 /// # Panics
@@ -46,8 +49,9 @@ pub fn dice_ce<B: Backend, const D: usize, const T: usize>(
     logits: Tensor<B, D>,
     target: Tensor<B, T, Int>,
     form: &DiceCe,
+    inside: Option<&Inside<B>>,
 ) -> Tensor<B, 1> {
-    let terms = Terms::new(logits, target, form);
+    let terms = Terms::new(logits, target, form, inside);
     terms.dice(form) + terms.cross_entropy(form)
 }
 
@@ -62,8 +66,9 @@ pub fn dice_loss<B: Backend, const D: usize, const T: usize>(
     logits: Tensor<B, D>,
     target: Tensor<B, T, Int>,
     form: &DiceCe,
+    inside: Option<&Inside<B>>,
 ) -> Tensor<B, 1> {
-    Terms::new(logits, target, form).dice(form)
+    Terms::new(logits, target, form, inside).dice(form)
 }
 
 /// What both terms are made of, positions flattened: `[B, C, N]` each.
@@ -72,10 +77,30 @@ struct Terms<B: Backend> {
     truth: Tensor<B, 3>,
     /// Logarithm of the probability of what is true, zero for the classes that are not.
     log_likelihood: Tensor<B, 3>,
+    /// Positions of all samples together.
+    positions: f64,
 }
 
 impl<B: Backend> Terms<B> {
     fn new<const D: usize, const T: usize>(
+        logits: Tensor<B, D>,
+        target: Tensor<B, T, Int>,
+        form: &DiceCe,
+        inside: Option<&Inside<B>>,
+    ) -> Self {
+        let all = Self::of_all(logits, target, form);
+        let Some(inside) = inside else { return all };
+        // What is outside is neither predicted nor true, and no position.
+        let mask = inside.flat();
+        Self {
+            probability: all.probability * mask.clone(),
+            truth: all.truth * mask.clone(),
+            log_likelihood: all.log_likelihood * mask,
+            positions: all.positions * inside.share(),
+        }
+    }
+
+    fn of_all<const D: usize, const T: usize>(
         logits: Tensor<B, D>,
         target: Tensor<B, T, Int>,
         form: &DiceCe,
@@ -92,7 +117,8 @@ impl<B: Backend> Terms<B> {
             // log(1 + e^-|x|) does not overflow.
             let cost = relu(logits.clone()) - logits.clone() * truth.clone()
                 + logits.clone().abs().neg().exp().log1p();
-            return Self { probability: sigmoid(logits), truth, log_likelihood: cost.neg() };
+            let positions = (batch * positions) as f64;
+            return Self { probability: sigmoid(logits), truth, log_likelihood: cost.neg(), positions };
         }
         let log_p = log_softmax(logits, 1);
         let class = Tensor::<B, 1, Int>::arange(0..classes as i64, &device).reshape([1, classes, 1]);
@@ -100,7 +126,12 @@ impl<B: Backend> Terms<B> {
             .expand([batch, classes, positions])
             .equal(class.expand([batch, classes, positions]))
             .float();
-        Self { probability: log_p.clone().exp(), log_likelihood: log_p * truth.clone(), truth }
+        Self {
+            probability: log_p.clone().exp(),
+            log_likelihood: log_p * truth.clone(),
+            truth,
+            positions: (batch * positions) as f64,
+        }
     }
 
     fn dice(&self, form: &DiceCe) -> Tensor<B, 1> {
@@ -116,10 +147,9 @@ impl<B: Backend> Terms<B> {
     }
 
     fn cross_entropy(&self, form: &DiceCe) -> Tensor<B, 1> {
-        let [batch, _, positions] = self.truth.dims();
         match form {
             DiceCe::Sigmoid | DiceCe::WithoutBackground => {
-                self.log_likelihood.clone().sum().neg() / (batch * positions) as f64
+                self.log_likelihood.clone().sum().neg() / self.positions
             }
             DiceCe::Weighted(weights) => {
                 let weight = self.by_class(weights);
@@ -140,6 +170,8 @@ impl<B: Backend> Terms<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loss::{Emphasis, cross_entropy};
+    use burn::tensor::TensorData;
     use burn_flex::Flex;
 
     #[test]
@@ -148,9 +180,37 @@ mod tests {
         let logits = Tensor::<Flex, 3>::from_floats([[[9.0, -9.0, 9.0], [-9.0, 9.0, -9.0]]], &device);
         let loss = |target: [i64; 3]| {
             let target = Tensor::<Flex, 1, Int>::from_data(target, &device).reshape([1, 3]);
-            dice_ce(logits.clone(), target, &DiceCe::WithoutBackground).into_scalar()
+            dice_ce(logits.clone(), target, &DiceCe::WithoutBackground, None).into_scalar()
         };
         assert!(loss([0, 1, 0]) < 1e-3);
         assert!(loss([1, 0, 1]) > 15.0);
+    }
+
+    /// Padding, whatever is said there, costs what no padding costs.
+    #[test]
+    fn what_is_outside_costs_nothing() {
+        let device = Default::default();
+        let small = [0.5, -1.0, 2.0, 0.1, -0.5, 1.5, 0.3, -2.0];
+        let logits = Tensor::<Flex, 5>::from_data(TensorData::new(small.to_vec(), [1, 2, 1, 2, 2]), &device);
+        let target =
+            Tensor::<Flex, 5, Int>::from_data(TensorData::new(vec![0i32, 1, 1, 0], [1, 1, 1, 2, 2]), &device);
+        let far = Tensor::<Flex, 5>::full([1, 2, 1, 2, 1], 9.0, &device);
+        let padded = Tensor::cat(vec![logits.clone(), far], 4);
+        let labels = Tensor::cat(vec![target.clone(), Tensor::zeros([1, 1, 1, 2, 1], &device)], 4);
+        let inside = Inside::new(vec![1.0, 1.0, 0.0, 1.0, 1.0, 0.0], [1, 1, 1, 2, 3], &device);
+        for form in [DiceCe::WithoutBackground, DiceCe::Weighted(vec![0.2, 0.8])] {
+            let plain = dice_ce(logits.clone(), target.clone(), &form, None).into_scalar();
+            let masked = dice_ce(padded.clone(), labels.clone(), &form, Some(&inside)).into_scalar();
+            assert!((plain - masked).abs() < 1e-6, "{form:?}: {plain} and {masked}");
+            assert!(
+                (plain - dice_ce(padded.clone(), labels.clone(), &form, None).into_scalar()).abs() > 1e-3
+            );
+        }
+        for emphasis in [Emphasis::default(), Emphasis { weights: Some(vec![0.3, 2.0]), gamma: 2.0 }] {
+            let plain = cross_entropy(logits.clone(), target.clone(), &emphasis, None).into_scalar();
+            let masked =
+                cross_entropy(padded.clone(), labels.clone(), &emphasis, Some(&inside)).into_scalar();
+            assert!((plain - masked).abs() < 1e-6, "{emphasis:?}: {plain} and {masked}");
+        }
     }
 }

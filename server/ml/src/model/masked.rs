@@ -67,6 +67,17 @@ pub fn masked_error<B: Backend>(
     (error * hidden.clone()).sum() / hidden.sum()
 }
 
+/// As [`masked_error`], and 0 where no cell is hidden.
+pub fn masked_error_of_some<B: Backend>(
+    pred: Tensor<B, 3>,
+    target: Tensor<B, 3>,
+    hidden: Tensor<B, 2>,
+) -> Tensor<B, 1> {
+    let [b, cells, _] = target.dims();
+    let error = (pred - target).square().mean_dim(2).reshape([b, cells]);
+    (error * hidden.clone()).sum() / hidden.sum().clamp_min(1.0)
+}
+
 /// Which cells of each sample an encoder sees, and in which order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Masking {

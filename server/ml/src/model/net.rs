@@ -102,9 +102,6 @@ impl Ports {
     }
 }
 
-/// Input channels of the ProFound encoder (t2w, hbv, adc); missing ones are zero.
-pub const PROFOUND_CHANNELS: usize = 3;
-
 impl<B: Backend> Net<B> {
     /// The `mini` network of a family, all zeros; see [`crate::init`].
     pub fn mini(family: Family, ports: Ports, device: &B::Device) -> Self {

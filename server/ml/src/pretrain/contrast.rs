@@ -58,6 +58,8 @@ const MIX: f64 = 0.05;
 /// Half of a patch's 64 pixels make an anchor; the border stops.
 const PAIR_RULE: PairRule =
     PairRule { anchor: 32, healthy: 2, negatives: Negatives::Distant, border: BorderRule::Stop };
+/// Stands for the class of what only pads a slice.
+const OUTSIDE: i32 = -1;
 /// Most pairs of each kind in a batch.
 const PAIRS: usize = 30;
 
@@ -116,9 +118,18 @@ where
         let output = net.encode(slabs, axis, DropPath::NONE);
         let [_, e, ..] = output.map.dims();
         let logits = self.head.forward(output.map.clone().reshape([s, SEQUENCES * e, rows, columns]), centre);
-        let segmentation = dice_ce(logits, labels.clone(), &DiceCe::Weighted(CLASS_WEIGHTS.to_vec()));
-        let classes =
+        let inside = batch.inside.as_ref();
+        let segmentation = dice_ce(logits, labels.clone(), &DiceCe::Weighted(CLASS_WEIGHTS.to_vec()), inside);
+        let mut classes =
             labels.into_data().convert::<i32>().into_vec::<i32>().expect("converted to i32 just now");
+        if let Some(inside) = inside {
+            let belongs = values(inside.mask());
+            classes
+                .iter_mut()
+                .zip(belongs)
+                .filter(|(_, b)| *b == 0.0)
+                .for_each(|(class, _)| *class = OUTSIDE);
+        }
         let chosen = choose(&classes, [h, w], seed, epoch, items);
         if chosen.is_empty() {
             return segmentation * (1.0 - MIX);
@@ -145,7 +156,12 @@ fn choose(labels: &[i32], [h, w]: [usize; 2], seed: u64, epoch: u64, items: &[It
     let (rows, columns) = (h / CELL, w / CELL);
     let cells = rows * columns;
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
-    let counts = cell_counts(labels, [rows, columns], CELL, |label| label == 2);
+    let mut counts = cell_counts(labels, [rows, columns], CELL, |label| label == 2);
+    // A patch of padding is neither cancer nor healthy.
+    let outside = cell_counts(labels, [rows, columns], CELL, |label| label == OUTSIDE);
+    for (count, _) in counts.iter_mut().zip(outside).filter(|(_, outside)| *outside > 0) {
+        *count = PAIR_RULE.healthy + 1;
+    }
     let by_slice = counts.chunks_exact(cells).map(|lesion| pairs::pairs(lesion, [rows, columns], &PAIR_RULE));
     // What a rule cannot answer in one slice takes the pairs of the whole batch, as upstream.
     let by_slice = by_slice.collect::<Result<Vec<_>, _>>().unwrap_or_default();
@@ -189,7 +205,7 @@ fn validate<B: Kernels>(
                 unreachable!("the 2.5-D family's batches of labelled cases")
             };
             let logits = net.forward(slabs, axis, 1, DropPath::NONE, Mode::Eval, None);
-            loss += scalar(dice_ce(logits.clone(), truth, &DiceCe::Weighted(CLASS_WEIGHTS.to_vec())));
+            loss += scalar(dice_ce(logits.clone(), truth, &DiceCe::Weighted(CLASS_WEIGHTS.to_vec()), None));
             batches += 1;
             labels.extend(values(logits.argmax(1).float()).into_iter().map(|v| v as u8));
         }

@@ -16,10 +16,13 @@ use super::{Drawn, Pretrain, Shown, Validation, volume};
 use crate::{
     checkpoint::{CheckpointError, EncoderWeights, load_encoder},
     init::stream,
+    loss::Inside,
     model::{
         fcmae::{self, Fcmae},
         mae_vit::{MaeEncoder, MaeVit, MaeVitConfig},
-        masked::{Masking, cells, from_cells, masked_error, standardised, statistics},
+        masked::{
+            Masking, cells, from_cells, masked_error, masked_error_of_some, standardised, statistics,
+        },
     },
     nn::kernels::Kernels,
     preview::{Panel, strip},
@@ -66,20 +69,27 @@ trait Masked<B: Kernels> {
         samples.iter().map(draw).collect()
     }
 
-    /// Boxes of some samples and what of them is hidden.
-    fn draw(drawn: Drawn<'_>, device: &B::Device) -> (Tensor<B, 5>, Vec<Vec<bool>>) {
+    /// Boxes of some samples, what of them is hidden, and which voxels belong to a case.
+    fn draw(drawn: Drawn<'_>, device: &B::Device) -> (Tensor<B, 5>, Vec<Vec<bool>>, Option<Inside<B>>) {
         let Drawn { examples, items, view, seed, epoch } = drawn;
         let geometry = Self::geometry(view);
-        let x = volume(boxes(examples, items, geometry.whole, view, seed, epoch).on::<B>(device));
+        let mut batch = boxes(examples, items, geometry.whole, view, seed, epoch).on::<B>(device);
+        let inside = batch.inside.take();
         let label = |i: &Item| format!("{epoch}/{}/{}", examples[i.example].case_id, i.draw);
-        (x, Self::mask(&items.iter().map(label).collect::<Vec<_>>(), geometry, seed))
+        (volume(batch), Self::mask(&items.iter().map(label).collect::<Vec<_>>(), geometry, seed), inside)
     }
 
-    /// Mean squared error on hidden cells.
-    fn objective(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>], view: View) -> Tensor<B, 1> {
-        let device = x.device();
-        let target = standardised(cells(x.clone(), Self::geometry(view).cell));
-        masked_error(self.reconstruct(x, hidden), target, shares(hidden, &device))
+    /// Mean squared error on hidden cells; those that only pad a case do not count.
+    fn objective(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
+        let (x, hidden, inside) = Self::draw(drawn, device);
+        let cell = Self::geometry(drawn.view).cell;
+        let target = standardised(cells(x.clone(), cell));
+        let pred = self.reconstruct(x, &hidden);
+        let hidden = shares(&hidden, device);
+        match inside {
+            Some(inside) => masked_error_of_some(pred, target, hidden * belonging(&inside, cell)),
+            None => masked_error(pred, target, hidden),
+        }
     }
 
     /// Error on hidden cells of the validation cases, beside that of the mean of what is visible, and a
@@ -91,7 +101,7 @@ trait Masked<B: Kernels> {
         for (i, example) in examples.iter().enumerate() {
             let items = [Item { example: i, draw: 0 }];
             let drawn = Drawn { examples, items: &items, view, seed, epoch: u64::MAX };
-            let (x, mask) = Self::draw(drawn, device);
+            let (x, mask, _) = Self::draw(drawn, device);
             let hidden = shares::<B>(&mask, device);
             let goal = standardised(cells(x.clone(), cell));
             let judged = hidden.clone() * telling(x.clone(), cell);
@@ -144,8 +154,7 @@ where
     B::InnerBackend: Kernels,
 {
     fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
-        let (x, hidden) = Self::draw(drawn, device);
-        Masked::objective(self, x, &hidden, drawn.view)
+        Masked::objective(self, drawn, device)
     }
 
     fn validate(
@@ -208,8 +217,7 @@ where
     }
 
     fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
-        let (x, hidden) = Self::draw(drawn, device);
-        self.objective(x, &hidden, drawn.view)
+        self.objective(drawn, device)
     }
 
     fn validate(
@@ -228,6 +236,13 @@ fn shares<B: Backend>(hidden: &[Vec<bool>], device: &B::Device) -> Tensor<B, 2> 
     let cells = hidden.first().map_or(0, Vec::len);
     let data: Vec<f32> = hidden.iter().flatten().map(|h| f32::from(u8::from(*h))).collect();
     Tensor::from_data(TensorData::new(data, [hidden.len(), cells]), device)
+}
+
+/// 1 for cells with a voxel of a case, 0 for those of padding alone: `[B, cells]`.
+fn belonging<B: Backend>(inside: &Inside<B>, cell: [usize; 3]) -> Tensor<B, 2> {
+    let shares = cells(inside.mask(), cell).mean_dim(2);
+    let [b, n, _] = shares.dims();
+    shares.greater_elem(0.0).float().reshape([b, n])
 }
 
 /// Validation cases that get a picture.
@@ -312,6 +327,22 @@ mod tests {
         let goal = standardised(cells(x.clone(), cell));
         let cost = masked_error(visible_mean(x, hidden.clone(), cell), goal, hidden);
         assert!(cost.into_scalar() > 1.0 - 1e-3);
+    }
+
+    /// A cell of padding costs nothing, whatever is said of it; where all is padding nothing costs.
+    #[test]
+    fn padding_is_not_learnt() {
+        let device = Default::default();
+        let mask = |first: f32| [vec![first; 2 * 4 * 4], vec![0.0; 2 * 4 * 4]].concat();
+        let cell = [2, 4, 4];
+        let some = Inside::<Flex>::new(mask(1.0), [1, 1, 4, 4, 4], &device);
+        let judged = belonging(&some, cell);
+        assert_eq!(judged.clone().into_data().as_slice::<f32>().unwrap(), [1.0, 0.0]);
+        let pred = Tensor::<Flex, 3>::from_floats([[[3.0], [9.0]]], &device);
+        let zero = pred.zeros_like();
+        assert_eq!(masked_error_of_some(pred.clone(), zero.clone(), judged).into_scalar(), 9.0);
+        let none = belonging(&Inside::<Flex>::new(mask(0.0), [1, 1, 4, 4, 4], &device), cell);
+        assert_eq!(masked_error_of_some(pred, zero, none).into_scalar(), 0.0);
     }
 
     #[test]

@@ -18,10 +18,8 @@ use super::{
 use crate::{
     data::window::window,
     init::stream,
-    model::{
-        net::{Input, PROFOUND_CHANNELS},
-        vit::SLICES,
-    },
+    loss::Inside,
+    model::{net::Input, vit::SLICES},
 };
 
 /// What the output is compared with.
@@ -40,6 +38,8 @@ pub enum TargetBatch<B: Backend> {
 pub struct Batch<B: Backend> {
     pub input: Input<B>,
     pub target: TargetBatch<B>,
+    /// Which voxels of a target belong to a case; none where all do.
+    pub inside: Option<Inside<B>>,
 }
 
 /// A batch in plain memory, row-major.
@@ -51,6 +51,9 @@ pub struct HostBatch {
     /// Of slabs: index and number of slices of each, and how many in a row are of one volume.
     slabs: Option<(Vec<f32>, usize)>,
     target: HostTarget,
+    /// `[B, 1, D, H, W]`: 1 for the target's voxels that belong to a case, 0 for those that only pad it; none
+    /// where all belong to one.
+    inside: Option<(Vec<f32>, [usize; 5])>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +94,8 @@ impl HostBatch {
                 TargetBatch::Label(Tensor::from_data(TensorData::new(data, [n]), device))
             }
         };
-        Batch { input, target }
+        let inside = self.inside.map(|(mask, dims)| Inside::new(mask, dims, device));
+        Batch { input, target, inside }
     }
 }
 
@@ -115,6 +119,14 @@ impl Part {
             out.chunks_mut(self.size[2]).for_each(<[T]>::reverse);
         }
         out
+    }
+
+    /// Whether it reaches over an edge of a volume.
+    fn reaches_over(&self, shape: [usize; 3]) -> bool {
+        let beyond = |axis: usize| {
+            self.start[axis] < 0 || self.start[axis] + self.size[axis] as isize > shape[axis] as isize
+        };
+        (0..3).any(beyond)
     }
 
     /// The slice with those before and after it.
@@ -199,6 +211,8 @@ pub fn training_batch(
     epoch: u64,
 ) -> HostBatch {
     let view = view.into();
+    // One size for all cases, so that any of them can stand in one batch: smaller ones are padded.
+    let longest = longest(examples);
     let samples: Vec<Sample<'_>> = items
         .iter()
         .map(|item| {
@@ -226,7 +240,12 @@ pub fn training_batch(
                 (Family::Provicnet, _) => {
                     let mut place = |n: usize, size: usize| place(&mut rng, n, size);
                     let z = if d > 2 { 1 + place(d - 2, 1) } else { place(d, 1) };
-                    vec![Part { start: [z, 0, 0], size: [1, h, w], mirrored }]
+                    let [_, height, width] = longest;
+                    vec![Part {
+                        start: [z, place(h, height), place(w, width)],
+                        size: [1, height, width],
+                        mirrored,
+                    }]
                 }
                 (_, Target::Label(_)) => {
                     let (start, size) = middle(example.shape, labelled_box(examples, view));
@@ -234,7 +253,7 @@ pub fn training_batch(
                 }
                 (_, _) => {
                     let mut place = |n: usize, size: usize| place(&mut rng, n, size);
-                    let size = view.crop_of(example.shape);
+                    let size = view.crop_of(longest);
                     let start = [place(d, size[0]), place(h, size[1]), place(w, size[2])];
                     vec![Part { start, size, mirrored }]
                 }
@@ -249,11 +268,15 @@ pub fn training_batch(
 /// one batch: all slices, and of their middle as much as the network's box takes. The prostate is there, and what
 /// lies outside has no say in its diagnosis.
 fn labelled_box(examples: &[Example], view: View) -> [usize; 3] {
-    let longest = |axis: usize| {
-        let sides = examples.iter().map(|e| e.shape[axis]);
-        sides.max().unwrap_or(1).next_multiple_of(view.multiple[axis])
-    };
-    [longest(0), longest(1).min(view.crop[1]), longest(2).min(view.crop[2])]
+    let longest = longest(examples);
+    let [depth, height, width] =
+        std::array::from_fn(|axis| longest[axis].next_multiple_of(view.multiple[axis]));
+    [depth, height.min(view.crop[1]), width.min(view.crop[2])]
+}
+
+/// The longest side of the cases along every axis.
+fn longest(examples: &[Example]) -> [usize; 3] {
+    std::array::from_fn(|axis| examples.iter().map(|e| e.shape[axis]).max().unwrap_or(1))
 }
 
 /// A box of `size` in the middle of a volume; the larger of the two contains the other.
@@ -385,10 +408,7 @@ fn batch(samples: &[Sample<'_>], view: View) -> HostBatch {
             ([n, images, SLICES, h, w], Some((axis, n / samples.len())))
         }
         Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
-            let channels = match view.family {
-                Family::ProfoundConv | Family::ProfoundVit => PROFOUND_CHANNELS,
-                Family::Provicnet | Family::Unet => images,
-            };
+            let channels = view.channels.unwrap_or(images).max(images);
             let voxels = d * h * w;
             input.reserve(n * channels * voxels);
             for (sample, part) in &parts {
@@ -398,7 +418,24 @@ fn batch(samples: &[Sample<'_>], view: View) -> HostBatch {
             ([n, channels, d, h, w], None)
         }
     };
-    HostBatch { input, dims, slabs, target: target(samples, &parts) }
+    HostBatch { input, dims, slabs, target: target(samples, &parts), inside: inside(&parts) }
+}
+
+/// Which voxels of the parts belong to their cases; none where all do, or where a case has one label.
+fn inside(parts: &[(&Sample<'_>, Part)]) -> Option<(Vec<f32>, [usize; 5])> {
+    let whole = |(sample, part): &(&Sample<'_>, Part)| {
+        matches!(sample.example.target, Target::Label(_)) || !part.reaches_over(sample.example.shape)
+    };
+    if parts.iter().all(whole) {
+        return None;
+    }
+    let [d, h, w] = parts[0].1.size;
+    let mut mask = Vec::with_capacity(parts.len() * d * h * w);
+    for (sample, part) in parts {
+        let belongs = sample.labels(*part, &vec![1; sample.example.voxels()]);
+        mask.extend(belongs.into_iter().map(f32::from));
+    }
+    Some((mask, [parts.len(), 1, d, h, w]))
 }
 
 fn target(samples: &[Sample<'_>], parts: &[(&Sample<'_>, Part)]) -> HostTarget {
@@ -496,6 +533,41 @@ mod tests {
             assert!(labels.iter().all(|l| (0..2).contains(l)));
             let image = [example(Target::Image { sharp: vec![0.0; 5120], degraded: vec![0.0; 5120] })];
             assert_eq!(take(Some(&all), &items, &image), take(None, &items, &image));
+        }
+    }
+
+    /// Cases of any size stand in one batch, each whole somewhere in the box; what pads them is marked, and where
+    /// nothing is padded nothing is.
+    #[test]
+    fn cases_of_different_sizes_share_a_box() {
+        let sized = |shape: [usize; 3]| {
+            let voxels = shape.iter().product();
+            let labels = Target::Labels(vec![1; voxels]);
+            Example::new(("c", "p"), shape, vec![vec![2.0; voxels]], labels, Vec::new())
+        };
+        let cases = [sized([3, 64, 64]), sized([1, 32, 48]), sized([20, 48, 32])];
+        let items = [0, 1, 2].map(|example| Item { example, draw: 0 });
+        for family in Family::ALL {
+            let view = View::from(family);
+            let batch = training_batch(&cases, &items, view, None, 1, 0);
+            let [n, .., h, w] = batch.dims;
+            assert_eq!((n, h, w), (3, 64, 64), "{family:?}");
+            let (mask, dims) = batch.inside.as_ref().unwrap();
+            let HostTarget::Labels(labels, of_labels) = &batch.target else { panic!("labels") };
+            assert_eq!(dims, of_labels);
+            assert!(mask.iter().zip(labels).all(|(m, l)| *m == *l as f32), "{family:?}");
+            let inside = |i: usize| mask.chunks(mask.len() / 3).nth(i).unwrap().iter().sum::<f32>();
+            let slices = |depth: usize| if family == Family::Provicnet { 1 } else { depth.min(view.crop[0]) };
+            let expected =
+                [(3, 64 * 64), (1, 32 * 48), (20, 48 * 32)].map(|(d, area)| (slices(d) * area) as f32);
+            assert_eq!([0, 1, 2].map(inside), expected, "{family:?}");
+            let augmented = training_batch(&cases, &items, view, Some(&Recipe::default()), 1, 0);
+            assert_eq!(augmented.dims, batch.dims);
+            assert!(augmented.inside.is_some());
+        }
+        let alike = [sized([24, 64, 64]), sized([24, 64, 64])];
+        for family in Family::ALL {
+            assert_eq!(training_batch(&alike, &items[..2], family, None, 1, 0).inside, None, "{family:?}");
         }
     }
 

@@ -167,10 +167,10 @@ fn answer<B: Kernels>(net: &Net<B>, example: &Example, judge: Judge<'_>, device:
     let mut layers = judge.watch.then(LayerRows::new);
     let (mut loss_sum, mut samples) = (0.0, 0.0);
     for batch in whole(example, judge.view) {
-        let Batch { input, target } = batch.on::<B>(device);
+        let Batch { input, target, inside } = batch.on::<B>(device);
         let output = ask(net, input, judge.inference, layers.as_mut());
         let n = output.dims()[0] as f64;
-        loss_sum += n * scalar(judge.rule.of(output.clone().into(), target));
+        loss_sum += n * scalar(judge.rule.of(output.clone().into(), target, inside.as_ref()));
         samples += n;
         let [n, out, depth, height, width] = output.dims();
         // Slices in a row become a volume: [S, out, 1, H, W] -> [1, out, S, H, W].
@@ -240,7 +240,7 @@ fn by_windows<B: Kernels>(
     let channels = joined.len() / (d * h * w);
     let data = burn::tensor::TensorData::new(joined, [1, channels, d, h, w]);
     let output = Tensor::<B, 5>::from_data(data, device);
-    let loss = scalar(judge.rule.of(output.clone().into(), padded.target));
+    let loss = scalar(judge.rule.of(output.clone().into(), padded.target, padded.inside.as_ref()));
     let [d, h, w] = example.shape;
     let values = values(output.slice([0..1, 0..channels, 0..d, 0..h, 0..w]));
     Answer { values, channels, loss, layers: layers.map(probe::of_case).unwrap_or_default() }

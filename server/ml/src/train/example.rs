@@ -115,7 +115,7 @@ impl TaskPlan {
 
     /// What cases must have for it.
     fn aim(&self) -> Aim {
-        Aim { task: self.task, target: self.target }
+        Aim { task: self.task, target: self.target, degradation: self.degradation }
     }
 
     /// Names of the image types that go in.

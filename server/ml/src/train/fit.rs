@@ -178,7 +178,7 @@ where
             let lr = schedule.at(fraction);
             let drop = DropPath { rate: drop_rate, seed: fit.seed, step: position.step };
             let outputs = precision::with(spec.precision, || net.outputs(batch.input, drop, Mode::Train));
-            let value = fit.judge.rule.of(outputs, batch.target);
+            let value = fit.judge.rule.of(outputs, batch.target, batch.inside.as_ref());
             let grads = GradientsParams::from_grads(value.backward(), &net);
             let value = scalar(value.inner());
             if !value.is_finite() {

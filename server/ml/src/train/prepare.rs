@@ -242,6 +242,7 @@ mod tests {
             fold: None,
             mask_sources: BTreeMap::new(),
             notes: Vec::new(),
+            mask_labels: Default::default(),
         };
         let geometry = Geometry::centred(shape, entry.spacing_mm);
         let case = Case { id: "case".into(), shape, spacing_mm: entry.spacing_mm, geometry, volumes };

@@ -8,7 +8,7 @@ use super::{
     example::{Example, Target},
 };
 use crate::{
-    loss::{DiceCe, Emphasis, balanced_weights, cross_entropy, dice_ce, dice_loss, l1_ssim},
+    loss::{DiceCe, Emphasis, Inside, balanced_weights, cross_entropy, dice_ce, dice_loss, l1_ssim},
     model::net::Outputs,
 };
 
@@ -48,29 +48,49 @@ impl LossRule {
         choice == Loss::Standard
     }
 
-    /// The loss of what a network gave, with its second head's where there is one.
-    pub fn of<B: Backend>(&self, outputs: Outputs<B>, target: TargetBatch<B>) -> Tensor<B, 1> {
+    /// The loss of what a network gave, with its second head's where there is one; what is not `inside` a case
+    /// does not count.
+    pub fn of<B: Backend>(
+        &self,
+        outputs: Outputs<B>,
+        target: TargetBatch<B>,
+        inside: Option<&Inside<B>>,
+    ) -> Tensor<B, 1> {
         match outputs.auxiliary {
             Some(auxiliary) => {
-                let second = self.plain(auxiliary, target.clone());
-                self.plain(outputs.main, target) + second * AUXILIARY_WEIGHT
+                let second = self.plain(auxiliary, target.clone(), inside);
+                self.plain(outputs.main, target, inside) + second * AUXILIARY_WEIGHT
             }
-            None => self.plain(outputs.main, target),
+            None => self.plain(outputs.main, target, inside),
         }
     }
 
-    fn plain<B: Backend>(&self, output: Tensor<B, 5>, target: TargetBatch<B>) -> Tensor<B, 1> {
+    fn plain<B: Backend>(
+        &self,
+        output: Tensor<B, 5>,
+        target: TargetBatch<B>,
+        inside: Option<&Inside<B>>,
+    ) -> Tensor<B, 1> {
         let usual = Emphasis::default();
         match (target, &self.emphasis) {
-            (TargetBatch::Labels(labels), None) => dice_ce(output, labels, &DiceCe::WithoutBackground),
+            (TargetBatch::Labels(labels), None) => {
+                dice_ce(output, labels, &DiceCe::WithoutBackground, inside)
+            }
             (TargetBatch::Labels(labels), Some(emphasis)) => {
-                dice_loss(output.clone(), labels.clone(), &DiceCe::WithoutBackground)
-                    + cross_entropy(output, labels, emphasis)
+                dice_loss(output.clone(), labels.clone(), &DiceCe::WithoutBackground, inside)
+                    + cross_entropy(output, labels, emphasis, inside)
             }
             (TargetBatch::Label(labels), emphasis) => {
-                cross_entropy(output, labels, emphasis.as_ref().unwrap_or(&usual))
+                cross_entropy(output, labels, emphasis.as_ref().unwrap_or(&usual), None)
             }
-            (TargetBatch::Image { sharp, degraded }, _) => l1_ssim(output + degraded, sharp, SSIM_WEIGHT),
+            (TargetBatch::Image { sharp, degraded }, _) => match inside {
+                // Outside both images are zero: what the network adds there is taken out, and the mean is over
+                // what is left.
+                Some(inside) => {
+                    l1_ssim(output * inside.mask() + degraded, sharp, SSIM_WEIGHT) / inside.share()
+                }
+                None => l1_ssim(output + degraded, sharp, SSIM_WEIGHT),
+            },
         }
     }
 }
@@ -108,8 +128,9 @@ mod tests {
         assert_eq!(rule.emphasis.as_ref().unwrap().weights, Some(vec![2.0 / 3.0, 2.0]));
         let logits = Tensor::<Flex, 5>::zeros([1, 2, 1, 1, 1], &device);
         let target = || TargetBatch::Label(Tensor::from_ints([1], &device));
-        let one = rule.of(logits.clone().into(), target()).into_scalar();
-        let both = rule.of(Outputs { main: logits.clone(), auxiliary: Some(logits) }, target()).into_scalar();
+        let one = rule.of(logits.clone().into(), target(), None).into_scalar();
+        let outputs = Outputs { main: logits.clone(), auxiliary: Some(logits) };
+        let both = rule.of(outputs, target(), None).into_scalar();
         assert!((one - 2f32.ln()).abs() < 1e-6 && (both - 1.4 * 2f32.ln()).abs() < 1e-6, "{one} {both}");
     }
 }

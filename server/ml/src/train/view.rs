@@ -26,6 +26,9 @@ impl WorkingGrid {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct View {
     pub family: Family,
+    /// Input channels of a 3-D encoder, of which those without an image are zero; none for a network that has
+    /// one for each image.
+    pub channels: Option<usize>,
     pub grid: WorkingGrid,
     /// Voxels D, H, W that inputs must be multiples of.
     pub multiple: [usize; 3],
@@ -55,7 +58,14 @@ impl View {
             Some(Architecture::Provicnet { .. }) => (Family::Provicnet, [1, CELL, CELL], SMALL_CROP),
             None => (Family::Unet, MULTIPLE, SMALL_CROP),
         };
-        Self { family, grid, multiple, crop, slides: !small && family == Family::ProfoundConv }
+        let channels = match architecture {
+            Some(
+                Architecture::ProfoundConv { in_channels, .. }
+                | Architecture::ProfoundVit { in_channels, .. },
+            ) => Some(*in_channels),
+            Some(Architecture::Provicnet { .. }) | None => None,
+        };
+        Self { family, channels, grid, multiple, crop, slides: !small && family == Family::ProfoundConv }
     }
 
     /// The box that is taken of a case of `shape`.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Cases, Folder, Problem, Tolerance};
 use crate::{
-    checkpoint::{self, CheckpointError, CheckpointFile, KeyMap, dense_from_sparse},
+    checkpoint::{self, CheckpointError, CheckpointFile, KeyMap, Pick, dense_from_sparse},
     params::NamedTensor,
 };
 
@@ -76,7 +76,7 @@ pub(super) fn fcmae(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
     const RAW: &str = "models/profound_fcmae_raw.pth";
     const DENSE: &str = "models/profound_fcmae_remapped.safetensors";
     let mut file = checkpoint::open(&folder.path(RAW))?;
-    let weights = KeyMap::of(&file)?.load(&mut file)?;
+    let weights = KeyMap::find(&mut file, &Pick::default())?.load(&mut file)?;
     let expected = ["encoder.norm.bias", "encoder.norm.weight"];
     let differs = (weights.defaulted != expected).then(|| format!("{:?}", weights.defaulted));
     cases.equal(RAW, "not in the file", differs);

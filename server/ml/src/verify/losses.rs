@@ -57,8 +57,8 @@ pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
         let labels = TensorData::new(labels, [batch, 1, positions]);
         let labels = Tensor::<B, 3, Int>::from_data(labels, &device);
         let value = match plain {
-            Some(_) => dice_loss(x.clone(), labels, &form),
-            None => dice_ce(x.clone(), labels, &form),
+            Some(_) => dice_loss(x.clone(), labels, &form, None),
+            None => dice_ce(x.clone(), labels, &form, None),
         };
         let grads = value.clone().backward();
         let gradient = x.grad(&grads).map_or_else(Vec::new, values);

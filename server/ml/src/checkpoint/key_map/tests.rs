@@ -4,8 +4,10 @@ use transferscope_domain::Architecture;
 use super::{
     super::{
         architecture::{Hints, infer, tensors},
+        choice::choose,
         element::ElementType,
         file::Place,
+        tree::Tree,
         view::View,
     },
     *,
@@ -18,9 +20,9 @@ fn stored(name: &str, shape: &[usize]) -> StoredTensor {
 }
 
 fn map_of(tensors: &[StoredTensor]) -> Result<KeyMap, String> {
-    let names = unwrapped_names(tensors);
-    let (network, prefix) = find(tensors, &names).map_err(|e| e.to_string())?;
-    map(network, prefix, tensors, &names).map_err(|e| e.to_string())
+    let tree = Tree { tensors: tensors.to_vec(), ..Tree::default() };
+    let chosen = choose(&[tree], &Pick::default()).map_err(|e| e.to_string())?;
+    map(&chosen.found, tensors).map_err(|e| e.to_string())
 }
 
 /// The tensors of a full-size model, as a file would list them.
@@ -113,16 +115,24 @@ fn dino(folder: &str) -> Vec<StoredTensor> {
 fn wrappers_of_names_come_off() {
     let bare: Vec<String> = map_of(&dino("")).unwrap().names().map(str::to_owned).collect();
     assert!(bare.contains(&"encoder.blocks.1.ls2.gamma".to_owned()));
-    for folder in
-        ["backbone.", "encoder.", "module.backbone.", "_orig_mod.module.backbone.", "backbone._orig_mod."]
-    {
+    for folder in [
+        "backbone.",
+        "encoder.",
+        "module.backbone.",
+        "_orig_mod.module.backbone.",
+        "backbone._orig_mod.",
+        "net.backbone.",
+        "model.encoder.",
+        "a.b.c.d.",
+        "student.backbone.",
+    ] {
         let map = map_of(&dino(folder)).unwrap();
         assert_eq!(map.names().collect::<Vec<_>>(), bare, "{folder}");
         assert!(map.unused().is_empty());
     }
     // Two of them, and one twice.
     let both: Vec<_> = dino("").into_iter().chain(dino("backbone.")).collect();
-    assert!(map_of(&both).unwrap_err().contains("two encoders"));
+    assert!(map_of(&both).unwrap_err().contains("2 encoders"));
     let twice: Vec<_> = dino("").into_iter().chain(dino("module.")).collect();
     assert!(map_of(&twice).unwrap_err().contains("two of its tensors"));
 }
@@ -199,4 +209,103 @@ fn weight_normed_layers_are_merged_by_name() {
     let map = map_of(&tensors).unwrap();
     assert_eq!(map.shape("encoder.blocks.0.mlp.fc1.weight"), Some(&[96, 24][..]));
     assert!(map.unused().is_empty());
+}
+
+/// A file that lost blocks must not pass for a smaller network, whichever they are and whatever else a block
+/// still has.
+#[test]
+fn a_gap_between_blocks_is_an_error_that_names_both_sides() {
+    let conv = Architecture::ProfoundConv { in_channels: 3, depths: [2, 2, 4, 2], dims: [8, 16, 32, 64] };
+    let vit = Architecture::ProfoundVit {
+        in_channels: 3,
+        image: [16, 24, 32],
+        patch: [8, 8, 8],
+        dim: 12,
+        depth: 5,
+        heads: 2,
+    };
+    let dino = Architecture::Provicnet {
+        slices: 3,
+        patch: 14,
+        grid: 5,
+        dim: 24,
+        depth: 6,
+        heads: 2,
+        registers: 4,
+        axis_tokens: true,
+        modalities: 0,
+        each: false,
+    };
+    let hints = Hints { heads: Some(2), image: Some([16, 24, 32]) };
+    let without = |architecture: &Architecture, lost: &str| {
+        let all = tensors(architecture);
+        let kept = all.iter().filter(|(name, _)| !name.starts_with(&format!("encoder.{lost}")));
+        let kept: Vec<_> = kept.map(|(name, shape)| stored(name, shape)).collect();
+        assert!(kept.len() < all.len(), "{lost}");
+        infer(&map_of(&kept)?, hints)
+    };
+    for (architecture, lost, said) in [
+        (&dino, "blocks.3.", "0 to 2 and 4 to 5 are there, but not 3"),
+        (&dino, "blocks.0.", "1 to 5 are there, but not 0"),
+        (&vit, "blocks.2.", "0 to 1 and 3 to 4 are there, but not 2"),
+        (&conv, "stages.2.1.", "of encoder.stages.2, 0 and 2 to 3 are there, but not 1"),
+        (&conv, "stages.1.0.", "of encoder.stages.1, 1 is there, but not 0"),
+        (&dino, "blocks.4.attn.qkv.weight", "encoder.blocks.4.attn.qkv.weight is missing (in 1 of 6 blocks)"),
+        (&conv, "stages.3.1.dwconv.weight", "encoder.stages.3.1.dwconv.weight is missing (in 1 of 2 blocks)"),
+        (&conv, "stages.2.", "encoder.stages.2.0.dwconv.weight is missing"),
+    ] {
+        let error = without(architecture, lost).unwrap_err();
+        assert!(error.contains(said), "{lost}: {error}");
+    }
+    // What is lost at the end leaves a smaller network, which nothing can tell from a whole one.
+    assert!(matches!(without(&dino, "blocks.5."), Ok(Architecture::Provicnet { depth: 5, .. })));
+    // Another stage, a number beyond all bounds, and a tensor under another name.
+    let mut more: Vec<_> = tensors(&conv).iter().map(|(name, shape)| stored(name, shape)).collect();
+    more.push(stored("encoder.stages.4.0.dwconv.weight", &[8, 1, 7, 7, 7]));
+    assert!(infer(&map_of(&more).unwrap(), hints).unwrap_err().contains("stages.4"));
+    let mut renamed: Vec<_> = tensors(&dino).iter().map(|(name, shape)| stored(name, shape)).collect();
+    for tensor in &mut renamed {
+        if tensor.name.starts_with("encoder.blocks.4.") {
+            tensor.name = tensor.name.replace("attn.qkv", "attn.qkv.inner");
+        }
+    }
+    let error = infer(&map_of(&renamed).unwrap(), hints).unwrap_err();
+    assert!(error.contains("in its place is encoder.blocks.4.attn.qkv.inner.bias"), "{error}");
+    renamed.push(stored("encoder.blocks.99999999999999999999.norm1.weight", &[24]));
+    assert!(infer(&map_of(&renamed).unwrap(), hints).unwrap_err().contains("beyond"));
+}
+
+/// Adapters of peft and of this program: their base weights alone are another network.
+#[test]
+fn an_adapted_encoder_is_refused() {
+    for (from, to) in [
+        ("blocks.1.attn.qkv.weight", "blocks.1.attn.qkv.base_layer.weight"),
+        ("blocks.1.mlp.fc1.weight", "blocks.1.mlp.fc1.lora_A.default.weight"),
+        ("blocks.0.norm1.bias", "blocks.0.attn.lora.query.a"),
+    ] {
+        let mut tensors = dino("model.");
+        for tensor in &mut tensors {
+            tensor.name = tensor.name.replace(from, to);
+        }
+        let error = map_of(&tensors).unwrap_err();
+        assert!(error.contains("LoRA") && error.contains(to), "{error}");
+    }
+}
+
+#[test]
+fn families_that_are_not_read_are_named() {
+    let plain: Vec<_> = dino("").into_iter().filter(|t| !t.name.contains(".ls")).collect();
+    assert!(
+        map_of(&plain)
+            .unwrap_err()
+            .contains("plain vision transformer (timm, MAE), which cannot be read yet")
+    );
+    let resenc = [stored("encoder.stages.0.blocks.0.conv1.conv.weight", &[32, 1, 3, 3, 3])];
+    assert!(map_of(&resenc).unwrap_err().contains("this looks like a ResEnc encoder of nnU-Net"));
+    // Its patches alone look like those of a MAE-ViT.
+    let swin = [
+        stored("swinViT.patch_embed.proj.weight", &[48, 1, 2, 2, 2]),
+        stored("swinViT.layers1.0.blocks.0.attn.relative_position_bias_table", &[2197, 3]),
+    ];
+    assert!(map_of(&swin).unwrap_err().contains("SwinUNETR"));
 }

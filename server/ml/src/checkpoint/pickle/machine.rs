@@ -13,8 +13,8 @@ const OBJECT_LIMIT: usize = 1 << 20;
 /// Longest name of a module, class, function or storage: these are copied with every use.
 const NAME_LIMIT: usize = 255;
 
-/// Reads a pickle.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Objects, Fault> {
+/// Reads the pickle that `bytes` begin with, and says how many of them it takes.
+pub(crate) fn parse(bytes: &[u8]) -> Result<(Objects, usize), Fault> {
     let mut machine = Machine {
         bytes,
         at: 0,
@@ -29,7 +29,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Objects, Fault> {
             Fault::damaged(format!("its pickle cannot be read at byte {start}: {reason}"))
         })?;
         if let Some(root) = done {
-            return Ok(Objects { all: machine.objects, root });
+            return Ok((Objects { all: machine.objects, root }, machine.at));
         }
     }
 }
@@ -392,27 +392,48 @@ impl Machine<'_> {
     }
 
     /// What a persistent id refers to; PyTorch writes
-    /// `("storage", class, key, location, number of elements)`.
+    /// `("storage", class, key, location, number of elements)`, and before 1.6 a sixth part: none, or
+    /// `(key, offset, number of elements)` of the part of that storage that is meant.
     fn persistent(&self, id: Id) -> Object {
-        let Object::Tuple(parts) = self.object(id) else { return Object::Other("a reference") };
-        let &[kind, class, key, _, len] = parts.as_slice() else { return Object::Other("a reference") };
+        const UNKNOWN: Object = Object::Other("a reference");
+        let Object::Tuple(parts) = self.object(id) else { return UNKNOWN };
+        let (&[kind, class, key, _, len], rest) = match parts.split_first_chunk::<5>() {
+            Some(found) => found,
+            None => return UNKNOWN,
+        };
+        let (offset, len) = match rest {
+            [] => (0, len),
+            [part] => match self.object(*part) {
+                Object::None => (0, len),
+                Object::Tuple(part) => match (part.as_slice(), part.get(1).map(|o| self.object(*o))) {
+                    (&[_, _, len], Some(Object::Int(offset))) => (*offset, len),
+                    _ => return UNKNOWN,
+                },
+                _ => return UNKNOWN,
+            },
+            _ => return UNKNOWN,
+        };
         match [kind, class, key, len].map(|part| self.object(part)) {
             [Object::Text(kind), Object::Global { module, name }, Object::Text(key), Object::Int(len)]
                 if kind == "storage" && key.len() <= NAME_LIMIT =>
             {
                 let element = ElementType::of_storage(name).filter(|_| module == "torch");
-                match (element, usize::try_from(*len)) {
-                    (Some(element), Ok(len)) => Object::Storage(Storage { element, key: key.clone(), len }),
+                match (element, usize::try_from(offset), usize::try_from(*len)) {
+                    (Some(element), Ok(offset), Ok(len)) => {
+                        Object::Storage(Storage { element, key: key.clone(), offset, len })
+                    }
                     _ => Object::Made { by: class },
                 }
             }
-            _ => Object::Other("a reference"),
+            _ => UNKNOWN,
         }
     }
 
     /// Puts the result of a function that is known in place of its call, [`Object::Made`] for others.
     fn call(&mut self, function: Id, arguments: Id) -> Step<()> {
         let unknown = Object::Made { by: function };
+        // A tensor of a class of its own is written as what makes the plain one, and that one's arguments.
+        let (function, arguments) = self.plain(function, arguments).unwrap_or((function, arguments));
         let (Object::Global { module, name }, Object::Tuple(arguments)) =
             (self.object(function), self.object(arguments))
         else {
@@ -444,6 +465,18 @@ impl Machine<'_> {
             }
             _ => self.push(unknown),
         }
+    }
+
+    /// The function and the arguments that a call of `_rebuild_from_type_v2` wraps, where they rebuild a
+    /// plain tensor.
+    fn plain(&self, function: Id, arguments: Id) -> Option<(Id, Id)> {
+        let Object::Global { module, name } = self.object(function) else { return None };
+        let Object::Tuple(parts) = self.object(arguments) else { return None };
+        let &[inner, _, inner_arguments, ..] = parts.as_slice() else { return None };
+        let wraps = module == "torch._tensor" && name == "_rebuild_from_type_v2";
+        let plain = matches!(self.object(inner), Object::Global { module, name }
+            if module == "torch._utils" && name == "_rebuild_tensor_v2");
+        (wraps && plain).then_some((inner, inner_arguments))
     }
 
     fn index(&self, id: Id) -> Step<usize> {

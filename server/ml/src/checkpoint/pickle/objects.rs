@@ -48,7 +48,8 @@ pub(crate) struct Storage {
     pub(crate) element: ElementType,
     /// Name of the archive's entry.
     pub(crate) key: String,
-    /// Number of elements.
+    /// First of the entry's elements that belongs to it, and their number.
+    pub(crate) offset: usize,
     pub(crate) len: usize,
 }
 
@@ -60,6 +61,14 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
+    /// Every reference to numbers outside the pickle.
+    pub(crate) fn storages(&self) -> impl Iterator<Item = &Storage> {
+        self.all.iter().filter_map(|object| match object {
+            Object::Storage(storage) => Some(storage),
+            _ => None,
+        })
+    }
+
     pub(crate) fn root(&self) -> Id {
         self.root
     }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn read(bytes: &[u8]) -> Result<Objects, String> {
-    parse(bytes).map_err(|e| e.to_string())
+    parse(bytes).map(|(objects, _)| objects).map_err(|e| e.to_string())
 }
 
 #[test]

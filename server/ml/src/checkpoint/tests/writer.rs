@@ -151,6 +151,33 @@ impl Pickle {
             .op(b")RtR")
     }
 
+    /// As PyTorch before 1.6 wrote f32 tensors: the reference to the storage has a sixth part, none or the key,
+    /// offset and length of a part of it.
+    pub fn legacy_tensor(
+        self,
+        key: &str,
+        len: i64,
+        part: Option<(i64, i64)>,
+        offset: i64,
+        shape: &[i64],
+        strides: &[i64],
+    ) -> Self {
+        let reference = self
+            .global("torch._utils", "_rebuild_tensor_v2")
+            .op(b"((")
+            .text("storage")
+            .global("torch", "FloatStorage")
+            .text(key)
+            .text("cpu")
+            .int(len);
+        let reference = match part {
+            None => reference.op(b"N"),
+            Some((from, len)) => reference.op(b"(").text("part").int(from).int(len).op(b"t"),
+        };
+        let rest = reference.op(b"tQ").int(offset).ints(shape).ints(strides).op(b"\x89");
+        rest.global("collections", "OrderedDict").op(b")RtR")
+    }
+
     pub fn ordered_dict(self) -> Self {
         self.global("collections", "OrderedDict").op(b")R")
     }
@@ -191,4 +218,39 @@ pub fn pack(entries: &[(String, Vec<u8>)], packing: Packing) -> Vec<u8> {
 /// A file whose pickle is `pickle`, with one storage `0` of these bytes.
 pub fn with_pickle(pickle: Vec<u8>, storage: Vec<u8>) -> Vec<u8> {
     archive(&[("x/data.pkl", pickle), ("x/data/0", storage)], Packing::Stored)
+}
+
+/// A file of the format before PyTorch 1.6: the pickle of the object, and storages by key, elements and bytes.
+pub fn legacy(object: &[u8], storages: &[(&str, u64, Vec<u8>)]) -> Vec<u8> {
+    let mut file = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".to_vec();
+    file.extend(b"\x80\x02M\xe9\x03.");
+    file.extend(
+        Pickle::new().op(b"}(").text("protocol_version").int(1001).text("little_endian").op(b"\x88u").stop(),
+    );
+    file.extend(object);
+    let keys = storages.iter().fold(Pickle::new().op(b"]("), |list, (key, ..)| list.text(key));
+    file.extend(keys.op(b"e").stop());
+    for (_, count, bytes) in storages {
+        file.extend(count.to_le_bytes());
+        file.extend(bytes);
+    }
+    file
+}
+
+/// A bare state dict of f32 tensors in that format.
+pub fn legacy_state_dict(tensors: &[Plain<'_>]) -> Vec<u8> {
+    let mut pickle = Pickle::new().ordered_dict().op(b"(");
+    let keys: Vec<String> = (0..tensors.len()).map(|i| format!("9{i}")).collect();
+    let mut storages = Vec::new();
+    for ((name, shape, data), key) in tensors.iter().zip(&keys) {
+        let mut strides = vec![1i64; shape.len()];
+        for axis in (1..shape.len()).rev() {
+            strides[axis - 1] = strides[axis] * shape[axis] as i64;
+        }
+        let shape: Vec<i64> = shape.iter().map(|d| *d as i64).collect();
+        pickle = pickle.text(name).legacy_tensor(key, data.len() as i64, None, 0, &shape, &strides);
+        let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
+        storages.push((key.as_str(), data.len() as u64, bytes));
+    }
+    legacy(&pickle.op(b"u").stop(), &storages)
 }

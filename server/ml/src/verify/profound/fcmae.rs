@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use super::{A, Config, Io, MULTIPLE, load, raw};
 use crate::{
-    checkpoint::{self, KeyMap},
+    checkpoint::{self, KeyMap, Pick},
     model::{
         convnext::STRIDE,
         fcmae::{Fcmae, FcmaeConfig, target},
@@ -60,7 +60,7 @@ pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
 fn network(folder: &Folder, cases: &mut Cases) -> Result<(Fcmae<A>, FcmaeConfig), Problem> {
     let mut file = checkpoint::open(&folder.path(WEIGHTS))?;
     let stored = file.weights()?;
-    let mut dense = KeyMap::of(&file)?.load(&mut file)?.tensors;
+    let mut dense = KeyMap::find(&mut file, &Pick::default())?.load(&mut file)?.tensors;
     let decoder = |t: &&NamedTensor| DECODER.iter().any(|d| t.name.starts_with(d));
     dense.extend(stored.iter().filter(decoder).cloned());
     let of = Config::open(folder, "fcmae")?;
