@@ -398,6 +398,29 @@ mod tests {
     }
 
     #[test]
+    fn lesions_that_no_test_case_shows_are_refused_where_lesions_are_asked_for() {
+        let case = |split: &str, lesion: &str| {
+            format!(
+                r#"{{"case_id":"{split}","patient_id":"{split}","split":"{split}","shape":[1,1,1],
+                "spacing_mm":[1,1,1],"channels":["t2w","hbv","adc","gland","lesion"],"prepared":"p","hash":"h",
+                "mask_labels":{{"gland":[1],"lesion":[{lesion}]}}}}"#
+            )
+        };
+        let cases = [case("train", "1"), case("val", "1"), case("test", "")].join(",");
+        let dataset = format!(
+            r#"{{"schema":1,"name":"d","source":"","synthetic":false,"hash":"","cases":[{cases}],"refused":[],
+            "split_seed":0}}"#
+        );
+        let datasets: [DatasetManifest; 1] = [serde_json::from_str(&dataset).unwrap()];
+        let mut spec = ExperimentSpec::quick("d");
+        spec.tasks = vec![crate::Task::Segmentation];
+        assert!(!check_against(&spec, &[], &datasets).contains_key("tasks"));
+        spec.overrides.target = Some(crate::recipe::Target::Lesion);
+        let errors = check_against(&spec, &[], &datasets);
+        assert!(errors["tasks"].contains("all lesion masks of test are empty"), "{errors:?}");
+    }
+
+    #[test]
     fn how_the_encoder_is_adapted_goes_through_form_and_link() {
         let form = ExperimentForm {
             adaptations: vec!["lora".into()],

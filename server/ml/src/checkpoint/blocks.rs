@@ -34,12 +34,12 @@ pub(super) fn count(map: &KeyMap, stem: &str, telling: &str) -> Result<usize, St
     let without: BTreeSet<usize> = there.iter().copied().filter(|n| map.shape(&name(*n)).is_none()).collect();
     if let Some(first) = without.first() {
         let layer = telling.strip_suffix(".weight").unwrap_or(telling);
-        let start = format!("encoder.{stem}.{first}.{layer}");
-        let instead: Vec<&str> = map.names().filter(|n| n.starts_with(&start)).collect();
-        let instead = if instead.is_empty() {
-            String::new()
-        } else {
-            format!("; in its place is {}", instead.join(", "))
+        let start = format!("encoder.{stem}.{first}.{layer}.");
+        let other = |name: &&str| name.starts_with(&start) && **name != *format!("{start}bias");
+        let instead: Vec<&str> = map.names().filter(other).collect();
+        let instead = match instead.as_slice() {
+            [] => String::new(),
+            found => format!("; in its place is {}", found.join(", ")),
         };
         return Err(format!(
             "its depth cannot be told, since {} is missing (in {} of {} blocks{instead})",

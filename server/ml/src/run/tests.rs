@@ -202,6 +202,27 @@ fn published_heads_and_every_objective_take_cases_of_different_sizes() {
     }
 }
 
+#[test]
+fn features_before_training_are_scored_on_cases_of_different_sizes() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = dataset(folder.path(), &mixed());
+    let dataset_dir = folder.path().join("datasets/mixed");
+    for backbone in backbone::registry(folder.path()) {
+        for task in [Task::Segmentation, Task::ModalityTranslation] {
+            let scored = crate::predict::score(
+                folder.path(),
+                &dataset_dir,
+                &manifest,
+                task,
+                &backbone,
+                true,
+                DeviceChoice::Cpu,
+            );
+            assert_eq!(scored.map(|s| s.rows).unwrap_or_else(|e| panic!("{e}")), 16, "{}", backbone.name);
+        }
+    }
+}
+
 /// One case a split, of one slice smaller than any box, asked for in batches of 256.
 #[test]
 fn single_small_slices_are_enough() {

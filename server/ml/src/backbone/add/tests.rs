@@ -204,3 +204,45 @@ fn names_are_made_of_file_names() {
         assert_eq!(name_of(file), name);
     }
 }
+
+/// As models are downloaded: several files with an index in a folder that tells the name, and a `config.json` that
+/// tells the heads.
+#[test]
+fn a_folder_is_added_by_its_index() {
+    let data = tempfile::tempdir().unwrap();
+    let backbones = data.path().join("backbones");
+    let folder = data.path().join("download/Dino-Tiny");
+    fs::create_dir_all(&folder).unwrap();
+    let weights = collect(&net(Family::Provicnet, 1));
+    let half = weights.len() / 2;
+    let mut map = serde_json::Map::new();
+    for (i, part) in [&weights[..half], &weights[half..]].into_iter().enumerate() {
+        let name = format!("model-0000{}-of-00002.safetensors", i + 1);
+        fs::write(folder.join(&name), to_bytes(part, Precision::Single, HashMap::new())).unwrap();
+        map.extend(part.iter().map(|t| (t.name.clone(), name.clone().into())));
+    }
+    let index = serde_json::json!({ "weight_map": map });
+    fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
+    fs::write(folder.join("config.json"), r#"{"num_attention_heads": 12, "model_type": "x"}"#).unwrap();
+
+    let part = folder.join("model-00001-of-00002.safetensors");
+    let refused = add(&backbones, &part, &AddOptions::default()).unwrap_err().to_string();
+    assert!(refused.contains("file 1 of the 2"), "{refused}");
+    assert!(entries(&backbones).is_empty());
+
+    let card = add(&backbones, &folder, &AddOptions::default()).unwrap();
+    assert_eq!(card.name, "dino-tiny");
+    assert!(matches!(card.architecture, Architecture::Provicnet { heads: 12, .. }), "{}", card.architecture);
+    assert!(card.load_report.notes[0].starts_with("taken: the bare state dict"), "{:?}", card.load_report.notes);
+    // What is told goes before what lies beside.
+    let hints = Hints { heads: Some(3), image: None };
+    let told = AddOptions { name: Some("told".into()), hints, ..AddOptions::default() };
+    let error = add(&backbones, &folder, &told).unwrap_err().to_string();
+    assert!(error.contains("as backbone \"dino-tiny\""), "{error}");
+    let inspected = crate::backbone::inspect::inspect(&folder, hints, &Pick::default()).unwrap();
+    assert!(matches!(inspected.architecture, Some(Architecture::Provicnet { heads: 3, .. })));
+    assert_eq!((inspected.state_dicts.len(), inspected.state_dicts[0].key.as_str()), (1, "."));
+    fs::remove_file(folder.join("model-00002-of-00002.safetensors")).unwrap();
+    let error = add(&backbones, &folder, &told).unwrap_err().to_string();
+    assert!(error.contains("1 of the 2 files") && error.contains("model-00002-of-00002"), "{error}");
+}
