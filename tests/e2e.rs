@@ -5,6 +5,8 @@
 mod below;
 #[path = "e2e/hostile.rs"]
 mod hostile;
+#[path = "e2e/pages.rs"]
+mod pages;
 #[path = "e2e/viewer.rs"]
 mod viewer;
 

@@ -26,6 +26,8 @@ use transferscope_domain::{
 #[path = "support/limited.rs"]
 pub mod limited;
 
+pub mod filled;
+
 /// Name of the tiny data set that [`TestServer::start`] makes.
 pub const TINY: &str = "tiny";
 

@@ -27,6 +27,8 @@ mod site;
 pub mod snapshots;
 pub(crate) mod system;
 
+pub use pages::paths as page_paths;
+
 #[cfg(test)]
 mod tests;
 
@@ -37,11 +39,11 @@ use axum::{
     http::{Method, Uri},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, trace::TraceLayer};
 
 use tracing::Instrument;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{error::ApiError, load, openapi, state::AppState};
 
@@ -50,76 +52,13 @@ pub const BODY_MAX: usize = 1 << 20;
 
 /// Everything that the server answers.
 pub fn build_router(state: AppState) -> Router {
-    // Forms that make something new each time they are sent.
-    let making = Router::new()
-        .route("/new", post(forms::new_experiment))
-        .route("/backbones/pretrain", post(forms::pretrain))
-        .route("/runs/{id}/repeat", post(forms::repeat))
-        .route("/compare/share", post(forms::share))
-        .route("/experiments/freeze", post(snapshots::create_form))
-        .route_layer(middleware::from_fn_with_state(state.clone(), once::forms_once));
-    // Writing: guarded by token and origin.
+    let making = making().route_layer(middleware::from_fn_with_state(state.clone(), once::forms_once));
     let writing = making
-        .route("/api/v1/experiments", post(experiments::create))
-        .route("/api/v1/pretrainings", post(pretrainings::create))
-        .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
-        .route("/api/v1/runs/{id}/repeat", post(runs::repeat))
-        .route("/api/v1/runs/{id}/resume", post(runs::resume))
-        .route("/api/v1/shares", post(shares::create))
-        .route("/api/v1/snapshots", post(snapshots::create))
-        .route("/api/v1/shares/{slug}", axum::routing::delete(shares::revoke))
-        .route("/runs/{id}/cancel", post(forms::cancel))
-        .route("/runs/{id}/resume", post(forms::resume))
-        .route("/s/{slug}/revoke", post(forms::revoke_share))
-        .route("/experiments/{id}/fill", post(experiments::fill))
-        .route("/experiments/{id}/predict", post(experiments::predict))
-        .route("/api/v1/runs/{id}/move", post(queue::move_run))
-        .route("/api/v1/experiments/{id}/move", post(queue::move_experiment))
-        .route("/api/v1/experiments/{id}/cancel", post(queue::cancel_experiment))
-        .route("/runs/{id}/move", post(queue::move_run_form))
-        .route("/experiments/{id}/move", post(queue::move_experiment_form))
-        .route("/experiments/{id}/cancel", post(queue::cancel_experiment_form))
-        .route(guard::SIGN_IN, post(guard::sign_in))
+        .merge(writing())
         .route_layer(middleware::from_fn(to_its_end))
         .route_layer(middleware::from_fn_with_state(state.clone(), guard::may_write));
-    let reading = Router::new()
-        .route("/api/v1/health", get(system::health))
-        .route("/api/v1/tasks", get(system::tasks))
-        .route("/api/v1/backbones", get(system::backbones))
-        .route("/api/v1/backbones/{name}", get(system::backbone))
-        .route("/api/v1/datasets", get(datasets::list))
-        .route("/api/v1/datasets/{name}", get(datasets::one))
-        .route("/api/v1/datasets/{name}/cases/{case}", get(datasets::case))
-        .route("/api/v1/datasets/{name}/cases/{case}/sheet.png", get(datasets::sheet))
-        .route("/api/v1/datasets/{name}/cases/{case}/slices/{file}", get(datasets::slice))
-        .route("/api/v1/openapi.json", get(openapi::document))
-        .route("/api/v1/experiments", get(experiments::list))
-        .route("/api/v1/experiments/{id}", get(experiments::one))
-        .route("/api/v1/experiments/{id}/analysis", get(experiments::analysis))
-        .route("/api/v1/comparisons", get(experiments::versus))
-        .route("/experiments/{id}/export/{file}", get(papers::file))
-        .route("/api/v1/runs", get(runs::list))
-        .route("/api/v1/runs/{id}", get(runs::one))
-        .route("/api/v1/runs/{id}/metrics", get(runs::metrics))
-        .route("/api/v1/runs/{id}/metrics.csv", get(export::metrics_csv))
-        .route("/api/v1/runs/{id}/alignment", get(runs::alignment))
-        .route("/api/v1/runs/{id}/cases", get(runs::cases))
-        .route("/api/v1/runs/{id}/events", get(events::of_run))
-        .route("/api/v1/queue", get(queue::view))
-        .route("/api/v1/queue/events", get(events::of_queue))
-        .route("/api/v1/leaderboard", get(leaderboard::rows))
-        .route("/api/v1/leaderboard.csv", get(export::leaderboard_csv))
-        .route("/api/v1/shares/{slug}", get(shares::one))
-        .route("/api/v1/snapshots/{slug}", get(snapshots::one))
-        .route("/runs/{id}/report.json", get(files::report))
-        .route("/runs/{id}/log", get(files::log))
-        .route("/runs/{id}/tensorboard", get(export::tensorboard))
-        .route("/s/{slug}/export.html", get(shares::export))
-        .route("/s/{slug}/preview.png", get(charts::of_share))
-        .route("/runs/{id}/previews/{file}", get(files::preview))
-        .route("/runs/{id}/charts/{file}", get(charts::of_run))
-        .route("/compare/charts/{file}", get(charts::of_comparison));
-    let router = pages::add(reading.merge(writing), &state)
+    let (addresses, _) = reading().merge(writing).split_for_parts();
+    let router = pages::add(addresses, &state)
         .nest_service("/pkg", site::package(&state.site_dir))
         .fallback(pages::not_found)
         .method_not_allowed_fallback(wrong_method)
@@ -131,6 +70,88 @@ pub fn build_router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(answer_to_panic));
     policy::with_headers(door::before(router, state)).layer(TraceLayer::new_for_http())
+}
+
+/// Every address but those of the pages, with what the document says of it: a handler cannot be added here without
+/// its annotation.
+pub(crate) fn addresses() -> OpenApiRouter<AppState> {
+    reading().merge(making()).merge(writing())
+}
+
+/// Forms that make something new each time they are sent; guarded as all that writes.
+fn making() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(forms::new_experiment))
+        .routes(routes!(forms::pretrain))
+        .routes(routes!(forms::repeat))
+        .routes(routes!(forms::share))
+        .routes(routes!(snapshots::create_form))
+}
+
+/// What changes something: guarded by token and origin.
+fn writing() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(experiments::create))
+        .routes(routes!(pretrainings::create))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::repeat))
+        .routes(routes!(runs::resume))
+        .routes(routes!(shares::create))
+        .routes(routes!(snapshots::create))
+        .routes(routes!(shares::revoke))
+        .routes(routes!(forms::cancel))
+        .routes(routes!(forms::resume))
+        .routes(routes!(forms::revoke_share))
+        .routes(routes!(experiments::fill))
+        .routes(routes!(experiments::predict))
+        .routes(routes!(queue::move_run))
+        .routes(routes!(queue::move_experiment))
+        .routes(routes!(queue::cancel_experiment))
+        .routes(routes!(queue::move_run_form))
+        .routes(routes!(queue::move_experiment_form))
+        .routes(routes!(queue::cancel_experiment_form))
+        .routes(routes!(guard::sign_in))
+}
+
+/// What only reads.
+fn reading() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(system::health))
+        .routes(routes!(system::tasks))
+        .routes(routes!(system::backbones))
+        .routes(routes!(system::backbone))
+        .routes(routes!(datasets::list))
+        .routes(routes!(datasets::one))
+        .routes(routes!(datasets::case))
+        .routes(routes!(datasets::sheet))
+        .routes(routes!(datasets::slice))
+        .routes(routes!(openapi::serve))
+        .routes(routes!(experiments::list))
+        .routes(routes!(experiments::one))
+        .routes(routes!(experiments::analysis))
+        .routes(routes!(experiments::versus))
+        .routes(routes!(papers::file))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::one))
+        .routes(routes!(runs::metrics))
+        .routes(routes!(export::metrics_csv))
+        .routes(routes!(runs::alignment))
+        .routes(routes!(runs::cases))
+        .routes(routes!(events::of_run))
+        .routes(routes!(queue::view))
+        .routes(routes!(events::of_queue))
+        .routes(routes!(leaderboard::rows))
+        .routes(routes!(export::leaderboard_csv))
+        .routes(routes!(shares::one))
+        .routes(routes!(snapshots::one))
+        .routes(routes!(files::report))
+        .routes(routes!(files::log))
+        .routes(routes!(export::tensorboard))
+        .routes(routes!(shares::export))
+        .routes(routes!(charts::of_share))
+        .routes(routes!(files::preview))
+        .routes(routes!(charts::of_run))
+        .routes(routes!(charts::of_comparison))
 }
 
 /// Carries a request that writes out to its end, also when the one who asked has left: what is dropped half way would

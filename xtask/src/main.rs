@@ -5,6 +5,7 @@
 //! This crate depends on no other crate of the workspace. Run it from the workspace root.
 
 mod assets;
+mod axe;
 #[cfg(test)]
 mod boundary;
 mod bundle;

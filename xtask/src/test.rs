@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
+use crate::axe;
 use crate::bundle::{self, WASM_BROTLI_LIMIT};
 use crate::steps::Steps;
 use crate::tools;
@@ -21,6 +22,7 @@ pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
         // Set for the browser tests only, which print a line and return without it.
         command
             .env_remove("TRANSFERSCOPE_SITE_DIR")
+            .env_remove("TRANSFERSCOPE_AXE")
             .env_remove("TRANSFERSCOPE_FULL")
             .env_remove("TRANSFERSCOPE_SKIP_BROWSER")
             // The one that the build step made: built by itself, without the features that tests ask of
@@ -35,7 +37,10 @@ pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
         command
     };
 
-    let browser = steps.run("tools", browser).is_some();
+    let axe = steps.run("tools", || {
+        browser()?;
+        axe::script(workspace)
+    });
     steps.run("clock", clock);
     steps.run("format", || tools::run(cargo().args(["fmt", "--all", "--check"])));
     let built = steps.run("build", || tools::run(cargo().args(["build", "--all-targets"]))).is_some();
@@ -55,17 +60,17 @@ pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
     } else {
         steps.skip("tests", "the build failed");
     }
-    match (built, &bundle, browser) {
-        (true, Some(_), true) => {
+    match (built, &bundle, &axe) {
+        (true, Some(_), Some(axe)) => {
             steps.run("browser tests", || {
                 let mut command = cargo();
-                command.env("TRANSFERSCOPE_SITE_DIR", workspace.site());
+                command.env("TRANSFERSCOPE_SITE_DIR", workspace.site()).env("TRANSFERSCOPE_AXE", axe);
                 tools::run(command.args(["test", "--test", "e2e"]))
             });
         }
         (false, _, _) => steps.skip("browser tests", "the build failed"),
         (_, None, _) => steps.skip("browser tests", "there is no bundle"),
-        (_, _, false) => steps.skip("browser tests", "there is no browser"),
+        (_, _, None) => steps.skip("browser tests", "there is no browser, or no axe-core"),
     }
 
     steps.note(match &reference {

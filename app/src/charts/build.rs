@@ -295,7 +295,8 @@ pub fn compare_seeds(data: &CompareData, metric: &str) -> Convergence {
             let (samples, band) = mean_and_band(&all);
             let n = all.len();
             let label = label.strip_suffix(", seed 0").unwrap_or(&label).to_owned();
-            let label = if n > 1 { format!("{label}, {}", format::plural(n as u64, "seed")) } else { label };
+            // A curve without a band is one seed, which must not look as if seeds agreed.
+            let label = if n > 0 { format!("{label}, {}", format::plural(n as u64, "seed")) } else { label };
             Curve { key: data.runs[group[0]].id.to_string(), label, style, samples, band }
         })
         .collect();
@@ -505,14 +506,14 @@ pub(crate) mod tests {
         assert_eq!(seed_groups(&data.runs), [vec![0, 2], vec![1]]);
         let chart = compare_seeds(&data, "val/dice");
         let names: Vec<_> = chart.curves.iter().map(|c| c.label.as_str()).collect();
-        assert_eq!(names, ["pre-trained, 2 seeds", "from scratch"]);
+        assert_eq!(names, ["pre-trained, 2 seeds", "from scratch, 1 seed"]);
         let mean = &chart.curves[0];
         assert_eq!((mean.samples.len(), mean.band.len(), mean.key.as_str()), (5, 5, "run-a"));
         assert!((mean.samples[4].value - 1.0).abs() < 1e-12);
         assert!((mean.band[4].0 - 0.9).abs() < 1e-12 && (mean.band[4].1 - 1.1).abs() < 1e-12);
         assert!(chart.curves[1].band.is_empty());
         data.runs.truncate(1);
-        assert_eq!(compare_seeds(&data, "val/dice").curves[0].label, "provicnet-mini, pre-trained");
+        assert_eq!(compare_seeds(&data, "val/dice").curves[0].label, "provicnet-mini, pre-trained, 1 seed");
     }
 
     #[test]

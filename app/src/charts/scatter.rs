@@ -1,8 +1,12 @@
 //! Points in a plane, each with a name, a range along x and an interval along y.
 
+mod labels;
+
 use plotters_backend::DrawingBackend;
 
 use crate::palette::{Dash, Marker, Style};
+
+use labels::Area;
 
 use super::{
     frame,
@@ -70,8 +74,8 @@ impl Scatter {
     }
 }
 
-/// Room beside a point's name.
-const GAP: f64 = 8.0;
+/// Half a marker's size.
+const MARKER: f64 = 4.5;
 
 impl Drawing for Scatter {
     fn draw<DB: DrawingBackend>(&self, surface: &mut Surface<'_, DB>, options: &ChartOptions) -> Drawn<DB> {
@@ -99,39 +103,49 @@ impl Drawing for Scatter {
             surface.line(&[(plot.left, at), (plot.right, at)], Stroke::new(surface.colours.axis, 1.0))?;
         }
         let place = |s: &Spot| -> Option<Px> { Some((x.px(s.x)?, y.px(s.y)?)) };
+        let mut drawn: Vec<Area> = nothing
+            .and_then(|v| y.px(v))
+            .map(|at| Area::around((plot.left, at), (plot.right, at)))
+            .into_iter()
+            .collect();
+        let mut named: Vec<(&str, Px)> = Vec::new();
         for spot in &self.spots {
             let Some((px, py)) = place(spot) else { continue };
             let stroke = Stroke::new(surface.colours.series[spot.style.index % 8], 1.2).faint(0.55);
+            let mut bar = |from: Px, to: Px, surface: &mut Surface<'_, DB>| -> Drawn<DB> {
+                drawn.push(Area::around(from, to).grown(0.6));
+                surface.line(&[from, to], stroke)
+            };
             if let (Some(a), Some(b)) = (x.px(spot.x_range[0]), x.px(spot.x_range[1])) {
-                surface.line(&[(a, py), (b, py)], stroke)?;
+                bar((a, py), (b, py), surface)?;
             }
             if let Some([low, high]) = spot.y_range
                 && let (Some(a), Some(b)) = (y.px(low), y.px(high))
             {
-                surface.line(&[(px, a), (px, b)], stroke)?;
+                bar((px, a), (px, b), surface)?;
             }
+            drawn.push(Area::around((px, py), (px, py)).grown(MARKER));
+            named.push((&spot.name, (px, py)));
         }
-        let small = Letters::new(surface.colours.muted, frame::SMALL);
-        let mut taken: Vec<Px> = Vec::new();
         for spot in &self.spots {
-            let Some((px, py)) = place(spot) else { continue };
-            surface.marker((px, py), spot.style, 4.5, false)?;
-            let width = text::width(&spot.name, frame::SMALL);
-            let right = px + GAP + width <= plot.right;
-            // Names that would lie on each other move down by a line.
-            let mut at = py;
-            while taken
-                .iter()
-                .any(|(x, y)| (x - px).abs() < width + 2.0 * GAP && (y - at).abs() < frame::SMALL)
-            {
-                at += frame::SMALL;
+            let Some(at) = place(spot) else { continue };
+            surface.marker(at, spot.style, MARKER, false)?;
+        }
+        let muted = surface.colours.muted;
+        let inside = Area::around((plot.left, plot.top), (plot.right, plot.bottom));
+        let places = labels::place(&named, &drawn, inside);
+        for ((name, point), label) in named.iter().zip(&places) {
+            let Some(label) = label else { continue };
+            if let Some(end) = label.leader {
+                surface.line(&[*point, end], Stroke::new(muted, 0.8).faint(0.6))?;
             }
-            taken.push((px, at));
-            if at > plot.bottom {
-                continue;
-            }
-            let (anchor, from) = if right { (Anchor::Left, px + GAP) } else { (Anchor::Right, px - GAP) };
-            surface.text(&spot.name, (from, at), anchor, small)?;
+            surface.text(name, label.from, label.anchor, Letters::new(muted, frame::SMALL))?;
+        }
+        let left_out = places.iter().filter(|p| p.is_none()).count();
+        if left_out > 0 {
+            let words = format!("{left_out} without a name: no room");
+            let at = (plot.right, f64::from(options.height) - frame::SMALL);
+            surface.text(&words, at, Anchor::Right, Letters::new(muted, frame::SMALL))?;
         }
         Ok(())
     }

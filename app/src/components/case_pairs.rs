@@ -76,7 +76,7 @@ pub fn CasePairTables(data: CompareData, styles: Vec<Style>) -> impl IntoView {
             "Each run against the reference, "
             {run_title(&reference)}
             {format!(
-                ", on the test cases that both have scored; {}, {}.",
+                ", on the test cases that both have scored; {}, {}. One seed each: what other seeds would do is not in these numbers.",
                 metric.label(),
                 metric.direction().label(),
             )}

@@ -142,7 +142,8 @@ pub fn Comparison(
         <section class="section">
             <h2>"Results"</h2>
             <p class="section__lead">
-                "Test split, checkpoint that was best on validation; small numbers are differences to the first run."
+                "Test split, checkpoint that was best on validation; small numbers are differences to the first run. "
+                "A row is one seed: neither values nor differences have an interval here; gains with one are on an experiment's page."
             </p>
             <ResultTable runs=data.runs.clone() styles=styles.clone() />
         </section>

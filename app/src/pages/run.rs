@@ -72,7 +72,9 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
     let id = run.id.clone();
     let preview_id = id.clone();
     let measured = alignment.clone();
-    let has_cases = cases.iter().any(|c| c.split == "test");
+    let tested = cases.iter().filter(|c| c.split == "test").count();
+    let has_cases = tested > 0;
+    let on_cases = has_cases.then(|| format!(" on {}", format::plural(tested as u64, "case")));
     view! {
         <Title text=title.clone() />
         <RunHead
@@ -93,6 +95,7 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
                 } else {
                     "Latest values; those of the test split come from the checkpoint that was best on validation."
                 }}
+                " One seed"{on_cases}": no interval, since other seeds would give other values."
             </p>
             <MetricsTable task=run.task metrics=metrics />
         </section>

@@ -82,7 +82,10 @@ fn BackboneTable(backbones: Vec<BackboneView>) -> impl IntoView {
                             .map(|h| view! { <code class="hash" title=h.to_owned()>{format::short_hash(h).to_owned()}</code> })}
                     </td>
                     <td class="data-table__number">
-                        <a href=to(&format!("/runs?backbone={}", b.name)) aria-label=format!("Runs of {}", b.name)>{runs}</a>
+                        <a href=to(&format!("/runs?backbone={}", b.name))>
+                            {runs}
+                            <span class="visually-hidden">{format!(" runs of {}", b.name)}</span>
+                        </a>
                     </td>
                 </tr>
             }

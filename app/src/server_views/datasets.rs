@@ -110,7 +110,10 @@ fn row(d: DatasetRow) -> impl IntoView {
             <td><CheckTag status=d.status errors=d.errors warnings=d.warnings refused=d.refused /></td>
             <td class="data-table__source">{d.source}</td>
             <td class="data-table__number">
-                <a href=to(&format!("/runs?dataset={}", d.name)) aria-label=format!("Runs on {}", d.name)>{d.runs}</a>
+                <a href=to(&format!("/runs?dataset={}", d.name))>
+                    {d.runs}
+                    <span class="visually-hidden">{format!(" runs on {}", d.name)}</span>
+                </a>
             </td>
         </tr>
     }

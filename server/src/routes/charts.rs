@@ -6,7 +6,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use transferscope_app::charts::{ChartOptions, build, svg};
-use transferscope_domain::{RunId, ShareSlug, api::CompareData, metric::Split};
+use transferscope_domain::{
+    RunId, ShareSlug,
+    api::{CompareData, Problem},
+    metric::Split,
+};
 
 use super::{
     extract::{IdAndName, IdPath},
@@ -20,6 +24,21 @@ const MAX_POINTS: usize = 1600;
 pub(super) type Pairs = Vec<(String, String)>;
 
 /// A chart of one run.
+#[utoipa::path(get, path = "/runs/{id}/charts/{file}", operation_id = "get_run_chart", tag = "files", params(
+    ("id" = String, Path, description = "id of the run"),
+    ("file" = String, Path, description = "loss, primary, alignment or drift, with the ending .svg or .png"),
+    ("x" = Option<String>, Query, description = "epoch, step or time"),
+    ("log" = Option<String>, Query, description = "1 for a logarithmic axis"),
+    ("smooth" = Option<f64>, Query, description = "weight of the past in the moving average, 0 to 0.99"),
+    ("seeds" = Option<String>, Query, description = "1 draws runs that differ in their seed as their mean"),
+    ("hide" = Option<String>, Query, description = "keys of the legend that are switched off, with commas"),
+    ("theme" = Option<String>, Query, description = "light or dark"),
+    ("width" = Option<u32>, Query, description = "units of the drawing; out of range is moved to the nearest end"),
+    ("height" = Option<u32>, Query, description = "units of the drawing; out of range is moved to the nearest end"),
+), responses(
+    (status = 200, description = "The drawing", content((String = "image/svg+xml"), (Vec<u8> = "image/png"))),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
 pub async fn of_run(
     State(state): State<AppState>,
     IdAndName(id, file): IdAndName<RunId>,
@@ -40,6 +59,24 @@ pub async fn of_run(
 }
 
 /// Curves of one metric of several runs: `?runs=a,b&metric=val/dice`; the file's name is free.
+#[utoipa::path(get, path = "/compare/charts/{file}", operation_id = "get_comparison_chart",
+    tag = "files", params(
+    ("file" = String, Path, description = "any name with the ending .svg or .png"),
+    ("runs" = String, Query, description = "ids of the runs, with commas; may be repeated"),
+    ("metric" = Option<String>, Query, description = "split/metric; the primary one of the first run unless given"),
+    ("x" = Option<String>, Query, description = "epoch, step or time"),
+    ("log" = Option<String>, Query, description = "1 for a logarithmic axis"),
+    ("smooth" = Option<f64>, Query, description = "weight of the past in the moving average, 0 to 0.99"),
+    ("seeds" = Option<String>, Query, description = "1 draws runs that differ in their seed as their mean"),
+    ("hide" = Option<String>, Query, description = "keys of the legend that are switched off, with commas"),
+    ("theme" = Option<String>, Query, description = "light or dark"),
+    ("width" = Option<u32>, Query, description = "units of the drawing; out of range is moved to the nearest end"),
+    ("height" = Option<u32>, Query, description = "units of the drawing; out of range is moved to the nearest end"),
+), responses(
+    (status = 200, description = "The drawing", content((String = "image/svg+xml"), (Vec<u8> = "image/png"))),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
 pub async fn of_comparison(
     State(state): State<AppState>,
     axum::extract::Path(file): axum::extract::Path<String>,
@@ -54,6 +91,13 @@ pub async fn of_comparison(
 }
 
 /// What an unfurled link shows of a comparison, in the size that such previews have.
+#[utoipa::path(get, path = "/s/{slug}/preview.png", operation_id = "get_share_picture", tag = "files", params(
+    ("slug" = String, Path, description = "the link"),
+), responses(
+    (status = 200, description = "The drawing", body = Vec<u8>, content_type = "image/png"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 410, body = Problem, content_type = "application/problem+json", description = "The link was revoked"),
+))]
 pub async fn of_share(
     State(state): State<AppState>,
     IdPath(slug): IdPath<ShareSlug>,

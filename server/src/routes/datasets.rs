@@ -23,14 +23,16 @@ use crate::{
 };
 
 /// The data sets that runs can use.
-#[utoipa::path(get, path = "/api/v1/datasets", tag = "data sets", responses((status = 200, body = DatasetList)))]
+#[utoipa::path(get, path = "/api/v1/datasets", operation_id = "list_datasets",
+    tag = "datasets", responses((status = 200, body = DatasetList)))]
 pub async fn list(State(state): State<AppState>) -> Result<Json<DatasetList>, ApiError> {
     let datasets = blocking(move || state::datasets(&state.data)).await?;
     Ok(Json(DatasetList { datasets }))
 }
 
 /// One data set with the report of its check; a check that was not made yet is started and goes on.
-#[utoipa::path(get, path = "/api/v1/datasets/{name}", tag = "data sets", params(("name" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/datasets/{name}", operation_id = "get_dataset",
+    tag = "datasets", params(("name" = String, Path, description = "name of the data set")), responses(
     (status = 200, body = DatasetDetail),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
@@ -53,8 +55,10 @@ pub async fn one(
 }
 
 /// One case with what a viewer needs: grey levels, orientation, neighbours.
-#[utoipa::path(get, path = "/api/v1/datasets/{name}/cases/{case}", tag = "data sets", params(
-    ("name" = String, Path), ("case" = String, Path),
+#[utoipa::path(get, path = "/api/v1/datasets/{name}/cases/{case}", operation_id = "get_case",
+    tag = "datasets", params(
+    ("name" = String, Path, description = "name of the data set"),
+    ("case" = String, Path, description = "id of the case"),
 ), responses(
     (status = 200, body = CaseDetail),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -72,8 +76,10 @@ pub async fn case(
 
 /// One slice of a case as PNG, a pixel a voxel: eight-bit grey for an image, colours on a transparent
 /// ground for a mask. With the case's hash in the address the picture never changes.
-#[utoipa::path(get, path = "/api/v1/datasets/{name}/cases/{case}/slices/{file}", tag = "data sets", params(
-    ("name" = String, Path), ("case" = String, Path),
+#[utoipa::path(get, path = "/api/v1/datasets/{name}/cases/{case}/slices/{file}", operation_id = "get_case_slice",
+    tag = "datasets", params(
+    ("name" = String, Path, description = "name of the data set"),
+    ("case" = String, Path, description = "id of the case"),
     ("file" = String, Path, description = "the slice, counted from 0, with the ending .png"),
     ("channel" = Option<String>, Query, description = "t2w unless given"),
     ("low" = Option<f32>, Query, description = "value shown black"),
@@ -102,8 +108,10 @@ pub async fn slice(
 
 /// All slices of a channel on one picture, row by row, as the case's `sheet` says; the query as for one
 /// slice.
-#[utoipa::path(get, path = "/api/v1/datasets/{name}/cases/{case}/sheet.png", tag = "data sets", params(
-    ("name" = String, Path), ("case" = String, Path), ("channel" = Option<String>, Query),
+#[utoipa::path(get, path = "/api/v1/datasets/{name}/cases/{case}/sheet.png", operation_id = "get_case_sheet",
+    tag = "datasets", params(
+    ("name" = String, Path, description = "name of the data set"),
+    ("case" = String, Path, description = "id of the case"), ("channel" = Option<String>, Query),
     ("low" = Option<f32>, Query), ("high" = Option<f32>, Query), ("style" = Option<String>, Query),
     ("hash" = Option<String>, Query),
 ), responses(

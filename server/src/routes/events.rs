@@ -42,8 +42,9 @@ const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// Everything that a run says, as it says it. `id:` is the event's number, `event:` its kind,
 /// `data:` its line. The stream ends after the run's last event; a reader that comes back then
 /// gets 204.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/events", tag = "streams", params(
-    ("id" = String, Path),
+#[utoipa::path(get, path = "/api/v1/runs/{id}/events", operation_id = "stream_run_events",
+    tag = "streams", params(
+    ("id" = String, Path, description = "id of the run"),
     ("after" = Option<u64>, Query, description = "number of the last event that is known; Last-Event-ID comes first"),
 ), responses(
     (status = 200, body = RunEvent, content_type = "text/event-stream"),
@@ -113,7 +114,8 @@ pub async fn of_run(
 
 /// Changes of the queue and of all runs, at most two messages a second: `event: runs`, `data:
 /// {"runs": [...]}` with the runs that changed. The first message holds the latest runs.
-#[utoipa::path(get, path = "/api/v1/queue/events", tag = "streams", responses(
+#[utoipa::path(get, path = "/api/v1/queue/events", operation_id = "stream_queue_events",
+    tag = "streams", responses(
     (status = 200, body = RunsChanged, content_type = "text/event-stream"),
 ))]
 pub async fn of_queue(State(state): State<AppState>, origin: Origin) -> Result<Response, ApiError> {

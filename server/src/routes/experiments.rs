@@ -26,7 +26,9 @@ use crate::{
 };
 
 /// Starts an experiment: queues one run for each backbone, task, arm and seed.
-#[utoipa::path(post, path = "/api/v1/experiments", tag = "experiments", request_body = ExperimentSpec, responses(
+#[utoipa::path(post, path = "/api/v1/experiments", operation_id = "create_experiment",
+    tag = "experiments", request_body = ExperimentSpec,
+    responses(
     (status = 201, body = ExperimentCreated, headers(("Location" = String, description = "The experiment"))),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -42,13 +44,15 @@ pub async fn create(
 }
 
 /// The latest experiments, newest first.
-#[utoipa::path(get, path = "/api/v1/experiments", tag = "experiments", responses((status = 200, body = ExperimentList)))]
+#[utoipa::path(get, path = "/api/v1/experiments", operation_id = "list_experiments",
+    tag = "experiments", responses((status = 200, body = ExperimentList)))]
 pub async fn list(State(state): State<AppState>) -> Result<Json<ExperimentList>, ApiError> {
     Ok(Json(state.store.experiments().await?))
 }
 
 /// One experiment with its runs.
-#[utoipa::path(get, path = "/api/v1/experiments/{id}", tag = "experiments", params(("id" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/experiments/{id}", operation_id = "get_experiment",
+    tag = "experiments", params(("id" = String, Path, description = "id of the experiment")), responses(
     (status = 200, body = ExperimentView),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
@@ -62,8 +66,9 @@ pub async fn one(
 /// The analysis of an experiment: cells with holes, gains, convergence, alignment, findings. Query: `layer` (first,
 /// middle, last), `alignment` (d2p, d2r, d2s, cka, procrustes), `against` (specialist, scratch), `kernel`
 /// (rbf, rbf-sum) and `estimator` (unbiased, biased) of an MMD², `unlearnt` (1: count tasks that no network has learnt).
-#[utoipa::path(get, path = "/api/v1/experiments/{id}/analysis", tag = "experiments", params(
-    ("id" = String, Path),
+#[utoipa::path(get, path = "/api/v1/experiments/{id}/analysis", operation_id = "get_experiment_analysis",
+    tag = "experiments", params(
+    ("id" = String, Path, description = "id of the experiment"),
     ("layer" = Option<String>, Query),
     ("alignment" = Option<String>, Query),
     ("against" = Option<String>, Query),
@@ -71,7 +76,7 @@ pub async fn one(
     ("estimator" = Option<String>, Query),
     ("unlearnt" = Option<String>, Query),
 ), responses(
-    (status = 200, body = Object, description = "The analysis"),
+    (status = 200, body = Analysis, description = "The analysis"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json", description = "`errors` by field"),
 ))]
@@ -80,7 +85,11 @@ pub async fn analysis(
     IdPath(id): IdPath<ExperimentId>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Analysis>, ApiError> {
-    let choice = choice_of(&pairs(query)?)?;
+    let pairs = pairs(query)?;
+    if let Some((name, _)) = pairs.iter().find(|(name, _)| !CHOICES.contains(&name.as_str())) {
+        return Err(ApiError::field(name, format!("unknown: use {}", CHOICES.join(", "))));
+    }
+    let choice = choice_of(&pairs)?;
     Ok(Json(study::study(&state, &id, choice).await?.analysis))
 }
 
@@ -89,10 +98,11 @@ const MISSING: &str = "x-missing";
 
 /// Experiments side by side, network by network; the first is what the others are held against. Query: `id`, two to
 /// six times.
-#[utoipa::path(get, path = "/api/v1/comparisons", tag = "experiments", params(
+#[utoipa::path(get, path = "/api/v1/comparisons", operation_id = "compare_experiments",
+    tag = "experiments", params(
     ("id" = Vec<String>, Query, explode, description = "an experiment"),
 ), responses(
-    (status = 200, body = Vec<Object>, description = "Networks by task",
+    (status = 200, body = Vec<Network>, description = "Networks by task",
         headers(("x-missing" = String, description = "Experiments that are not there, where some are not"))),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json", description = "`errors` by field"),
@@ -114,12 +124,22 @@ pub async fn versus(
     Ok((named, Json::<Vec<Network>>(networks)))
 }
 
+/// What an analysis can be asked for.
+const CHOICES: [&str; 6] = ["layer", "alignment", "against", "kernel", "estimator", "unlearnt"];
+
 /// What of an analysis is looked at.
 pub(super) fn choice_of(pairs: &[(String, String)]) -> Result<Choice, ApiError> {
     choice(pairs.iter().map(|(k, v)| (k.as_str(), v.as_str()))).map_err(|m| ApiError::field("query", m))
 }
 
 /// Scores all backbones on the experiment's tasks from frozen features, in the background, and goes back to it.
+#[utoipa::path(post, path = "/experiments/{id}/predict", operation_id = "form_predict", tag = "forms",
+    params(("id" = String, Path, description = "id of the experiment")),
+    responses(
+        (status = 303, description = "Back to the experiment"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn predict(
     State(state): State<AppState>,
     IdPath(id): IdPath<ExperimentId>,
@@ -130,6 +150,13 @@ pub async fn predict(
 }
 
 /// Queues the planned runs that have no result and are not under way, and goes back to the experiment.
+#[utoipa::path(post, path = "/experiments/{id}/fill", operation_id = "form_fill", tag = "forms",
+    params(("id" = String, Path, description = "id of the experiment")),
+    responses(
+        (status = 303, description = "Back to the experiment"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn fill(
     State(state): State<AppState>,
     IdPath(id): IdPath<ExperimentId>,

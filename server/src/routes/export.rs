@@ -33,8 +33,9 @@ const POINTS: u32 = 4000;
 const AHEAD: usize = 2;
 
 /// All curves of a run in long form: one line a point.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/metrics.csv", tag = "exports", params(
-    ("id" = String, Path), ("name" = Option<String>, Query, description = "only this curve"),
+#[utoipa::path(get, path = "/api/v1/runs/{id}/metrics.csv", operation_id = "get_run_metrics_csv",
+    tag = "exports", params(
+    ("id" = String, Path, description = "id of the run"), ("name" = Option<String>, Query, description = "only this curve"),
 ), responses(
     (status = 200, body = String, content_type = "text/csv", description = "name,step,epoch,t_ms,value"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -65,6 +66,13 @@ fn csv_lines(points: &[NamedPoint], out: &mut Vec<u8>) {
 }
 
 /// All curves of a run as a TensorBoard event file, for people with a viewer of their own.
+#[utoipa::path(get, path = "/runs/{id}/tensorboard", operation_id = "get_run_tensorboard",
+    tag = "files", params(
+    ("id" = String, Path, description = "id of the run"),
+), responses(
+    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
 pub async fn tensorboard(
     State(state): State<AppState>,
     origin: Origin,
@@ -134,7 +142,8 @@ fn curves(
 }
 
 /// The leaderboard, one line a row, with the same questions as its JSON.
-#[utoipa::path(get, path = "/api/v1/leaderboard.csv", tag = "exports", params(
+#[utoipa::path(get, path = "/api/v1/leaderboard.csv", operation_id = "get_leaderboard_csv",
+    tag = "exports", params(
     ("task" = Option<String>, Query), ("dataset" = Option<String>, Query), ("experiment" = Option<String>, Query),
     ("group" = Option<String>, Query), ("sort" = Option<String>, Query), ("metric" = Option<String>, Query),
     ("asof" = Option<String>, Query), ("mix" = Option<String>, Query),

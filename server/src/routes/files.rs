@@ -13,7 +13,7 @@ use axum::{
 };
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
-use transferscope_domain::RunId;
+use transferscope_domain::{RunId, api::Problem, report::RunReport};
 
 use super::{
     extract::{IdAndName, IdPath},
@@ -27,6 +27,15 @@ use crate::{error::ApiError, state::AppState};
 const LOG_TAIL: u64 = 64 * 1024;
 
 /// A preview picture.
+#[utoipa::path(get, path = "/runs/{id}/previews/{file}", operation_id = "get_run_preview",
+    tag = "files", params(
+    ("id" = String, Path, description = "id of the run"),
+    ("file" = String, Path, description = "a name from the run's previews"),
+), responses(
+    (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png"),
+    (status = 304, description = "unchanged since the time that was sent"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
 pub async fn preview(
     State(state): State<AppState>,
     IdAndName(id, file): IdAndName<RunId>,
@@ -51,6 +60,13 @@ fn is_picture_name(name: &str) -> bool {
 }
 
 /// What a finished run leaves behind.
+#[utoipa::path(get, path = "/runs/{id}/report.json", operation_id = "get_run_report", tag = "files", params(
+    ("id" = String, Path, description = "id of the run"),
+), responses(
+    (status = 200, body = RunReport),
+    (status = 304, description = "unchanged since the time that was sent"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
 pub async fn report(
     State(state): State<AppState>,
     IdPath(id): IdPath<RunId>,
@@ -64,6 +80,12 @@ pub async fn report(
 }
 
 /// The end of what a worker has printed.
+#[utoipa::path(get, path = "/runs/{id}/log", operation_id = "get_run_log", tag = "files", params(
+    ("id" = String, Path, description = "id of the run"),
+), responses(
+    (status = 200, body = String, content_type = "text/plain"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
 pub async fn log(
     State(state): State<AppState>,
     IdPath(id): IdPath<RunId>,

@@ -8,7 +8,10 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use transferscope_domain::{
-    RunId, ShareSlug, api::ShareRequest, form::ExperimentForm, pretraining::PretrainForm,
+    RunId, ShareSlug,
+    api::{Problem, ShareRequest},
+    form::ExperimentForm,
+    pretraining::PretrainForm,
 };
 use transferscope_store::{StoreError, now_ms};
 
@@ -18,6 +21,7 @@ use super::{
 };
 use crate::{
     error::ApiError,
+    openapi::FormFields,
     reach::{Authority, Reach},
     resume::resume_run,
     state::AppState,
@@ -26,6 +30,15 @@ use crate::{
 
 /// Starts the experiment of the form. A form with something wrong in it goes back to its page,
 /// which parses its own query in the same way and shows the messages.
+#[utoipa::path(post, path = "/new", operation_id = "form_new_experiment", tag = "forms",
+    request_body(
+        content = FormFields, content_type = "application/x-www-form-urlencoded",
+        description = "the fields of the page",
+    ),
+    responses(
+        (status = 303, description = "To the runs; back to the form where something is wrong with it"),
+    ),
+)]
 pub async fn new_experiment(
     State(state): State<AppState>,
     FormPairs(pairs): FormPairs,
@@ -44,6 +57,15 @@ pub async fn new_experiment(
 
 /// Starts the pre-training of the form and shows its run; a form with something wrong in it goes back
 /// to its page.
+#[utoipa::path(post, path = "/backbones/pretrain", operation_id = "form_pretrain", tag = "forms",
+    request_body(
+        content = FormFields, content_type = "application/x-www-form-urlencoded",
+        description = "the fields of the page",
+    ),
+    responses(
+        (status = 303, description = "To the run; back to the form where something is wrong with it"),
+    ),
+)]
 pub async fn pretrain(
     State(state): State<AppState>,
     FormPairs(pairs): FormPairs,
@@ -71,6 +93,13 @@ fn back_to(page: &str, mut pairs: Vec<(&'static str, String)>) -> Result<Respons
 }
 
 /// Asks a run to stop and goes back to the page that asked.
+#[utoipa::path(post, path = "/runs/{id}/cancel", operation_id = "form_cancel_run", tag = "forms",
+    params(("id" = String, Path, description = "id of the run")),
+    responses(
+        (status = 303, description = "Back to the page that asked"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn cancel(
     State(state): State<AppState>,
     IdPath(id): IdPath<RunId>,
@@ -86,12 +115,27 @@ pub async fn cancel(
 }
 
 /// Starts a run again and shows the new one.
+#[utoipa::path(post, path = "/runs/{id}/repeat", operation_id = "form_repeat_run", tag = "forms",
+    params(("id" = String, Path, description = "id of the run")),
+    responses(
+        (status = 303, description = "To the new run"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn repeat(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Result<Redirect, ApiError> {
     let created = repeat_run(&state, &id).await?;
     Ok(Redirect::to(&format!("/runs/{}", created.id)))
 }
 
 /// Lets a run go on from its checkpoint and shows it.
+#[utoipa::path(post, path = "/runs/{id}/resume", operation_id = "form_resume_run", tag = "forms",
+    params(("id" = String, Path, description = "id of the run")),
+    responses(
+        (status = 303, description = "To the run"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn resume(State(state): State<AppState>, IdPath(id): IdPath<RunId>) -> Result<Redirect, ApiError> {
     resume_run(&state, &id).await?;
     Ok(Redirect::to(&format!("/runs/{id}")))
@@ -99,6 +143,17 @@ pub async fn resume(State(state): State<AppState>, IdPath(id): IdPath<RunId>) ->
 
 /// Makes a link to a comparison and goes to it. Fields: `runs` (comma-separated, may be repeated),
 /// `frozen` and `include_patients` (1 or on); all others are the view.
+#[utoipa::path(post, path = "/compare/share", operation_id = "form_share", tag = "forms",
+    request_body(
+        content = FormFields, content_type = "application/x-www-form-urlencoded",
+        description = "runs (ids with commas, may be repeated), frozen, include_patients; all others are the view",
+    ),
+    responses(
+        (status = 303, description = "To the link"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn share(State(state): State<AppState>, FormPairs(pairs): FormPairs) -> Result<Redirect, ApiError> {
     let runs = run_ids(pairs.iter().filter(|(k, _)| k == "runs").map(|(_, v)| v.as_str()))?;
     let ticked = |key: &str| pairs.iter().any(|(k, v)| k == key && matches!(v.as_str(), "1" | "on" | "true"));
@@ -111,6 +166,13 @@ pub async fn share(State(state): State<AppState>, FormPairs(pairs): FormPairs) -
 }
 
 /// Ends a link and goes back to it, where it now says so.
+#[utoipa::path(post, path = "/s/{slug}/revoke", operation_id = "form_revoke_share", tag = "forms",
+    params(("slug" = String, Path, description = "the link")),
+    responses(
+        (status = 303, description = "To the link, which now says that it was revoked"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn revoke_share(
     State(state): State<AppState>,
     IdPath(slug): IdPath<ShareSlug>,

@@ -15,7 +15,7 @@ use super::extract::QueryPairs;
 use crate::{error::ApiError, state::AppState};
 
 /// Ranked rows of the finished runs.
-#[utoipa::path(get, path = "/api/v1/leaderboard", tag = "leaderboard", params(
+#[utoipa::path(get, path = "/api/v1/leaderboard", operation_id = "get_leaderboard", tag = "leaderboard", params(
     ("task" = Option<String>, Query), ("dataset" = Option<String>, Query), ("experiment" = Option<String>, Query),
     ("group" = Option<String>, Query, description = "cell (the seeds of a backbone, task and arm as one row) or run"),
     ("asof" = Option<String>, Query, description = "a day such as 2026-11-25: the board as it was at its end (UTC)"),

@@ -17,6 +17,11 @@ use crate::{error::ApiError, state::AppState};
 /// thread is never answered (leptos-rs/leptos#4773).
 static ROUTES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| at_root(|| generate_route_list(App)));
 
+/// The addresses of the pages, with `{name}` for what varies.
+pub fn paths() -> impl Iterator<Item = String> {
+    ROUTES.iter().map(|route| route.path().to_owned())
+}
+
 /// Adds the pages and the functions through which they fetch.
 pub fn add(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let lent = state.clone();

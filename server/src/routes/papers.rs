@@ -6,9 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use transferscope_app::{charts::ChartOptions, server_views::experiment::scatter};
-use transferscope_domain::ExperimentId;
+use transferscope_domain::{ExperimentId, api::Problem};
 use transferscope_study::{
-    analysis::Outcome,
+    analysis::{Analysis, Outcome},
     paper::{Paper, csv, latex, markdown, methods, references},
 };
 
@@ -24,6 +24,26 @@ use crate::{
 };
 
 /// One file of an experiment.
+#[utoipa::path(get, path = "/experiments/{id}/export/{file}", operation_id = "export_experiment",
+    tag = "files", params(
+    ("id" = String, Path, description = "id of the experiment"),
+    ("file" = String, Path, description = "table.csv, table.md, table.tex, methods.md, references.bib, repeat.toml, \
+        analysis.json, gain.svg, gain.png, epochs.svg or epochs.png"),
+    ("layer" = Option<String>, Query, description = "first, middle or last"),
+    ("alignment" = Option<String>, Query, description = "d2p, d2r, d2s, cka or procrustes"),
+    ("against" = Option<String>, Query, description = "specialist or scratch"),
+    ("kernel" = Option<String>, Query, description = "of an MMD²: rbf or rbf-sum"),
+    ("estimator" = Option<String>, Query, description = "of an MMD²: unbiased or biased"),
+    ("unlearnt" = Option<String>, Query, description = "1 counts tasks that no network has learnt"),
+    ("theme" = Option<String>, Query, description = "of a drawing: light or dark"),
+), responses(
+    (status = 200, description = "The file", content(
+        (String = "text/csv"), (String = "text/markdown"), (String = "text/plain"), (Analysis = "application/json"),
+        (String = "image/svg+xml"), (Vec<u8> = "image/png"),
+    )),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
 pub async fn file(
     State(state): State<AppState>,
     IdAndName(id, file): IdAndName<ExperimentId>,

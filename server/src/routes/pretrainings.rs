@@ -15,7 +15,8 @@ use super::extract::ApiJson;
 use crate::{error::ApiError, state::AppState, submit::submit_pretraining};
 
 /// Starts the pre-training of a backbone: one run, whose result is a backbone of the given name.
-#[utoipa::path(post, path = "/api/v1/pretrainings", tag = "backbones", request_body = PretrainSpec, responses(
+#[utoipa::path(post, path = "/api/v1/pretrainings", operation_id = "create_pretraining",
+    tag = "backbones", request_body = PretrainSpec, responses(
     (status = 201, body = CreatedRun, headers(("Location" = String, description = "The run"))),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),

@@ -12,17 +12,19 @@ use super::{
     extract::{ApiJson, FormPairs, IdPath},
     forms::WayBack,
 };
-use crate::{error::ApiError, state::AppState};
+use crate::{error::ApiError, openapi::FormFields, state::AppState};
 
 /// The queue in the order in which it is served, and how long it takes.
-#[utoipa::path(get, path = "/api/v1/queue", tag = "queue", responses((status = 200, body = QueueView)))]
+#[utoipa::path(get, path = "/api/v1/queue", operation_id = "get_queue",
+    tag = "queue", responses((status = 200, body = QueueView)))]
 pub async fn view(State(state): State<AppState>) -> Result<Json<QueueView>, ApiError> {
     let paused = state.paused();
     Ok(Json(QueueView { paused, ..state.store.queue(state.jobs).await? }))
 }
 
 /// Moves a waiting run.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/move", tag = "queue", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{id}/move", operation_id = "move_run", tag = "queue",
+    params(("id" = String, Path, description = "id of the run")),
     request_body = MoveRequest, responses(
     (status = 200, body = QueueView),
     (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -39,7 +41,8 @@ pub async fn move_run(
 }
 
 /// Moves the waiting runs of an experiment to the front or the end.
-#[utoipa::path(post, path = "/api/v1/experiments/{id}/move", tag = "queue", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/experiments/{id}/move", operation_id = "move_experiment", tag = "queue",
+    params(("id" = String, Path, description = "id of the experiment")),
     request_body = MoveRequest, responses(
     (status = 200, body = QueueView),
     (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -56,7 +59,9 @@ pub async fn move_experiment(
 }
 
 /// Stops every run of an experiment that has not ended.
-#[utoipa::path(post, path = "/api/v1/experiments/{id}/cancel", tag = "experiments", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/experiments/{id}/cancel", operation_id = "cancel_experiment",
+    tag = "experiments",
+    params(("id" = String, Path, description = "id of the experiment")),
     responses(
     (status = 200, body = ExperimentView),
     (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -84,6 +89,18 @@ fn to(pairs: &[(String, String)]) -> Result<QueueMove, ApiError> {
 }
 
 /// Moves a run and goes back to the page that asked.
+#[utoipa::path(post, path = "/runs/{id}/move", operation_id = "form_move_run", tag = "forms",
+    params(("id" = String, Path, description = "id of the run")),
+    request_body(
+        content = FormFields, content_type = "application/x-www-form-urlencoded",
+        description = "to: first, up, down or last",
+    ),
+    responses(
+        (status = 303, description = "Back to the page that asked"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn move_run_form(
     State(state): State<AppState>,
     IdPath(id): IdPath<RunId>,
@@ -99,6 +116,18 @@ pub async fn move_run_form(
 }
 
 /// Moves an experiment and goes back to the page that asked.
+#[utoipa::path(post, path = "/experiments/{id}/move", operation_id = "form_move_experiment", tag = "forms",
+    params(("id" = String, Path, description = "id of the experiment")),
+    request_body(
+        content = FormFields, content_type = "application/x-www-form-urlencoded",
+        description = "to: first or last",
+    ),
+    responses(
+        (status = 303, description = "Back to the page that asked"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn move_experiment_form(
     State(state): State<AppState>,
     IdPath(id): IdPath<ExperimentId>,
@@ -110,6 +139,13 @@ pub async fn move_experiment_form(
 }
 
 /// Stops an experiment and goes back to the page that asked.
+#[utoipa::path(post, path = "/experiments/{id}/cancel", operation_id = "form_cancel_experiment", tag = "forms",
+    params(("id" = String, Path, description = "id of the experiment")),
+    responses(
+        (status = 303, description = "Back to the page that asked"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn cancel_experiment_form(
     State(state): State<AppState>,
     IdPath(id): IdPath<ExperimentId>,

@@ -21,7 +21,7 @@ const POINTS_DEFAULT: usize = 500;
 const POINTS_MAX: usize = 20_000;
 
 /// A page of runs, newest first.
-#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(
+#[utoipa::path(get, path = "/api/v1/runs", operation_id = "list_runs", tag = "runs", params(
     ("state" = Option<String>, Query, description = "queued, preparing, running, stopping, stopped, succeeded, failed or lost"),
     ("task" = Option<String>, Query), ("dataset" = Option<String>, Query), ("experiment" = Option<String>, Query),
     ("backbone" = Option<String>, Query),
@@ -49,7 +49,8 @@ pub async fn list(State(state): State<AppState>, mut query: QueryPairs) -> Resul
 }
 
 /// Everything about one run.
-#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(("id" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/runs/{id}", operation_id = "get_run",
+    tag = "runs", params(("id" = String, Path, description = "id of the run")), responses(
     (status = 200, body = RunDetail),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
@@ -61,8 +62,8 @@ pub async fn one(
 }
 
 /// One curve of a run; empty where the run has not said such a value yet.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/metrics", tag = "runs", params(
-    ("id" = String, Path),
+#[utoipa::path(get, path = "/api/v1/runs/{id}/metrics", operation_id = "get_run_metrics", tag = "runs", params(
+    ("id" = String, Path, description = "id of the run"),
     ("name" = String, Query, description = "split/metric, such as val/dice; a run's metric_names lists them"),
     ("max_points" = Option<usize>, Query, description = "4 to 20000, 500 unless given; a longer curve is returned as its ends and the smallest and largest value of about equal stretches"),
     ("from_step" = Option<u64>, Query, description = "only from this step on: as exact as max_points allows for what is left"),
@@ -95,7 +96,8 @@ pub async fn metrics(
 }
 
 /// Alignment of a run's features with those it started from, by layer and epoch.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/alignment", tag = "runs", params(("id" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/runs/{id}/alignment", operation_id = "get_run_alignment",
+    tag = "runs", params(("id" = String, Path, description = "id of the run")), responses(
     (status = 200, body = AlignmentView),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
@@ -107,7 +109,8 @@ pub async fn alignment(
 }
 
 /// Scores of the cases; none until the run has finished.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/cases", tag = "runs", params(("id" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/runs/{id}/cases", operation_id = "get_run_cases",
+    tag = "runs", params(("id" = String, Path, description = "id of the run")), responses(
     (status = 200, body = CaseScores),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
@@ -119,7 +122,8 @@ pub async fn cases(
 }
 
 /// Asks a run to stop; it is `stopping` until its worker has ended.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "runs", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", operation_id = "cancel_run",
+    tag = "runs", params(("id" = String, Path, description = "id of the run")), responses(
     (status = 200, body = RunView),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -135,7 +139,8 @@ pub async fn cancel(
 }
 
 /// Starts a run again as it was asked for, under a new id.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/repeat", tag = "runs", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/runs/{id}/repeat", operation_id = "repeat_run",
+    tag = "runs", params(("id" = String, Path, description = "id of the run")), responses(
     (status = 201, body = CreatedRun, headers(("Location" = String, description = "The new run"))),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -150,7 +155,8 @@ pub async fn repeat(
 }
 
 /// Lets a run that failed or was stopped go on from its last checkpoint: the same run, queued again.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/resume", tag = "runs", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/runs/{id}/resume", operation_id = "resume_run",
+    tag = "runs", params(("id" = String, Path, description = "id of the run")), responses(
     (status = 200, body = RunView),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),

@@ -19,7 +19,8 @@ use super::{
 use crate::{error::ApiError, state::AppState};
 
 /// Makes a short link to a comparison; a frozen one keeps the data as it is now.
-#[utoipa::path(post, path = "/api/v1/shares", tag = "shares", request_body = ShareRequest, responses(
+#[utoipa::path(post, path = "/api/v1/shares", operation_id = "create_share",
+    tag = "shares", request_body = ShareRequest, responses(
     (status = 201, body = ShareCreated, headers(("Location" = String, description = "The page of the link"))),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "A run is unknown"),
@@ -35,7 +36,8 @@ pub async fn create(
 }
 
 /// A link with its runs, its view and, where it is frozen, its data.
-#[utoipa::path(get, path = "/api/v1/shares/{slug}", tag = "shares", params(("slug" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/shares/{slug}", operation_id = "get_share",
+    tag = "shares", params(("slug" = String, Path, description = "the link")), responses(
     (status = 200, body = ShareView),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 410, body = Problem, content_type = "application/problem+json", description = "The link was revoked"),
@@ -48,6 +50,14 @@ pub async fn one(
 }
 
 /// A frozen link as one HTML file that needs no server and no network.
+#[utoipa::path(get, path = "/s/{slug}/export.html", operation_id = "export_share", tag = "files", params(
+    ("slug" = String, Path, description = "the link"),
+), responses(
+    (status = 200, body = String, content_type = "text/html"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 409, body = Problem, content_type = "application/problem+json", description = "A live link keeps no data"),
+    (status = 410, body = Problem, content_type = "application/problem+json", description = "The link was revoked"),
+))]
 pub async fn export(
     State(state): State<AppState>,
     IdPath(slug): IdPath<ShareSlug>,
@@ -67,7 +77,8 @@ pub async fn export(
 }
 
 /// Ends a link.
-#[utoipa::path(delete, path = "/api/v1/shares/{slug}", tag = "shares", params(("slug" = String, Path)), responses(
+#[utoipa::path(delete, path = "/api/v1/shares/{slug}", operation_id = "revoke_share",
+    tag = "shares", params(("slug" = String, Path, description = "the link")), responses(
     (status = 204),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),

@@ -24,10 +24,12 @@ use super::{
     policy,
     system::blocking,
 };
-use crate::{error::ApiError, state::AppState, study};
+use crate::{error::ApiError, openapi::FormFields, state::AppState, study};
 
 /// Keeps the page of an experiment, or of two to six side by side, as it is now.
-#[utoipa::path(post, path = "/api/v1/snapshots", tag = "shares", request_body = SnapshotRequest, responses(
+#[utoipa::path(post, path = "/api/v1/snapshots", operation_id = "create_snapshot",
+    tag = "shares", request_body = SnapshotRequest,
+    responses(
     (status = 201, body = ShareCreated, headers(("Location" = String, description = "The page of the link"))),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "An experiment is unknown"),
@@ -43,6 +45,17 @@ pub async fn create(
 }
 
 /// The same from a form, which ends at the link. Fields: `id`, once for each experiment; all others are the view.
+#[utoipa::path(post, path = "/experiments/freeze", operation_id = "form_freeze", tag = "forms",
+    request_body(
+        content = FormFields, content_type = "application/x-www-form-urlencoded",
+        description = "id, once for each experiment; all others are the view",
+    ),
+    responses(
+        (status = 303, description = "To the link"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn create_form(
     State(state): State<AppState>,
     FormPairs(pairs): FormPairs,
@@ -91,7 +104,8 @@ async fn freeze(state: &AppState, request: SnapshotRequest) -> Result<ShareSlug,
 }
 
 /// The numbers of a frozen page.
-#[utoipa::path(get, path = "/api/v1/snapshots/{slug}", tag = "shares", params(("slug" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/snapshots/{slug}", operation_id = "get_snapshot",
+    tag = "shares", params(("slug" = String, Path, description = "the link")), responses(
     (status = 200, body = SnapshotView),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 410, body = Problem, content_type = "application/problem+json", description = "The link was revoked"),

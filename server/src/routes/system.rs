@@ -19,7 +19,7 @@ use crate::{
 /// Whether the server works, what is wrong where it does not, and how much it has to do. Something small is written
 /// for it, so that a full disk is seen. `degraded` comes with 200 as well: the server answers, and says what it cannot
 /// do.
-#[utoipa::path(get, path = "/api/v1/health", tag = "server", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/api/v1/health", operation_id = "get_health", tag = "server", responses((status = 200, body = Health)))]
 pub async fn health(State(state): State<AppState>) -> Json<Health> {
     let store = state.store.in_lane(Lane::Brief);
     let (counts, ()) = tokio::join!(state.health.counts(&store), state.health.look(&store, &state.data));
@@ -39,7 +39,8 @@ pub async fn health(State(state): State<AppState>) -> Json<Health> {
 }
 
 /// The downstream tasks, with their metrics and trivial methods.
-#[utoipa::path(get, path = "/api/v1/tasks", tag = "server", responses((status = 200, body = TaskList)))]
+#[utoipa::path(get, path = "/api/v1/tasks", operation_id = "list_tasks",
+    tag = "server", responses((status = 200, body = TaskList)))]
 pub async fn tasks() -> Json<TaskList> {
     let tasks = Task::ALL
         .into_iter()
@@ -61,7 +62,8 @@ pub async fn tasks() -> Json<TaskList> {
 }
 
 /// The backbones that runs can start from.
-#[utoipa::path(get, path = "/api/v1/backbones", tag = "server", responses((status = 200, body = BackboneList)))]
+#[utoipa::path(get, path = "/api/v1/backbones", operation_id = "list_backbones",
+    tag = "server", responses((status = 200, body = BackboneList)))]
 pub async fn backbones(State(state): State<AppState>) -> Result<Json<BackboneList>, ApiError> {
     let counts = state.store.runs_by_backbone().await?;
     let mut backbones = blocking(move || state::backbones(&state.data)).await?;
@@ -72,7 +74,8 @@ pub async fn backbones(State(state): State<AppState>) -> Result<Json<BackboneLis
 }
 
 /// One backbone with what stands on its card: load report, and how it was made.
-#[utoipa::path(get, path = "/api/v1/backbones/{name}", tag = "server", params(("name" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/backbones/{name}", operation_id = "get_backbone",
+    tag = "server", params(("name" = String, Path, description = "name of the backbone")), responses(
     (status = 200, body = BackboneDetail),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]

@@ -33,7 +33,7 @@ pub use scores::{Cases, Patients};
 pub use versus::{Against, Network, Side, versus};
 
 /// A backbone as far as the analysis needs to know it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BackboneFacts {
     pub name: String,
     /// Pre-training objective, such as `mae` or `patch-contrast`.
@@ -53,7 +53,7 @@ pub struct Input<'a> {
 }
 
 /// What of it is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Choice {
     pub layer: LayerChoice,
     pub measured: Measured,
@@ -81,7 +81,7 @@ impl Default for Choice {
 }
 
 /// Runs by what became of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Counts {
     pub planned: usize,
     pub succeeded: usize,
@@ -92,7 +92,7 @@ pub struct Counts {
 }
 
 /// The whole analysis.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Analysis {
     pub choice: Choice,
     pub counts: Counts,

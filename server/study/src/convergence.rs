@@ -15,7 +15,7 @@ pub mod reach;
 pub type Point = (f64, f64);
 
 /// When something was reached.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "state", content = "epoch")]
 pub enum Reached {
     At(f64),

@@ -1,5 +1,6 @@
 //! From record to paper: tables, a methods paragraph and references, made from what was stored.
 
+mod escape;
 mod methods;
 mod references;
 mod tables;

@@ -8,7 +8,7 @@ use transferscope_study::{
 };
 
 use super::{charts, inline, query};
-use crate::server_views::table::table;
+use crate::server_views::table::{table, table_of};
 use crate::{base::to, charts::svg, format};
 
 /// Both relations, the controls, and the drift of every cell.
@@ -95,8 +95,13 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
         .filter_map(|d| Some(format!("{} {}", d.name, format::signed(d.spearman?, 2))))
         .collect::<Vec<_>>();
     let n = relation.points.len();
+    // Two tables of one name could not be told apart by whoever hears them.
+    let caption = match relation.outcome {
+        Outcome::Gain => "Correlation of alignment with gain over cells",
+        Outcome::Epochs => "Correlation of alignment with convergence over cells",
+    };
     view! {
-        {table("Correlation over cells", [("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true), ("Smallest that could be found", true)], rows)}
+        {table_of(caption, [("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true), ("Smallest that could be found", true)], rows)}
         <p class="quiet">
             {format!(
                 "{} of {} and {}. What was drawn are backbones and tasks: p permutes whole ones, the interval resamples both; adaptations and shares of the cases are averaged before.",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::gamma_from_sigma;
 
 /// The kernel, around a bandwidth sigma.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kernel {
     /// `exp(-gamma |x - y|²)`, `gamma = 1 / (2 sigma²)`.
@@ -54,7 +54,7 @@ impl FromStr for Kernel {
 }
 
 /// Which estimate of the squared MMD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimate {
     /// U-statistic: 0 on average for equal distributions, single values can be below.
@@ -84,7 +84,7 @@ impl FromStr for Estimate {
 }
 
 /// How a squared MMD is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Discrepancy {
     pub kernel: Kernel,
     pub estimator: Estimate,

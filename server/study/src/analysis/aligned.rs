@@ -16,7 +16,7 @@ use crate::statistics::mean;
 pub const D2S: &str = "d2s";
 
 /// What is measured between features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measured {
     D2p,
@@ -77,7 +77,7 @@ impl FromStr for Measured {
 }
 
 /// Which layer of an encoder stands for it. Families name their layers differently; their depth is what they share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LayerChoice {
     First,
@@ -117,7 +117,7 @@ impl FromStr for LayerChoice {
 }
 
 /// A layer's alignment in a cell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AlignedLayer {
     pub layer: String,
     pub depth: u32,
@@ -134,7 +134,7 @@ pub struct AlignedLayer {
 }
 
 /// Controls of a cell at its chosen layer, as means over seeds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Control {
     /// MMD² of features with themselves: at most 0.
     pub identity: Option<f64>,

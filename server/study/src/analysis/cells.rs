@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Which cell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CellKey {
     pub backbone: String,
     pub task: Task,
@@ -28,7 +28,7 @@ pub struct CellKey {
 }
 
 /// A seed's run, as far as it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Slot {
     pub seed: u64,
     /// The run that counts: the latest that succeeded, else the latest; none where there never was one.
@@ -39,7 +39,7 @@ pub struct Slot {
 }
 
 /// An arm's runs in a cell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ArmSummary {
     pub backbone: String,
     pub task: Task,
@@ -63,14 +63,14 @@ pub struct ArmSummary {
 }
 
 /// A value of one seed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Seeded<T> {
     pub seed: u64,
     pub value: T,
 }
 
 /// How fast an arm's runs got where they went.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Converged {
     /// Epochs to 95 % of the way from before training to the best; seeds that never improved are absent.
     pub to_share: Vec<Seeded<Reached>>,
@@ -83,7 +83,7 @@ pub struct Converged {
 }
 
 /// One backbone on one task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Cell {
     pub key: CellKey,
     pub metric: String,

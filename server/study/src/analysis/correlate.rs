@@ -7,7 +7,7 @@ use super::{BackboneFacts, Cell, Choice, SEED, restores};
 use crate::statistics::{Centring, Correlation, Draws, Interval, Measure, Table, leave_one_group_out, mean};
 
 /// What alignment is set against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Relative gain over the chosen control, in percent.
@@ -17,7 +17,7 @@ pub enum Outcome {
 }
 
 /// A backbone on a task in the picture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Point {
     pub backbone: String,
     pub task: Task,
@@ -38,21 +38,22 @@ fn one() -> usize {
 }
 
 /// Spearman's correlation with one group left out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = WithoutOne)]
 pub struct LeftOut {
     pub left_out: String,
     pub spearman: Option<f64>,
 }
 
 /// What something that knows nothing of features reaches on the same points.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Dumb {
     pub name: String,
     pub spearman: Option<f64>,
 }
 
 /// Alignment and an outcome over all cells that have both.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Relation {
     pub outcome: Outcome,
     pub points: Vec<Point>,

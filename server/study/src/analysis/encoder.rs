@@ -12,7 +12,7 @@ use super::{
 use crate::statistics::{Estimate, crossed, mean};
 
 /// The gain of frozen pre-trained encoders over frozen random ones on a task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EncoderShare {
     pub task: Task,
     /// How encoders were frozen: with the task's head, or with one linear layer.

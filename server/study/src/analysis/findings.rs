@@ -7,7 +7,7 @@ use super::{BackboneFacts, Cell, Choice, Counts, EncoderShare, Outcome, Relation
 use crate::statistics::{Correlation, Interval, p_in_words};
 
 /// What the numbers say of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     Holds,
@@ -36,7 +36,7 @@ impl Verdict {
 }
 
 /// A finding with its verdict.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Finding {
     pub claim: String,
     pub verdict: Verdict,

@@ -21,7 +21,7 @@ pub const SCORES: [Score; 4] = [
 ];
 
 /// What one score foretold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Foretold {
     pub score: String,
     /// Spearman's correlation with the gain that came, over the table of backbones and tasks.
@@ -33,7 +33,7 @@ pub struct Foretold {
 }
 
 /// Whether one score is better than another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Better {
     pub one: String,
     pub other: String,
@@ -45,7 +45,7 @@ pub struct Better {
 }
 
 /// Both for all scores.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Foretelling {
     pub scores: Vec<Foretold>,
     pub pairs: Vec<Better>,

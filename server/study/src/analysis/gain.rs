@@ -8,7 +8,7 @@ use super::scores::{CaseTable, case_means};
 use crate::statistics::{Estimate, Interval, mean};
 
 /// The gain of the pre-trained arm over a control.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Gain {
     pub against: Arm,
     /// Of each complete pair: seed, the two runs, and both gains.
@@ -36,7 +36,7 @@ pub struct Gain {
 }
 
 /// A complete pair.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Pair {
     pub seed: u64,
     pub pretrained: RunId,
@@ -48,7 +48,7 @@ pub struct Pair {
 }
 
 /// A seed that makes no pair.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Unpaired {
     pub against: Arm,
     pub seed: u64,
@@ -56,7 +56,7 @@ pub struct Unpaired {
 }
 
 /// Why a seed makes no pair.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "fields")]
 pub enum NoPair {
     NoPretrained,

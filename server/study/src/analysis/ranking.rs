@@ -10,7 +10,7 @@ use crate::statistics::{friedman, nemenyi_critical_difference};
 const ALPHA: f64 = 0.05;
 
 /// A network that was ranked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ranked {
     pub backbone: String,
     pub arm: Arm,
@@ -21,7 +21,7 @@ pub struct Ranked {
 }
 
 /// All networks over the tasks that all of them have results of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ranking {
     pub tasks: Vec<Task>,
     /// Best first.

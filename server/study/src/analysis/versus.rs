@@ -11,7 +11,7 @@ use super::{
 use crate::statistics::{Interval, holm, mean};
 
 /// A network on a task, in every experiment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Network {
     pub backbone: String,
     pub task: Task,
@@ -25,7 +25,7 @@ pub struct Network {
 }
 
 /// A network in one experiment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Side {
     /// Test metric, mean over seeds.
     pub mean: Option<f64>,
@@ -40,7 +40,7 @@ pub struct Side {
 }
 
 /// The difference to the first experiment, seed by seed and case by case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Against {
     /// Seeds that both have.
     pub seeds: usize,

@@ -2,7 +2,7 @@
 
 use transferscope_domain::Arm;
 
-use super::Paper;
+use super::{Paper, escape};
 use crate::alignment::Kernel;
 
 /// How the experiment was done, in sentences made from its record.
@@ -16,10 +16,10 @@ pub fn methods(paper: Paper<'_>) -> String {
         .map(|b| match &b.objective {
             Some(objective) => format!(
                 "{} ({:.1} M parameters, pre-trained by {objective})",
-                b.name,
+                escape::markdown(&b.name),
                 b.parameters as f64 / 1e6
             ),
-            None => b.name.clone(),
+            None => escape::markdown(&b.name),
         })
         .collect();
     let tasks = spec
@@ -72,7 +72,7 @@ pub fn methods(paper: Paper<'_>) -> String {
          tasks and intervals by resampling both together. Objectives of pre-training were compared by Welch's t with \
          encoders as units [welch1947]. Computed with Transferscope {}, which implements the study of [transfer2026].\n",
         list(backbones),
-        spec.dataset,
+        escape::markdown(&spec.dataset),
         list(tasks),
         list(arms),
         list(seeds),

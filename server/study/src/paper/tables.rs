@@ -2,7 +2,7 @@
 
 use transferscope_domain::{Arm, Direction, table_cell};
 
-use super::Paper;
+use super::{Paper, escape};
 use crate::{
     analysis::{ArmSummary, Cell, Gain},
     statistics::Estimate,
@@ -155,7 +155,10 @@ fn note(paper: Paper<'_>) -> String {
 
 /// The table in Markdown.
 pub fn markdown(paper: Paper<'_>) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|c| escape::markdown(c)).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
     let mut out = line(&HEAD.map(str::to_owned));
     out.push_str(&format!("|{}\n", "---|".repeat(HEAD.len())));
     cells(paper, "–").iter().for_each(|row| out.push_str(&line(row)));
@@ -164,31 +167,14 @@ pub fn markdown(paper: Paper<'_>) -> String {
 
 /// The table in LaTeX; needs the package booktabs.
 pub fn latex(paper: Paper<'_>) -> String {
-    let escape = |text: &str| {
-        let mut out = String::new();
-        for c in text.chars() {
-            match c {
-                '%' | '&' | '_' | '#' | '$' | '{' | '}' => {
-                    out.push('\\');
-                    out.push(c);
-                }
-                '\\' => out.push_str("\\textbackslash{}"),
-                '~' => out.push_str("\\textasciitilde{}"),
-                '^' => out.push_str("\\textasciicircum{}"),
-                '–' => out.push_str("--"),
-                other => out.push(other),
-            }
-        }
-        out
-    };
     let line = |cells: &[String]| {
-        format!("  {} \\\\\n", cells.iter().map(|c| escape(c)).collect::<Vec<_>>().join(" & "))
+        format!("  {} \\\\\n", cells.iter().map(|c| escape::latex(c)).collect::<Vec<_>>().join(" & "))
     };
     let mut out = String::from("\\begin{table}\n\\centering\n\\begin{tabular}{llrrrr}\n  \\toprule\n");
     out.push_str(&line(&HEAD.map(str::to_owned)));
     out.push_str("  \\midrule\n");
     cells(paper, "–").iter().for_each(|row| out.push_str(&line(row)));
     out.push_str("  \\bottomrule\n\\end{tabular}\n");
-    out.push_str(&format!("\\caption{{{}: {}}}\n\\end{{table}}\n", escape(paper.name), escape(&note(paper))));
+    out.push_str(&format!("\\caption{{{}: {}}}\n\\end{{table}}\n", escape::latex(paper.name), escape::latex(&note(paper))));
     out
 }

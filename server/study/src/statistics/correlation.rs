@@ -6,7 +6,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 use super::{Interval, kendall, ranks, two_sided_t};
 
 /// Which correlation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
     Pearson,
@@ -27,7 +27,7 @@ impl Measure {
 }
 
 /// A correlation with what can be said of its certainty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Correlation {
     /// Points.
     pub n: usize,
@@ -44,7 +44,7 @@ pub struct Correlation {
 }
 
 /// The least that some points could have found.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Smallest {
     /// The smallest correlation whose p would be at most 0.05; none where no correlation can have such a p.
     pub correlation: Option<f64>,

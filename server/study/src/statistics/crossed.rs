@@ -16,7 +16,7 @@ pub struct Spread {
 }
 
 /// A value with all that is known of its certainty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Estimate {
     pub value: f64,
     /// 95 %.

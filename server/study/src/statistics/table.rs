@@ -18,7 +18,7 @@ pub struct Table {
 }
 
 /// Whether row and column means are taken out first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Centring {
     /// Values as they are: rows and columns may carry the correlation.
