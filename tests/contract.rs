@@ -30,8 +30,17 @@ fn reads(filled: &Filled) -> BTreeMap<&'static str, Vec<String>> {
     };
     let [of_one, of_two] = &filled.snapshots;
     let papers = [
-        "table.csv", "table.md", "table.tex", "methods.md", "references.bib", "repeat.toml", "analysis.json", "gain.svg",
-        "gain.png", "epochs.svg", "epochs.png",
+        "table.csv",
+        "table.md",
+        "table.tex",
+        "methods.md",
+        "references.bib",
+        "repeat.toml",
+        "analysis.json",
+        "gain.svg",
+        "gain.png",
+        "epochs.svg",
+        "epochs.png",
     ];
     let slices = format!("/api/v1/datasets/{TINY}/cases/{case}");
     BTreeMap::from([
@@ -50,14 +59,22 @@ fn reads(filled: &Filled) -> BTreeMap<&'static str, Vec<String>> {
             "/api/v1/datasets/{name}/cases/{case}/slices/{file}",
             vec![format!("{slices}/slices/0.png"), format!("{slices}/slices/1.png?channel=zones&style=tint")],
         ),
-        ("/api/v1/datasets/{name}/cases/{case}/sheet.png", vec![format!("{slices}/sheet.png?channel=adc&low=0&high=2000")]),
+        (
+            "/api/v1/datasets/{name}/cases/{case}/sheet.png",
+            vec![format!("{slices}/sheet.png?channel=adc&low=0&high=2000")],
+        ),
         ("/api/v1/experiments", vec!["/api/v1/experiments".into()]),
-        ("/api/v1/experiments/{id}", [whole, single, open].map(|e| format!("/api/v1/experiments/{e}")).into()),
+        (
+            "/api/v1/experiments/{id}",
+            [whole, single, open].map(|e| format!("/api/v1/experiments/{e}")).into(),
+        ),
         (
             "/api/v1/experiments/{id}/analysis",
             vec![
                 format!("/api/v1/experiments/{whole}/analysis"),
-                format!("/api/v1/experiments/{whole}/analysis?against=scratch&alignment=cka&layer=first&unlearnt=1"),
+                format!(
+                    "/api/v1/experiments/{whole}/analysis?against=scratch&alignment=cka&layer=first&unlearnt=1"
+                ),
                 format!("/api/v1/experiments/{whole}/analysis?kernel=rbf-sum&estimator=biased"),
                 format!("/api/v1/experiments/{single}/analysis?against=scratch"),
                 format!("/api/v1/experiments/{open}/analysis"),
@@ -73,7 +90,9 @@ fn reads(filled: &Filled) -> BTreeMap<&'static str, Vec<String>> {
             vec![
                 "/api/v1/runs".into(),
                 "/api/v1/runs?limit=2".into(),
-                format!("/api/v1/runs?state=failed&task=segmentation&dataset={TINY}&experiment={open}&backbone=unet"),
+                format!(
+                    "/api/v1/runs?state=failed&task=segmentation&dataset={TINY}&experiment={open}&backbone=unet"
+                ),
             ],
         ),
         ("/api/v1/runs/{id}", every("")),
@@ -84,10 +103,16 @@ fn reads(filled: &Filled) -> BTreeMap<&'static str, Vec<String>> {
                 format!("/api/v1/runs/{run}/metrics?name=val/dice"),
             ],
         ),
-        ("/api/v1/runs/{id}/metrics.csv", [every("/metrics.csv"), every("/metrics.csv?name=train/loss")].concat()),
+        (
+            "/api/v1/runs/{id}/metrics.csv",
+            [every("/metrics.csv"), every("/metrics.csv?name=train/loss")].concat(),
+        ),
         ("/api/v1/runs/{id}/alignment", every("/alignment")),
         ("/api/v1/runs/{id}/cases", every("/cases")),
-        ("/api/v1/runs/{id}/events", vec![format!("/api/v1/runs/{run}/events"), format!("/api/v1/runs/{run}/events?after=3")]),
+        (
+            "/api/v1/runs/{id}/events",
+            vec![format!("/api/v1/runs/{run}/events"), format!("/api/v1/runs/{run}/events?after=3")],
+        ),
         ("/api/v1/queue", vec!["/api/v1/queue".into()]),
         ("/api/v1/queue/events", vec!["/api/v1/queue/events".into()]),
         (
@@ -95,7 +120,9 @@ fn reads(filled: &Filled) -> BTreeMap<&'static str, Vec<String>> {
             vec![
                 "/api/v1/leaderboard".into(),
                 "/api/v1/leaderboard?group=run&sort=-mean&mix=1".into(),
-                format!("/api/v1/leaderboard?task=segmentation&dataset={TINY}&experiment={single}&metric=dice"),
+                format!(
+                    "/api/v1/leaderboard?task=segmentation&dataset={TINY}&experiment={single}&metric=dice"
+                ),
                 "/api/v1/leaderboard?asof=2001-02-03".into(),
             ],
         ),
@@ -112,7 +139,9 @@ fn reads(filled: &Filled) -> BTreeMap<&'static str, Vec<String>> {
             "/runs/{id}/charts/{file}",
             ["loss", "primary", "alignment", "drift"]
                 .iter()
-                .flat_map(|chart| ["svg", "png"].map(|end| format!("/runs/{run}/charts/{chart}.{end}?theme=dark&width=400")))
+                .flat_map(|chart| {
+                    ["svg", "png"].map(|end| format!("/runs/{run}/charts/{chart}.{end}?theme=dark&width=400"))
+                })
                 .collect(),
         ),
         (
@@ -127,8 +156,11 @@ fn reads(filled: &Filled) -> BTreeMap<&'static str, Vec<String>> {
 fn writes(filled: &Filled) -> Vec<(Method, &'static str, String, Value, u16)> {
     let Filled { whole, single, open, live, frozen, .. } = filled;
     let run = &filled.runs[&RunState::Succeeded];
-    let (queued, running, preparing) =
-        (&filled.runs[&RunState::Queued], &filled.runs[&RunState::Running], &filled.runs[&RunState::Preparing]);
+    let (queued, running, preparing) = (
+        &filled.runs[&RunState::Queued],
+        &filled.runs[&RunState::Running],
+        &filled.runs[&RunState::Preparing],
+    );
     let spec = json!({
         "name": "another", "backbones": [], "tasks": ["segmentation"], "arms": ["specialist"], "dataset": TINY,
         "seeds": [1], "epochs": 1, "overrides": { "lr": 1e-3 },
@@ -141,7 +173,13 @@ fn writes(filled: &Filled) -> Vec<(Method, &'static str, String, Value, u16)> {
     vec![
         (post.clone(), "/api/v1/experiments", "/api/v1/experiments".into(), spec, 201),
         (post.clone(), "/api/v1/pretrainings", "/api/v1/pretrainings".into(), pretrain, 201),
-        (post.clone(), "/api/v1/runs/{id}/move", format!("/api/v1/runs/{queued}/move"), json!({ "to": "first" }), 200),
+        (
+            post.clone(),
+            "/api/v1/runs/{id}/move",
+            format!("/api/v1/runs/{queued}/move"),
+            json!({ "to": "first" }),
+            200,
+        ),
         (
             post.clone(),
             "/api/v1/experiments/{id}/move",
@@ -159,13 +197,31 @@ fn writes(filled: &Filled) -> Vec<(Method, &'static str, String, Value, u16)> {
             json!({ "runs": [run], "view": view, "frozen": true }),
             201,
         ),
-        (post.clone(), "/api/v1/snapshots", "/api/v1/snapshots".into(), json!({ "experiments": [whole] }), 201),
+        (
+            post.clone(),
+            "/api/v1/snapshots",
+            "/api/v1/snapshots".into(),
+            json!({ "experiments": [whole] }),
+            201,
+        ),
         (post.clone(), "/runs/{id}/move", format!("/runs/{queued}/move"), json!("to=last"), 303),
         (post.clone(), "/experiments/{id}/move", format!("/experiments/{open}/move"), json!("to=first"), 303),
         (post.clone(), "/runs/{id}/cancel", format!("/runs/{preparing}/cancel"), json!(""), 303),
         (post.clone(), "/runs/{id}/repeat", format!("/runs/{run}/repeat"), json!(""), 303),
-        (post.clone(), "/compare/share", "/compare/share".into(), json!(format!("runs={run}&frozen=1&x=step")), 303),
-        (post.clone(), "/experiments/freeze", "/experiments/freeze".into(), json!(format!("id={whole}&id={single}")), 303),
+        (
+            post.clone(),
+            "/compare/share",
+            "/compare/share".into(),
+            json!(format!("runs={run}&frozen=1&x=step")),
+            303,
+        ),
+        (
+            post.clone(),
+            "/experiments/freeze",
+            "/experiments/freeze".into(),
+            json!(format!("id={whole}&id={single}")),
+            303,
+        ),
         (post.clone(), "/experiments/{id}/fill", format!("/experiments/{open}/fill"), json!(""), 303),
         (post.clone(), "/experiments/{id}/predict", format!("/experiments/{open}/predict"), json!(""), 303),
         (post.clone(), "/new", "/new".into(), json!("tasks=nonsense"), 303),
@@ -174,13 +230,20 @@ fn writes(filled: &Filled) -> Vec<(Method, &'static str, String, Value, u16)> {
         (Method::DELETE, "/api/v1/shares/{slug}", format!("/api/v1/shares/{live}"), Value::Null, 204),
         (Method::DELETE, "/api/v1/shares/{slug}", format!("/api/v1/shares/{live}"), Value::Null, 410),
         (post.clone(), "/experiments/{id}/cancel", format!("/experiments/{open}/cancel"), json!(""), 303),
-        (post, "/api/v1/experiments/{id}/cancel", format!("/api/v1/experiments/{open}/cancel"), json!({}), 200),
+        (
+            post,
+            "/api/v1/experiments/{id}/cancel",
+            format!("/api/v1/experiments/{open}/cancel"),
+            json!({}),
+            200,
+        ),
     ]
 }
 
 /// A template with something in every place that names nothing.
 fn unknown(template: &str) -> String {
-    let part = |(i, part): (usize, &str)| if i % 2 == 1 { "nothing-of-this".to_owned() } else { part.to_owned() };
+    let part =
+        |(i, part): (usize, &str)| if i % 2 == 1 { "nothing-of-this".to_owned() } else { part.to_owned() };
     template.split(['{', '}']).enumerate().map(part).collect()
 }
 
@@ -214,7 +277,15 @@ async fn every_answer_is_as_the_document_says() {
         for path in addresses {
             if *template == "/api/v1/queue/events" {
                 for message in first_messages(&filled, path).await {
-                    contract.check_json("get", template, 200, "text/event-stream", &message, path, &mut faults);
+                    contract.check_json(
+                        "get",
+                        template,
+                        200,
+                        "text/event-stream",
+                        &message,
+                        path,
+                        &mut faults,
+                    );
                 }
                 continue;
             }
@@ -241,7 +312,8 @@ async fn every_answer_is_as_the_document_says() {
         if head.status != 200 || !head.body.is_empty() {
             faults.push(format!("HEAD {first}: {} with {} bytes", head.status, head.body.len()));
         }
-        let passes_over = contract.tag("get", template) == "files" || contract.query("get", template).is_empty();
+        let passes_over =
+            contract.tag("get", template) == "files" || contract.query("get", template).is_empty();
         if !template.contains("events") || !passes_over {
             let sign = if first.contains('?') { '&' } else { '?' };
             let path = format!("{first}{sign}no-such-name=1");
@@ -275,7 +347,11 @@ async fn every_answer_is_as_the_document_says() {
         ("/api/v1/runs/{id}/metrics", format!("/api/v1/runs/{done}/metrics"), 422),
         ("/api/v1/runs", "/api/v1/runs?limit=0&state=asleep".into(), 422),
         ("/api/v1/leaderboard", "/api/v1/leaderboard?group=herd&asof=yesterday".into(), 422),
-        ("/api/v1/experiments/{id}/analysis", format!("/api/v1/experiments/{}/analysis?layer=top", filled.whole), 422),
+        (
+            "/api/v1/experiments/{id}/analysis",
+            format!("/api/v1/experiments/{}/analysis?layer=top", filled.whole),
+            422,
+        ),
         ("/api/v1/comparisons", "/api/v1/comparisons".into(), 422),
         ("/compare/charts/{file}", "/compare/charts/any.svg".into(), 422),
     ] {
@@ -289,7 +365,8 @@ async fn every_answer_is_as_the_document_says() {
     // A method that an address does not take.
     for (path, methods) in contract.methods() {
         let answer = ask(&filled, Method::PUT, &unknown(&path)).await;
-        let allowed = answer.headers.get(header::ALLOW).map_or("", |v| v.to_str().unwrap_or_default()).to_lowercase();
+        let allowed =
+            answer.headers.get(header::ALLOW).map_or("", |v| v.to_str().unwrap_or_default()).to_lowercase();
         if answer.status != 405 || methods.iter().any(|m| !allowed.contains(m.as_str())) {
             faults.push(format!("PUT {path}: {}, Allow: {allowed:?}", answer.status));
         }
@@ -312,7 +389,8 @@ async fn every_answer_is_as_the_document_says() {
         if template.contains('{') && status < 400 {
             let path = unknown(template);
             let request = Request::builder().method(method.to_uppercase().as_str()).uri(&path);
-            let body = if kind.contains("json") { json!({ "to": "first" }).to_string() } else { "to=first".into() };
+            let body =
+                if kind.contains("json") { json!({ "to": "first" }).to_string() } else { "to=first".into() };
             let request = request.header(header::CONTENT_TYPE, kind).body(body.into()).expect("a request");
             let answer = filled.send(request).await;
             if answer.status != 404 {

@@ -380,7 +380,10 @@ fn report(request: &RunRequest, result: Option<f64>) -> RunReport {
     let reached = result.unwrap_or_else(|| value(request, 1.0));
     let trivial = request.task.baselines().first().map(|b| format!("{primary}@{b}"));
     let case = |i: u32| {
-        let mut scores = BTreeMap::from([(primary.to_owned(), reached + 0.01 * f64::from(i) * result.map_or(1.0, |_| 0.0))]);
+        let mut scores = BTreeMap::from([(
+            primary.to_owned(),
+            reached + 0.01 * f64::from(i) * result.map_or(1.0, |_| 0.0),
+        )]);
         scores.extend(trivial.clone().map(|name| (name, 0.8 * value(request, 0.0))));
         CaseScore {
             case_id: format!("case-{i:03}"),

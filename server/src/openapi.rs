@@ -65,8 +65,7 @@ pub fn document() -> Value {
     made.merge(addresses().into_openapi());
     // Maps of texts and numbers: there is nothing in it that has no JSON.
     let mut document = serde_json::to_value(made).unwrap_or_default();
-    document["components"]["securitySchemes"]["token"] =
-        json!({ "type": "http", "scheme": "bearer", "description": "The server's token; not needed on its own machine" });
+    document["components"]["securitySchemes"]["token"] = json!({ "type": "http", "scheme": "bearer", "description": "The server's token; not needed on its own machine" });
     for (_, item) in entries(&mut document["paths"]) {
         for (method, operation) in entries(item) {
             complete(method, operation);

@@ -43,7 +43,9 @@ impl Contract {
         compiler.add_resource(PLACE, document.clone()).expect("a document");
         let mut schemas = Schemas::new();
         let mut compile = |key: [String; 4]| {
-            let part = |name: &str| name.replace('~', "~0").replace('/', "~1").replace('{', "%7B").replace('}', "%7D");
+            let part = |name: &str| {
+                name.replace('~', "~0").replace('/', "~1").replace('{', "%7B").replace('}', "%7D")
+            };
             let [method, path, status, kind] = key.each_ref().map(|name| part(name));
             let place = format!("{PLACE}#/paths/{path}/{method}/responses/{status}/content/{kind}/schema");
             let schema = compiler.compile(&place, &mut schemas).unwrap_or_else(|e| panic!("{place}: {e:#}"));
@@ -60,14 +62,19 @@ impl Contract {
     /// Every operation: method and template.
     pub fn operations(&self) -> Vec<(String, String)> {
         let paths = self.methods();
-        paths.into_iter().flat_map(|(path, methods)| methods.into_iter().map(move |m| (m, path.clone()))).collect()
+        paths
+            .into_iter()
+            .flat_map(|(path, methods)| methods.into_iter().map(move |m| (m, path.clone())))
+            .collect()
     }
 
     /// Every template with its methods.
     pub fn methods(&self) -> Vec<(String, Vec<String>)> {
         let paths = self.document["paths"].as_object().expect("paths").iter();
         paths
-            .map(|(path, item)| (path.clone(), item.as_object().expect("operations").keys().cloned().collect()))
+            .map(|(path, item)| {
+                (path.clone(), item.as_object().expect("operations").keys().cloned().collect())
+            })
             .collect()
     }
 
@@ -115,7 +122,10 @@ impl Contract {
     }
 
     /// Whether JSON is what the document declares for it.
-    #[expect(clippy::too_many_arguments, reason = "where the answer comes from, what it is, and where faults go")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "where the answer comes from, what it is, and where faults go"
+    )]
     pub fn check_json(
         &self,
         method: &str,
@@ -128,13 +138,15 @@ impl Contract {
     ) {
         let key = |status: &str| [method, template, status, kind].map(str::to_owned);
         let found = self.answers.get(&key(&status.to_string()));
-        let Some(schema) = found.or_else(|| self.answers.get(&key("default")).filter(|_| status >= 400)) else {
+        let Some(schema) = found.or_else(|| self.answers.get(&key("default")).filter(|_| status >= 400))
+        else {
             faults.push(format!("{method} {path}: {status} {kind} has no schema"));
             return;
         };
         if let Err(error) = self.schemas.validate(body, *schema) {
             // The first lines: the same field may be wrong in a thousand rows.
-            let lines: Vec<String> = format!("{error:#}").lines().skip(1).take(12).map(str::to_owned).collect();
+            let lines: Vec<String> =
+                format!("{error:#}").lines().skip(1).take(12).map(str::to_owned).collect();
             faults.push(format!("{method} {path}: {}", lines.join("\n  ")));
         }
     }
@@ -143,7 +155,8 @@ impl Contract {
 /// Lets a schema allow no more than it names; `part` for one that others are combined with.
 fn close(schema: &mut Value, part: bool) {
     let Some(fields) = schema.as_object_mut() else { return };
-    let says_more = ["properties", "$ref", "allOf", "oneOf", "anyOf"].iter().any(|key| fields.contains_key(*key));
+    let says_more =
+        ["properties", "$ref", "allOf", "oneOf", "anyOf"].iter().any(|key| fields.contains_key(*key));
     if !part && says_more && !fields.contains_key("additionalProperties") {
         fields.insert("unevaluatedProperties".into(), json!(false));
     }
@@ -151,8 +164,11 @@ fn close(schema: &mut Value, part: bool) {
         match key.as_str() {
             "properties" => {
                 for (name, schema) in value.as_object_mut().into_iter().flatten() {
-                    if *schema == json!({ "type": "object" }) || (schema["type"] == "object" && schema.get("properties").is_none()) {
-                        let free = FREE.contains(&name.as_str()) || schema.get("additionalProperties").is_some();
+                    if *schema == json!({ "type": "object" })
+                        || (schema["type"] == "object" && schema.get("properties").is_none())
+                    {
+                        let free =
+                            FREE.contains(&name.as_str()) || schema.get("additionalProperties").is_some();
                         assert!(free, "the schema of {name} says nothing: {schema}");
                     }
                     close(schema, false);
@@ -160,7 +176,9 @@ fn close(schema: &mut Value, part: bool) {
             }
             "items" | "additionalProperties" => close(value, false),
             "prefixItems" => value.as_array_mut().into_iter().flatten().for_each(|v| close(v, false)),
-            "allOf" | "oneOf" | "anyOf" => value.as_array_mut().into_iter().flatten().for_each(|v| close(v, true)),
+            "allOf" | "oneOf" | "anyOf" => {
+                value.as_array_mut().into_iter().flatten().for_each(|v| close(v, true))
+            }
             _ => {}
         }
     }

@@ -41,17 +41,45 @@ fn pages(filled: &Filled) -> BTreeMap<&'static str, Vec<String>> {
     BTreeMap::from([
         (
             "/",
-            vec!["/".into(), "/?group=run&mix=1".into(), "/?task=segmentation&sort=-mean".into(), "/?asof=2001-01-01".into()],
+            vec![
+                "/".into(),
+                "/?group=run&mix=1".into(),
+                "/?task=segmentation&sort=-mean".into(),
+                "/?asof=2001-01-01".into(),
+            ],
         ),
-        ("/new", vec!["/new".into(), "/new?checked=1&seeds=nonsense&tasks=segmentation&epochs=0".into(), "/new?preset=paper".into()]),
-        ("/runs", vec!["/runs".into(), format!("/runs?experiment={open}"), "/runs?state=stopped&task=classification".into()]),
-        ("/runs/{id}", runs().map(|run| format!("/runs/{run}")).chain(["/runs/nothing-of-this".into()]).collect()),
+        (
+            "/new",
+            vec![
+                "/new".into(),
+                "/new?checked=1&seeds=nonsense&tasks=segmentation&epochs=0".into(),
+                "/new?preset=paper".into(),
+            ],
+        ),
+        (
+            "/runs",
+            vec![
+                "/runs".into(),
+                format!("/runs?experiment={open}"),
+                "/runs?state=stopped&task=classification".into(),
+            ],
+        ),
+        (
+            "/runs/{id}",
+            runs().map(|run| format!("/runs/{run}")).chain(["/runs/nothing-of-this".into()]).collect(),
+        ),
         ("/queue", vec!["/queue".into()]),
         ("/backbones", vec!["/backbones".into(), "/backbones?checked=1&name=&epochs=0".into()]),
-        ("/backbones/{name}", vec!["/backbones/provicnet-mini".into(), "/backbones/unet".into(), "/backbones/nothing".into()]),
+        (
+            "/backbones/{name}",
+            vec!["/backbones/provicnet-mini".into(), "/backbones/unet".into(), "/backbones/nothing".into()],
+        ),
         ("/datasets", vec!["/datasets".into()]),
         ("/datasets/{name}", vec![format!("/datasets/{TINY}"), "/datasets/nothing".into()]),
-        ("/datasets/{name}/{case}", vec![format!("/datasets/{TINY}/{case}"), format!("/datasets/{TINY}/nothing")]),
+        (
+            "/datasets/{name}/{case}",
+            vec![format!("/datasets/{TINY}/{case}"), format!("/datasets/{TINY}/nothing")],
+        ),
         ("/experiments", vec!["/experiments".into(), format!("/experiments?id={whole}&id={single}")]),
         (
             "/experiments/{id}",

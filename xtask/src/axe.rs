@@ -31,7 +31,9 @@ pub fn script(workspace: &Workspace) -> Result<PathBuf> {
     }
     if tools::find("npm").is_none() {
         if !tools::can_install() {
-            bail!("the browser tests need axe-core {VERSION} and npm to fetch it; on Debian: apt-get install npm");
+            bail!(
+                "the browser tests need axe-core {VERSION} and npm to fetch it; on Debian: apt-get install npm"
+            );
         }
         tools::install(&["npm"])?;
     }

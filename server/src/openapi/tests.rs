@@ -27,7 +27,9 @@ fn walk(place: &str, value: &Value, look: &mut impl FnMut(&str, &Value)) {
         Value::Object(fields) => {
             fields.iter().for_each(|(key, value)| walk(&format!("{place}/{key}"), value, look));
         }
-        Value::Array(list) => list.iter().enumerate().for_each(|(i, v)| walk(&format!("{place}/{i}"), v, look)),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(i, v)| walk(&format!("{place}/{i}"), v, look))
+        }
         _ => {}
     }
 }
@@ -56,7 +58,8 @@ fn the_document_is_openapi_3_1() {
     }
     walk("", &document, &mut |place, value| {
         if let Some(target) = value.get("$ref").and_then(Value::as_str) {
-            let pointer = target.strip_prefix('#').unwrap_or_else(|| panic!("{place}: {target} leads outside"));
+            let pointer =
+                target.strip_prefix('#').unwrap_or_else(|| panic!("{place}: {target} leads outside"));
             assert!(document.pointer(pointer).is_some(), "{place}: {target} leads nowhere");
         }
     });
@@ -81,7 +84,10 @@ fn operations_have_ids_of_their_own_and_the_parameters_of_their_paths() {
         let query = of("query");
         assert_eq!(query.len(), query.iter().collect::<BTreeSet<_>>().len(), "{place}: a parameter twice");
         if !named.is_empty() {
-            assert!(operation["responses"]["404"].is_object(), "{place} does not say what an unknown id answers");
+            assert!(
+                operation["responses"]["404"].is_object(),
+                "{place} does not say what an unknown id answers"
+            );
         }
         for (status, response) in operation["responses"].as_object().unwrap() {
             let wrong = status == "default" || status.starts_with(['4', '5']);

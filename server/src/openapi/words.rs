@@ -67,7 +67,10 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("CheckReport.cases", "How many cases there are"),
     ("CheckReport.tasks", "How many cases each task can use"),
     ("Choice.layer", "Which layer of an encoder stands for it"),
-    ("CompareData.alignment", "Closeness of features by run, in the order of `runs`; none where a run has no encoder"),
+    (
+        "CompareData.alignment",
+        "Closeness of features by run, in the order of `runs`; none where a run has no encoder",
+    ),
     ("CompareData.cases", "Scores by case by run, in the order of `runs`"),
     ("CompareData.previews", "Pictures by run, in the order of `runs`"),
     ("DatasetManifest.cases", "Every case"),

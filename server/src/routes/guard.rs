@@ -18,7 +18,8 @@ use super::{
     policy,
 };
 use crate::{
-    error::ApiError, openapi::FormFields,
+    error::ApiError,
+    openapi::FormFields,
     reach::{Authority, Reach},
     state::AppState,
 };

@@ -24,11 +24,17 @@ impl Area {
 
     /// Whether both have a point in common; neighbours that touch have none.
     pub fn meets(self, other: Self) -> bool {
-        self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
     }
 
     fn within(self, other: Self) -> bool {
-        self.left >= other.left && self.right <= other.right && self.top >= other.top && self.bottom <= other.bottom
+        self.left >= other.left
+            && self.right <= other.right
+            && self.top >= other.top
+            && self.bottom <= other.bottom
     }
 }
 
@@ -141,9 +147,8 @@ mod tests {
 
     #[test]
     fn many_points_keep_names_apart_and_what_has_no_room_is_left_out() {
-        let points: Vec<Px> = (0..40_u32)
-            .map(|i| (60.0 + f64::from(i * 127 % 620), 50.0 + f64::from(i * 71 % 310)))
-            .collect();
+        let points: Vec<Px> =
+            (0..40_u32).map(|i| (60.0 + f64::from(i * 127 % 620), 50.0 + f64::from(i * 71 % 310))).collect();
         let drawn: Vec<Area> = points.iter().flat_map(|p| cross(*p, (25.0, 30.0))).collect();
         let names: Vec<(&str, Px)> = points.iter().map(|p| ("profound-conv-mini, dice", *p)).collect();
         let places = check(&names, &drawn);

@@ -279,7 +279,10 @@ mod tests {
         let every: String = known.chain(' '..='~').flat_map(|c| [c, ' ']).collect();
         let mut body = String::new();
         for name in NAMES.iter().copied().chain([every.as_str()]) {
-            body.push_str(&format!("\\section{{{0}}}\n\\begin{{tabular}}{{l}}\nx\\\\\n{0}\\\\\n\\end{{tabular}}\n\n", latex(name)));
+            body.push_str(&format!(
+                "\\section{{{0}}}\n\\begin{{tabular}}{{l}}\nx\\\\\n{0}\\\\\n\\end{{tabular}}\n\n",
+                latex(name)
+            ));
         }
         let folder = tempfile::tempdir().unwrap();
         for fonts in ["", "\\usepackage[T1]{fontenc}"] {

@@ -175,6 +175,10 @@ pub fn latex(paper: Paper<'_>) -> String {
     out.push_str("  \\midrule\n");
     cells(paper, "–").iter().for_each(|row| out.push_str(&line(row)));
     out.push_str("  \\bottomrule\n\\end{tabular}\n");
-    out.push_str(&format!("\\caption{{{}: {}}}\n\\end{{table}}\n", escape::latex(paper.name), escape::latex(&note(paper))));
+    out.push_str(&format!(
+        "\\caption{{{}: {}}}\n\\end{{table}}\n",
+        escape::latex(paper.name),
+        escape::latex(&note(paper))
+    ));
     out
 }
