@@ -346,6 +346,7 @@ mod tests {
             cspca: None,
             fold: None,
             mask_sources: BTreeMap::new(),
+            notes: Vec::new(),
             mask_labels: labels.into_iter().collect(),
         }
     }
@@ -362,6 +363,8 @@ mod tests {
             split_seed: 0,
             split_hash: String::new(),
             folds: None,
+            patient_sources: Default::default(),
+            notes: Vec::new(),
         }
     }
 

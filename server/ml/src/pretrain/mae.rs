@@ -20,9 +20,7 @@ use crate::{
     model::{
         fcmae::{self, Fcmae},
         mae_vit::{MaeEncoder, MaeVit, MaeVitConfig},
-        masked::{
-            Masking, cells, from_cells, masked_error, masked_error_of_some, standardised, statistics,
-        },
+        masked::{Masking, cells, from_cells, masked_error, masked_error_of_some, standardised, statistics},
     },
     nn::kernels::Kernels,
     preview::{Panel, strip},

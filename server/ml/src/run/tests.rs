@@ -72,6 +72,8 @@ fn dataset(folder: &Path, plans: &[Plan]) -> DatasetManifest {
         refused: Vec::new(),
         split_seed: 0,
         folds: None,
+        patient_sources: Default::default(),
+        notes: Vec::new(),
     };
     staging.publish(manifest).unwrap()
 }

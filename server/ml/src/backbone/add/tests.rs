@@ -233,7 +233,11 @@ fn a_folder_is_added_by_its_index() {
     let card = add(&backbones, &folder, &AddOptions::default()).unwrap();
     assert_eq!(card.name, "dino-tiny");
     assert!(matches!(card.architecture, Architecture::Provicnet { heads: 12, .. }), "{}", card.architecture);
-    assert!(card.load_report.notes[0].starts_with("taken: the bare state dict"), "{:?}", card.load_report.notes);
+    assert!(
+        card.load_report.notes[0].starts_with("taken: the bare state dict"),
+        "{:?}",
+        card.load_report.notes
+    );
     // What is told goes before what lies beside.
     let hints = Hints { heads: Some(3), image: None };
     let told = AddOptions { name: Some("told".into()), hints, ..AddOptions::default() };
