@@ -257,7 +257,7 @@ fn map(found: &Found, tensors: &[StoredTensor]) -> Result<KeyMap, Fault> {
             let Some(Part::Direction { weight, .. }) = weight_norm::part(own) else { continue };
             (weight, Target { shape, origin: Origin::WeightNorm { length: other, direction: at } })
         } else {
-            match known(*naming, own, &tensor.shape) {
+            match known(*network, *naming, own, &tensor.shape) {
                 Known::Whole(name) => (name, Target { shape, origin: Origin::Same(at) }),
                 Known::PatchPositions => {
                     let shape = vec![1, tensor.shape[1] + 1, tensor.shape[2]];

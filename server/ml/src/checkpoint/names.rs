@@ -74,20 +74,21 @@ pub(super) fn inside<'a>(network: Network, naming: Naming, prefix: &str, name: &
 }
 
 /// What a tensor is; `own` is its name below the encoder's folder.
-pub(super) fn known(naming: Naming, own: &str, shape: &[usize]) -> Known {
+pub(super) fn known(network: Network, naming: Naming, own: &str, shape: &[usize]) -> Known {
     match naming {
-        Naming::Original => original(own, shape),
+        Naming::Original => original(network, own, shape),
         Naming::HuggingFace => hugging_face(own),
     }
 }
 
-fn original(own: &str, shape: &[usize]) -> Known {
+fn original(network: Network, own: &str, shape: &[usize]) -> Known {
     // timm's name, and its table, in which the class token has no place.
     if own == "reg_token" {
         return Known::Whole("register_tokens".into());
     }
-    let apart = |rows: usize| rows > 1 && is_square(rows) && !is_square(rows - 1);
-    if own == "pos_embed" && matches!(*shape, [1, rows, _] if apart(rows)) {
+    // Patches of slices lie in a square; those of volumes may be any number.
+    let apart = |rows: usize| rows > 1 && is_square(rows);
+    if network == Network::Dino && own == "pos_embed" && matches!(*shape, [1, rows, _] if apart(rows)) {
         return Known::PatchPositions;
     }
     Known::Whole(unchunked(own).unwrap_or_else(|| own.to_owned()))
@@ -144,15 +145,18 @@ mod tests {
     #[test]
     fn the_same_tensor_has_many_names() {
         let whole = |name: &str| Known::Whole(name.into());
-        let ours = |name| known(Naming::Original, name, &[4]);
+        let ours = |name| known(Network::Dino, Naming::Original, name, &[4]);
         assert_eq!(ours("blocks.1.5.attn.qkv.weight"), whole("blocks.5.attn.qkv.weight"));
         assert_eq!(ours("blocks.5.attn.qkv.weight"), whole("blocks.5.attn.qkv.weight"));
         assert_eq!(ours("reg_token"), whole("register_tokens"));
-        let positions = |rows| known(Naming::Original, "pos_embed", &[1, rows, 8]);
+        let table = |network, rows| known(network, Naming::Original, "pos_embed", &[1, rows, 8]);
+        let positions = |rows| table(Network::Dino, rows);
         assert_eq!(positions(9), Known::PatchPositions);
         assert_eq!(positions(10), whole("pos_embed"));
         // One patch with a class token, or two patches in no square: left as it is.
         assert_eq!(positions(2), whole("pos_embed"));
+        // 24 patches of a volume and a class token.
+        assert_eq!(table(Network::MaeVit, 25), whole("pos_embed"));
         for (theirs, name) in [
             ("embeddings.cls_token", "cls_token"),
             ("embeddings.register_tokens", "register_tokens"),
@@ -164,9 +168,10 @@ mod tests {
             ("encoder.layer.0.mlp.weights_in.weight", "blocks.0.mlp.w12.weight"),
             ("layernorm.bias", "norm.bias"),
         ] {
-            assert_eq!(known(Naming::HuggingFace, theirs, &[4]), whole(name), "{theirs}");
+            assert_eq!(known(Network::Dino, Naming::HuggingFace, theirs, &[4]), whole(name), "{theirs}");
         }
-        let key = known(Naming::HuggingFace, "encoder.layer.3.attention.attention.key.bias", &[4]);
+        let key =
+            known(Network::Dino, Naming::HuggingFace, "encoder.layer.3.attention.attention.key.bias", &[4]);
         assert_eq!(key, Known::Third { name: "blocks.3.attn.qkv.bias".into(), number: 1 });
     }
 

@@ -91,8 +91,8 @@ mod tests {
             "",
             "t2",
             "teacher",
-            "model_ema",
             "ema/model",
+            "model_ema",
             "student",
         ];
         assert!(order.windows(2).all(|pair| of(pair[0]) <= of(pair[1])), "{:?}", order.map(of));
