@@ -99,7 +99,12 @@ pub(super) fn holder(run_dir: &Path) -> io::Result<Holder> {
 /// # Errors
 /// When the lock cannot be looked at.
 pub fn lock_if_idle(run_dir: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(run_dir.join(FILE))?;
+    let file = match OpenOptions::new().write(true).open(run_dir.join(FILE)) {
+        Ok(file) => file,
+        // No worker was ever here; the lock is not made, since it would look as if one had been.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return File::open(run_dir).map(Some),
+        Err(e) => return Err(e),
+    };
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -127,7 +132,14 @@ mod tests {
         assert_eq!(holder(dir.path()).unwrap(), Holder::Worker(Some(pid)));
         let message = WorkerLock::take(dir.path()).unwrap_err().to_string();
         assert!(message.contains(&format!("pid {pid}")), "{message}");
+        assert!(lock_if_idle(dir.path()).unwrap().is_none());
         drop(lock);
         assert_eq!(holder(dir.path()).unwrap(), Holder::Nobody);
+        let held = lock_if_idle(dir.path()).unwrap().expect("nobody is at work");
+        assert!(lock_if_idle(dir.path()).unwrap().is_none());
+        drop(held);
+        let new = tempfile::tempdir().unwrap();
+        assert!(lock_if_idle(new.path()).unwrap().is_some());
+        assert_eq!(std::fs::read_dir(new.path()).unwrap().count(), 0, "no lock is left behind");
     }
 }

@@ -113,12 +113,18 @@ impl Store {
                 continue;
             }
             let (arrival, stopped) = (dir.join(ARRIVAL_FILE), dir.join(STOPPED_FILE));
-            if !arrival.exists() {
-                write(&arrival, &Arrival { schema: RECORD_SCHEMA, number, created_ms, synthetic })?;
+            // Thousands of them at the first start of this version: what a power cut takes is written at the next one.
+            let note = |path: &Path, text: String| {
+                write_file(path, text.as_bytes(), false)
+                    .map_err(|e| cannot_keep(path.display().to_string(), e))
+            };
+            if !is_written(&arrival) {
+                let record = Arrival { schema: RECORD_SCHEMA, number, created_ms, synthetic };
+                note(&arrival, to_json("record", &record)?)?;
                 done.files += 1;
             }
-            if state == RunState::Stopped.as_str() && !stopped.exists() {
-                write(&stopped, &Ended { schema: RECORD_SCHEMA, t_ms: ended_ms })?;
+            if state == RunState::Stopped.as_str() && !is_written(&stopped) {
+                note(&stopped, to_json("record", &Ended { schema: RECORD_SCHEMA, t_ms: ended_ms })?)?;
                 done.files += 1;
             }
             let waits = [RunState::Queued.as_str(), RunState::Lost.as_str()].contains(&state.as_str());
@@ -216,6 +222,11 @@ pub(crate) fn listing(folder: &Path) -> Result<Listing> {
         }
     }
     Ok(listing)
+}
+
+/// Whether a file is there with something in it.
+fn is_written(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| about.len() > 0)
 }
 
 /// Whether an id can be the name of a file.
