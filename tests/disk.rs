@@ -16,7 +16,7 @@ use transferscope_domain::api::RunList;
 use transferscope_tests::{TINY, TestServer, call, call_ok, command, make_tiny_data, tiny_spec};
 
 /// How long a server may take to see that something is wrong, or right again.
-const NOTICED: Duration = Duration::from_secs(10);
+const NOTICED: Duration = Duration::from_secs(30);
 
 /// A file system in memory, of this many MiB; needs root.
 struct SmallDisk(PathBuf);
@@ -110,11 +110,10 @@ async fn a_full_disk_stops_writing_only_while_it_is_full() {
         }
 
         fs::remove_file(filler).unwrap();
-        let room = Instant::now();
-        wait_health(&server, "ok").await;
+        // The next request works at once; parts that wait between their tries say so until they have tried again.
         let (status, answer) = server.post("/api/v1/experiments", &spec).await;
         assert_eq!(status, 201, "{answer}\n{}", server.log());
-        assert!(room.elapsed() < Duration::from_secs(30));
+        wait_health(&server, "ok").await;
         assert_eq!(server.get::<RunList>("/api/v1/runs").await.runs.len(), before + stored + 1);
         // Directories and rows agree: what was refused left neither.
         let directories = fs::read_dir(disk.0.join("runs")).unwrap().count();
