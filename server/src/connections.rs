@@ -174,6 +174,10 @@ async fn connection(
         // Why a connection has ended is nobody's concern: mostly the client has gone.
         _ended = serving.as_mut() => return,
         () = entry.asked_to_leave() => {
+            // There is nothing to wait for where nothing was ever asked.
+            if !entry.was_used() {
+                return;
+            }
             serving.as_mut().graceful_shutdown();
             let _in_time = tokio::time::timeout(LEAVE_WITHIN, serving).await;
             return;

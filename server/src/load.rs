@@ -1,7 +1,7 @@
 //! How much work the server takes on at once, whoever asks.
 //!
 //! Every request but brief ones ([`Class`]) stands in a line of its kind until it is its turn, and is then answered on
-//! a thread of its own, so that the threads that speak with clients are always free. A line is bounded, in all and by
+//! other threads than those that speak with clients, so that these are always free. A line is bounded, in all and by
 //! address; beyond it the answer is 503 with a time to come back. Whoever leaves before it is their turn leaves the
 //! line, and their work is not begun. Finished answers that are still being sent are weighed ([`outgoing`]), so that
 //! readers who do not read cannot fill the memory. Start reading at [`limit`].
@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 
 pub use class::Class;
 pub use line::{Line, Turn};
-pub use off_thread::{blocking, off_thread};
+pub use off_thread::{beside, blocking, off_thread};
 pub use origin::{Origin, Peer};
 pub use outgoing::Outgoing;
 pub use places::{Full, Place, Places};
@@ -43,6 +43,7 @@ const EXPORTS: (usize, usize) = (64, 24);
 /// The server's lines and places; clones share them.
 #[derive(Clone, Debug)]
 pub struct Load {
+    writing: Line,
     answers: Line,
     pictures: Line,
     analyses: Line,
@@ -62,6 +63,7 @@ impl Default for Load {
             Line::new(name, at_once, Places::new(waiting, by_address), Duration::from_secs(patience))
         };
         Self {
+            writing: line("writing requests", cores.clamp(2, 8), (128, 96), 20),
             answers: line("answers", (2 * cores).clamp(2, 16), (256, 192), 20),
             pictures: line("pictures", cores.clamp(1, 8), (128, 96), 60),
             analyses: line("analyses", cores.clamp(1, 4), (64, 48), 60),
@@ -78,6 +80,7 @@ impl Load {
     fn line(&self, class: Class) -> Option<&Line> {
         match class {
             Class::Brief => None,
+            Class::Writing => Some(&self.writing),
             Class::Answer => Some(&self.answers),
             Class::Picture => Some(&self.pictures),
             Class::Analysis => Some(&self.analyses),
@@ -100,7 +103,7 @@ async fn limited(state: &AppState, mut request: Request, next: Next) -> Result<R
     if !reads {
         request = whole(&state.load, origin, request).await?;
     }
-    let class = Class::of(request.uri().path());
+    let class = if reads { Class::of(request.uri().path()) } else { Class::Writing };
     let Some(line) = state.load.line(class) else { return Ok(next.run(request).await) };
     let turn = line.enter(origin).await?;
     let answered = off_thread(turn, async move {

@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -97,7 +100,7 @@ impl Registry {
         inner.idle.insert(since, number);
         *inner.by_address.entry(origin).or_default() += 1;
         inner.open.insert(number, Open { origin, idle_since: Some(since), leave: Arc::clone(&leave) });
-        Some(Entry { registry: self.clone(), number, leave })
+        Some(Entry { registry: self.clone(), number, leave, used: AtomicBool::new(false) })
     }
 
     /// Closes some idle connections.
@@ -117,9 +120,16 @@ pub(super) struct Entry {
     registry: Registry,
     number: u64,
     leave: Arc<Notify>,
+    /// Whether it has ever had a request.
+    used: AtomicBool,
 }
 
 impl Entry {
+    /// Whether a whole request has come through it.
+    pub(super) fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// Comes back when the connection has to give way.
     pub(super) async fn asked_to_leave(&self) {
         self.leave.notified().await;
@@ -127,6 +137,7 @@ impl Entry {
 
     /// Marks the connection as one with a request, until the answer is sent.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.used.store(true, Ordering::Relaxed);
         let mut inner = self.registry.inner();
         let since = inner.open.get_mut(&self.number).and_then(|open| open.idle_since.take());
         if let Some(since) = since {

@@ -5,6 +5,8 @@
 pub enum Class {
     /// Nearly nothing, or sent while it is made: health, streams, files as they lie on the disk.
     Brief,
+    /// What changes something: few readers do, and none of those that only read may keep them waiting.
+    Writing,
     /// Pages, lists, tables: what an address is unless it is known to be something else.
     Answer,
     /// Charts, slices, sheets.
@@ -14,7 +16,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// Of the path of an address.
+    /// Of the path of an address that is read.
     pub fn of(path: &str) -> Self {
         let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
         match segments.as_slice() {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     error::ApiError,
-    load::{Origin, Place, blocking},
+    load::{Origin, Place, beside},
     state::AppState,
     tensorboard,
 };
@@ -103,32 +103,24 @@ fn curves(
     write: fn(&[NamedPoint], &mut Vec<u8>),
 ) -> Body {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(AHEAD);
-    tokio::spawn(async move {
+    beside(async move {
         let _place = place;
         let (mut cursor, mut piece) = (PointsCursor::default(), head);
         loop {
             let turn = state.load.pieces.acquire().await;
             let read = state.store.next_points(&id, only.as_deref(), &mut cursor, POINTS).await;
-            let made = match read {
+            let (next, last) = match read {
                 Ok(points) => {
-                    let first = std::mem::take(&mut piece);
-                    blocking(move || {
-                        let (mut bytes, last) = (first, points.is_empty());
-                        write(&points, &mut bytes);
-                        (bytes, last)
-                    })
-                    .await
+                    let mut bytes = std::mem::take(&mut piece);
+                    write(&points, &mut bytes);
+                    (Ok(Bytes::from(bytes)), points.is_empty())
                 }
-                Err(error) => Err(error.into()),
-            };
-            drop(turn);
-            let (next, last) = match made {
-                Ok((bytes, last)) => (Ok(Bytes::from(bytes)), last),
                 Err(error) => {
-                    tracing::error!(run.id = %id, ?error, "a file of curves breaks off");
+                    tracing::error!(run.id = %id, %error, "a file of curves breaks off");
                     (Err(io::Error::other("the rest cannot be read")), true)
                 }
             };
+            drop(turn);
             // Fails where the reader has left.
             if sender.send(next).await.is_err() || last {
                 return;
