@@ -97,7 +97,8 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
 }
 
 async fn limited(state: &AppState, mut request: Request, next: Next) -> Result<Response, ApiError> {
-    let origin = Origin::of(&request, state.behind_proxy);
+    // A server with a public address has a proxy before it.
+    let origin = Origin::of(&request, state.reach.public.is_some());
     request.extensions_mut().insert(origin);
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads {

@@ -73,8 +73,6 @@ pub struct AppState {
     pub boards: Boards,
     /// How much is taken on at once.
     pub load: Load,
-    /// Whether a proxy on this machine says where requests come from.
-    pub behind_proxy: bool,
     /// Workers at once.
     pub jobs: usize,
     /// What new runs ask for.
@@ -111,7 +109,6 @@ impl AppState {
             studies: Studies::default(),
             boards: Boards::default(),
             load: Load::default(),
-            behind_proxy: false,
             jobs: 1,
             device,
             device_text: device.to_string().into(),
