@@ -63,7 +63,7 @@ pub fn methods(paper: Paper<'_>) -> String {
          and p-values those of Student's t, with the variance of a mean over crossed seeds and test patients, (MS_seed + \
          MS_patient - MS_rest) / (seeds x patients), and Satterthwaite's degrees of freedom [satterthwaite1946]; metrics of \
          all cases together enter by their jackknife pseudo-values [dorfman1992]. Intervals of the means of bounded metrics \
-         were made on the log-odds or logarithmic scale. p-values of gains were corrected by Holm over cells \
+         were made on the scale of normal deviates or logarithms. p-values of gains were corrected by Holm over cells \
          [holm1979]. Speed-up is the geometric mean of ratios. Convergence is the first epoch whose running best has covered 95 % of the way from \
          before training to its best. Alignment was measured between features of the validation cases, standardised by \
          the features before fine-tuning, as {} at the {} layer of each encoder{how} \

@@ -1,5 +1,8 @@
 //! Intervals that stay where a metric can be.
 
+use statrs::distribution::{Continuous, ContinuousCDF, Normal};
+use transferscope_domain::Unsure;
+
 use super::{Estimate, Interval, crossed::t_975};
 
 /// Least and largest value that something can have; none where there is no end.
@@ -15,6 +18,9 @@ impl From<(Option<f64>, Option<f64>)> for Range {
     }
 }
 
+/// A share of the range this near to an end is rounding.
+const END: f64 = 1e-12;
+
 /// The scale on which a range has no ends.
 enum Scale {
     Plain,
@@ -23,8 +29,8 @@ enum Scale {
         end: f64,
         sign: f64,
     },
-    /// Log odds of the share of the range.
-    Logit {
+    /// The normal deviate of the share of the range.
+    Deviate {
         low: f64,
         width: f64,
     },
@@ -33,7 +39,7 @@ enum Scale {
 impl Scale {
     fn of(range: Range) -> Self {
         match (range.low, range.high) {
-            (Some(low), Some(high)) => Scale::Logit { low, width: high - low },
+            (Some(low), Some(high)) => Scale::Deviate { low, width: high - low },
             (Some(end), None) => Scale::Log { end, sign: 1.0 },
             (None, Some(end)) => Scale::Log { end, sign: -1.0 },
             (None, None) => Scale::Plain,
@@ -48,9 +54,13 @@ impl Scale {
                 let distance = sign * (value - end);
                 (distance.ln(), sign / distance)
             }
-            Scale::Logit { low, width } => {
+            Scale::Deviate { low, width } => {
                 let share = (value - low) / width;
-                ((share / (1.0 - share)).ln(), 1.0 / (width * share * (1.0 - share)))
+                if !(0.0..=1.0).contains(&share) {
+                    return (f64::NAN, f64::NAN);
+                }
+                let deviate = Normal::standard().inverse_cdf(share);
+                (deviate, 1.0 / (width * Normal::standard().pdf(deviate)))
             }
         }
     }
@@ -59,13 +69,13 @@ impl Scale {
         match self {
             Scale::Plain => value,
             Scale::Log { end, sign } => end + sign * value.exp(),
-            Scale::Logit { low, width } => low + width / (1.0 + (-value).exp()),
+            Scale::Deviate { low, width } => low + width * Normal::standard().cdf(value),
         }
     }
 }
 
 impl Estimate {
-    /// The same with an interval inside a range, of the same t: made on a scale without ends (log odds between two
+    /// The same with an interval inside a range, of the same t: made on a scale without ends (normal deviates between two
     /// ends, the logarithm from one) and brought back. `patients` is how many stand behind the value.
     ///
     /// At an end itself, where all patients must be, nothing varies. There the interval reaches as far as a share of
@@ -75,12 +85,14 @@ impl Estimate {
     pub fn inside(self, range: impl Into<Range>, patients: usize) -> Self {
         let range = range.into();
         if let (Some(low), Some(high)) = (range.low, range.high)
-            && (self.value == low || self.value == high)
-            && self.unsure.is_none_or(|why| why == transferscope_domain::Unsure::AllEqual)
+            && let (at_low, at_high) =
+                (self.value - low < END * (high - low), high - self.value < END * (high - low))
+            && (at_low || at_high)
+            && self.unsure.is_none_or(|why| why == Unsure::AllEqual)
             && patients > 1
         {
             let reach = (1.0 - 0.025f64.powf(1.0 / patients as f64)) * (high - low);
-            let interval = match self.value == low {
+            let interval = match at_low {
                 true => Interval { low, high: low + reach },
                 false => Interval { low: high - reach, high },
             };
@@ -103,7 +115,6 @@ mod tests {
     use super::*;
     use crate::statistics::{Spread, crossed};
     use proptest::prelude::*;
-    use transferscope_domain::Unsure;
 
     const SHARE: (Option<f64>, Option<f64>) = (Some(0.0), Some(1.0));
 
@@ -112,11 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn log_odds_by_hand() {
-        // At 0.8 the log odds are ln 4 and their slope 1 / 0.16; t of two degrees of freedom is 4.303.
-        let found = of(0.8, 0.04, 2.0).inside(SHARE, 20).interval.unwrap();
-        let at = |sign: f64| 1.0 / (1.0 + (-(4.0f64.ln() + sign * 4.302_65 * 0.04 / 0.16)).exp());
-        assert!((found.low - at(-1.0)).abs() < 1e-5 && (found.high - at(1.0)).abs() < 1e-5, "{found:?}");
+    fn normal_deviates_by_hand() {
+        // At 0.8413 the deviate is 1 and its slope 1 / 0.24197; t of two degrees of freedom is 4.303. Up and down by
+        // 4.303 * 0.05 / 0.24197 = 0.8891: shares of the deviates 0.1109 and 1.8891.
+        let found = of(0.841_344_746, 0.05, 2.0).inside(SHARE, 20).interval.unwrap();
+        assert!((found.low - 0.544_15).abs() < 2e-4 && (found.high - 0.970_56).abs() < 2e-4, "{found:?}");
         // From one end it is the logarithm, without ends Student's t itself.
         let found = of(2.0, 0.5, 10.0).inside((Some(0.0), None), 9).interval.unwrap();
         assert!((found.low * found.high - 4.0).abs() < 1e-9 && found.low > 0.0);

@@ -130,6 +130,18 @@ impl Squares {
             by_patient,
         })
     }
+
+    /// What seeds add to the variance of the mean: `(MS_seed - MS_rest) / (seeds * patients)`.
+    fn add_seeds(&self, sum: &mut Sum) {
+        let cells = self.seeds * self.patients;
+        sum.add(self.seed / cells, self.seeds - 1.0);
+        sum.add(-self.rest / cells, self.of_rest());
+    }
+
+    /// Degrees of freedom of what is left.
+    fn of_rest(&self) -> f64 {
+        (self.seeds - 1.0) * (self.patients - 1.0)
+    }
 }
 
 /// A sum of mean squares with what Satterthwaite's degrees of freedom are made of.
@@ -146,6 +158,13 @@ impl Sum {
         self.below += part * part / freedom;
     }
 
+    /// The spread, or that of what is left of some tables alone where it is less.
+    fn at_least(self, tables: &[&Squares]) -> Spread {
+        let mut rest = Sum::default();
+        tables.iter().for_each(|of| rest.add(of.rest / (of.seeds * of.patients), of.of_rest()));
+        if self.variance < rest.variance { rest.spread() } else { self.spread() }
+    }
+
     fn spread(self) -> Spread {
         Spread { variance: self.variance, freedom: self.variance * self.variance / self.below }
     }
@@ -154,9 +173,9 @@ impl Sum {
 /// Of the mean of `table[seed][patient]`, whose rows are equally long.
 ///
 /// With the mean squares of seeds, patients and of what is left, the variance is
-/// `(MS_rest + max(0, MS_seed - MS_rest) + max(0, MS_patient - MS_rest)) / (seeds * patients)`. Where both differences
-/// are positive that is `MS_seed + MS_patient - MS_rest`; a part whose estimate is negative counts as 0, so that the
-/// variance is never below `MS_rest / (seeds * patients)`.
+/// `(MS_seed + MS_patient - MS_rest) / (seeds * patients)`. It can come out small or negative by chance, but where
+/// neither seeds nor patients add anything it is `MS_rest / (seeds * patients)`: below that, this stands with its own
+/// degrees of freedom.
 ///
 /// # Errors
 /// For fewer than two seeds or patients, and where nothing varies.
@@ -170,27 +189,15 @@ pub fn crossed(table: &[Vec<f64>]) -> Result<Spread, Unsure> {
     if of.seed / k <= of.nothing && of.patient / s <= of.nothing && of.rest <= of.nothing {
         return Err(Unsure::AllEqual);
     }
-    let cells = s * k;
-    let (seed, patient) = (of.seed > of.rest, of.patient > of.rest);
     let mut sum = Sum::default();
-    if seed {
-        sum.add(of.seed / cells, s - 1.0);
-    }
-    if patient {
-        sum.add(of.patient / cells, k - 1.0);
-    }
-    // Two parts hold the rest twice; one of them holds it once; without both it counts itself.
-    match (seed, patient) {
-        (true, true) => sum.add(-of.rest / cells, (s - 1.0) * (k - 1.0)),
-        (false, false) => sum.add(of.rest / cells, (s - 1.0) * (k - 1.0)),
-        _ => {}
-    }
-    Ok(sum.spread())
+    sum.add(of.patient / (s * k), k - 1.0);
+    of.add_seeds(&mut sum);
+    Ok(sum.at_least(&[&of]))
 }
 
 /// Of the difference of the means of two tables `[seed][patient]` over the same patients whose seeds have nothing to do
-/// with each other: the variance of the patients' differences, and of each table the part of its seeds where that is
-/// positive.
+/// with each other: the variance of the patients' differences and each table's part of its seeds,
+/// `(MS_seed - MS_rest) / (seeds * patients)`. Below what is left of both tables, that stands.
 ///
 /// # Errors
 /// As [`crossed`].
@@ -203,17 +210,13 @@ pub fn between(one: &[Vec<f64>], other: &[Vec<f64>]) -> Result<Spread, Unsure> {
     let k = a.patients;
     let mut sum = Sum::default();
     sum.add(variance(&differences).ok_or(Unsure::OnePatient)? / k, k - 1.0);
-    for of in [&a, &b] {
-        if of.seed > of.rest {
-            let cells = of.seeds * k;
-            sum.add(of.seed / cells, of.seeds - 1.0);
-            sum.add(-of.rest / cells, (of.seeds - 1.0) * (k - 1.0));
-        }
-    }
-    if sum.variance <= a.nothing.max(b.nothing) {
+    a.add_seeds(&mut sum);
+    b.add_seeds(&mut sum);
+    let spread = sum.at_least(&[&a, &b]);
+    if spread.variance <= a.nothing.max(b.nothing) {
         return Err(Unsure::AllEqual);
     }
-    Ok(sum.spread())
+    Ok(spread)
 }
 
 /// Of the mean of single values, one a seed or an encoder.
@@ -278,14 +281,12 @@ mod tests {
     }
 
     #[test]
-    fn a_part_whose_estimate_is_negative_counts_as_none() {
-        // Seeds whose means agree: only patients count, with two degrees of freedom.
-        let table = [vec![1.0, 2.0, 6.0], vec![2.0, 1.0, 6.0]];
-        let spread = crossed(&table).unwrap();
-        let by_patient = 2.0 * (1.5f64 * 1.5 * 2.0 + 9.0) / 2.0;
-        assert!((spread.variance - by_patient / 6.0).abs() < 1e-12, "{spread:?}");
-        assert!((spread.freedom - 2.0).abs() < 1e-12);
-        // Neither seeds nor patients differ: what is left counts alone.
+    fn a_variance_below_that_of_the_rest_is_taken_for_the_rest() {
+        // Seeds whose means agree, 3 and 3: MS_patient = 2 (4.5 + 9) / 2 less MS_rest = 1 / 2.
+        let spread = crossed(&[vec![1.0, 2.0, 6.0], vec![2.0, 1.0, 6.0]]).unwrap();
+        assert!((spread.variance - (13.5 - 0.5) / 6.0).abs() < 1e-12, "{spread:?}");
+        assert!((spread.freedom - 169.0 / (13.5 * 13.5 / 2.0 + 0.25 / 2.0)).abs() < 1e-9);
+        // Neither seeds nor patients differ: 0 + 0 - MS_rest would be negative; MS_rest stands.
         let spread = crossed(&[vec![1.0, 2.0], vec![2.0, 1.0]]).unwrap();
         assert!((spread.variance - 1.0 / 4.0).abs() < 1e-12 && (spread.freedom - 1.0).abs() < 1e-12);
     }
