@@ -50,6 +50,13 @@ pub fn base() -> &'static str {
     })
 }
 
+/// Lets the pages' functions ask below the base. Called once, before the page comes to life.
+#[cfg(feature = "hydrate")]
+pub fn lead_functions_below() {
+    // Only a second call could fail, and it would say the same.
+    let _once = leptos::server_fn::client::try_set_server_url(base());
+}
+
 /// The address of a path of this site, which begins with a slash.
 pub fn to(path: &str) -> String {
     [base(), path].concat()

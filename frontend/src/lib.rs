@@ -8,5 +8,6 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
+    transferscope_app::base::lead_functions_below();
     leptos::mount::hydrate_body(transferscope_app::App);
 }
