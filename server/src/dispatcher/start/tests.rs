@@ -221,7 +221,7 @@ async fn a_full_disk_pauses_the_queue_and_the_run_goes_on() {
     let mut stage = Stage::new(2, 1).await;
     stage.look().await;
     let code = i32::from(crate::worker::EXIT_CANNOT_WRITE);
-    for attempt in 2..8 {
+    for attempt in 2..5 {
         stage.fake.set(&stage.runs[0].clone(), Liveness::Dead(Ending::Exit(code)));
         stage.fake.set(&stage.runs[1].clone(), Liveness::Dead(Ending::Exit(code)));
         stage.look().await;
