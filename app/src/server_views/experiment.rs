@@ -3,6 +3,7 @@
 pub mod charts;
 pub mod comparison;
 mod convergence;
+mod encoder;
 mod gains;
 mod matrix;
 mod predictions;
@@ -29,6 +30,7 @@ use crate::{
 
 pub use charts::scatter;
 use convergence::Convergence;
+use encoder::EncoderShares;
 use gains::Gains;
 use matrix::Matrix;
 use predictions::{Predictions, Score};
@@ -144,6 +146,7 @@ pub fn Experiment(
         {(!frozen).then(|| view! { <Selectors choice=analysis.choice /> })}
         <Matrix analysis=analysis.clone() />
         <Gains analysis=gain_tasks />
+        <EncoderShares analysis=analysis.clone() />
         <Ranks ranking=analysis.ranking.clone() />
         <Convergence analysis=analysis.clone() />
         <Relations id=id.clone() analysis=analysis.clone() backbones=backbones frozen=frozen />

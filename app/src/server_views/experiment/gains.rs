@@ -60,8 +60,8 @@ fn gain(cell: &Cell, against: Arm) -> AnyView {
         }
         .into_any();
     };
-    let metric = cell.key.task.primary_metric();
-    let shown = |value: f64| format::metric_difference(metric.as_str(), value);
+    let unit = cell.key.task.primary_metric().unit();
+    let shown = |value: f64| format::metric_difference(&cell.metric, value);
     let difference = &gain.difference;
     let interval = difference.interval.map(|i| {
         let cut = if difference.clipped { ", cut where the metric ends" } else { "" };
@@ -84,7 +84,7 @@ fn gain(cell: &Cell, against: Arm) -> AnyView {
     let p = gain.p_corrected.map_or_else(|| "–".to_owned(), p_in_words);
     view! {
         <td class="data-table__number">
-            {shown(difference.value)}{few}
+            {shown(difference.value)}{(!unit.is_empty()).then(|| format!(" {unit}"))}{few}
             {interval}
             {unsure}
             <span class="difference">{relative}</span>

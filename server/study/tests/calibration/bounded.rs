@@ -30,7 +30,7 @@ fn truth(centre: f64, spread: f64) -> f64 {
 fn means_of_dice() {
     let mut kept = Vec::new();
     let sizes: &[(usize, usize)] =
-        if full() { &[(2, 16), (3, 16), (3, 24), (5, 24), (10, 24)] } else { &[(3, 16), (10, 24)] };
+        if full() { &[(3, 16), (3, 24), (5, 16), (5, 24), (10, 16), (10, 24)] } else { &[(3, 16), (10, 24)] };
     for (centre, where_) in CENTRES {
         for &(seeds, cases) in sizes {
             for seed_part in [0.3, 2.0] {
@@ -63,7 +63,7 @@ fn means_of_dice() {
 fn means_of_areas_under_the_curve() {
     let mut kept = Vec::new();
     let sizes: &[(usize, usize)] =
-        if full() { &[(3, 16), (3, 24), (5, 16), (5, 24), (10, 24)] } else { &[(3, 16), (10, 24)] };
+        if full() { &[(3, 16), (3, 24), (5, 16), (5, 24), (10, 16), (10, 24)] } else { &[(3, 16), (10, 24)] };
     for &(seeds, cases) in sizes {
         for signal in [0.0, 1.0, 2.0] {
             let study = |draw: &mut Draw| {
