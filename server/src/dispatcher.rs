@@ -143,7 +143,7 @@ impl Dispatcher {
         }
         let dir = self.data.run(&run.id);
         self.recorder.follow(&run.id);
-        let worker = self.executor.alive(&run.id, &dir)?;
+        let worker = memory.known(&run.id, self.executor.alive(&run.id, &dir)?);
         let ended = match worker {
             Liveness::Alive => false,
             // What it said before it ended counts; a final event among it is the usual end.
@@ -180,6 +180,7 @@ impl Dispatcher {
             Action::Reattach | Action::Yield => {
                 tracing::info!(run.id = %run.id, "a run's worker lives; it is taken up again");
                 self.store.reattach(&run.id, action == Action::Yield, now_ms()).await?;
+                memory.settled(&run.id);
                 (self.on_change)(&run.id);
                 return Ok(true);
             }
@@ -196,6 +197,7 @@ impl Dispatcher {
             Action::Lose(loss) => self.lose(run, dir, ending, loss).await?,
             Action::GiveUp => self.give_up(run, dir, ending).await?,
         }
+        memory.settled(&run.id);
         self.recorder.forget(&run.id);
         memory.forced.remove(&run.id);
         memory.ours.remove(&run.id);

@@ -8,7 +8,7 @@ use std::{
 use transferscope_domain::{RunId, RunState};
 use transferscope_store::ActiveRun;
 
-use crate::executor::Force;
+use crate::executor::{Ending, Force, Liveness};
 
 /// What one loop remembers between its looks.
 #[derive(Debug, Default)]
@@ -18,6 +18,9 @@ pub struct Memory {
     since: HashMap<RunId, (RunState, u32, Instant)>,
     /// The last force used on a run that was asked to stop.
     pub forced: HashMap<RunId, Force>,
+    /// How the workers of runs ended, from when that was seen until something came of it: the system says it once, and
+    /// a database on a full disk may not take it then.
+    endings: HashMap<RunId, Ending>,
     /// Runs whose worker this process has started.
     pub ours: HashSet<RunId>,
     /// Runs that were claimed and for which no worker was started, until the database knows.
@@ -43,9 +46,32 @@ impl Memory {
         self.since.get(run).map_or(Duration::ZERO, |(.., since)| now.saturating_duration_since(*since))
     }
 
+    /// What is known of a worker when the executor says this of it now.
+    pub fn known(&mut self, run: &RunId, worker: Liveness) -> Liveness {
+        match worker {
+            Liveness::Alive => {
+                self.endings.remove(run);
+                Liveness::Alive
+            }
+            Liveness::Dead(Ending::Unseen) => {
+                Liveness::Dead(self.endings.get(run).copied().unwrap_or(Ending::Unseen))
+            }
+            Liveness::Dead(ending) => {
+                self.endings.insert(run.clone(), ending);
+                Liveness::Dead(ending)
+            }
+        }
+    }
+
+    /// Something came of the end of a run's worker.
+    pub fn settled(&mut self, run: &RunId) {
+        self.endings.remove(run);
+    }
+
     /// Forgets runs that have ended.
     pub fn forget(&mut self, has_ended: &impl Fn(&RunId) -> bool) {
         self.since.retain(|run, _| !has_ended(run));
+        self.endings.retain(|run, _| !has_ended(run));
         self.forced.retain(|run, _| !has_ended(run));
         self.unstarted.retain(|run| !has_ended(run));
         self.failing.retain(|run, _| !has_ended(run));
@@ -55,6 +81,23 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_that_was_seen_is_known_until_something_came_of_it() {
+        let (mut memory, run) = (Memory::default(), "some-run".parse::<RunId>().unwrap());
+        let unseen = Liveness::Dead(Ending::Unseen);
+        assert_eq!(memory.known(&run, unseen.clone()), unseen);
+        let full = Liveness::Dead(Ending::Exit(73));
+        assert_eq!(memory.known(&run, full.clone()), full);
+        // The system said it once; what was to be stored of it could not be.
+        assert_eq!(memory.known(&run, unseen.clone()), full);
+        memory.settled(&run);
+        assert_eq!(memory.known(&run, unseen.clone()), unseen);
+        memory.known(&run, full);
+        // The next worker of the run.
+        assert_eq!(memory.known(&run, Liveness::Alive), Liveness::Alive);
+        assert_eq!(memory.known(&run, unseen.clone()), unseen);
+    }
 
     #[test]
     fn a_wait_begins_with_the_state_and_knows_no_wall_clock() {
