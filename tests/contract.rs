@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use transferscope_domain::RunState;
 use transferscope_tests::{
     TINY,
-    filled::{Answer, Filled, NAME},
+    filled::{Answer, Filled, HOST, NAME},
 };
 
 use strict::Contract;
@@ -253,7 +253,7 @@ async fn ask(filled: &Filled, method: Method, path: &str) -> Answer {
 
 /// The messages of a stream's first piece: their data.
 async fn first_messages(filled: &Filled, path: &str) -> Vec<Value> {
-    let request = Request::get(path).body(Body::empty()).expect("a request");
+    let request = Request::get(path).header(header::HOST, HOST).body(Body::empty()).expect("a request");
     let response = filled.router.clone().oneshot(request).await.expect("an answer");
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream", "{path}");
     let piece = response.into_body().into_data_stream().next().await.expect("a message").expect("bytes");

@@ -175,7 +175,11 @@ pub async fn listen(router: Router) -> String {
     format!("http://{address}")
 }
 
-async fn answer(router: &Router, request: Request<Body>) -> Answer {
+/// The name under which the server is asked: one of its own.
+pub const HOST: &str = "127.0.0.1:3000";
+
+async fn answer(router: &Router, mut request: Request<Body>) -> Answer {
+    request.headers_mut().entry(header::HOST).or_insert(header::HeaderValue::from_static(HOST));
     let response = router.clone().oneshot(request).await.expect("a router always answers");
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, 64 << 20).await.expect("a body that ends");

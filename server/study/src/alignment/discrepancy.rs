@@ -56,6 +56,7 @@ impl FromStr for Kernel {
 /// Which estimate of the squared MMD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = Estimator)]
 pub enum Estimate {
     /// U-statistic: 0 on average for equal distributions, single values can be below.
     #[default]

@@ -37,6 +37,7 @@ impl Verdict {
 
 /// A finding with its verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = StudyFinding)]
 pub struct Finding {
     pub claim: String,
     pub verdict: Verdict,
