@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// Longest wait for any answer.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A client from one of this machine's many loopback addresses, with a new connection for every request.
 pub fn client(address: u8) -> Client {
