@@ -161,6 +161,7 @@ fn writes(filled: &Filled) -> Vec<(Method, &'static str, String, Value, u16)> {
         &filled.runs[&RunState::Running],
         &filled.runs[&RunState::Preparing],
     );
+    let failed = &filled.runs[&RunState::Failed];
     let spec = json!({
         "name": "another", "backbones": [], "tasks": ["segmentation"], "arms": ["specialist"], "dataset": TINY,
         "seeds": [1], "epochs": 1, "overrides": { "lr": 1e-3 },
@@ -189,6 +190,9 @@ fn writes(filled: &Filled) -> Vec<(Method, &'static str, String, Value, u16)> {
         ),
         (post.clone(), "/api/v1/runs/{id}/cancel", format!("/api/v1/runs/{running}/cancel"), json!({}), 200),
         (post.clone(), "/api/v1/runs/{id}/cancel", format!("/api/v1/runs/{run}/cancel"), json!({}), 409),
+        (post.clone(), "/api/v1/runs/{id}/resume", format!("/api/v1/runs/{failed}/resume"), json!({}), 409),
+        (post.clone(), "/runs/{id}/resume", format!("/runs/{failed}/resume"), json!(""), 409),
+        (post.clone(), "/sign-in", "/sign-in".into(), json!("to=/runs"), 303),
         (post.clone(), "/api/v1/runs/{id}/repeat", format!("/api/v1/runs/{run}/repeat"), json!({}), 201),
         (
             post.clone(),

@@ -140,6 +140,7 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("failed", "Runs that failed"),
     ("failure", "Why it did not succeed"),
     ("family", "Architecture family"),
+    ("fields", "Which of them"),
     ("file", "Name of the file"),
     ("findings", "What was found, and what it rests on"),
     ("finished", "Runs that have succeeded"),
