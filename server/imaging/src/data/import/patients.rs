@@ -87,11 +87,11 @@ pub fn of(cases: &[Known]) -> (Vec<Patient>, Vec<String>) {
             notes[group[0]].push(format!("cases {names} are taken for one patient: {why}"));
         }
     }
-    let patient = |(case, (patient, notes)): (&Known, (Option<(String, String)>, Vec<String>))| {
+    let found = cases.iter().zip(patients).zip(notes).map(|((case, patient), notes)| {
         let (id, source) = patient.unwrap_or_else(|| (case.case_id.clone(), BY_NOTHING.to_owned()));
         Patient { id, source, notes }
-    };
-    (cases.iter().zip(patients.into_iter().zip(notes)).map(patient).collect(), about_all)
+    });
+    (found.collect(), about_all)
 }
 
 /// Makes the cases of a group one patient's: that of those whose patient is known, else `usual` (its name and
