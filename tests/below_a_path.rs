@@ -150,5 +150,9 @@ async fn behind_a_proxy_that_takes_the_path_away_and_hides_the_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_proxy_that_passes_everything_on() {
+    if std::env::var_os("TRANSFERSCOPE_FULL").is_none() {
+        eprintln!("left out without TRANSFERSCOPE_FULL=1");
+        return;
+    }
     behind(Way { strips: false, keeps_host: true }).await;
 }

@@ -271,6 +271,10 @@ fn messages(text: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_as_the_document_says() {
+    if std::env::var_os("TRANSFERSCOPE_FULL").is_none() {
+        eprintln!("left out without TRANSFERSCOPE_FULL=1");
+        return;
+    }
     let filled = Filled::new(|state| state).await;
     let contract = Contract::of(filled.get("/api/v1/openapi.json").await.json());
     let reads = reads(&filled);

@@ -73,6 +73,10 @@ async fn wait_health(server: &TestServer, status: &str) -> Value {
 /// A full disk is said, nothing is half stored, and when there is room everything works again without a restart.
 #[tokio::test]
 async fn a_full_disk_stops_writing_only_while_it_is_full() {
+    if std::env::var_os("TRANSFERSCOPE_FULL").is_none() {
+        eprintln!("left out without TRANSFERSCOPE_FULL=1");
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let disk = SmallDisk::mount(&folder.path().join("data"), 64);
     make_tiny_data(&disk.0);
@@ -128,6 +132,10 @@ async fn a_full_disk_stops_writing_only_while_it_is_full() {
 /// What a killed process has left goes at the next start; what a living one is writing stays.
 #[tokio::test]
 async fn litter_of_killed_processes_goes_at_the_next_start() {
+    if std::env::var_os("TRANSFERSCOPE_FULL").is_none() {
+        eprintln!("left out without TRANSFERSCOPE_FULL=1");
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     make_tiny_data(&data);

@@ -128,6 +128,10 @@ async fn a_busy_folder(server: &TestServer, done: &RunId) -> Vec<String> {
 
 #[tokio::test]
 async fn a_database_made_anew_answers_as_the_old_one() {
+    if std::env::var_os("TRANSFERSCOPE_FULL").is_none() {
+        eprintln!("left out without TRANSFERSCOPE_FULL=1");
+        return;
+    }
     let server = TestServer::start().await;
     let done = server.submit_one(tiny_spec("provicnet-mini", "segmentation", "scratch", 1)).await;
     server.wait_state(&done, RunState::Succeeded, RUN_PATIENCE).await;

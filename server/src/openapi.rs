@@ -88,7 +88,8 @@ fn complete(method: &str, operation: &mut Value) {
     if writes {
         operation["security"] = json!([{}, { "token": [] }]);
     }
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    // By `get_mut`: an index would write a null where there are none.
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         let name = parameter["name"].as_str().unwrap_or_default().to_owned();
         if text(&parameter["description"]).is_empty()
             && let Some(words) = words::parameter(&name)

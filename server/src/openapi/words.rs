@@ -59,6 +59,20 @@ const PARAMETERS: &[(&str, &str)] = &[
 
 /// By property, or by schema and property.
 const PROPERTIES: &[(&str, &str)] = &[
+    ("against_first", "Difference to the first experiment"),
+    ("architecture", "The network"),
+    ("centred", "The same with the means of backbones and tasks taken out"),
+    ("checked_ms", "When it was checked, in ms since 1970"),
+    ("folds", "The folds of a cross-validation"),
+    ("made", "How it was pre-trained here"),
+    ("over_trivial", "How much better than the best trivial method on the same cases, 95 %"),
+    ("paused", "Why no run is started for now"),
+    ("pretraining", "What a pre-training learns, and from what"),
+    ("ranking", "Backbones ranked over the tasks"),
+    ("sheet", "How its slices lie in one picture"),
+    ("smallest", "The smallest correlation that a table of this shape could have found"),
+    ("speed_up_estimate", "Geometric mean over seeds, with its interval"),
+    ("unsure", "Why there is no interval or p-value; absent where there is one"),
     ("Against.cases", "Test cases that both have"),
     ("BackboneList.backbones", "Every backbone that runs can start from"),
     ("CancerCounts.no", "Cases without it"),

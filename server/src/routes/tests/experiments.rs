@@ -84,7 +84,7 @@ async fn files_for_a_paper_are_there_and_the_experiment_can_be_repeated() {
         ("table.md", "0 of 2 planned runs"),
         ("table.tex", "toprule"),
         ("methods.md", "We fine-tuned"),
-        ("references.bib", "@article{efron1987"),
+        ("references.bib", "@article{dorfman1992"),
         ("analysis.json", "findings"),
         ("gain.svg", "No cell has both values yet"),
         ("epochs.svg", "<svg"),
