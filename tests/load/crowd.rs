@@ -150,9 +150,9 @@ pub async fn closed(open: &[TcpStream]) -> usize {
     for stream in open {
         let mut byte = [0];
         // Nothing to read yet is what an open one says.
-        match tokio::time::timeout(Duration::from_millis(1), stream.peek(&mut byte)).await {
-            Ok(Ok(0) | Err(_)) => closed += 1,
-            Ok(Ok(_)) | Err(_) => {}
+        let peeked = tokio::time::timeout(Duration::from_millis(1), stream.peek(&mut byte)).await;
+        if matches!(peeked, Ok(Ok(0) | Err(_))) {
+            closed += 1;
         }
     }
     closed

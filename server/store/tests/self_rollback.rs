@@ -72,12 +72,12 @@ async fn a_write_that_fails_is_refused_and_the_next_goes_on() {
         store.enqueue_run(&run("first")).await.unwrap();
         let before = count(&store).await;
         let log = std::fs::metadata(folder.path().join("transferscope.db-wal")).unwrap().len();
-        setrlimit(Resource::Fsize, Rlimit { current: Some(log + 100), ..usual.clone() }).unwrap();
+        setrlimit(Resource::Fsize, Rlimit { current: Some(log + 100), ..usual }).unwrap();
         let error = store.enqueue_run(&run(&"long".repeat(5000))).await.unwrap_err();
         assert!(error.to_string().contains("disk I/O error"), "{error}");
         let second = store.enqueue_run(&run(&"long".repeat(5000))).await.unwrap_err();
         assert!(second.to_string().contains("disk I/O error"), "not the first error again: {second}");
-        setrlimit(Resource::Fsize, usual.clone()).unwrap();
+        setrlimit(Resource::Fsize, usual).unwrap();
         assert_eq!(count(&store).await, before);
         store.enqueue_run(&run("next")).await.unwrap();
         assert_eq!(count(&store).await, before + 1);

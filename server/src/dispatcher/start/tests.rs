@@ -231,10 +231,10 @@ async fn a_full_disk_pauses_the_queue_and_the_run_goes_on() {
     }
     let states = stage.states().await;
     assert!(!states.contains(&RunState::Failed), "{states:?}");
-    for n in 0..2 {
+    for (run, state) in stage.runs.iter().zip(&states).take(2) {
         assert_eq!(
-            stage.dispatcher.store.reached(&stage.runs[n]).await.unwrap().misses.min(1),
-            u32::from(states[n] == RunState::Preparing)
+            stage.dispatcher.store.reached(run).await.unwrap().misses.min(1),
+            u32::from(*state == RunState::Preparing)
         );
     }
 }
