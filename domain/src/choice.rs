@@ -12,7 +12,6 @@ macro_rules! choices {
     ) => {
         $(#[$outer])*
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum $name {
             $(#[$first_doc])*
             #[default]
@@ -49,6 +48,22 @@ macro_rules! choices {
                 }
             }
         }
+
+        // By hand: the derived one does not see names that come from a macro's literals.
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let each = Self::ALL.iter().map(|c| format!("{}: {} ({})", c.as_str(), c.label(), c.help()));
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .description(Some(format!("The {}. {}", $what, each.collect::<Vec<_>>().join("; "))))
+                    .enum_values(Some(Self::ALL.iter().map(|c| c.as_str())))
+                    .into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -149,12 +149,12 @@ impl Recorder {
             if length == at.offset {
                 return Ok(tail.ended);
             }
-            let (from, offset) = (path.clone(), at.offset);
-            let (piece, followed) = tokio::task::spawn_blocking(move || read(&from, offset))
+            let (from, looked) = (path.clone(), fresh);
+            let (piece, followed, same) = tokio::task::spawn_blocking(move || read(&from, at, looked))
                 .await
                 .map_err(|_| RecorderError::Task)?
                 .map_err(|source| RecorderError::Log { path: path.clone(), source })?;
-            if length < at.offset || !fresh && is_another(&piece, at) {
+            if length < at.offset || !same {
                 tracing::warn!(
                     run.id = %run, length, recorded = at.offset,
                     "the event log is not the one that was recorded; reading it from its beginning"
@@ -232,21 +232,42 @@ impl Recorder {
     }
 }
 
-/// The next piece of a log, and whether another event follows a final one at its end.
-fn read(path: &Path, offset: u64) -> io::Result<(Piece, bool)> {
-    let piece = event_log::read_from(path, offset)?;
+/// The next piece of a log, whether another event follows a final one at its end, and whether it is the log that was
+/// recorded so far; that is not asked again where it is `known`.
+fn read(path: &Path, at: RecordPosition, known: bool) -> io::Result<(Piece, bool, bool)> {
+    let piece = event_log::read_from(path, at.offset)?;
+    let same = known || goes_on(&piece, at) && ends_there(path, at)?;
     let followed = piece.events.last().is_some_and(|e| is_final(&e.body))
         && !event_log::read_from(path, piece.new_offset)?.events.is_empty();
-    Ok((piece, followed))
+    Ok((piece, followed, same))
 }
 
-/// Whether what follows the recorded position is of another log: it begins in the middle of a line, or with another
-/// number than the next.
-fn is_another(piece: &Piece, at: RecordPosition) -> bool {
+/// Whether what follows the recorded position begins with the next number.
+fn goes_on(piece: &Piece, at: RecordPosition) -> bool {
     match piece.events.first() {
-        Some(event) => event.seq != at.last_seq + 1,
-        None => piece.damaged > 0,
+        Some(event) => event.seq == at.last_seq + 1,
+        None => piece.damaged == 0,
     }
+}
+
+/// How far back the beginning of the line before a position is looked for. Longer lines are believed.
+const LINE_LOOK: u64 = 64 << 10;
+
+/// Whether a line ends at the recorded position, with the number that was recorded last.
+fn ends_there(path: &Path, at: RecordPosition) -> io::Result<bool> {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        seq: u64,
+    }
+    let from = at.offset.saturating_sub(LINE_LOOK);
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut before = Vec::new();
+    file.take(at.offset - from).read_to_end(&mut before)?;
+    let Some(before) = before.strip_suffix(b"\n") else { return Ok(at.offset == 0) };
+    let line = before.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    // A damaged line has no number.
+    Ok(serde_json::from_slice(line).map_or(true, |line: Numbered| line.seq == at.last_seq))
 }
 
 /// An end that others follow is none any more: somebody let the run go on. It stays a line, so that numbers have no

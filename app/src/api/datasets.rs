@@ -44,9 +44,10 @@ pub async fn dataset(name: String, split: String, page: String) -> Result<Render
     let manifest = (catalogue.datasets)().into_iter().find(|d| d.name == name).ok_or_else(|| {
         AppError::NotFound(match count {
             None => format!("There is no data set {name:?}."),
-            Some(runs) => format!(
-                "The data set {name} is no longer in the data folder; what its {runs} runs have recorded is still shown."
-            ),
+            Some(runs) => {
+                let runs = crate::format::plural(runs.into(), "run");
+                format!("The data set {name} is no longer in the data folder; what {runs} on it recorded is still shown.")
+            }
         })
     })?;
     let filter = RunFilter { dataset: Some(name.clone()), limit: Some(10), ..RunFilter::default() };

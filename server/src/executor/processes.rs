@@ -6,6 +6,8 @@ use std::{
     fs, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A worker process.
@@ -28,7 +30,7 @@ pub(super) fn workers() -> io::Result<Vec<WorkerProcess>> {
             continue;
         };
         // Ended meanwhile: what is gone is no worker.
-        let Ok(line) = fs::read(entry.path().join("cmdline")) else { continue };
+        let Some(line) = command_line(&entry.path()) else { continue };
         let Some(run_dir) = run_dir(&line) else { continue };
         let run_dir = if run_dir.is_absolute() {
             run_dir.to_owned()
@@ -41,6 +43,25 @@ pub(super) fn workers() -> io::Result<Vec<WorkerProcess>> {
         found.push(WorkerProcess { pid, run_dir });
     }
     Ok(found)
+}
+
+/// How long a process that has just begun its program is waited for, and how often it is looked at meanwhile.
+const BEGINNING: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A process's command line; none where it has none.
+fn command_line(process: &Path) -> Option<Vec<u8>> {
+    let start = Instant::now();
+    loop {
+        let line = fs::read(process.join("cmdline")).ok()?;
+        // Between the old program and the new one a process has a program and no command line yet. One without a
+        // program is the kernel's own, or has ended.
+        let begins = line.is_empty() && fs::read_link(process.join("exe")).is_ok();
+        if !begins || start.elapsed() > BEGINNING {
+            return Some(line);
+        }
+        thread::sleep(LOOK);
+    }
 }
 
 /// The run directory of a command line `.. worker RUN_DIR ..`, its arguments ended by zeros.

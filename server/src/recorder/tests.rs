@@ -161,6 +161,11 @@ async fn a_new_log_is_read_from_its_beginning() {
 }
 
 #[tokio::test]
+async fn another_log_is_known_by_its_numbers_also_where_it_is_longer() {
+    a_new_log(false).await;
+}
+
+#[tokio::test]
 async fn a_damaged_line_is_passed_over_and_nothing_is_read_for_ever() {
     let home = Home::new().await;
     home.say([started(1, 0), step(1, 1.0)]);

@@ -212,9 +212,11 @@ pub(crate) async fn change(
     now_ms: i64,
 ) -> Result<()> {
     let failure = failure.map(|f| to_json("failure", f)).transpose()?;
+    // Why a run was interrupted is told until it is under way again.
+    let told = matches!(next, RunState::Failed | RunState::Lost | RunState::Queued | RunState::Preparing);
     sqlx::query(
         "update runs
-        set state = ?2, state_ms = ?3, failure = coalesce(?4, failure),
+        set state = ?2, state_ms = ?3, failure = case when ?7 then coalesce(?4, failure) end,
             -- A clock that was set back must not end a run before its beginning.
             finished_ms = case when ?5 then max(?3, coalesce(started_ms, ?3)) else finished_ms end,
             phase = case when ?6 then phase end,
@@ -227,6 +229,7 @@ pub(crate) async fn change(
     .bind(failure)
     .bind(next.is_final())
     .bind(next.has_worker())
+    .bind(told)
     .execute(conn)
     .await?;
     Ok(())

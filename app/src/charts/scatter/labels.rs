@@ -155,6 +155,11 @@ mod tests {
         let placed = places.iter().flatten().count();
         // Bars cover the plane nearly everywhere: few names find a place, and none is put over another for it.
         assert!((1..40).contains(&placed), "{placed} of 40");
+        // A table of three backbones and five tasks is the usual one: most names are read.
+        let usual: Vec<(&str, Px)> = names.iter().step_by(2).take(15).copied().collect();
+        let drawn: Vec<Area> = usual.iter().flat_map(|(_, p)| cross(*p, (25.0, 30.0))).collect();
+        let placed = check(&usual, &drawn).iter().flatten().count();
+        assert!(placed >= 10, "{placed} of 15");
         let apart: Vec<(&str, Px)> =
             [(100.0, 80.0), (400.0, 200.0), (600.0, 330.0)].map(|p| ("provicnet-mini", p)).into();
         let drawn: Vec<Area> = apart.iter().flat_map(|(_, p)| cross(*p, (60.0, 40.0))).collect();

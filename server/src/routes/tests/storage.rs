@@ -158,6 +158,8 @@ async fn a_data_set_that_was_removed_is_said_to_be_gone() {
     }
     app.get("/api/v1/datasets/never").await.problem(404, "not-found");
     assert!(app.get("/datasets/tiny").await.text().contains("no longer in the data folder"));
+    let page = app.get("/datasets/tiny/case-val").await.text();
+    assert!(page.contains("no longer in the data folder"), "{page}");
     for path in [format!("/runs/{run}"), "/".into(), "/experiments".into(), "/new".into()] {
         assert_eq!(app.get(&path).await.status, StatusCode::OK, "{path}");
     }
