@@ -123,7 +123,7 @@ fn correlation_row(name: &'static str, correlation: Option<Correlation>) -> AnyV
         .into_any();
     };
     let interval = c.interval.map_or_else(
-        || "fewer than 3 backbones or tasks".to_owned(),
+        || "none: too few backbones or tasks".to_owned(),
         |i| format!("{} to {}", format::signed(i.low, 2), format::signed(i.high, 2)),
     );
     let p = c.p.map(|p| format!("{}{}", p_in_words(p), if c.exact { " (exact)" } else { "" }));

@@ -110,25 +110,36 @@ pub fn foretelling(analysis: &Analysis, predictions: &[Prediction]) -> Foretelli
     for (i, (one, of)) in SCORES.iter().enumerate() {
         for (other, of_other) in &SCORES[i + 1..] {
             // Over cells that have the gain and both scores.
-            let both = |of: fn(&BackboneScores) -> Option<f64>,
-                        beside: fn(&BackboneScores) -> Option<f64>| {
-                points(of, &|p, b| beside(b).and(came(p, b)))
-            };
-            let (first, second) = (both(*of, *of_other), both(*of_other, *of));
-            let between = points(*of, &|p, b| came(p, b).and(of_other(b)));
-            let value = |points: Points| Table::new(points).value(Measure::Spearman, Centring::Double);
-            let freedom = freedom(&first);
-            let (Some(a), Some(b), Some(c)) = (value(first), value(second), value(between)) else { continue };
-            pairs.push(Better {
-                one: (*one).to_owned(),
-                other: (*other).to_owned(),
-                difference: a - b,
-                williams_p: williams(a, b, c, freedom + 1).map(|t| t.p),
-                steiger_p: steiger(a, b, c, freedom + 1).map(|t| t.p),
-            });
+            let mut cells = Vec::new();
+            for (column, prediction) in predictions.iter().enumerate() {
+                for (row, backbone) in backbones.iter().enumerate() {
+                    let scores = prediction.backbones.iter().find(|b| b.backbone == *backbone);
+                    let all = |b: &BackboneScores| Some([of(b)?, of_other(b)?, came(prediction, b)?]);
+                    cells.extend(scores.and_then(all).map(|values| (row, column, values)));
+                }
+            }
+            pairs.extend(better(one, other, &cells));
         }
     }
     Foretelling { scores, pairs }
+}
+
+/// Whether one score is better than another over cells of a row and a column, each with both scores and the gain; none
+/// for too few cells or where something does not vary.
+pub fn better(one: &str, other: &str, cells: &[(usize, usize, [f64; 3])]) -> Option<Better> {
+    let points = |x: usize, y: usize| -> Points {
+        compact(cells.iter().map(|(row, column, values)| (*row, *column, values[x], values[y])).collect())
+    };
+    let value = |points: Points| Table::new(points).value(Measure::Spearman, Centring::Double);
+    let n = freedom(&points(0, 2)) + 1;
+    let (a, b, c) = (value(points(0, 2))?, value(points(1, 2))?, value(points(0, 1))?);
+    Some(Better {
+        one: one.to_owned(),
+        other: other.to_owned(),
+        difference: a - b,
+        williams_p: williams(a, b, c, n).map(|t| t.p),
+        steiger_p: steiger(a, b, c, n).map(|t| t.p),
+    })
 }
 
 /// Rows and columns without a point fall out.

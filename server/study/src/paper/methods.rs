@@ -69,7 +69,7 @@ pub fn methods(paper: Paper<'_>) -> String {
          the features before fine-tuning, as {} at the {} layer of each encoder{how} \
          [gretton2012, kornblith2019]. Spearman's correlations over the table of \
          backbones and tasks, raw and with both means taken out, have p-values by permuting whole backbones and whole \
-         tasks and intervals by resampling both together. Objectives of pre-training were compared by Welch's t with \
+         tasks, and intervals by the same orders on the scale of Fisher's z [bonett2000]. Objectives of pre-training were compared by Welch's t with \
          encoders as units [welch1947]. Computed with Transferscope {}, which implements the study of [transfer2026].\n",
         list(backbones),
         escape::markdown(&spec.dataset),

@@ -32,7 +32,8 @@ pub struct Correlation {
     /// Points.
     pub n: usize,
     pub value: f64,
-    /// 95 %, by resampling rows and columns of the table together; none for fewer than three of either.
+    /// 95 %, by permuting whole rows and whole columns: it holds 0 where `p` is above 0.05. None for fewer than three of
+    /// either and where no correlation could have such a p.
     pub interval: Option<Interval>,
     /// Two-sided, by permuting whole rows and whole columns.
     pub p: Option<f64>,

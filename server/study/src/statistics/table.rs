@@ -1,12 +1,11 @@
 //! Correlation over the cells of a table of backbones and tasks: what was drawn are its rows and columns, not its
 //! cells.
 
-use rand::{RngExt, SeedableRng, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
+use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Correlation, Measure, Smallest, percentile_interval, permutation::each_order, ranks, resampled};
+use super::{Correlation, Interval, Measure, Smallest, permutation::each_order, ranks, resampled};
 
 /// Two values a cell, of rows x columns; a cell without both is a hole.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,19 +33,17 @@ pub struct Draws {
     pub orders: usize,
     /// Most orders that are all tried.
     pub exact: usize,
-    /// Resamples of the interval; 0 for none.
-    pub resamples: usize,
     pub seed: u64,
 }
 
 impl Draws {
     /// Those of pages and files.
     pub fn usual(seed: u64) -> Self {
-        Self { orders: 9999, exact: 10_000, resamples: 2000, seed }
+        Self { orders: 9999, exact: 10_000, seed }
     }
 }
 
-/// Fewer rows or columns are no sample to draw from: resamples would mostly hold one of them several times.
+/// Fewer rows or columns are no sample of what else could have been drawn.
 const INTERVAL_MIN: usize = 3;
 /// Differences below this are rounding.
 const ROUNDING: f64 = 1e-9;
@@ -72,18 +69,8 @@ impl Table {
 
     /// The correlation over the cells; none for fewer than three of them or where values do not vary.
     pub fn value(&self, measure: Measure, centring: Centring) -> Option<f64> {
-        let all: Vec<usize> = (0..self.rows).collect();
-        let columns: Vec<usize> = (0..self.columns).collect();
-        self.drawn(measure, centring, &all, &columns)
-    }
-
-    /// The correlation over the cells of some rows and columns, which may come several times.
-    fn drawn(&self, measure: Measure, centring: Centring, rows: &[usize], columns: &[usize]) -> Option<f64> {
-        let cells: Vec<Option<(f64, f64)>> =
-            rows.iter().flat_map(|r| columns.iter().map(move |c| self.cells[r * self.columns + c])).collect();
-        let pick =
-            |of: fn((f64, f64)) -> f64| -> Vec<Option<f64>> { cells.iter().map(|c| c.map(of)).collect() };
-        correlate(measure, centring, pick(|c| c.0), pick(|c| c.1), columns.len())
+        let list = |of: fn((f64, f64)) -> f64| self.cells.iter().map(|c| c.map(of)).collect();
+        correlate(measure, centring, list(|c| c.0), list(|c| c.1), self.columns)
     }
 
     /// The correlation of x with y where whole rows and whole columns of y are put into another order. Cells that are
@@ -135,8 +122,9 @@ impl Table {
     ///
     /// Its p is the share of orders of whole rows and whole columns of one value against the other that reach a
     /// correlation as far from 0: all of them where there are few, else random ones and the observed one among them.
-    /// Its interval is that of the middle 95 % of resamples of rows and columns together, from three of each on. None
-    /// for fewer than three cells or where values do not vary.
+    /// Its interval holds the correlations that the same orders do not speak against ([`interval`]), from three rows and
+    /// columns on, so that it holds 0 exactly where p is above 0.05. None for fewer than three cells or where values do
+    /// not vary.
     pub fn correlation(&self, measure: Measure, centring: Centring, draws: Draws) -> Option<Correlation> {
         let n = self.cells.iter().flatten().count();
         let value = self.value(measure, centring)?;
@@ -150,37 +138,68 @@ impl Table {
             };
             rows.par_iter().flat_map_iter(one).collect()
         } else {
-            let random = (0..draws.orders as u64).into_par_iter().filter_map(|stream| {
-                let mut rng = ChaCha8Rng::seed_from_u64(draws.seed);
-                rng.set_stream(stream);
+            let random = resampled(draws.orders, draws.seed, |rng| {
                 let mut order = |n: usize| {
                     let mut order: Vec<usize> = (0..n).collect();
-                    order.shuffle(&mut rng);
+                    order.shuffle(rng);
                     order
                 };
                 let (rows, columns) = (order(self.rows), order(self.columns));
                 prepared.permuted(of, how, &rows, &columns)
             });
-            random.chain(rayon::iter::once(value)).collect()
+            random.into_iter().flatten().chain([value]).collect()
         };
         null.iter_mut().for_each(|v| *v = v.abs());
         null.sort_by(f64::total_cmp);
         let p = share_from(&null, value.abs());
-        let enough = self.rows >= INTERVAL_MIN && self.columns >= INTERVAL_MIN && draws.resamples > 0;
-        let interval = enough.then(|| self.interval(measure, centring, draws)).flatten();
+        let enough = self.rows >= INTERVAL_MIN && self.columns >= INTERVAL_MIN;
+        let interval = if enough { interval(value, n, &null) } else { None };
         Some(Correlation { n, value, interval, p, exact, smallest: Some(smallest(&null)) })
     }
-
-    fn interval(&self, measure: Measure, centring: Centring, draws: Draws) -> Option<super::Interval> {
-        let values = resampled(draws.resamples, draws.seed, |rng| {
-            let rows: Vec<usize> = (0..self.rows).map(|_| rng.random_range(0..self.rows)).collect();
-            let columns: Vec<usize> = (0..self.columns).map(|_| rng.random_range(0..self.columns)).collect();
-            self.drawn(measure, centring, &rows, &columns)
-        });
-        let values: Vec<f64> = values.into_iter().flatten().collect();
-        (values.len() * 10 >= draws.resamples * 9).then(|| percentile_interval(values)).flatten()
-    }
 }
+
+/// The 95 % interval of a correlation over `n` cells, by the sorted sizes that it has over orders.
+///
+/// On the scale of Fisher's z a correlation varies about as much wherever it lies. What orders of whole rows and columns
+/// make of a correlation of 0 is therefore taken for what draws of rows and columns make of another one, ρ, but for the
+/// factor √(1 + ρ² / 2) of ranks. The interval holds each ρ that the observed correlation is nearer to than that. None
+/// where no size has a p of at most 0.05.
+///
+/// # Source
+/// Bonett and Wright, "Sample Size Requirements for Estimating Pearson, Kendall and Spearman Correlations" (2000) for the
+/// factor.
+fn interval(value: f64, n: usize, sizes: &[f64]) -> Option<Interval> {
+    // Halfway to the next size, so that what is called and what is not lie on two sides.
+    let called = smallest(sizes).correlation?;
+    let below = sizes[..sizes.partition_point(|v| *v < called - ROUNDING)].last().copied().unwrap_or(0.0);
+    let edge = f64::midpoint(called, below);
+    let half = edge.atanh();
+    // z has no end: a correlation of 1 lies half of the least step of Spearman's before it, and is called where it was.
+    let n = n as f64;
+    let most = (1.0 - 6.0 / (n * n * n - n)).max(f64::midpoint(edge, 1.0));
+    let at = value.clamp(-most, most).atanh();
+    let end = |sign: f64| {
+        if sign * value > most {
+            return sign;
+        }
+        // The distance from `at` where the correlation is just spoken against, by halving.
+        let (mut near, mut far) = (0.0, half * 1.5f64.sqrt());
+        for _ in 0..HALVINGS {
+            let distance = f64::midpoint(near, far);
+            let there = (at + sign * distance).tanh();
+            if distance < half * (1.0 + there * there / 2.0).sqrt() {
+                near = distance
+            } else {
+                far = distance
+            }
+        }
+        (at + sign * far).tanh()
+    };
+    Some(Interval { low: end(-1.0), high: end(1.0) })
+}
+
+/// Halvings until rounding.
+const HALVINGS: usize = 60;
 
 /// The share of sorted sizes that reach one.
 fn share_from(sorted: &[f64], size: f64) -> Option<f64> {
@@ -338,13 +357,32 @@ mod tests {
     #[test]
     fn many_orders_are_drawn_and_the_observed_one_counts_among_them() {
         let table = table(6, 6, |r, c| (wobble(r * 6 + c), wobble(r * 6 + c)));
-        let draws = Draws { orders: 99, exact: 100, resamples: 0, seed: 3 };
+        let draws = Draws { orders: 99, exact: 100, seed: 3 };
         let found = table.correlation(Measure::Spearman, Centring::Raw, draws).unwrap();
-        assert_eq!((found.p, found.exact, found.interval), (Some(0.01), false, None));
+        assert_eq!((found.p, found.exact), (Some(0.01), false));
         let smallest = found.smallest.unwrap();
         assert!(smallest.correlation.unwrap() < 1.0 && smallest.least_p == 0.01);
         let same = table.correlation(Measure::Spearman, Centring::Raw, draws).unwrap();
         assert_eq!(found, same, "from the seed alone");
+        let interval = found.interval.unwrap();
+        assert!(interval.high == 1.0 && interval.low > 0.5, "{interval:?}");
+    }
+
+    #[test]
+    fn intervals_by_hand() {
+        // Of 40 sizes two are called: 0.62 and 1. Halfway to 0.58 is 0.6, whose z is 0.6931.
+        let mut sizes = vec![0.1; 37];
+        sizes.extend([0.58, 0.62, 1.0]);
+        let around_0 = interval(0.0, 15, &sizes).unwrap();
+        // ρ with artanh ρ = 0.6931 √(1 + ρ² / 2): 0.7612 = 0.6931 * 1.0981 at 0.6418.
+        assert!((around_0.high - 0.6418).abs() < 1e-4 && around_0.low == -around_0.high, "{around_0:?}");
+        // From 0.8, whose z is 1.0986, down to 0.3827 = 1.0986 - 0.6931 * 1.0328, up to 1.9362 = 1.0986 + 0.6931 * 1.2083.
+        let around = interval(0.8, 15, &sizes).unwrap();
+        assert!((around.low - 0.3651).abs() < 1e-4 && (around.high - 0.9592).abs() < 1e-4, "{around:?}");
+        // A correlation of 1 has no z: its interval reaches 1.
+        let whole = interval(1.0, 15, &sizes).unwrap();
+        assert!(whole.high == 1.0 && (0.97..1.0).contains(&whole.low), "{whole:?}");
+        assert_eq!(interval(0.5, 15, &[0.5; 19]), None, "nothing could be called");
     }
 
     #[test]
@@ -359,6 +397,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn intervals_hold_their_value_and_hold_0_where_p_is_above_five_percent(
+            values in prop::collection::vec((-1.0f64..1.0, -1.0f64..1.0), 20), rho in 0.0f64..1.0, holes in 0usize..4,
+            rows in 3usize..6,
+        ) {
+            let columns = if rows == 5 { 4 } else { rows };
+            let table = table(rows, columns, |r, c| {
+                let (x, y) = values[r * columns + c];
+                (x, if r == c && r < holes { f64::NAN } else { rho * x + (1.0 - rho) * y })
+            });
+            for measure in [Measure::Pearson, Measure::Spearman, Measure::Kendall] {
+                for centring in [Centring::Raw, Centring::Double] {
+                    let draws = Draws { orders: 199, exact: 600, seed: 1 };
+                    let Some(found) = table.correlation(measure, centring, draws) else { continue };
+                    let Some(interval) = found.interval else { continue };
+                    prop_assert!((-1.0..=found.value).contains(&interval.low), "{found:?}");
+                    prop_assert!((found.value..=1.0).contains(&interval.high), "{found:?}");
+                    prop_assert_eq!(interval.contains(0.0), found.p.unwrap() > 0.05, "{:?}", found);
+                }
+            }
+        }
+
         #[test]
         fn additive_changes_do_not_matter_once_both_means_are_out(
             values in prop::collection::vec((-1.0f64..1.0, -1.0f64..1.0), 12), rows in prop::collection::vec(-5.0f64..5.0, 3),

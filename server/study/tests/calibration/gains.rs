@@ -213,6 +213,58 @@ fn encoder_shares() {
     for design in Design::all().into_iter().filter(|d| full() || d.seeds == 3) {
         let words = format!("2 backbones, {}", design.words());
         kept.push(line("Encoder share, none", &words, Wanted::null(0.06), study(design, 0.0)));
+        if full() {
+            kept.push(line("Encoder share of 0.03", &words, Wanted::coverage(), study(design, 0.03)));
+        }
+    }
+    all_kept(&kept);
+}
+
+/// An arm against the trivial method on the same cases, which has no seeds; a task counts as learnt where the whole
+/// interval is above 0, so that half of the false calls are left.
+#[test]
+fn arms_over_the_trivial_method() {
+    let study = |design: Design, effect: f64| {
+        move |draw: &mut Draw| {
+            let (cases, differences) = (draw.normals(design.cases), design.differences(draw, effect));
+            let planned = plan(
+                &["backbone".into()],
+                &[Task::Segmentation],
+                &[Arm::Pretrained],
+                design.seeds,
+                Adaptation::Full,
+            );
+            let name = Task::Segmentation.primary_metric().to_string();
+            let records: Vec<_> = planned
+                .iter()
+                .enumerate()
+                .map(|(i, run)| {
+                    let mut run = record(run, i, &scores(&cases, Some(&differences[i])));
+                    for (scores, case) in run.cases.values_mut().zip(&cases) {
+                        scores.insert(format!("{name}@trivial"), 0.5 + 0.02 * case);
+                    }
+                    run.baseline = Some(("trivial".into(), 0.5));
+                    run
+                })
+                .collect();
+            let all = crate::studies::analysis(&planned, &records, &[], Arm::Scratch);
+            let over = all.cells[0].arm(Arm::Pretrained).unwrap().over_trivial.unwrap();
+            vec![Seen { covered: Some(over.contains(effect)), called: Some(over.low > 0.0) }]
+        }
+    };
+    let mut kept = Vec::new();
+    for design in Design::all().into_iter().filter(|d| full() || d.seeds == 3) {
+        let words = design.words();
+        kept.push(line("Over the trivial method, none", &words, Wanted::null(0.04), study(design, 0.0)));
+        if full() {
+            let wanted = Wanted::coverage();
+            kept.push(line(
+                "Over the trivial method, 0.03: share learnt",
+                &words,
+                wanted,
+                study(design, 0.03),
+            ));
+        }
     }
     all_kept(&kept);
 }

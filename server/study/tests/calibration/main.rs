@@ -8,11 +8,14 @@
 //! TRANSFERSCOPE_FULL=1 cargo test -p transferscope-study --test calibration -- --nocapture --test-threads=1
 //! ```
 
+mod alignment;
 mod bounded;
 mod correlations;
 mod draw;
 mod encoders;
+mod families;
 mod gains;
+mod predictors;
 mod ranks;
 mod report;
 mod studies;

@@ -10,7 +10,7 @@ use transferscope_domain::{
 use transferscope_study::{
     analysis::Cases,
     board::{Scored, judge},
-    statistics::friedman,
+    statistics::{friedman, nemenyi_critical_difference},
 };
 
 use crate::{
@@ -111,17 +111,29 @@ fn ties_and_ranks_of_the_board() {
 fn ranks_over_tasks() {
     let mut kept = Vec::new();
     for (networks, tasks) in [(3, 5), (5, 5), (9, 4)] {
-        let study = |draw: &mut Draw| {
+        let ranked = |draw: &mut Draw| {
             let scores: Vec<Vec<f64>> = (0..tasks)
                 .map(|_| {
                     let task = 3.0 * draw.normal();
                     (0..networks).map(|_| task + draw.normal()).collect()
                 })
                 .collect();
-            vec![Seen { covered: None, called: friedman(&scores, true).map(|f| f.p <= 0.05) }]
+            friedman(&scores, true)
         };
         let setting = format!("{networks} networks x {tasks} tasks");
-        kept.push(line("Ranks over tasks (Friedman), no difference", &setting, Wanted::calls(0.06), study));
+        let any = |draw: &mut Draw| vec![Seen { covered: None, called: ranked(draw).map(|f| f.p <= 0.05) }];
+        kept.push(line("Ranks over tasks (Friedman), no difference", &setting, Wanted::calls(0.06), any));
+        // Any two networks whose mean ranks lie farther apart than the page allows.
+        let apart = |draw: &mut Draw| {
+            let ranks = ranked(draw).map(|f| f.average_ranks);
+            let critical = nemenyi_critical_difference(networks, tasks, 0.05);
+            let called = ranks.zip(critical).map(|(ranks, critical)| {
+                let (low, high) = ranks.iter().fold((f64::MAX, f64::MIN), |(l, h), r| (l.min(*r), h.max(*r)));
+                high - low >= critical
+            });
+            vec![Seen { covered: None, called }]
+        };
+        kept.push(line("Ranks over tasks (Nemenyi), any pair apart", &setting, Wanted::calls(0.06), apart));
     }
     all_kept(&kept);
 }
