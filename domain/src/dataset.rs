@@ -382,6 +382,7 @@ mod tests {
         assert_eq!(set([None, some, None]).task_problem(aim), None);
         for (labels, where_) in [
             ([some, some, none], "of test are"),
+            ([none, some, some], "of train are"),
             ([none, some, none], "of train and test are"),
             ([some, none, some], "of val are"),
         ] {

@@ -382,7 +382,7 @@ pub fn check_against(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Adaptation;
+    use crate::{Adaptation, metric::Split};
     use proptest::prelude::*;
 
     #[test]
@@ -398,26 +398,29 @@ mod tests {
     }
 
     #[test]
-    fn lesions_that_no_test_case_shows_are_refused_where_lesions_are_asked_for() {
-        let case = |split: &str, lesion: &str| {
+    fn lesions_that_no_case_of_a_split_shows_are_refused_where_lesions_are_asked_for() {
+        let case = |split: Split, lesion: &str| {
             format!(
                 r#"{{"case_id":"{split}","patient_id":"{split}","split":"{split}","shape":[1,1,1],
                 "spacing_mm":[1,1,1],"channels":["t2w","hbv","adc","gland","lesion"],"prepared":"p","hash":"h",
                 "mask_labels":{{"gland":[1],"lesion":[{lesion}]}}}}"#
             )
         };
-        let cases = [case("train", "1"), case("val", "1"), case("test", "")].join(",");
-        let dataset = format!(
-            r#"{{"schema":1,"name":"d","source":"","synthetic":false,"hash":"","cases":[{cases}],"refused":[],
-            "split_seed":0}}"#
-        );
-        let datasets: [DatasetManifest; 1] = [serde_json::from_str(&dataset).unwrap()];
-        let mut spec = ExperimentSpec::quick("d");
-        spec.tasks = vec![crate::Task::Segmentation];
-        assert!(!check_against(&spec, &[], &datasets).contains_key("tasks"));
-        spec.overrides.target = Some(crate::recipe::Target::Lesion);
-        let errors = check_against(&spec, &[], &datasets);
-        assert!(errors["tasks"].contains("all lesion masks of test are empty"), "{errors:?}");
+        for empty in Split::ALL {
+            let cases = Split::ALL.map(|split| case(split, if split == empty { "" } else { "1" })).join(",");
+            let dataset = format!(
+                r#"{{"schema":1,"name":"d","source":"","synthetic":false,"hash":"","cases":[{cases}],"refused":[],
+                "split_seed":0}}"#
+            );
+            let datasets: [DatasetManifest; 1] = [serde_json::from_str(&dataset).unwrap()];
+            let mut spec = ExperimentSpec::quick("d");
+            spec.tasks = vec![crate::Task::Segmentation];
+            assert!(!check_against(&spec, &[], &datasets).contains_key("tasks"));
+            spec.overrides.target = Some(crate::recipe::Target::Lesion);
+            let errors = check_against(&spec, &[], &datasets);
+            let words = format!("all lesion masks of {empty} are empty");
+            assert!(errors["tasks"].contains(&words), "{errors:?}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod error;
 pub mod import;
 pub mod kept_check;
 pub mod manifest;
+pub mod mask_place;
 pub mod normalise;
 pub mod placement;
 pub mod prepared;

@@ -19,27 +19,30 @@ use transferscope_domain::{
 pub use transferscope_domain::dataset::check::{CancerCounts, CheckReport, Finding, Severity, TaskUse};
 
 use self::across::Across;
-use super::{DataError, case, manifest};
+use super::{DataError, case, manifest, store};
 
 /// Loads every case of a data set and looks it over, one at a time.
 ///
 /// # Errors
 /// When the manifest cannot be read; what is wrong with cases becomes findings.
 pub fn check(dataset_dir: &Path) -> Result<CheckReport, DataError> {
-    let manifest = manifest::load(dataset_dir)?;
+    let mut manifest = manifest::load(dataset_dir)?;
     let mut report = overview(&manifest);
     manifest_rules::check(&manifest, &mut report);
     let mut across = Across::default();
-    for entry in &manifest.cases {
+    for entry in &mut manifest.cases {
         match case::load(dataset_dir, entry) {
             Ok(case) => {
                 images::check(&case, entry, &mut report);
                 across.add(&case, entry, &mut report);
+                // Sets that were made before manifests told which masks are empty are told about here.
+                entry.mask_labels = store::mask_labels(&case.volumes);
             }
             Err(error) => report.find(Severity::Error, Some(&entry.case_id), error.to_string()),
         }
     }
     across.finish(&mut report);
+    report.tasks = task_uses(&manifest);
     Ok(report)
 }
 
@@ -80,7 +83,7 @@ pub fn overview(manifest: &DatasetManifest) -> CheckReport {
         cspca: Split::ALL.map(|split| cancer(of(split))),
         split_hash: manifest.split_hash.clone(),
         folds: manifest.folds,
-        tasks: Task::ALL.into_iter().map(|task| task_use(manifest, task)).collect(),
+        tasks: task_uses(manifest),
         findings: Vec::new(),
     }
 }
@@ -94,6 +97,10 @@ fn cancer<'a>(cases: impl Iterator<Item = &'a CaseEntry>) -> CancerCounts {
         }
         counts
     })
+}
+
+fn task_uses(manifest: &DatasetManifest) -> Vec<TaskUse> {
+    Task::ALL.into_iter().map(|task| task_use(manifest, task)).collect()
 }
 
 fn task_use(manifest: &DatasetManifest, task: Task) -> TaskUse {

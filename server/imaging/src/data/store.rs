@@ -88,10 +88,7 @@ impl Staging {
             fold: None,
             mask_sources: BTreeMap::new(),
             notes: Vec::new(),
-            mask_labels: MASKS
-                .iter()
-                .filter_map(|c| Some(((*c).to_owned(), labels_of(volumes.get(*c)?))))
-                .collect(),
+            mask_labels: mask_labels(volumes),
         })
     }
 
@@ -143,6 +140,11 @@ impl Drop for Staging {
             tracing::warn!("cannot remove {}: {error}", self.folder.display());
         }
     }
+}
+
+/// Which foreground values each mask of a case holds, by channel.
+pub(super) fn mask_labels(volumes: &BTreeMap<String, Volume>) -> BTreeMap<String, Vec<u8>> {
+    MASKS.iter().filter_map(|c| Some(((*c).to_owned(), labels_of(volumes.get(*c)?)))).collect()
 }
 
 /// The foreground values of a mask, each once.

@@ -11,13 +11,20 @@ use transferscope_domain::{
 };
 
 use super::images;
-use crate::data::{IMAGES, MASKS, case::Case};
+use crate::data::{IMAGES, MASKS, case::Case, mask_place};
 
 /// A gland this many times larger or smaller than the usual one is worth a look.
 const UNUSUAL: f64 = 4.0;
 
 /// Glands of sizes that no prostate has, in ml.
 const POSSIBLE_ML: std::ops::RangeInclusive<f64> = 3.0..=500.0;
+
+/// Glands that lie this far from where those of the other cases lie are worth a look, in mm and in usual distances.
+const FAR_MM: f64 = 20.0;
+const FAR: f64 = 4.0;
+
+/// Fewer glands do not tell where glands usually lie.
+const FEW: usize = 5;
 
 /// An image of a case.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub struct Across {
     labels: BTreeMap<String, BTreeSet<u32>>,
     /// Gland in ml by case.
     glands: Vec<(String, f64)>,
+    /// The middle of the gland from that of its image by case: mm along slices, rows and columns.
+    places: Vec<(String, [f64; 3])>,
     /// By split: cases with a lesion mask, and those of them in which a lesion is drawn.
     lesions: BTreeMap<Split, (usize, usize)>,
 }
@@ -72,6 +81,11 @@ impl Across {
             if size > 0 {
                 self.glands.push((case.id.clone(), size as f64 * voxel_ml));
             }
+            if let Some(middle) = mask_place::middle(gland, |v| v > 0.0) {
+                let from_middle =
+                    |a: usize| (middle[a] - (gland.shape[a] as f64 - 1.0) / 2.0) * case.spacing_mm[a];
+                self.places.push((case.id.clone(), std::array::from_fn(from_middle)));
+            }
         }
     }
 
@@ -87,6 +101,12 @@ impl Across {
         }
         report.labels =
             self.labels.into_iter().map(|(mask, values)| (mask, values.into_iter().collect())).collect();
+        for (case, mm) in far(&self.places) {
+            let message = format!(
+                "its gland lies {mm:.0} mm from where those of the other cases lie in their images: displaced, or another field of view?"
+            );
+            report.find(Severity::Warning, Some(case), message);
+        }
         let mut sizes: Vec<f64> = self.glands.iter().map(|(_, ml)| *ml).collect();
         sizes.sort_by(f64::total_cmp);
         let Some(usual) = sizes.get(sizes.len() / 2).copied() else { return };
@@ -97,6 +117,24 @@ impl Across {
             }
         }
     }
+}
+
+/// Cases whose gland lies far from where it usually lies, and how far in mm.
+fn far(places: &[(String, [f64; 3])]) -> Vec<(&str, f64)> {
+    if places.len() < FEW {
+        return Vec::new();
+    }
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let usual: [f64; 3] = std::array::from_fn(|a| median(places.iter().map(|(_, place)| place[a]).collect()));
+    let distance = |place: &[f64; 3]| {
+        place.iter().zip(usual).map(|(own, usual)| (own - usual).powi(2)).sum::<f64>().sqrt()
+    };
+    let limit = (FAR * median(places.iter().map(|(_, place)| distance(place)).collect())).max(FAR_MM);
+    let far = places.iter().map(|(case, place)| (case.as_str(), distance(place)));
+    far.filter(|(_, mm)| *mm > limit).collect()
 }
 
 /// Says that an image was seen before: two patients do not have one and the same.
@@ -124,4 +162,23 @@ fn repeated(first: &Seen, channel: &str, entry: &CaseEntry, report: &mut CheckRe
         )
     };
     report.find(severity, Some(&entry.case_id), format!("{what}: {why}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_gland_that_lies_elsewhere_is_found() {
+        let places = |last: [f64; 3], n: usize| -> Vec<(String, [f64; 3])> {
+            let usual = (1..n).map(|i| (i.to_string(), [3.0 * (i % 3) as f64, -5.0, 2.0 * (i % 2) as f64]));
+            usual.chain([("last".to_owned(), last)]).collect()
+        };
+        assert_eq!(far(&places([3.0, 25.0, 2.0], 6)), [("last", 30.0)]);
+        assert!(far(&places([3.0, 10.0, 0.0], 6)).is_empty(), "within what patients differ by");
+        assert!(far(&places([3.0, 25.0, 0.0], 4)).is_empty() && far(&[]).is_empty());
+        // Where they lie all over the place, none is far.
+        let spread: Vec<_> = (0..9).map(|i| (i.to_string(), [0.0, 12.0 * f64::from(i), 0.0])).collect();
+        assert!(far(&spread).is_empty());
+    }
 }

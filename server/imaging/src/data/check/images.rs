@@ -7,7 +7,7 @@ use transferscope_domain::{
     dataset::check::{CheckReport, Severity},
 };
 
-use crate::data::{IMAGES, MASKS, Volume, case::Case};
+use crate::data::{IMAGES, MASKS, Volume, case::Case, mask_place};
 
 /// Adds what is found.
 pub fn check(case: &Case, entry: &CaseEntry, report: &mut CheckReport) {
@@ -15,6 +15,7 @@ pub fn check(case: &Case, entry: &CaseEntry, report: &mut CheckReport) {
     geometry(case, &mut found);
     images(case, &mut found);
     masks(case, &mut found);
+    displaced(case, entry, &mut found);
     anatomy(case, &mut found);
     label(case, entry, &mut found);
     for (severity, message) in found {
@@ -86,11 +87,12 @@ fn masks(case: &Case, found: &mut Found) {
             }
             continue;
         }
-        if let Some(t2w) = case.volumes.get("t2w") {
-            let outside = mask.data.iter().zip(&t2w.data).filter(|(m, t)| **m > 0.0 && **t == 0.0).count();
+        for image in IMAGES {
+            let Some(volume) = case.volumes.get(image) else { continue };
+            let outside = mask.data.iter().zip(&volume.data).filter(|(m, v)| **m > 0.0 && **v == 0.0).count();
             if outside * 10 > size {
                 let percent = 100 * outside / size;
-                let message = format!("{percent} % of the {name} mask lie where the t2w image is empty");
+                let message = format!("{percent} % of the {name} mask lie where the {image} image is empty");
                 found.push((Severity::Warning, message));
             }
         }
@@ -100,6 +102,12 @@ fn masks(case: &Case, found: &mut Found) {
             found.push((Severity::Warning, message));
         }
     }
+}
+
+/// Masks that lie elsewhere than masks do. What was noted when the set was added is not said twice.
+fn displaced(case: &Case, entry: &CaseEntry, found: &mut Found) {
+    let said = mask_place::displaced(&case.volumes).into_iter().filter(|note| !entry.notes.contains(note));
+    found.extend(said.map(|note| (Severity::Warning, note)));
 }
 
 fn count(mask: &Volume) -> usize {
@@ -132,7 +140,9 @@ fn anatomy(case: &Case, found: &mut Found) {
     }
     if let Some(zones) = get("zones") {
         // The peripheral zone lies behind the transition zone, whoever drew it.
-        let depth = |zone: f32| middle(zones, zone).map(|[h, w, d]| case.geometry.world([w, h, d])[1]);
+        let depth = |zone: f32| {
+            mask_place::middle(zones, |v| v == zone).map(|[d, h, w]| case.geometry.world([w, h, d])[1])
+        };
         if let (Some(peripheral), Some(transition)) = (depth(1.0), depth(2.0))
             && peripheral < transition
         {
@@ -140,19 +150,6 @@ fn anatomy(case: &Case, found: &mut Found) {
             found.push((Severity::Error, message.into()));
         }
     }
-}
-
-/// The middle of one value of a mask: row, column, slice.
-fn middle(mask: &Volume, value: f32) -> Option<[f64; 3]> {
-    let [_, height, width] = mask.shape;
-    let (mut n, mut sum) = (0usize, [0.0; 3]);
-    for (at, _) in mask.data.iter().enumerate().filter(|(_, v)| **v == value) {
-        n += 1;
-        for (sum, part) in sum.iter_mut().zip([at / width % height, at % width, at / (width * height)]) {
-            *sum += part as f64;
-        }
-    }
-    (n > 0).then(|| sum.map(|s| s / n as f64))
 }
 
 /// Whether the table and the masks tell the same story.

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::Path};
 use transferscope_domain::dataset::DatasetManifest;
 
 use super::*;
-use crate::data::{Geometry, Volume, split, store::Staging};
+use crate::data::{Geometry, MASKS, Volume, split, store::Staging};
 
 const SHAPE: [usize; 3] = [4, 12, 10];
 
@@ -40,6 +40,29 @@ fn volumes(seed: usize) -> BTreeMap<String, Volume> {
 fn grid() -> Geometry {
     // 144 voxels of gland make 10.8 ml.
     Geometry::centred(SHAPE, [3.0, 5.0, 5.0])
+}
+
+/// Where a mask of the same size ends up whose header says another place: what leaves the image is gone.
+trait Shift {
+    fn shift(&mut self, by: [isize; 3]);
+}
+
+impl Shift for Volume {
+    fn shift(&mut self, by: [isize; 3]) {
+        let mut moved = Volume::filled(self.shape, 0.0);
+        let [_, height, width] = self.shape;
+        for (at, value) in self.data.iter().enumerate() {
+            let from = [at / (height * width), at / width % height, at % width];
+            let to: [Option<usize>; 3] = std::array::from_fn(|a| {
+                from[a].checked_add_signed(by[a]).filter(|place| *place < self.shape[a])
+            });
+            if let [Some(d), Some(h), Some(w)] = to {
+                let to = moved.index(d, h, w);
+                moved.data[to] = *value;
+            }
+        }
+        *self = moved;
+    }
 }
 
 type Change = fn(&mut BTreeMap<String, Volume>, &mut Geometry, &mut CaseEntry);
@@ -88,7 +111,7 @@ fn publish(staging: Staging, cases: Vec<CaseEntry>) -> DatasetManifest {
 
 #[test]
 fn each_fault_is_named_with_its_case() {
-    let faults: [(&str, Change); 16] = [
+    let faults: [(&str, Change); 19] = [
         ("case-3: adc holds 1 values that are not finite", |v, _, _| {
             v.get_mut("adc").unwrap().data[5] = f32::NAN
         }),
@@ -114,6 +137,15 @@ fn each_fault_is_named_with_its_case() {
         }),
         ("of the gland mask lie where the t2w image is empty", |v, _, _| {
             v.get_mut("t2w").unwrap().data[..240].fill(0.0)
+        }),
+        ("25 % of the gland mask lie where the adc image is empty", |v, _, _| {
+            v.get_mut("adc").unwrap().data[..120].fill(0.0)
+        }),
+        ("case-3: gland: its middle lies at 20 % of the columns, outside the middle half", |v, _, _| {
+            v.get_mut("gland").unwrap().shift([0, 0, -4]);
+        }),
+        ("case-3: zones: its middle lies at 79 % of the rows", |v, _, _| {
+            v.get_mut("zones").unwrap().shift([0, 4, 0]);
         }),
         ("case-3: gland and zones differ in 36 voxels", |v, _, _| {
             let gland = v.get_mut("gland").unwrap();
@@ -167,6 +199,68 @@ fn labels_that_contradict_the_masks_and_patients_in_two_splits_are_named() {
         entry.cspca = Some(true);
     });
     assert!(text.contains("case-3: the table says cancer, and the lesion mask is empty"), "{text}");
+}
+
+/// A data set of four cases, without anything that was noted when it was added.
+fn older(root: &Path, change: impl Fn(usize, &mut BTreeMap<String, Volume>)) -> DatasetManifest {
+    let staging = Staging::begin(root, "x").unwrap();
+    let entry = |i: usize| {
+        let mut volumes = volumes(i);
+        change(i, &mut volumes);
+        let id = format!("case-{i}");
+        let mut entry = staging.add_case(&id, &id, &grid(), &volumes).unwrap();
+        entry.mask_labels.clear();
+        entry
+    };
+    let mut cases: Vec<CaseEntry> = (0..6).map(entry).collect();
+    let strata = cases.iter().map(|c| (c.patient_id.clone(), split::Stratum::default())).collect();
+    split::assign(&mut cases, &strata, &BTreeMap::new(), split::SplitPlan::Single, 0).unwrap();
+    publish(staging, cases)
+}
+
+#[test]
+fn a_displaced_mask_is_found_in_a_set_that_was_added_before_and_said_once() {
+    let root = tempfile::tempdir().unwrap();
+    let mut manifest = older(root.path(), |i, volumes| {
+        if i == 2 {
+            ["gland", "zones"].iter().for_each(|m| volumes.get_mut(*m).unwrap().shift([0, -4, 0]));
+        }
+    });
+    let folder = root.path().join("x");
+    let found = |report: &CheckReport| {
+        let of = report.findings.iter().filter(|f| f.message.contains("outside the middle half"));
+        of.map(|f| (f.case_id.clone().unwrap(), f.message.clone())).collect::<Vec<_>>()
+    };
+    let said = found(&check(&folder).unwrap());
+    assert_eq!(said.iter().map(|(case, _)| case.as_str()).collect::<Vec<_>>(), ["case-2"; 2]);
+
+    // The import of today notes it in the same words.
+    let entry = manifest.cases.iter_mut().find(|c| c.case_id == "case-2").unwrap();
+    entry.notes = said.iter().map(|(_, message)| message.clone()).collect();
+    std::fs::write(folder.join("dataset.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    assert_eq!(found(&check(&folder).unwrap()).len(), 2);
+}
+
+#[test]
+fn a_check_tells_which_splits_of_an_older_set_have_nothing_to_segment() {
+    let root = tempfile::tempdir().unwrap();
+    let manifest = older(root.path(), |_, _| ());
+    for split in Split::ALL {
+        let root = tempfile::tempdir().unwrap();
+        let of = |i: usize| manifest.cases.iter().find(|c| c.case_id == format!("case-{i}")).unwrap().split;
+        let set = older(root.path(), |i, volumes| {
+            if of(i) == split {
+                MASKS.iter().for_each(|mask| volumes.get_mut(*mask).unwrap().data.fill(0.0));
+            }
+        });
+        assert_eq!(set.task_problem(Task::Segmentation), None);
+        let report = check(&root.path().join("x")).unwrap();
+        let use_ = report.tasks.iter().find(|t| t.task == Task::Segmentation).unwrap();
+        let problem = use_.problem.as_ref().unwrap();
+        assert!(problem.contains(&format!("all zones masks of {split} are empty")), "{problem}");
+        let lesions = format!("lesion masks of {split} has a lesion in it");
+        assert!(report.findings.iter().any(|f| f.message.contains(&lesions)), "{report}");
+    }
 }
 
 #[test]

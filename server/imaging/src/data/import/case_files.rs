@@ -12,6 +12,7 @@ use super::{
 use crate::data::{
     DataError, Geometry, IMAGES, Image, MASKS, Volume,
     alignment::{self, Extent},
+    mask_place,
     read::{self, ENDINGS, Examined, Kind},
     resample::{self, Interpolation},
 };
@@ -119,7 +120,7 @@ impl CaseFiles {
                 return Err(DataError::refused(path, "the same value everywhere: an image was expected"));
             }
         }
-        case.notes.extend(geometry::displaced(&volumes));
+        case.notes.extend(mask_place::displaced(&volumes));
         let Case { notes, identifiers, .. } = case;
         Ok(Loaded { geometry: grid, volumes, notes, identifiers, right_handed })
     }

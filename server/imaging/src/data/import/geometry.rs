@@ -1,9 +1,7 @@
 //! Whether the images and masks of a case lie where they should. Headers are compared, not believed: what
 //! cannot be is refused, what is odd is said.
 
-use std::collections::BTreeMap;
-
-use crate::data::{IMAGES, Volume, alignment::Extent};
+use crate::data::alignment::Extent;
 
 /// An image that covers less than this part of the t2w grid is another patient's or nobody's.
 const COVERED: f64 = 0.1;
@@ -110,40 +108,6 @@ fn covered(grid: &Extent, image: &Extent) -> Option<f64> {
     Some(inside as f64 / PROBES.pow(3) as f64)
 }
 
-/// Names masks whose middle lies outside the middle half of the image. A lesion may lie at the rim of its
-/// gland, so its own is looked at only where there is no gland, and in the slice plane.
-pub fn displaced(volumes: &BTreeMap<String, Volume>) -> Vec<String> {
-    let has_gland = ["gland", "zones"].iter().any(|mask| volumes.contains_key(*mask));
-    let masks = volumes.iter().filter(|(name, _)| !IMAGES.contains(&name.as_str()));
-    masks
-        .filter(|(name, _)| !(has_gland && name.as_str() == "lesion"))
-        .filter_map(|(name, mask)| {
-            let parts = middle(mask)?;
-            let axes = ["of the slices", "of the rows", "of the columns"];
-            let skipped = usize::from(name == "lesion");
-            let (axis, part) =
-                axes.into_iter().zip(parts).skip(skipped).find(|(_, part)| !(0.25..=0.75).contains(part))?;
-            Some(format!(
-                "{name}: its middle lies at {:.0} % {axis}, outside the middle half of the image: displaced, or drawn on another image?",
-                100.0 * part
-            ))
-        })
-        .collect()
-}
-
-/// Where the middle of a mask lies along slices, rows and columns, 0 to 1; none where it is empty.
-fn middle(mask: &Volume) -> Option<[f64; 3]> {
-    let [depth, height, width] = mask.shape;
-    let (mut n, mut sum) = (0usize, [0usize; 3]);
-    for (at, _) in mask.data.iter().enumerate().filter(|(_, v)| **v > 0.0) {
-        n += 1;
-        let place = [at / (width * height), at / width % height, at % width];
-        sum.iter_mut().zip(place).for_each(|(sum, place)| *sum += place);
-    }
-    let sides = [depth, height, width];
-    (n > 0).then(|| std::array::from_fn(|a| (sum[a] as f64 / n as f64 + 0.5) / sides[a] as f64))
-}
-
 /// Says of cases that their voxels are stored mirrored beside most others', which is right where another
 /// program converted them and wrong where a header was edited: by case, from whether each is right-handed.
 pub fn mirrored(right_handed: &[bool]) -> Vec<Option<String>> {
@@ -196,22 +160,6 @@ mod tests {
         assert!(image(&placed("adc", [0.0, 0.0, 6.0]), &[t2w]).unwrap()[0].contains("share only 80 %"));
         assert!(image(&placed("adc", [1.0, 0.0, 0.0]), &[t2w]).unwrap()[0].contains("up to 2.0 voxels"));
         assert!(image(&placed("adc", [100.0, 0.0, 0.0]), &[t2w]).is_err());
-    }
-
-    #[test]
-    fn masks_far_from_the_middle_are_named() {
-        let mut gland = Volume::filled([4, 8, 8], 0.0);
-        let at = gland.index(1, 1, 4);
-        gland.data[at] = 1.0;
-        let said = displaced(&BTreeMap::from([("gland".to_owned(), gland.clone())]));
-        assert!(said[0].starts_with("gland: its middle lies at 19 % of the rows"), "{said:?}");
-        let both =
-            BTreeMap::from([("gland".to_owned(), gland.clone()), ("lesion".to_owned(), gland.clone())]);
-        assert_eq!(displaced(&both).len(), 1);
-        assert_eq!(displaced(&BTreeMap::from([("lesion".to_owned(), gland)])).len(), 1);
-        assert!(
-            displaced(&BTreeMap::from([("gland".to_owned(), Volume::filled([4, 8, 8], 1.0))])).is_empty()
-        );
     }
 
     #[test]

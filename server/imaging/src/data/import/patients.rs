@@ -1,33 +1,9 @@
 //! Whose examinations they are: what the table says, else what the layout or the images say, so that no
 //! patient is in two splits.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod identifiers;
 
-/// Words that programs write where a patient's identifier was taken away.
-const PLACEHOLDERS: [&str; 22] = [
-    "anon",
-    "anonymous",
-    "anonymized",
-    "anonymised",
-    "anonym",
-    "deidentified",
-    "default",
-    "dummy",
-    "empty",
-    "id",
-    "mr",
-    "na",
-    "none",
-    "noid",
-    "null",
-    "patient",
-    "patientid",
-    "pseudonym",
-    "removed",
-    "test",
-    "unknown",
-    "xxx",
-];
+use std::collections::{BTreeMap, BTreeSet};
 
 const BY_PATIENT_ID: &str = "PatientID of the images";
 const BY_IMAGES: &str = "identical images";
@@ -59,7 +35,7 @@ pub struct Patient {
 pub fn of(cases: &[Known]) -> (Vec<Patient>, Vec<String>) {
     let mut patients: Vec<Option<(String, String)>> = cases.iter().map(|case| case.told.clone()).collect();
     let mut notes: Vec<Vec<String>> = vec![Vec::new(); cases.len()];
-    let (identifiers, about_all) = believed(cases);
+    let (identifiers, about_all) = identifiers::believed(cases);
     for (case, ids) in identifiers.iter().enumerate().filter(|(_, ids)| ids.len() > 1) {
         let ids = quoted(ids.iter());
         notes[case].push(format!("its images name different patients (PatientID {ids})"));
@@ -121,59 +97,6 @@ fn settle(
     }
 }
 
-/// The identifiers of every case that can be a patient's, and in words those that cannot.
-fn believed(cases: &[Known]) -> (Vec<BTreeSet<String>>, Vec<String>) {
-    let mut identifiers: Vec<BTreeSet<String>> = cases
-        .iter()
-        .map(|case| {
-            case.identifiers.iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect()
-        })
-        .collect();
-    let all: BTreeSet<String> = identifiers.iter().flatten().cloned().collect();
-    let everywhere = cases.len() > 1 && all.len() == 1 && identifiers.iter().all(|ids| !ids.is_empty());
-    let not: BTreeSet<String> = all.into_iter().filter(|id| everywhere || is_placeholder(id)).collect();
-    let mut notes = Vec::new();
-    for id in &not {
-        let n = identifiers.iter().filter(|ids| ids.contains(id)).count();
-        let how_many =
-            if n == cases.len() { "every case".to_owned() } else { format!("{n} of {} cases", cases.len()) };
-        notes.push(format!(
-            "{how_many} has the PatientID {id:?}, which is not believed to be a patient's: where no table says whose a case is, it is taken for a patient of its own"
-        ));
-    }
-    identifiers.iter_mut().for_each(|ids| ids.retain(|id| !not.contains(id)));
-    notes.extend(other_identifiers(cases, &identifiers));
-    (identifiers, notes)
-}
-
-/// Patients of the table whose images have several identifiers.
-fn other_identifiers(cases: &[Known], identifiers: &[BTreeSet<String>]) -> Option<String> {
-    let mut told: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
-    for (case, ids) in cases.iter().zip(identifiers) {
-        if let Some((patient, _)) = &case.told {
-            told.entry(patient).or_default().extend(ids);
-        }
-    }
-    let several = told.into_iter().filter(|(_, ids)| ids.len() > 1);
-    let several: Vec<_> = several.collect();
-    let (patient, ids) = several.first()?;
-    let n = several.len();
-    Some(format!(
-        "the images of {} that cases.csv or file names take for one have several PatientIDs, such as {patient:?} with {}",
-        if n == 1 { "1 patient".to_owned() } else { format!("{n} patients") },
-        quoted(ids.iter())
-    ))
-}
-
-fn is_placeholder(id: &str) -> bool {
-    let plain: String = id.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    let first = plain.chars().next();
-    // `000`, `xxxx`, `---`.
-    let one_letter =
-        plain.chars().all(|c| Some(c) == first) && (plain.len() > 2 || first.is_none_or(|c| c == '0'));
-    PLACEHOLDERS.contains(&plain.as_str()) || one_letter
-}
-
 /// Cases that have something in common, directly or through others; those without anything stand in no group.
 fn groups<T: Ord>(marks: &[BTreeSet<T>]) -> Vec<Vec<usize>> {
     let mut root: Vec<usize> = (0..marks.len()).collect();
@@ -221,10 +144,10 @@ fn quoted<'a, T: std::fmt::Debug + 'a>(names: impl ExactSizeIterator<Item = T>) 
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn case(id: &str, told: Option<&str>, identifier: &str, image: u8) -> Known {
+    pub fn case(id: &str, told: Option<&str>, identifier: &str, image: u8) -> Known {
         Known {
             case_id: id.into(),
             told: told.map(|patient| (patient.to_owned(), "cases.csv".to_owned())),
@@ -233,7 +156,7 @@ mod tests {
         }
     }
 
-    fn ids(cases: &[Known]) -> Vec<String> {
+    pub fn ids(cases: &[Known]) -> Vec<String> {
         of(cases).0.into_iter().map(|patient| patient.id).collect()
     }
 
@@ -266,19 +189,6 @@ mod tests {
         assert!(patients[1].notes[0].contains("PatientID of their images is \"X\""));
         let several = [case("a", Some("one"), "X", 1), case("b", Some("one"), "Y", 2)];
         assert!(of(&several).1[0].contains("several PatientIDs, such as \"one\" with \"X\" and \"Y\""));
-    }
-
-    #[test]
-    fn an_identifier_of_everybody_or_of_nobody_is_not_believed() {
-        for id in ["ANONYMOUS", "anon", "0000", "0", "N/A", "xxxx", "Patient ID", "P-17"] {
-            let (patients, notes) = of(&[case("a", None, id, 1), case("b", None, id, 2)]);
-            assert_eq!(patients.iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), ["a", "b"], "{id}");
-            assert!(notes[0].contains("every case has the PatientID"), "{notes:?}");
-        }
-        let some = [case("a", None, "ANON", 1), case("b", None, "P-1", 2), case("c", None, "ANON", 3)];
-        assert_eq!(ids(&some), ["a", "P-1", "c"]);
-        assert!(of(&some).1[0].contains("2 of 3 cases"));
-        assert_eq!(ids(&[case("a", None, "P-1", 1)]), ["P-1"]);
     }
 
     #[test]
