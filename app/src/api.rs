@@ -87,9 +87,7 @@ pub(crate) mod server {
                 | StoreError::Missing { .. } => {
                     let words = error.to_string();
                     leptos::logging::error!("a page cannot be filled: {words}");
-                    let mut letters = words.chars();
-                    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
-                    AppError::Internal(first.chain(letters).chain(['.']).collect())
+                    AppError::Internal(crate::format::capitalised(&words) + ".")
                 }
                 StoreError::Record { .. }
                 | StoreError::Corrupt { .. }

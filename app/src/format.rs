@@ -98,6 +98,12 @@ fn split_label(split: &str) -> &str {
     }
 }
 
+/// With its first letter large.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect()
+}
+
 /// "1 run", "2 runs", "12 000 runs".
 pub fn plural(n: u64, one: &str) -> String {
     let s = if n == 1 { "" } else { "s" };

@@ -204,7 +204,14 @@ pub fn ChartFigure(
             </div>
             <details class="chart__numbers">
                 <summary>"Numbers"</summary>
-                <div class="chart__table">{move || numbers(table.get())}</div>
+                <div
+                    class="chart__table"
+                    role="region"
+                    aria-label=move || format!("Numbers of {}: {}", title.get(), axes.get())
+                    tabindex="0"
+                >
+                    {move || numbers(table.get())}
+                </div>
             </details>
         </figure>
     }

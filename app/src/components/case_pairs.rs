@@ -95,6 +95,7 @@ fn section(
     numbered: bool,
 ) -> impl IntoView + use<> {
     let (title, dataset) = (run_title(run), run.dataset.clone());
+    let spoken = format!("Paired cases of {title}, run {}, worst first", run.id);
     let n = pairs.len();
     if n == 0 {
         let why = if comparable {
@@ -133,7 +134,7 @@ fn section(
                     )}
                 </span>
             </summary>
-            <div class="table-scroll table-scroll--tall" role="region" aria-label="Paired cases, worst first" tabindex="0">
+            <div class="table-scroll table-scroll--tall" role="region" aria-label=spoken tabindex="0">
                 <table class="data-table">
                     <thead>
                         <tr>

@@ -38,7 +38,7 @@ where
                         }
                         .into_any()
                     }
-                    Err(error) => view! { <ErrorPanel error=error /> }.into_any(),
+                    Err(error) => view! { <ErrorPanel error=error page=true /> }.into_any(),
                 }
             })}
         </Suspense>

@@ -94,10 +94,15 @@ pub fn SliceViewer(detail: CaseDetail) -> impl IntoView {
 /// Writes what is shown into the address, once it has come to rest.
 fn keep_address(shown: RwSignal<Shown>) {
     let (path, navigate) = (use_location().pathname, use_navigate());
+    let here = path.get_untracked();
     let mut write = debounce(REST, move |query: String| {
+        // Another page may be there by then.
+        if path.get_untracked() != here {
+            return;
+        }
         let options =
             NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() };
-        navigate(&format!("{}{query}", path.get_untracked()), options);
+        navigate(&format!("{here}{query}"), options);
     });
     Effect::new(move |before: Option<String>| {
         let query = shown.with(Shown::query);
@@ -219,6 +224,7 @@ fn Controls(stack: Stack, masks: Vec<String>) -> impl IntoView {
                     <input
                         type="range"
                         name="z"
+                        aria-label="Slice"
                         min="0"
                         max=last.to_string()
                         step="1"

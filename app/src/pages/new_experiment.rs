@@ -8,7 +8,7 @@ use crate::{
     address::use_query_pairs,
     api::new_experiment::{Choices, form_choices},
     base::to,
-    components::{empty_state::Preparing, loaded::loaded, run_form::RunForm},
+    components::{empty_state::Preparing, loaded::loaded_below_heading, run_form::RunForm},
 };
 
 /// The fields of the form among those of the query.
@@ -69,7 +69,7 @@ pub fn NewExperimentPage() -> impl IntoView {
                 " (backbones of published size, for a CUDA card)"
             </p>
         </div>
-        {loaded(choices, "what can be chosen", move |choices: Choices| {
+        {loaded_below_heading(choices, "what can be chosen", move |choices: Choices| {
             // The form starts anew when the query changes, not when the choices do.
             move || {
                 let (form, checked) = query.with(|q| (form_of(q, &choices), last(q, "checked") == Some("1")));

@@ -55,7 +55,11 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
     Effect::new(move |before: Option<bool>| {
         let ended = state.get().is_final();
         if ended && before == Some(false) {
-            set_timeout(move || reload.run(()), std::time::Duration::from_millis(700));
+            // Whoever has left the page by then needs nothing more of it.
+            let again = move || {
+                let _ = reload.try_run(());
+            };
+            set_timeout(again, std::time::Duration::from_millis(700));
         }
         ended
     });

@@ -117,7 +117,7 @@ pub fn served(html: &str, slug: &ShareSlug, title: &str, site: &str, nonce: &str
             {meta("og:image", format!("{site}/s/{slug}/preview.png"))}
         };
         let foot = view! {
-            <form class="page section button-row" method="post" action=to(&format!("/s/{slug}/revoke"))>
+            <form class="page section button-row" aria-label="This link" method="post" action=to(&format!("/s/{slug}/revoke"))>
                 <a class="button" href=to(&format!("/s/{slug}/export.html")) download="">"Download as one file"</a>
                 <a class="button" href=to("/experiments")>"All experiments"</a>
                 <button type="submit" class="button">"Revoke this link"</button>
