@@ -21,10 +21,10 @@ const SEED_PARTS: [f64; 3] = [0.3, 1.0, 2.0];
 
 /// A design that gains are drawn from.
 #[derive(Clone, Copy)]
-struct Design {
-    seeds: usize,
-    cases: usize,
-    seed_part: f64,
+pub struct Design {
+    pub seeds: usize,
+    pub cases: usize,
+    pub seed_part: f64,
 }
 
 impl Design {
@@ -37,7 +37,7 @@ impl Design {
         sizes.iter().flat_map(of).collect()
     }
 
-    fn words(self) -> String {
+    pub fn words(self) -> String {
         format!(
             "{} seeds x {} cases, seed spread {} of the case part",
             self.seeds, self.cases, self.seed_part
@@ -50,7 +50,7 @@ impl Design {
     }
 
     /// Differences `[seed][case]` around an effect.
-    fn differences(self, draw: &mut Draw, effect: f64) -> Vec<Vec<f64>> {
+    pub fn differences(self, draw: &mut Draw, effect: f64) -> Vec<Vec<f64>> {
         let cases = draw.normals(self.cases);
         (0..self.seeds)
             .map(|_| {
@@ -66,7 +66,7 @@ fn seen(estimate: Estimate, truth: f64) -> Seen {
 }
 
 /// Scores of both arms of a case around 0.5, far from the ends.
-fn scores(cases: &[f64], differences: Option<&[f64]>) -> Scores {
+pub fn scores(cases: &[f64], differences: Option<&[f64]>) -> Scores {
     let of = |(i, case): (usize, &f64)| 0.5 + 0.02 * case + differences.map_or(0.0, |d| d[i]);
     Scores::Mean(cases.iter().enumerate().map(of).collect())
 }

@@ -35,7 +35,8 @@ fn board(
         let own = draw.normals(cases);
         for seed in 0..seeds {
             let id = format!("row{row}-seed{seed}");
-            let of_seed = 0.5 + offset + seed_part * CASE / (cases as f64).sqrt() * draw.normal();
+            // As what a row's own cases are spread by, so that it is the same part of a difference.
+            let of_seed = 0.5 + offset + seed_part * CASE / (2.0 * cases as f64).sqrt() * draw.normal();
             let list: Vec<f64> = (0..cases)
                 .map(|c| of_seed + 0.05 * hard[c] + CASE * (own[c] + draw.normal()) / 2f64.sqrt())
                 .collect();

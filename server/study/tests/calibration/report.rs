@@ -74,9 +74,10 @@ impl Share {
         (!list.is_empty()).then(|| Self { of: list.len(), share: yes as f64 / list.len() as f64 })
     }
 
-    /// Whether it lies within bounds: in the long form as it is, in the short one but for four of its standard errors.
+    /// Whether it lies within bounds but for Monte Carlo error: one standard error of the long form, four of the short one.
     fn fits(self, (low, high): (f64, f64)) -> bool {
-        let error = |p: f64| if full() { 0.0 } else { 4.0 * (p * (1.0 - p) / self.of as f64).sqrt() };
+        let errors = if full() { 1.0 } else { 4.0 };
+        let error = |p: f64| errors * (p * (1.0 - p) / self.of as f64).sqrt();
         (low - error(low)..=high + error(high)).contains(&self.share)
     }
 }
