@@ -230,7 +230,7 @@ impl Server {
         let (log, _) = EventLog::open(&path).expect("an event log");
         let events: Vec<RunEvent> = bodies.into_iter().map(|b| log.append(b).expect("a line")).collect();
         let new_offset = std::fs::metadata(&path).expect("the log is there").len();
-        let batch = RecordBatch { events: &events, new_offset };
+        let batch = RecordBatch::of(&events, new_offset);
         self.state.store.record(run, batch).await.expect("it is recorded");
     }
 
@@ -260,7 +260,7 @@ impl Server {
         self.say(run, said).await;
         std::fs::write(folder.join("report.json"), serde_json::to_vec(&report).expect("JSON"))
             .expect("a report");
-        self.state.store.record_report(run, &report).await.expect("a report");
+        self.state.store.record(run, RecordBatch::report(&report)).await.expect("a report");
         let end = EventBody::Finished { step: last, seconds: 12.5, peak_memory_bytes: 600 << 20 };
         self.say(run, [end]).await;
     }

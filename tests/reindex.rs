@@ -24,12 +24,13 @@ async fn answers(data: &Path, links: &[String]) -> Vec<String> {
     all.push(format!("{:?}", runs.runs.iter().map(|r| (r.created_ms, r.seed)).collect::<Vec<_>>()));
     for run in &runs.runs {
         let detail = store.run(&run.id).await.unwrap();
+        let of_run = |answer: String| format!("{}: {answer}", run.id);
         for name in &detail.metric_names {
-            all.push(text(&store.metrics(&run.id, name, 20_000).await.unwrap()));
+            all.push(of_run(text(&store.metrics(&run.id, name, 20_000).await.unwrap())));
         }
         all.push(text(&detail));
-        all.push(text(&store.alignment(&run.id).await.unwrap()));
-        all.push(text(&store.cases(&run.id).await.unwrap()));
+        all.push(of_run(text(&store.alignment(&run.id).await.unwrap())));
+        all.push(of_run(text(&store.cases(&run.id).await.unwrap())));
     }
     let experiments = store.experiments().await.unwrap();
     for experiment in &experiments.experiments {

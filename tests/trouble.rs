@@ -245,7 +245,7 @@ async fn a_slow_start_is_no_death() {
 #[tokio::test]
 async fn interruptions_with_progress_are_no_attempts() {
     let server = TestServer::start_with(&SOON).await;
-    let id = server.submit_one(tiny_spec("provicnet-mini", "segmentation", "scratch", 150)).await;
+    let id = server.submit_one(tiny_spec("provicnet-mini", "segmentation", "scratch", 60)).await;
     let mut reached = 0;
     for how in [Signal::TERM, Signal::KILL, Signal::TERM, Signal::KILL, Signal::KILL] {
         reached = beyond(&server, &id, reached, RUN_PATIENCE).await;
@@ -267,7 +267,7 @@ async fn interruptions_with_progress_are_no_attempts() {
     assert!(page.contains(&format!("/runs/{id}/resume")) && page.contains(&format!("/runs/{id}/repeat")));
     let (status, answer) = server.post(&format!("/api/v1/runs/{id}/resume"), &json!({})).await;
     assert_eq!((status, answer["id"].as_str()), (200, Some(id.as_str())), "{answer}");
-    let run = server.wait_state(&id, RunState::Succeeded, RUN_PATIENCE).await;
+    let run = server.wait_state(&id, RunState::Succeeded, 3 * RUN_PATIENCE).await;
     let steps: Vec<u64> = losses(&server, &id).await.into_iter().map(|p| p.0).collect();
     assert_eq!(steps, (1..=run.total_steps.unwrap()).collect::<Vec<_>>());
     let resumed = server.events(&id, 0).await.into_iter().rev().find_map(|e| match e.body {

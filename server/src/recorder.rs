@@ -175,10 +175,13 @@ impl Recorder {
             let mut events = piece.events;
             forget_old_ends(&mut events, followed);
             let ended = events.last().is_some_and(|e| is_final(&e.body));
-            if let Some(last) = events.iter_mut().find(|e| matches!(e.body, EventBody::Finished { .. })) {
-                self.record_report(run, &dir, last).await?;
-            }
-            let batch = RecordBatch { events: &events, new_offset: piece.new_offset };
+            let finished = events.iter_mut().find(|e| matches!(e.body, EventBody::Finished { .. }));
+            let report = match finished {
+                Some(finished) => report_of(run, &dir, finished).await?,
+                None => None,
+            };
+            let batch =
+                RecordBatch { events: &events, new_offset: piece.new_offset, report: report.as_ref() };
             let recorded = self.store.record(run, batch).await?;
             at = RecordPosition { offset: piece.new_offset, last_seq: recorded.last_seq };
             tail.at = Some(at);
@@ -203,32 +206,30 @@ impl Recorder {
         }
         Ok(())
     }
+}
 
-    /// Stores the report before the `finished` event that it belongs to, so that a succeeded run
-    /// always has its cases; a run without a readable report has not succeeded.
-    async fn record_report(
-        &self,
-        run: &RunId,
-        dir: &Path,
-        finished: &mut RunEvent,
-    ) -> Result<(), RecorderError> {
-        let path = dir.join("report.json");
-        let report =
-            tokio::task::spawn_blocking(move || read_report(&path)).await.map_err(|_| RecorderError::Task)?;
-        match report {
-            Ok(report) => self.store.record_report(run, &report).await?,
-            Err(reason) => {
-                tracing::error!(run.id = %run, reason, "a finished run has no readable report");
-                let failure = Failure {
-                    kind: "internal".into(),
-                    message: format!("Training ended, but its report cannot be read: {reason}"),
-                    hint: "Repeat the run; if it comes again, check the disk that holds the data folder."
-                        .into(),
-                };
-                finished.body = EventBody::Failed { failure };
-            }
+/// The report that a `finished` event speaks of. A run without a readable report has not succeeded: then the event is
+/// that of a failure.
+async fn report_of(
+    run: &RunId,
+    dir: &Path,
+    finished: &mut RunEvent,
+) -> Result<Option<RunReport>, RecorderError> {
+    let path = dir.join("report.json");
+    let report =
+        tokio::task::spawn_blocking(move || read_report(&path)).await.map_err(|_| RecorderError::Task)?;
+    match report {
+        Ok(report) => Ok(Some(report)),
+        Err(reason) => {
+            tracing::error!(run.id = %run, reason, "a finished run has no readable report");
+            let failure = Failure {
+                kind: "internal".into(),
+                message: format!("Training ended, but its report cannot be read: {reason}"),
+                hint: "Repeat the run; if it comes again, check the disk that holds the data folder.".into(),
+            };
+            finished.body = EventBody::Failed { failure };
+            Ok(None)
         }
-        Ok(())
     }
 }
 

@@ -88,7 +88,7 @@ async fn add(store: &Store, folder: &DataDir, backbone: &str, seed: u64, total_s
     let log: String =
         events.iter().map(|e| serde_json::to_string(e).expect("an event is JSON") + "\n").collect();
     std::fs::write(dir.join("events.jsonl"), &log).expect("the log can be written");
-    let batch = RecordBatch { events: &events, new_offset: log.len() as u64 };
+    let batch = RecordBatch::of(&events, log.len() as u64);
     store.record(&id, batch).await.expect("the run is recorded");
     id
 }

@@ -136,7 +136,7 @@ impl TestApp {
         let (log, _) = EventLog::open(&path).unwrap();
         let events: Vec<RunEvent> = bodies.into_iter().map(|b| log.append(b).unwrap()).collect();
         let new_offset = std::fs::metadata(&path).unwrap().len();
-        self.state.store.record(run, RecordBatch { events: &events, new_offset }).await.unwrap();
+        self.state.store.record(run, RecordBatch::of(&events, new_offset)).await.unwrap();
         self.state.run_changed(run);
     }
 

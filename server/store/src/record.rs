@@ -30,6 +30,21 @@ pub struct RecordBatch<'a> {
     pub events: &'a [RunEvent],
     /// Bytes of the log up to the end of the last of these lines.
     pub new_offset: u64,
+    /// With the `finished` line: scores by case, and test values that the log does not say. A succeeded run always has
+    /// its cases.
+    pub report: Option<&'a RunReport>,
+}
+
+impl<'a> RecordBatch<'a> {
+    /// Lines without an end that has a report.
+    pub fn of(events: &'a [RunEvent], new_offset: u64) -> Self {
+        Self { events, new_offset, report: None }
+    }
+
+    /// A report alone, of a run whose lines are recorded.
+    pub fn report(report: &'a RunReport) -> Self {
+        Self { events: &[], new_offset: 0, report: Some(report) }
+    }
 }
 
 /// How much of a run's log is recorded.
@@ -102,6 +117,9 @@ impl Store {
             events += 1;
         }
         let state = recording.finish().await?;
+        if let Some(report) = batch.report {
+            store_report(&mut tx, id, report).await?;
+        }
         // A batch that is handed in again must not move the position back.
         sqlx::query("update runs set events_offset = max(events_offset, ?), last_seq = ? where id = ?")
             .bind(signed(batch.new_offset))
@@ -112,58 +130,51 @@ impl Store {
         tx.commit().await?;
         Ok(Recorded { events, state, state_changed: state != before, last_seq })
     }
+}
 
-    /// Stores a finished run's scores by case, and those test values that its log did not say.
-    /// Call it before `finished` is recorded: then a succeeded run always has its cases. Storing
-    /// a report again changes nothing.
-    ///
-    /// # Errors
-    /// `NotFound`, or `Database`: then nothing of the report is stored.
-    pub async fn record_report(&self, id: &RunId, report: &RunReport) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let found: Option<(Option<i64>, Option<u32>, Option<i64>)> =
-            sqlx::query_as("select total_steps, total_epochs, heartbeat_ms from runs where id = ?")
-                .bind(id.as_str())
-                .fetch_optional(&mut *tx)
-                .await?;
-        let (steps, epochs, t_ms) = found.ok_or_else(|| StoreError::not_found("run", id))?;
-        let (step, epoch) = (steps.unwrap_or(0), f64::from(epochs.unwrap_or(report.request.training.epochs)));
-        sqlx::query("delete from case_scores where run_id = ?").bind(id.as_str()).execute(&mut *tx).await?;
-        for case in &report.cases {
-            sqlx::query(
-                "insert into case_scores (run_id, split, case_id, patient_id, scores)
-                values (?, ?, ?, ?, ?)
-                on conflict (run_id, split, case_id) do update set scores = excluded.scores",
-            )
+/// Stores a finished run's scores by case, and those test values that its log did not say, beside what the log said.
+/// Storing a report again changes nothing.
+async fn store_report(conn: &mut SqliteConnection, id: &RunId, report: &RunReport) -> Result<()> {
+    let (steps, epochs, t_ms): (Option<i64>, Option<u32>, Option<i64>) =
+        sqlx::query_as("select total_steps, total_epochs, heartbeat_ms from runs where id = ?")
             .bind(id.as_str())
-            .bind(&case.split)
-            .bind(&case.case_id)
-            .bind(&case.patient_id)
-            .bind(to_json("case scores", &case.scores)?)
-            .execute(&mut *tx)
+            .fetch_one(&mut *conn)
             .await?;
-        }
-        let test = |name: &str| name.split_once('/').is_some_and(|(split, _)| split == Split::Test.as_str());
-        for (name, value) in report.metrics.iter().filter(|(name, value)| test(name) && value.is_finite()) {
-            // What the log said about this metric stands; only its last value must be the report's.
-            sqlx::query(
-                "insert into metric_points (run_id, name, step, epoch, t_ms, value)
-                select ?1, ?2, ?3, ?4, ?5, ?6
-                where not exists (select 1 from metric_points where run_id = ?1 and name = ?2)",
-            )
-            .bind(id.as_str())
-            .bind(name)
-            .bind(step)
-            .bind(epoch)
-            .bind(t_ms.unwrap_or(0))
-            .bind(value)
-            .execute(&mut *tx)
-            .await?;
-            write_latest(&mut tx, id, name, &Latest { step: unsigned(step), epoch, value: *value }).await?;
-        }
-        tx.commit().await?;
-        Ok(())
+    let (step, epoch) = (steps.unwrap_or(0), f64::from(epochs.unwrap_or(report.request.training.epochs)));
+    sqlx::query("delete from case_scores where run_id = ?").bind(id.as_str()).execute(&mut *conn).await?;
+    for case in &report.cases {
+        sqlx::query(
+            "insert into case_scores (run_id, split, case_id, patient_id, scores)
+            values (?, ?, ?, ?, ?)
+            on conflict (run_id, split, case_id) do update set scores = excluded.scores",
+        )
+        .bind(id.as_str())
+        .bind(&case.split)
+        .bind(&case.case_id)
+        .bind(&case.patient_id)
+        .bind(to_json("case scores", &case.scores)?)
+        .execute(&mut *conn)
+        .await?;
     }
+    let test = |name: &str| name.split_once('/').is_some_and(|(split, _)| split == Split::Test.as_str());
+    for (name, value) in report.metrics.iter().filter(|(name, value)| test(name) && value.is_finite()) {
+        // What the log said about this metric stands; only its last value must be the report's.
+        sqlx::query(
+            "insert into metric_points (run_id, name, step, epoch, t_ms, value)
+            select ?1, ?2, ?3, ?4, ?5, ?6
+            where not exists (select 1 from metric_points where run_id = ?1 and name = ?2)",
+        )
+        .bind(id.as_str())
+        .bind(name)
+        .bind(step)
+        .bind(epoch)
+        .bind(t_ms.unwrap_or(0))
+        .bind(value)
+        .execute(&mut *conn)
+        .await?;
+        write_latest(conn, id, name, &Latest { step: unsigned(step), epoch, value: *value }).await?;
+    }
+    Ok(())
 }
 
 /// The last point of a curve.

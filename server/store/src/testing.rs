@@ -85,5 +85,5 @@ pub(crate) async fn say(store: &Store, id: &RunId, bodies: impl IntoIterator<Ite
     let at = store.record_position(id).await.unwrap();
     let events = numbered(at.last_seq + 1, bodies);
     let new_offset = at.offset + 100 * events.len() as u64;
-    store.record(id, RecordBatch { events: &events, new_offset }).await.unwrap();
+    store.record(id, RecordBatch::of(&events, new_offset)).await.unwrap();
 }

@@ -83,7 +83,7 @@ async fn a_feed_that_is_opened_late_begins_at_what_is_recorded() {
     let run = run().await;
     let events: Vec<RunEvent> = (0..10).map(|_| run.log.append(said("hello")).unwrap()).collect();
     let new_offset = std::fs::metadata(&run.path).unwrap().len();
-    run.store.record(&run.id, RecordBatch { events: &events, new_offset }).await.unwrap();
+    run.store.record(&run.id, RecordBatch::of(&events, new_offset)).await.unwrap();
     run.log.append(said("later")).unwrap();
     let feed = RunFeed::open(run.id.clone(), run.path.clone(), run.store.clone()).await.unwrap();
     let mut page = Position::after(10);

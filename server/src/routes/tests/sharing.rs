@@ -228,7 +228,11 @@ async fn run_with_patients(app: &TestApp) -> RunId {
         caption: "input".into(),
     };
     app.say(&run, [started(), metric("val/dice", 4, 0.7), preview]).await;
-    app.state.store.record_report(&run, &serde_json::from_value(report).unwrap()).await.unwrap();
+    app.state
+        .store
+        .record(&run, RecordBatch::report(&serde_json::from_value(report).unwrap()))
+        .await
+        .unwrap();
     app.say(&run, [EventBody::Finished { step: 4, seconds: 2.0, peak_memory_bytes: 1000 }]).await;
     run
 }

@@ -8,7 +8,7 @@ use transferscope_domain::{
     report::{CaseScore, RunReport},
     run::REQUEST_SCHEMA,
 };
-use transferscope_store::NewRun;
+use transferscope_store::{NewRun, RecordBatch};
 
 use super::*;
 
@@ -81,7 +81,7 @@ async fn trained(app: &TestApp, seeds: &[u64], dice: impl Fn(Arm, u64, usize) ->
         std::fs::create_dir_all(app.state.data.run(&id)).unwrap();
         let end = EventBody::Finished { step: 4, seconds: 2.0, peak_memory_bytes: 1000 };
         app.say(&id, [started(), metric("test/dice", 4, value)]).await;
-        store.record_report(&id, &report).await.unwrap();
+        store.record(&id, RecordBatch::report(&report)).await.unwrap();
         app.say(&id, [end]).await;
     }
     created.id.to_string()

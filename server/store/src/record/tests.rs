@@ -45,7 +45,7 @@ async fn a_log_that_is_replayed_in_any_cut_is_recorded_once() {
         store.claim_next(1).await.unwrap();
         for end in (cut..=events.len()).step_by(cut).chain([events.len()]) {
             // Each batch begins at the first event: all but the last `cut` are repeats.
-            let batch = RecordBatch { events: &events[..end], new_offset: 10 * end as u64 };
+            let batch = RecordBatch::of(&events[..end], 10 * end as u64);
             store.record(&ids[0], batch).await.unwrap();
             store.record(&ids[0], batch).await.unwrap();
         }
@@ -186,8 +186,8 @@ async fn a_report_adds_cases_and_missing_test_values_once() {
         peak_memory_bytes: 1,
         synthetic_data: true,
     };
-    store.record_report(id, &report).await.unwrap();
-    store.record_report(id, &report).await.unwrap();
+    store.record(id, RecordBatch::report(&report)).await.unwrap();
+    store.record(id, RecordBatch::report(&report)).await.unwrap();
     let cases = store.cases(id).await.unwrap().cases;
     assert_eq!(cases.iter().map(|c| c.case_id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(cases[0].scores["dice"], 0.4);
@@ -196,7 +196,7 @@ async fn a_report_adds_cases_and_missing_test_values_once() {
     assert!(!run.metrics.contains_key("val/dice"));
     assert_eq!(store.metrics(id, "test/dice", 10).await.unwrap().points.len(), 1);
     assert!(matches!(
-        store.record_report(&"no-such-run".parse().unwrap(), &report).await,
+        store.record(&"no-such-run".parse().unwrap(), RecordBatch::report(&report)).await,
         Err(StoreError::NotFound { .. })
     ));
 }
