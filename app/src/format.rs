@@ -51,9 +51,14 @@ pub fn significant(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
+/// The metric of a full name such as `val/dice`, or of its own.
+fn kind_of(name: &str) -> Option<MetricKind> {
+    MetricKind::of_name(name).or_else(|| name.parse().ok())
+}
+
 /// A metric's value with the decimals of its kind, without unit.
 pub fn metric_value(name: &str, value: f64) -> String {
-    match MetricKind::of_name(name) {
+    match kind_of(name) {
         // Learning rates span decades.
         Some(MetricKind::Lr) | None => significant(value),
         Some(kind) => number(value, kind.decimals()),
@@ -62,7 +67,7 @@ pub fn metric_value(name: &str, value: f64) -> String {
 
 /// A difference of two values of one metric, with sign and without unit.
 pub fn metric_difference(name: &str, value: f64) -> String {
-    match MetricKind::of_name(name) {
+    match kind_of(name) {
         Some(MetricKind::Lr) | None => significant(value),
         Some(kind) => signed(value, kind.decimals()),
     }
@@ -311,6 +316,7 @@ mod tests {
         assert_eq!(metric_label("train/lr"), "Learning rate (training)");
         assert_eq!(metric_label("odd_name"), "odd name");
         assert_eq!(metric_value("test/psnr_db", 31.237), "31.24");
+        assert_eq!(metric_value("dice", 3.6e-6), "0.0000");
         assert_eq!(metric_value("train/lr", 5e-4), "5e\u{2212}4");
         assert_eq!(metric_difference("test/dice", -0.01), "\u{2212}0.0100");
     }

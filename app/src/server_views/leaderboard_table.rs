@@ -131,15 +131,18 @@ fn resolved(resolution: &[Resolution], metric: MetricKind) -> impl IntoView + us
                 None => "With".to_owned(),
             };
             let unit = if metric.unit().is_empty() { String::new() } else { format!(" {}", metric.unit()) };
-            view! {
-                <p class="board__help">
-                    {format!(
-                        "{whose} {} and these seeds, differences below about {}{unit} cannot be told apart.",
-                        format::plural(u64::from(r.cases), "test case"),
-                        format::number(r.difference, metric.decimals()),
-                    )}
-                </p>
-            }
+            let cases = format::plural(u64::from(r.cases), "test case");
+            let widest = match metric.range() {
+                (Some(low), Some(high)) => high - low,
+                _ => f64::INFINITY,
+            };
+            let sentence = if r.difference < widest {
+                let least = format::number(r.difference, metric.decimals());
+                format!("{whose} {cases} and these seeds, differences below about {least}{unit} cannot be told apart.")
+            } else {
+                format!("{whose} {cases} and these seeds, no difference can be told apart: more of either are needed.")
+            };
+            view! { <p class="board__help">{sentence}</p> }
         })
         .collect_view()
 }

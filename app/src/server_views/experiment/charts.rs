@@ -44,7 +44,7 @@ fn data(analysis: &Analysis, backbones: &[BackboneFacts], relation: &Relation) -
     let (title, y_name) = match relation.outcome {
         Outcome::Gain => (
             "Alignment and gain",
-            format!("Gain over {} (%), higher is better", analysis.choice.against.label().to_lowercase()),
+            format!("Gain over {} (%), higher is better", control_name(analysis.choice.against)),
         ),
         Outcome::Epochs => ("Alignment and convergence", "Epochs to 95 %, lower is faster".to_owned()),
     };

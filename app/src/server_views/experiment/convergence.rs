@@ -57,7 +57,7 @@ fn reached(value: Option<Reached>, seeds: usize, n: usize) -> AnyView {
     match value {
         Some(value) => view! {
             {value.to_string()}
-            {(seeds < n).then(|| view! { <span class="difference">{format!("of {seeds} seeds; the others never improved")}</span> })}
+            {(seeds < n).then(|| view! { <span class="difference">{format!("of {}; the others never improved", format::plural(seeds as u64, "seed"))}</span> })}
         }
         .into_any(),
         None => view! { <span class="quiet">"–"</span> }.into_any(),

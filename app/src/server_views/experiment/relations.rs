@@ -104,7 +104,7 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
         {table_of(caption, [("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true), ("Smallest that could be found", true)], rows)}
         <p class="quiet">
             {format!(
-                "{} of {} and {}. What was drawn are backbones and tasks: p permutes whole ones, the interval resamples both; adaptations and shares of the cases are averaged before.",
+                "{} of {} and {}. What was drawn are backbones and tasks: p and interval come from orders of whole ones; adaptations and shares of the cases are averaged before.",
                 format::plural(n as u64, "cell"),
                 format::plural(relation.backbones as u64, "backbone"),
                 format::plural(relation.tasks as u64, "task"),
