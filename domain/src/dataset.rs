@@ -234,13 +234,18 @@ impl DatasetManifest {
         if aim.task != Task::Segmentation {
             return None;
         }
-        let channel = self.segmentation_target(aim.target).channel();
+        let target = self.segmentation_target(aim.target);
+        let channel = target.channel();
         let all_empty = |split: &Split| self.usable(aim, *split).iter().all(|c| c.is_empty_mask(channel));
         let splits: Vec<_> = Split::ALL.into_iter().filter(all_empty).map(Split::as_str).collect();
         (!splits.is_empty()).then(|| {
             format!(
-                "{} needs at least one case in each of train, val and test whose {channel} mask shows something; in {:?} all {channel} masks of {} are empty",
-                aim.task.label(),
+                "{} segmentation needs at least one case in each of train, val and test whose {channel} mask shows something; in {:?} all {channel} masks of {} are empty",
+                match target {
+                    SegmentationTarget::Zones => "Zone",
+                    SegmentationTarget::Gland => "Gland",
+                    SegmentationTarget::Lesion => "Lesion",
+                },
                 self.name,
                 splits.join(" and ")
             )
@@ -387,7 +392,7 @@ mod tests {
             ([some, none, some], "of val are"),
         ] {
             let problem = set(labels).task_problem(aim).unwrap();
-            assert!(problem.contains("lesion") && problem.contains(where_), "{problem}");
+            assert!(problem.starts_with("Lesion segmentation") && problem.contains(where_), "{problem}");
         }
         // One that has something is enough, and of the others it is said.
         let mut mixed = set([some, some, some]);

@@ -26,6 +26,7 @@ pub mod read;
 pub mod resample;
 pub mod slabs;
 pub mod smooth;
+mod spelling;
 pub mod spline;
 pub mod split;
 pub mod store;

@@ -8,7 +8,7 @@ use transferscope_domain::{
     metric::Split,
 };
 
-use super::super::{IMAGES, manifest};
+use super::super::{IMAGES, manifest, spelling};
 
 /// A voxel side further than this factor from the usual one is unlike the others.
 const UNLIKE: f64 = 1.5;
@@ -18,6 +18,7 @@ pub fn check(manifest: &DatasetManifest, report: &mut CheckReport) {
     notes(manifest, report);
     ids_and_splits(manifest, report);
     names_of_one_patient(manifest, report);
+    patients_alike(manifest, report);
     hashes(manifest, report);
     channels(manifest, report);
     labels(report);
@@ -58,6 +59,31 @@ fn names_of_one_patient(manifest: &DatasetManifest, report: &mut CheckReport) {
                 if groups.len() == 1 { "1 group".to_owned() } else { format!("{} groups", groups.len()) }
             ),
         );
+    }
+}
+
+/// Patients whose names are spelled differently and look alike, in several splits.
+fn patients_alike(manifest: &DatasetManifest, report: &mut CheckReport) {
+    const SHOWN: usize = 5;
+    let mut alike: BTreeMap<String, BTreeMap<&str, Split>> = BTreeMap::new();
+    for case in &manifest.cases {
+        alike.entry(spelling::alike(&case.patient_id)).or_default().insert(&case.patient_id, case.split);
+    }
+    let apart = |(key, patients): &(&String, &BTreeMap<&str, Split>)| {
+        !key.is_empty() && patients.values().collect::<BTreeSet<_>>().len() > 1
+    };
+    let groups: Vec<_> = alike.iter().filter(apart).map(|(_, patients)| patients).collect();
+    for patients in groups.iter().take(SHOWN) {
+        let names = patients.iter().map(|(id, split)| format!("{id:?} in {split}")).collect::<Vec<_>>();
+        let message = format!(
+            "patients whose names look alike are in different splits: {}; if they are one, give them one patient_id in cases.csv",
+            names.join(", ")
+        );
+        report.find(Severity::Warning, None, message);
+    }
+    if groups.len() > SHOWN {
+        let message = format!("{} more such groups of patients", groups.len() - SHOWN);
+        report.find(Severity::Warning, None, message);
     }
 }
 

@@ -264,6 +264,23 @@ fn a_check_tells_which_splits_of_an_older_set_have_nothing_to_segment() {
 }
 
 #[test]
+fn patients_who_look_alike_in_different_splits_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let mut manifest = older(root.path(), |_, _| ());
+    let folder = root.path().join("x");
+    let names = |split: Split| {
+        Split::ALL.into_iter().position(|s| s == split).map(|i| ["P 007", "p_7", "P7"][i]).unwrap()
+    };
+    manifest.cases.iter_mut().for_each(|case| case.patient_id = names(case.split).into());
+    std::fs::write(folder.join("dataset.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    let text = check(&folder).unwrap().to_string();
+    assert!(
+        text.contains("look alike are in different splits: \"P 007\" in train, \"p_7\" in val; if"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_report_in_json_comes_back() {
     let root = tempfile::tempdir().unwrap();
     let staging = Staging::begin(root.path(), "x").unwrap();

@@ -19,6 +19,8 @@ pub struct CsvFile {
     path: PathBuf,
     reader: Reader<Cursor<Vec<u8>>>,
     headers: StringRecord,
+    /// Lines above the header.
+    above: u64,
     /// In words, how it was read where that was guessed.
     pub note: Option<String>,
 }
@@ -27,6 +29,7 @@ pub struct CsvFile {
 pub struct Record<'a> {
     path: &'a Path,
     cells: StringRecord,
+    above: u64,
 }
 
 impl CsvFile {
@@ -47,18 +50,24 @@ impl CsvFile {
             return Err(DataError::refused(path, format!("a table of more than {MAX_BYTES} bytes")));
         }
         let (text, guessed) = text::decoded(&bytes).map_err(|reason| damaged(path, &reason))?;
-        let (separator, text) = text::separated(&text, wanted);
+        let text::Separated { separator, text, above, passed_over } = text::separated(&text, wanted);
         let mut reader = ReaderBuilder::new()
             .trim(Trim::All)
             .flexible(true)
             .delimiter(separator)
             .from_reader(Cursor::new(text.as_bytes().to_vec()));
         let headers = reader.headers().map_err(|e| damaged(path, &e))?.clone();
-        let note = guessed.map(|encoding| {
-            let name = path.file_name().unwrap_or_default().display();
+        let name = path.file_name().unwrap_or_default().display();
+        let encoding = guessed.map(|encoding| {
             format!("{name} does not say how its letters are encoded: it was read as {encoding}")
         });
-        Ok(Some(Self { path: path.to_owned(), reader, headers, note }))
+        let titles = (passed_over > 0).then(|| {
+            let lines = if passed_over == 1 { "1 line".into() } else { format!("{passed_over} lines") };
+            format!("{name}: {lines} above its header passed over")
+        });
+        let notes: Vec<String> = encoding.into_iter().chain(titles).collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        Ok(Some(Self { path: path.to_owned(), reader, headers, above: above as u64, note }))
     }
 
     /// The number of the column of this name, whatever its case, blanks and underscores; none where there is
@@ -102,7 +111,7 @@ impl CsvFile {
                 Err(e) => return Err(damaged(&self.path, &e)),
             }
         }
-        let record = Record { path: &self.path, cells };
+        let record = Record { path: &self.path, cells, above: self.above };
         let filled =
             (0..record.cells.len()).rfind(|i| !record.cell(*i).is_empty()).map_or(0, |last| last + 1);
         if filled > self.headers.len() {
@@ -155,7 +164,7 @@ impl Record<'_> {
 
     /// This line is refused for `reason`.
     pub fn refused(&self, reason: impl std::fmt::Display) -> DataError {
-        let line = self.cells.position().map_or(0, csv::Position::line);
+        let line = self.cells.position().map_or(0, csv::Position::line) + self.above;
         DataError::refused(self.path, format!("line {line}: {reason}"))
     }
 }

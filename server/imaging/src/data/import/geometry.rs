@@ -15,6 +15,12 @@ const SAME: f64 = 0.1;
 /// A mask whose corners lie further from its image's than this many voxels is not that image's.
 const ELSEWHERE: f64 = 1.0;
 
+/// Axes no further than this from the world's are along them, in degrees.
+const ALIGNED: f64 = 0.01;
+
+/// Axes further than this from the world's are tilted, in degrees.
+const TILTED: f64 = 0.5;
+
 /// An image of the case and where it lies.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed {
@@ -46,25 +52,41 @@ pub fn image(own: &Placed, others: &[Placed]) -> Result<Vec<String>, String> {
 /// # Errors
 /// In words: it hardly meets the t2w image, or has the size of an image and lies elsewhere than it.
 pub fn mask(own: &Placed, images: &[Placed]) -> Result<Vec<String>, String> {
-    let overlap = overlap(own, images)?;
+    let overlap = overlap(own, images);
     let apart = |image: &&Placed| image.extent.voxels_apart(&own.extent).unwrap_or(f64::INFINITY);
     let of_its_size = images.iter().filter(|image| image.extent.shape == own.extent.shape);
     let nearest = of_its_size.min_by(|a, b| apart(a).total_cmp(&apart(b)));
-    let Some(image) = nearest else { return Ok(overlap.into_iter().collect()) };
+    let Some(image) = nearest else { return Ok(overlap?.into_iter().collect()) };
     let (apart, channel) = (apart(&image), image.channel);
     if apart <= SAME {
-        return Ok(overlap.into_iter().collect());
+        return Ok(overlap?.into_iter().collect());
     }
     let shared = image.extent.shared(&own.extent).unwrap_or(0.0);
+    let untilted = tilt(&own.extent) < ALIGNED && tilt(&image.extent) > TILTED;
     let what = format!(
         "it has the size of {channel} and lies elsewhere: its corners are up to {apart:.1} voxels from those of {channel}"
     );
-    if apart > ELSEWHERE && shared < SHARED {
+    if apart > ELSEWHERE && (overlap.is_err() || shared < SHARED || untilted) {
+        let tilt = if untilted { ", and it is not tilted as that is" } else { "" };
         return Err(format!(
-            "{what}, so its geometry was probably lost when it was saved; give it that of the image that it was drawn on, for example by SimpleITK's CopyInformation"
+            "{what}{tilt}, so its geometry was probably lost when it was saved; give it that of the image that it was drawn on, for example by SimpleITK's CopyInformation"
         ));
     }
+    overlap?;
     Ok(vec![format!("{what}; it was taken for where its own header puts it")])
+}
+
+/// How far the axes of a grid are from those of the world at most, in degrees.
+fn tilt(extent: &Extent) -> f64 {
+    let m = &extent.geometry.world_from_voxel;
+    let axis = |a: usize| {
+        let step: [f64; 3] = std::array::from_fn(|world| m[world][a]);
+        let length = step.iter().map(|s| s * s).sum::<f64>().sqrt();
+        let across = |main: f64| (length * length - main * main).max(0.0).sqrt();
+        let main = step.iter().fold(0.0f64, |main, s| main.max(s.abs()));
+        across(main).atan2(main).to_degrees()
+    };
+    (0..3).map(axis).fold(0.0, f64::max)
 }
 
 /// Says that an image shares less of the t2w image than usual; none where it shares enough.
@@ -146,11 +168,31 @@ mod tests {
         assert!(of([0.3, 0.0, 0.0]).unwrap()[0].contains("up to 0.6 voxels"));
         assert!(of([1.0, 0.0, 0.0]).unwrap()[0].contains("up to 2.0 voxels"));
         assert!(of([0.0, 0.0, 6.0]).unwrap_err().contains("CopyInformation"));
-        assert!(of([100.0, 0.0, 0.0]).unwrap_err().contains("covers 0 %"));
+        assert!(of([100.0, 0.0, 0.0]).unwrap_err().contains("CopyInformation"));
+        let mut smaller = placed("gland", [100.0, 0.0, 0.0]);
+        smaller.extent.shape[2] -= 1;
+        assert!(mask(&smaller, &[t2w]).unwrap_err().contains("covers 0 %"));
         // Drawn on the adc image, which lies elsewhere itself.
         let adc = placed("adc", [0.0, 0.0, 6.0]);
         let notes = mask(&placed("lesion", [0.0, 0.0, 6.0]), &[t2w, adc]).unwrap();
         assert!(notes.len() == 1 && notes[0].contains("share only 80 %"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_mask_that_lost_the_tilt_of_its_image_is_refused() {
+        let turned = |degrees: f64| {
+            let (s, c) = degrees.to_radians().sin_cos();
+            let axes = [[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]];
+            let geometry = Geometry::new([0.5, 0.5, 3.0], [0.0; 3], axes);
+            Placed { channel: "t2w", extent: Extent { shape: SHAPE, geometry } }
+        };
+        let own = Placed { channel: "gland", ..turned(0.0) };
+        assert!((tilt(&turned(8.0).extent) - 8.0).abs() < 1e-9 && tilt(&own.extent) == 0.0);
+        let why = mask(&own, &[turned(8.0)]).unwrap_err();
+        assert!(why.contains("not tilted as that is") && why.contains("CopyInformation"), "{why}");
+        // Of another examination, which has a tilt of its own.
+        assert!(mask(&turned(4.0), &[turned(8.0)]).unwrap()[0].contains("its own header"));
+        assert_eq!(mask(&turned(8.0), &[turned(8.0)]), Ok(vec![]));
     }
 
     #[test]

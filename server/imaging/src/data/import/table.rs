@@ -71,12 +71,9 @@ pub fn read(folder: &Path) -> Result<Table, DataError> {
             cspca: cspca.map(|column| record.yes_or_no(column)).transpose()?.flatten(),
             split: match split.map(|column| record.cell(column)) {
                 None | Some("") => None,
-                Some(text) => {
-                    let named = |s: &Split| s.as_str().eq_ignore_ascii_case(text);
-                    Some(Split::ALL.into_iter().find(named).ok_or_else(|| {
-                        record.refused(format!("split {text:?}: train, val or test was expected"))
-                    })?)
-                }
+                Some(text) => Some(split_named(text).ok_or_else(|| {
+                    record.refused(format!("split {text:?}: train, val or test was expected"))
+                })?),
             },
             fold: match fold.map(|column| (record.cell(column), record.whole(column))) {
                 None | Some(("", _)) => None,
@@ -92,6 +89,16 @@ pub fn read(folder: &Path) -> Result<Table, DataError> {
         table.rows.insert(case.to_owned(), row);
     }
     Ok(table)
+}
+
+/// The split of this name, as people write it.
+fn split_named(text: &str) -> Option<Split> {
+    Some(match text.to_lowercase().as_str() {
+        "train" | "training" => Split::Train,
+        "val" | "valid" | "validation" | "validate" => Split::Val,
+        "test" | "testing" => Split::Test,
+        _ => return None,
+    })
 }
 
 /// Without a table of the right name: a workbook is refused, since its patients and splits would be lost, and

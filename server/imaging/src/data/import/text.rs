@@ -37,21 +37,63 @@ fn strict(bytes: &[u8], encoding: &'static Encoding) -> Result<String, String> {
     text.map(std::borrow::Cow::into_owned).ok_or_else(|| format!("no text: it is no {}", encoding.name()))
 }
 
-/// What parts the cells: what a first line `sep=;` says, as Excel writes it, else what makes a cell named
-/// `wanted` of the header, else what stands in the header most often. With the text behind such a line.
-pub fn separated<'a>(text: &'a str, wanted: &str) -> (u8, &'a str) {
-    let text = text.trim_start_matches(['\r', '\n']);
-    let (line, rest) = text.split_once(['\r', '\n']).unwrap_or((text, ""));
-    if let Some(separator) = line.trim().to_ascii_lowercase().strip_prefix("sep=").map(str::as_bytes)
-        && let [separator] = separator
-    {
-        return (*separator, rest);
+/// How many lines may stand above the header.
+const ABOVE: usize = 10;
+
+/// A table whose header is its first line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Separated<'a> {
+    /// What parts the cells.
+    pub separator: u8,
+    pub text: &'a str,
+    /// Lines above it, which are counted when a line is named.
+    pub above: usize,
+    /// How many of them say something, but not what parts the cells.
+    pub passed_over: usize,
+}
+
+/// Finds the header and what parts the cells: what a first line `sep=;` says, as Excel writes it, else what makes a
+/// cell named `wanted` of a line, else what stands in the first line most often. Titles may stand above it.
+pub fn separated<'a>(text: &'a str, wanted: &str) -> Separated<'a> {
+    let names = |line: &str, separator: u8| {
+        line.split(char::from(separator)).any(|cell| plain(cell) == plain(wanted))
+    };
+    let often = |line: &str, separator: u8| line.bytes().filter(|b| *b == separator).count();
+    let mut said = None;
+    let mut first: Option<Separated> = None;
+    let mut passed_over = 0;
+    let mut rest = text;
+    for above in 0..ABOVE {
+        let (line, next) = match rest.find(['\r', '\n']) {
+            Some(end) => (&rest[..end], rest[end..].strip_prefix("\r\n").unwrap_or(&rest[end + 1..])),
+            None => (rest, ""),
+        };
+        if let (None, None, Some(separator)) = (first, said, said_separator(line)) {
+            said = Some(separator);
+        } else if !line.trim().is_empty() {
+            let parts = said.map_or(SEPARATORS.to_vec(), |separator| vec![separator]);
+            let best = parts.into_iter().max_by_key(|s| {
+                (often(line, *s) > 0 && names(line, *s), often(line, *s), std::cmp::Reverse(*s))
+            });
+            let separator = best.filter(|s| said.is_some() || often(line, *s) > 0).unwrap_or(b',');
+            let found = Separated { separator, text: rest, above, passed_over };
+            if names(line, separator) {
+                return found;
+            }
+            first.get_or_insert(Separated { passed_over: 0, ..found });
+            passed_over += 1;
+        }
+        rest = next;
     }
-    let names = |separator: &u8| line.split(char::from(*separator)).any(|cell| plain(cell) == plain(wanted));
-    let often = |separator: &u8| line.bytes().filter(|b| b == separator).count();
-    let best =
-        SEPARATORS.into_iter().max_by_key(|s| (often(s) > 0 && names(s), often(s), std::cmp::Reverse(*s)));
-    (best.filter(|s| often(s) > 0).unwrap_or(b','), text)
+    first.unwrap_or(Separated { separator: said.unwrap_or(b','), text: "", above: 0, passed_over: 0 })
+}
+
+/// What a line such as `sep=;` says; none where it is another.
+fn said_separator(line: &str) -> Option<u8> {
+    let line = line.trim_start_matches(['"', ' ']);
+    let (word, sign) = line.split_at_checked(4)?;
+    let sign = sign.bytes().next().filter(|sign| !sign.is_ascii_alphanumeric() && *sign != b'"')?;
+    word.eq_ignore_ascii_case("sep=").then_some(sign)
 }
 
 /// A column's name without what people write differently: case, blanks, underscores, quotes.
@@ -92,11 +134,32 @@ mod tests {
 
     #[test]
     fn the_separator_is_told_from_the_header() {
-        assert_eq!(separated("case_id,a;b\n", "case_id").0, b',');
-        assert_eq!(separated("Case ID;a,b,c,d\n", "case_id").0, b';');
-        assert_eq!(separated("\"case_id\"\tb\n", "case_id").0, b'\t');
-        assert_eq!(separated("sep=;\r\nx,y\r\n", "case_id"), (b';', "\nx,y\r\n"));
-        assert_eq!(separated("alone\n", "case_id").0, b',');
-        assert_eq!(separated("", "case_id").0, b',');
+        let of = |text| separated(text, "case_id").separator;
+        assert_eq!(of("case_id,a;b\n"), b',');
+        assert_eq!(of("Case ID;a,b,c,d\n"), b';');
+        assert_eq!(of("\"case_id\"\tb\n"), b'\t');
+        assert_eq!(of("alone\n"), b',');
+        assert_eq!(of(""), b',');
+        for line in ["sep=;", "\"sep=;\"", "SEP=;", "sep=;;;"] {
+            let text = format!("{line}\r\nx,y\r\n");
+            let found = separated(&text, "case_id");
+            assert_eq!((found.separator, found.text, found.above), (b';', "x,y\r\n", 1), "{line}");
+        }
+        assert_eq!(of("sep=\t\r\ncase_id\tb,c,d\r\n"), b'\t');
+    }
+
+    #[test]
+    fn titles_may_stand_above_the_header() {
+        let of = |text| separated(text, "case_id");
+        let text = "My study, 2020\n\ncase_id;b\n1;2\n";
+        let found = Separated { separator: b';', text: "case_id;b\n1;2\n", above: 2, passed_over: 1 };
+        assert_eq!(of(text), found);
+        assert_eq!(of("\r\n\r\ncase_id,b\r\n").above, 2);
+        assert_eq!(of("a\rcase_id,b\r1,2\r").text, "case_id,b\r1,2\r");
+        // Where no line is the header, the first one is shown.
+        assert_eq!(
+            of("\na;b\n1;2\n"),
+            Separated { separator: b';', text: "a;b\n1;2\n", above: 1, passed_over: 0 }
+        );
     }
 }

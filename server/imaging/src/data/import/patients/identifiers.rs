@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Known, quoted};
+use crate::data::spelling;
 
 /// More cases than this with one identifier are said to have it.
 const EXAMINATIONS: usize = 5;
@@ -37,7 +38,9 @@ const PLACEHOLDERS: [&str; 22] = [
 pub fn believed(cases: &[Known]) -> (Vec<BTreeSet<String>>, Vec<String>) {
     let mut identifiers: Vec<BTreeSet<String>> = cases
         .iter()
-        .map(|case| case.identifiers.iter().map(|id| spelling(id)).filter(|id| !id.is_empty()).collect())
+        .map(|case| {
+            case.identifiers.iter().map(|id| spelling::spaced(id)).filter(|id| !id.is_empty()).collect()
+        })
         .collect();
     same_spelling(&mut identifiers);
     let all: BTreeSet<String> = identifiers.iter().flatten().cloned().collect();
@@ -46,10 +49,13 @@ pub fn believed(cases: &[Known]) -> (Vec<BTreeSet<String>>, Vec<String>) {
     let mut notes = Vec::new();
     for id in &not {
         let n = identifiers.iter().filter(|ids| ids.contains(id)).count();
-        let how_many =
-            if n == cases.len() { "every case".to_owned() } else { format!("{n} of {} cases", cases.len()) };
+        let how_many = if n == cases.len() {
+            "every case has".to_owned()
+        } else {
+            format!("{n} of {} cases have", cases.len())
+        };
         notes.push(format!(
-            "{how_many} has the PatientID {id:?}, which is not believed to be a patient's: where no table says whose a case is, it is taken for a patient of its own"
+            "{how_many} the PatientID {id:?}, which is not believed to be a patient's: where no table says whose a case is, it is taken for a patient of its own"
         ));
     }
     identifiers.iter_mut().for_each(|ids| ids.retain(|id| !not.contains(id)));
@@ -77,22 +83,13 @@ fn other_identifiers(cases: &[Known], identifiers: &[BTreeSet<String>]) -> Optio
     ))
 }
 
-/// An identifier without what fills its field up.
-fn spelling(id: &str) -> String {
-    id.split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// Gives identifiers that differ only in upper and lower case and in spaces the spelling that comes first:
+/// Gives identifiers that differ only in case, spaces and the leading zeros of numbers the spelling that comes first:
 /// scanners and archives change both.
 fn same_spelling(identifiers: &mut [BTreeSet<String>]) {
-    let plain =
-        |id: &str| id.split(' ').flat_map(str::chars).flat_map(char::to_lowercase).collect::<String>();
     let mut first: BTreeMap<String, String> = BTreeMap::new();
     for ids in identifiers {
-        let same = ids.iter().map(|id| first.entry(plain(id)).or_insert_with(|| id.clone()).clone());
+        let same =
+            ids.iter().map(|id| first.entry(spelling::plain(id)).or_insert_with(|| id.clone()).clone());
         *ids = same.collect();
     }
 }
@@ -148,6 +145,8 @@ mod tests {
         let mut cases: Vec<_> = (0..4).map(|i| case(&format!("c{i}"), None, same[i], i as u8)).collect();
         cases.push(case("other", None, "P-1b", 9));
         assert_eq!(ids(&cases), ["P-1a", "P-1a", "P-1a", "P-1a", "P-1b"]);
+        let numbers = [case("a", None, "007", 1), case("b", None, "7", 2), case("c", None, "70", 3)];
+        assert_eq!(ids(&numbers), ["007", "007", "70"]);
     }
 
     #[test]
