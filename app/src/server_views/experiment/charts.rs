@@ -1,5 +1,6 @@
 //! The pictures of an experiment.
 
+use transferscope_domain::Arm;
 use transferscope_study::alignment::Discrepancy;
 use transferscope_study::analysis::{Analysis, BackboneFacts, Cell, Choice, Outcome, Relation};
 
@@ -41,11 +42,9 @@ fn data(analysis: &Analysis, backbones: &[BackboneFacts], relation: &Relation) -
     let of_backbone = backbones.iter().map(|b| (b.name.clone(), style(hue(&b.name), 0)));
     let used = |task: &&transferscope_domain::Task| relation.points.iter().any(|p| p.task == **task);
     let of_task = tasks.iter().filter(used).map(|t| (t.label().to_owned(), style(7, marker(*t))));
+    let control = if analysis.choice.against == Arm::Scratch { "scratch" } else { "the specialist" };
     let (title, y_name) = match relation.outcome {
-        Outcome::Gain => (
-            "Alignment and gain",
-            format!("Gain over {} (%), higher is better", control_name(analysis.choice.against)),
-        ),
+        Outcome::Gain => ("Alignment and gain", format!("Gain over {control} (%), higher is better")),
         Outcome::Epochs => ("Alignment and convergence", "Epochs to 95 %, lower is faster".to_owned()),
     };
     let Discrepancy { kernel, estimator } = analysis.choice.how;

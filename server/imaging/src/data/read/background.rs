@@ -19,7 +19,9 @@ pub fn fill(volume: &mut Volume, kind: Kind) -> Result<Option<String>, String> {
     let what =
         format!("{bad} of {all} voxels are not finite numbers, the first at slice {d}, row {h}, column {w}");
     if kind == Kind::Labels {
-        return Err(format!("{what}: a mask must hold a whole number in every voxel"));
+        return Err(format!(
+            "{what}: a mask must hold a whole number in every voxel; set what is background to 0"
+        ));
     }
     if bad * 2 > all {
         return Err(format!(
