@@ -246,7 +246,7 @@ async fn crowds_of_readers_neither_end_nor_stop_the_server() {
     Siege::served("leaderboards", &answers, 2 * size.boards);
 
     let case: Value = siege.server.get(&format!("/api/v1/datasets/{TINY}")).await;
-    let case = case["manifest"]["cases"][0]["case_id"].as_str().expect("a data set has cases").to_owned();
+    let case = case["cases"][0]["case_id"].as_str().expect("a data set has cases").to_owned();
     let mut urls = siege.urls(&format!("/api/v1/datasets/{TINY}/cases/{case}/sheet.png"), size.sheets);
     urls.extend(siege.urls(&format!("/api/v1/datasets/{TINY}/cases/{case}/slices/3.png"), size.sheets));
     let answers = siege.crowd("sheets and slices", all_at_once(urls)).await;
