@@ -13,8 +13,8 @@ use crate::{
     event_log,
     executor::Ending,
     worker::{
-        self, EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_NOT_RECORDED, memory_hint, out_of_memory,
-        says_interrupted,
+        self, EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_NOT_RECORDED, EXIT_NOT_WRITTEN, memory_hint,
+        out_of_memory, says_interrupted,
     },
 };
 
@@ -104,6 +104,9 @@ fn in_words(ending: Ending) -> String {
         }
         Ending::Exit(code) if code == i32::from(EXIT_NOT_RECORDED) => {
             "The worker could not write its last event (is the disk full?) and ended".into()
+        }
+        Ending::Exit(code) if code == i32::from(EXIT_NOT_WRITTEN) => {
+            "The worker could not write into the data folder and ended".into()
         }
         Ending::Exit(code) if code == i32::from(EXIT_CANNOT_WRITE) => {
             "The worker could not write into the run's directory (is the disk full?) and ended".into()

@@ -13,7 +13,7 @@ use transferscope_ml::data::{
     check,
     kept_check::{self, KeptCheck},
 };
-use transferscope_store::now_ms;
+use transferscope_store::{Store, now_ms};
 
 use crate::data_dir::DataDir;
 
@@ -47,7 +47,8 @@ impl DatasetChecks {
     }
 
     /// What a check has found; one that was not made yet is started and goes on by itself.
-    pub fn look(&self, manifest: &DatasetManifest) -> Checked {
+    /// `store` knows what of the machine may be shown.
+    pub fn look(&self, manifest: &DatasetManifest, store: &Store) -> Checked {
         let folder = self.data.datasets().join(&manifest.name);
         let done = |kept: KeptCheck| Checked {
             status: CheckStatus::Done { checked_ms: kept.checked_ms },
@@ -61,7 +62,9 @@ impl DatasetChecks {
         let known = lock(&self.known).get(&key).cloned();
         let status = match known {
             Some(Known::Done(kept)) => return done(KeptCheck::clone(&kept)),
-            Some(Known::Failed(message)) => CheckStatus::Failed { message },
+            Some(Known::Failed(message)) => {
+                CheckStatus::Failed { message: store.shown(&message).into_owned() }
+            }
             Some(Known::Running) => CheckStatus::Running,
             None => {
                 self.start(key, manifest.name.clone());

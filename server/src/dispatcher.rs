@@ -127,7 +127,18 @@ impl Dispatcher {
         memory.ours.retain(|run| {
             !has_ended(run) || matches!(self.executor.alive(run, &self.data.run(run)), Ok(Liveness::Alive))
         });
-        memory.ours.iter().filter(|run| has_ended(run)).count()
+        let leaving: Vec<RunId> = memory.ours.iter().filter(|run| has_ended(run)).cloned().collect();
+        memory.leaving.retain(|run, _| leaving.contains(run));
+        for run in &leaving {
+            let since = *memory.leaving.entry(run.clone()).or_insert_with(Instant::now);
+            if since.elapsed() >= self.timing.kill_after {
+                tracing::warn!(run.id = %run, "a worker does not leave although its run has ended; it is killed");
+                if let Err(error) = self.executor.cancel(run, &self.data.run(run), Force::Kill) {
+                    tracing::warn!(run.id = %run, %error, "it cannot be killed");
+                }
+            }
+        }
+        leaving.len()
     }
 
     /// Looks at one run that has not ended, and says whether it has a worker.

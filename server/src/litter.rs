@@ -3,18 +3,21 @@
 //!
 //! - Directories of runs that were never queued: empty, or with a request alone. Their rows were never stored, so nobody
 //!   was told of these runs, and whoever asked has seen an error and may ask again: queueing them would double the work.
-//! - Half-written files and folders (`.part`, `.partial`, `.tmp`, `.new`). Where the process id is in the name, that
-//!   process must be gone; in a run directory, its lock must be free; else an hour must have passed.
+//! - Half-written files and folders (`.part`, `.partial`, `.tmp`, `.new`), outside of run directories only hidden ones:
+//!   people's data sets and backbones may be called as they like. Where the process id is in the name, that process must
+//!   be gone; in a run directory, its lock must be free; else an hour must have passed.
 //!
-//! A directory of a run that has begun and that the database does not know is not litter: it is left and named.
+//! A directory of a run that has begun, or whose experiment is kept beside the database, and that the database does not
+//! know is not litter: an older database may have been put back. It is left and named.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use transferscope_domain::RunId;
+use transferscope_domain::{ExperimentId, RunId};
 use transferscope_store::{
     Store, StoreError,
     reconcile::is_run,
@@ -25,6 +28,8 @@ use crate::{data_dir::DataDir, database::names, executor::lock_if_idle, submit::
 
 /// How long something half-written whose owner cannot be told must have lain.
 const AGE: Duration = Duration::from_secs(3600);
+/// Largest request that is read.
+const REQUEST_MAX: u64 = 1 << 20;
 /// Folders of a run directory in which files are written under temporary names.
 const RUN_FOLDERS: [&str; 4] = ["", "checkpoints", "features", "previews"];
 
@@ -55,7 +60,7 @@ pub async fn sweep(data: &DataDir, store: &Store) -> Result<Swept, StoreError> {
             let dir = data.runs().join(&name);
             if known.contains(&name) {
                 sweep_run(&dir, &mut swept);
-            } else if never_begun(&dir) {
+            } else if never_begun(&dir) && !was_kept(&data, &dir) {
                 remove(&dir, &mut swept);
             } else if let Ok(id) = name.parse() {
                 swept.strangers.push(id);
@@ -71,12 +76,26 @@ fn never_begun(dir: &Path) -> bool {
     dir.is_dir() && names(dir).all(|name| name == REQUEST_FILE || name == ARRIVAL_FILE || is_temporary(&name))
 }
 
+/// Whether the experiment that a run was made for is kept as a file, which is written once all of its rows are checked.
+fn was_kept(data: &DataDir, dir: &Path) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Asked {
+        experiment: Option<ExperimentId>,
+    }
+    let mut text = String::new();
+    let read = fs::File::open(dir.join(REQUEST_FILE))
+        .and_then(|file| file.take(REQUEST_MAX).read_to_string(&mut text));
+    let asked = read.ok().and_then(|_| serde_json::from_str::<Asked>(&text).ok());
+    let Some(experiment) = asked.and_then(|asked| asked.experiment) else { return false };
+    data.root().join(Kind::Experiment.folder()).join(format!("{experiment}.json")).exists()
+}
+
 fn is_temporary(name: &str) -> bool {
     [".part", ".partial", ".tmp", ".new"].iter().any(|ending| name.ends_with(ending))
 }
 
 fn sweep_folder(folder: &Path, swept: &mut Swept) {
-    for name in names(folder).filter(|name| is_temporary(name)) {
+    for name in names(folder).filter(|name| name.starts_with('.') && is_temporary(name)) {
         let path = folder.join(&name);
         let owned = match owner(&name) {
             Some(pid) => is_alive(pid),
@@ -88,12 +107,11 @@ fn sweep_folder(folder: &Path, swept: &mut Swept) {
     }
 }
 
-/// The process id in a name such as `.NAME.PID.N.partial` or `NAME.PID.tmp`.
+/// The process id in a name such as `.NAME.PID.N.partial`; a number of the name itself is none.
 fn owner(name: &str) -> Option<u32> {
-    let parts: Vec<&str> = name.split(['.', '-']).filter(|p| !p.is_empty()).collect();
-    let numbers: Vec<&&str> = parts.iter().rev().skip(1).take_while(|p| p.parse::<u32>().is_ok()).collect();
-    // With a count behind it the process id is the one before.
-    numbers.get(1).or(numbers.first()).and_then(|p| p.parse().ok())
+    let mut parts = name.rsplit('.').skip(1);
+    parts.next()?.parse::<u32>().ok()?;
+    parts.next()?.parse().ok()
 }
 
 /// Whether a process lives that can own something: one that began before this one, since this one is only starting.
@@ -147,9 +165,9 @@ mod tests {
     fn owners_are_read_from_names() {
         assert_eq!(owner(".phantom.4711.3.partial"), Some(4711));
         assert_eq!(owner(".b3.4711.0.part"), Some(4711));
-        assert_eq!(owner("epoch-003.png.4711.tmp"), Some(4711));
-        assert_eq!(owner(".health-4711.part"), Some(4711));
-        assert_eq!(owner(".net.partial"), None);
+        for none in [".health-4711.part", ".net.partial", ".vit-16.partial", ".study.2024.new", "x.1.tmp"] {
+            assert_eq!(owner(none), None, "{none}");
+        }
         assert_eq!(owner("last.part"), None);
     }
 
@@ -183,9 +201,24 @@ mod tests {
             "runs/hasresults/request.json".into(),
             "runs/hasresults/events.jsonl".into(),
             "runs/Not a run/request.json".into(),
+            // What people call their own.
+            "datasets/phantom.tmp/dataset.json".into(),
+            format!("datasets/study.{dead}.1.new/dataset.json"),
+            "backbones/vit-16.partial/card.json".into(),
         ];
         gone.iter().chain(&stays).for_each(|path| make(path));
         fs::create_dir(data.runs().join("emptyemptx")).unwrap();
+        // Of an experiment that somebody was told of, by a database that is not there any more.
+        make("runs/toldofittt/request.json");
+        make("experiments/qspen2dnzv.json");
+        fs::write(data.runs().join("toldofittt/request.json"), r#"{"experiment": "qspen2dnzv"}"#).unwrap();
+        for path in &stays {
+            let path = data.root().join(path);
+            let old = std::time::SystemTime::now() - 3 * AGE;
+            if !path.to_string_lossy().contains(".young.") {
+                fs::File::open(&path).and_then(|f| f.set_modified(old)).unwrap();
+            }
+        }
         let swept = sweep(&data, &store).await.unwrap();
         assert_eq!(swept.left, Vec::<String>::new());
         for path in &gone {
@@ -195,7 +228,10 @@ mod tests {
         for path in &stays {
             assert!(data.root().join(path).exists(), "{path} is gone");
         }
-        assert_eq!(swept.strangers.iter().map(|r| r.as_str()).collect::<Vec<_>>(), ["hasresults"]);
+        let mut strangers: Vec<_> = swept.strangers.iter().map(|r| r.as_str()).collect();
+        strangers.sort_unstable();
+        assert_eq!(strangers, ["hasresults", "toldofittt"]);
+        assert!(data.runs().join("toldofittt").exists());
         assert_eq!(swept.removed, gone.len() + 1);
     }
 }

@@ -39,7 +39,7 @@ const REPORT_BYTES_MAX: u64 = 256 << 20;
 /// Why a log could not be recorded now.
 #[derive(Debug, thiserror::Error)]
 pub enum RecorderError {
-    #[error("the event log {} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {source}", path.display())]
     Log { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -216,9 +216,10 @@ async fn report_of(
     finished: &mut RunEvent,
 ) -> Result<Option<RunReport>, RecorderError> {
     let path = dir.join("report.json");
+    let from = path.clone();
     let report =
-        tokio::task::spawn_blocking(move || read_report(&path)).await.map_err(|_| RecorderError::Task)?;
-    match report {
+        tokio::task::spawn_blocking(move || read_report(&from)).await.map_err(|_| RecorderError::Task)?;
+    match report.map_err(|source| RecorderError::Log { path, source })? {
         Ok(report) => Ok(Some(report)),
         Err(reason) => {
             tracing::error!(run.id = %run, reason, "a finished run has no readable report");
@@ -281,12 +282,20 @@ fn forget_old_ends(events: &mut [RunEvent], followed: bool) {
     }
 }
 
-fn read_report(path: &Path) -> Result<RunReport, String> {
+/// A report, or what is wrong with it.
+///
+/// # Errors
+/// When it is there and cannot be read now: that says nothing of the run.
+fn read_report(path: &Path) -> io::Result<Result<RunReport, String>> {
     let mut text = String::new();
-    File::open(path)
-        .and_then(|f| f.take(REPORT_BYTES_MAX).read_to_string(&mut text))
-        .map_err(|e| format!("report.json: {e}"))?;
-    serde_json::from_str(&text).map_err(|e| format!("report.json: {e}"))
+    let read = File::open(path).and_then(|f| f.take(REPORT_BYTES_MAX).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(serde_json::from_str(&text).map_err(|e| format!("report.json: {e}"))),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
+            Ok(Err(format!("report.json: {e}")))
+        }
+        Err(e) => Err(e),
+    }
 }
 
 #[cfg(test)]

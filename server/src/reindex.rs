@@ -118,6 +118,12 @@ async fn complete_records(data: &DataDir, summary: &mut Summary) -> Result<(), R
             // What was never queued must not come to life.
             let swept = litter::sweep(data, &store).await?;
             let reconciled = store.reconcile(swept.strangers.is_empty()).await;
+            for run in store.run_ids().await?.iter().filter(|run| !data.runs().join(run).is_dir()) {
+                summary.skip(
+                    format!("run {run}"),
+                    "its directory is gone, and results are read from there; the old database is kept and has them",
+                );
+            }
             store.close().await;
             for file in reconciled?.unreadable {
                 summary.skip("a record", file);

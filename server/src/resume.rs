@@ -30,6 +30,8 @@ pub async fn resume_run(state: &AppState, id: &RunId) -> Result<(), ApiError> {
             run.state
         )));
     }
+    // Before anything in its directory is changed.
+    state.store.may_resume(id).await?;
     let dir = state.data.run(id);
     let opened = tokio::task::spawn_blocking(move || reopen(&dir)).await;
     opened.map_err(|e| ApiError::Internal(format!("a task did not come back: {e}")))??;

@@ -148,14 +148,15 @@ impl AppState {
     /// Data sets and backbones as they are in the data folder now.
     pub fn catalogue(&self) -> Catalogue {
         let (data, for_backbones, for_cards) = (self.data.clone(), self.data.clone(), self.data.clone());
-        let (checks, for_cases, for_studies) = (self.checks.clone(), self.clone(), self.clone());
+        let (checks, store) = (self.checks.clone(), self.store.clone());
+        let (for_cases, for_studies) = (self.clone(), self.clone());
         let (for_boards, for_versus) = ((self.boards.clone(), self.store.clone()), self.clone());
         let for_files = self.data.clone();
         Catalogue {
             datasets: Arc::new(move || datasets(&data)),
             backbones: Arc::new(move || backbones(&for_backbones)),
             card: Arc::new(move |name: &str| backbone::card(for_cards.root(), name)),
-            checked: Arc::new(move |manifest: &DatasetManifest| checks.look(manifest)),
+            checked: Arc::new(move |manifest: &DatasetManifest| checks.look(manifest, &store)),
             case: Arc::new(move |dataset, case| Box::pin(viewer::for_page(for_cases.clone(), dataset, case))),
             has_files: Arc::new(move |run: &RunId| for_files.run(run).is_dir()),
             study: Arc::new(move |id, choice| Box::pin(study::for_page(for_studies.clone(), id, choice))),

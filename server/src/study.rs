@@ -66,7 +66,10 @@ pub async fn study(state: &AppState, id: &ExperimentId, choice: Choice) -> Resul
             state.studies.keep(key.clone(), made)
         }
     };
-    let scoring = state.predicting.status(&view.spec.dataset);
+    let scoring = match state.predicting.status(&view.spec.dataset) {
+        Scoring::Failed(reason) => Scoring::Failed(state.store.shown(&reason).into_owned()),
+        other => other,
+    };
     let frozen = state.store.snapshots_of(id).await?;
     blocking(move || {
         let manifest = state::dataset(&data, &view.spec.dataset);

@@ -57,6 +57,9 @@ pub const EXIT_NOT_RECORDED: u8 = 74;
 /// Exit code of a worker that could not write into its run directory, mostly for want of room; another one can go on
 /// when that has passed.
 pub const EXIT_CANNOT_WRITE: u8 = 73;
+/// Exit code of a worker that could not write for another reason than a full disk: the attempt counts unless it came
+/// further, since the reason may lie in the run.
+pub const EXIT_NOT_WRITTEN: u8 = 74;
 /// Exit code of a worker that found another one at work.
 pub const EXIT_LOCK_HELD: u8 = 69;
 
@@ -85,6 +88,8 @@ pub enum Ended {
     Interrupted,
     /// The run directory takes nothing, and waiting did not help; another worker can go on when it does.
     CannotWrite(Failure),
+    /// It could not write for another reason, which may pass; another one goes on.
+    NotWritten(Failure),
 }
 
 /// Why a worker could not do its work, where the event log cannot say it.
@@ -146,7 +151,7 @@ pub fn work(run_dir: &Path, attempt: Option<u32>) -> Result<Ended, WorkerError> 
             return Ok(ended);
         }
         // Nothing can be said of it where it would have to be said.
-        Ended::CannotWrite(_) => return Ok(ended),
+        Ended::CannotWrite(_) | Ended::NotWritten(_) => return Ok(ended),
     };
     write_final(&log, body, &listener)
         .map_err(|source| WorkerError::NotRecorded { what: format!("{ended:?}"), source })?;
@@ -185,7 +190,14 @@ fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) 
         Ok(Err(RunError::Write { .. })) if listener.is_interrupted() => Ended::Interrupted,
         Ok(Err(error)) => {
             let failure = sharpen(error.failure(), request);
-            if failure.kind == "disk" { Ended::CannotWrite(failure) } else { Ended::Failed(failure) }
+            match error {
+                RunError::Write { source, .. } if is_full(&source) => Ended::CannotWrite(failure),
+                // The machine's word, which may pass: another attempt, of which there are few.
+                RunError::Write { source, .. } if source.raw_os_error().is_some() => {
+                    Ended::NotWritten(failure)
+                }
+                _ => Ended::Failed(failure),
+            }
         }
         Err(_) => {
             let message =

@@ -58,7 +58,18 @@ struct Layout<'a> {
 impl AlignmentLayers {
     pub fn axes(&self) -> String {
         let note = if self.note.is_empty() { String::new() } else { format!(" ({})", self.note) };
-        format!("MMD² between features before and after fine-tuning, by layer{note}; 0 means unmoved")
+        let apart = if self.has_families() { "; each architecture's layers stand by themselves" } else { "" };
+        format!("MMD² between features before and after fine-tuning, by layer{note}; 0 means unmoved{apart}")
+    }
+
+    /// Whether there are two series each of which has layers that the other has not: layers of two architectures,
+    /// which have no common order.
+    fn has_families(&self) -> bool {
+        let has = |a: &AlignmentSeries, b: &AlignmentSeries| {
+            a.values.iter().zip(&b.values).any(|(a, b)| a.is_some() && b.is_none())
+        };
+        let Some(first) = self.series.first() else { return false };
+        self.series.iter().any(|s| has(first, s) && has(s, first))
     }
 
     pub fn legend(&self) -> Vec<Entry> {
@@ -140,7 +151,12 @@ impl AlignmentLayers {
             Ok(layout) => layout,
             Err((plot, message)) => return frame::draw_empty(surface, options, plot, message),
         };
-        let names = frame::AxisNames { x: "Layer, first to last", y: "MMD², 0 = unmoved" };
+        let x_name = if self.has_families() {
+            "Layer, first to last in each architecture"
+        } else {
+            "Layer, first to last"
+        };
+        let names = frame::AxisNames { x: x_name, y: "MMD², 0 = unmoved" };
         let nothing = Scale::new(false, (0.0, 1.0), (layout.plot.left, layout.plot.right));
         frame::draw_axes(surface, layout.plot, (&nothing, &[]), (&layout.y, &layout.y_ticks), names)?;
         let colours = surface.colours;
@@ -249,6 +265,18 @@ mod tests {
             let y = layout.y.px(value).unwrap();
             assert!((layout.plot.top..=layout.plot.bottom).contains(&y));
         }
+    }
+
+    #[test]
+    fn layers_of_two_architectures_have_no_common_order() {
+        let mut chart = chart();
+        let point = Some(AlignmentPoint { value: 0.1, p: None });
+        let mut other = AlignmentSeries { values: vec![point, None, None], ..chart.series[0].clone() };
+        chart.series.push(other.clone());
+        assert!(!chart.has_families() && !chart.axes().contains("architecture"));
+        other.values = vec![None, point, None];
+        chart.series.push(other);
+        assert!(chart.has_families() && chart.axes().contains("each architecture's"));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn default_metric(data: &CompareData) -> String {
         .unwrap_or_else(|| MetricKind::Loss.name(Split::Train))
 }
 
-/// A metric's full name in words: `val/dice` is "Validation Dice".
+/// A metric's full name in words: `val/dice` is "Validation Dice", `test/dice@mean-shape` "Test Dice, mean-shape".
 pub fn metric_words(name: &str) -> String {
     let split = match name.split_once('/').map(|(s, _)| s) {
         Some("train") => "Training ",
@@ -80,8 +80,10 @@ pub fn metric_words(name: &str) -> String {
     // Names and abbreviations stay as they are.
     let kept = kind == MetricKind::Dice || kind.label().as_bytes().get(1).is_some_and(u8::is_ascii_uppercase);
     let label = if kept { kind.label().to_owned() } else { kind.label().to_lowercase() };
-    let class = name.split_once('.').map(|(_, c)| format!(", {}", c.replace('_', " "))).unwrap_or_default();
-    format!("{split}{label}{class}")
+    let (name, baseline) = name.split_once('@').map_or((name, None), |(name, of)| (name, Some(of)));
+    let class = name.split_once('.').map(|(_, c)| c.replace('_', " "));
+    let parts = [Some(format!("{split}{label}")), class, baseline.map(str::to_owned)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Names that tell runs apart in as few words as possible: only what differs between them.
@@ -488,6 +490,8 @@ pub(crate) mod tests {
         assert_eq!(chart.title, "Validation Dice");
         assert_eq!(chart.curves[1].samples[4].seconds, 2.0);
         assert_eq!(metric_words("test/dice.peripheral_zone"), "Test Dice, peripheral zone");
+        assert_eq!(metric_words("test/dice@mean-shape"), "Test Dice, mean-shape");
+        assert_eq!(metric_words("test/dice.peripheral@mean-shape"), "Test Dice, peripheral, mean-shape");
         assert_eq!(metric_words("val/auroc"), "Validation AUROC");
         assert_eq!(metric_words("val/sensitivity_at_80"), "Validation sensitivity at 80 % specificity");
     }

@@ -133,7 +133,7 @@ impl CasePairs {
         let y_name = text::shorten(
             &format!("{}{unit}, {}", self.kind.label(), self.b_label),
             frame::SMALL,
-            room * 0.6,
+            room * 0.45,
         );
         let plot = layout.plot;
         let names = frame::AxisNames { x: &x_name, y: &y_name };
@@ -152,8 +152,13 @@ impl CasePairs {
         }
         if let Some((better, worse, equal, _)) = self.summary() {
             let n = better + worse + equal;
-            let note = format!("{} better in {better} of {n} cases", self.b_label);
-            let note = text::shorten(&note, frame::SMALL, plot.width() * 0.55);
+            let mut note = format!("better in {better} of {n} cases");
+            // The name of y stands to the left of it.
+            let used = text::width(&y_name, frame::SMALL) + text::width(&note, frame::SMALL);
+            let free = plot.right - used - 32.0;
+            if free > 24.0 {
+                note = format!("{} {note}", text::shorten(&self.b_label, frame::SMALL, free));
+            }
             let letters = Letters::new(colours.muted, frame::SMALL);
             surface.text(&note, (plot.right, plot.top - 13.0), Anchor::Right, letters)?;
         }

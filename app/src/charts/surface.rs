@@ -185,16 +185,19 @@ impl<'a, DB: DrawingBackend> Surface<'a, DB> {
     pub fn marker(&mut self, at: Px, style: Style, radius: f64, hollow: bool) -> Drawn<DB> {
         let colour = self.colours.series[style.index % 8];
         let surface = self.colours.surface;
-        self.shape(at, style.marker, radius + 1.25, surface)?;
-        self.shape(at, style.marker, radius, colour)?;
-        if hollow && !matches!(style.marker, Marker::Cross | Marker::Plus) {
-            self.shape(at, style.marker, radius - 1.4, surface)?;
+        // The bars of a cross are too thin for a hole: those of a hollow one are thicker.
+        let bar = if hollow { radius * 0.55 } else { radius * 0.36 };
+        self.shape(at, style.marker, (radius + 1.25, bar + 0.45), surface)?;
+        self.shape(at, style.marker, (radius, bar), colour)?;
+        if hollow {
+            self.shape(at, style.marker, (radius - 1.4, bar - 1.2), surface)?;
         }
         Ok(())
     }
 
-    fn shape(&mut self, at: Px, marker: Marker, radius: f64, colour: Rgb) -> Drawn<DB> {
-        match outline(marker, radius) {
+    /// `bar`: half the thickness of the bars of a cross and a plus.
+    fn shape(&mut self, at: Px, marker: Marker, (radius, bar): (f64, f64), colour: Rgb) -> Drawn<DB> {
+        match outline(marker, radius, bar) {
             None => self.disc(at, radius, colour),
             Some(parts) => {
                 for part in parts {
@@ -224,10 +227,10 @@ impl<'a, DB: DrawingBackend> Surface<'a, DB> {
 }
 
 /// Corners of a marker around the origin; none for a circle.
-fn outline(marker: Marker, r: f64) -> Option<Vec<Vec<Px>>> {
+fn outline(marker: Marker, r: f64, thick: f64) -> Option<Vec<Vec<Px>>> {
+    let thick = thick.max(0.8);
     let bar = |angle: f64| {
         let (c, s) = (angle.cos(), angle.sin());
-        let thick = (r * 0.36).max(0.8);
         [(-r, -thick), (r, -thick), (r, thick), (-r, thick)]
             .map(|(x, y)| (x * c - y * s, x * s + y * c))
             .to_vec()

@@ -1,7 +1,7 @@
 //! Tables of a comparison: results with differences, and configuration where it differs.
 
 use leptos::prelude::*;
-use transferscope_domain::{MetricKind, RunState, api::RunView};
+use transferscope_domain::{Direction, MetricKind, RunState, api::RunView};
 
 use super::{
     provenance::settings,
@@ -26,6 +26,19 @@ pub fn test_metrics(runs: &[RunView]) -> Vec<String> {
     names.into_iter().map(|(_, n)| n).collect()
 }
 
+/// A metric's name with its unit and an arrow to what is better.
+pub fn metric_head(name: &str) -> String {
+    let kind = MetricKind::of_name(name);
+    let unit =
+        kind.map(MetricKind::unit).filter(|u| !u.is_empty()).map_or_else(String::new, |u| format!(" [{u}]"));
+    let arrow = match kind.map(MetricKind::direction) {
+        Some(Direction::Higher) => "\u{a0}↑",
+        Some(Direction::Lower) => "\u{a0}↓",
+        None => "",
+    };
+    format!("{}{unit}{arrow}", format::metric_label(name))
+}
+
 /// Results, one row a run, with the difference to the first run below each value.
 #[component]
 pub fn ResultTable(runs: Vec<RunView>, styles: Vec<Style>) -> impl IntoView {
@@ -33,16 +46,7 @@ pub fn ResultTable(runs: Vec<RunView>, styles: Vec<Style>) -> impl IntoView {
     let reference = runs.first().cloned();
     let heads = metrics
         .iter()
-        .map(|name| {
-            let kind = MetricKind::of_name(name);
-            let unit = kind.map(|k| k.unit()).filter(|u| !u.is_empty()).map_or_else(String::new, |u| format!(" [{u}]"));
-            let arrow = match kind.map(|k| k.direction()) {
-                Some(transferscope_domain::Direction::Higher) => " ↑",
-                Some(transferscope_domain::Direction::Lower) => " ↓",
-                None => "",
-            };
-            view! { <th scope="col" class="data-table__number">{format::metric_label(name)}{unit}{arrow}</th> }
-        })
+        .map(|name| view! { <th scope="col" class="data-table__number">{metric_head(name)}</th> })
         .collect_view();
     let rows = runs
         .into_iter()

@@ -67,8 +67,12 @@ pub fn MetricsTable(task: Task, #[prop(into)] metrics: Signal<BTreeMap<String, f
                                 .collect_view()
                         }}
                         {move || {
-                            (!metrics.with(|m| baselines(task, m)).is_empty())
-                                .then(|| view! { <th scope="col">"Against the best of them"</th> })
+                            let words = match metrics.with(|m| baselines(task, m).len()) {
+                                0 => None,
+                                1 => Some("Against it"),
+                                _ => Some("Against the best of them"),
+                            };
+                            words.map(|words| view! { <th scope="col">{words}</th> })
                         }}
                     </tr>
                 </thead>

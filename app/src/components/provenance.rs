@@ -91,7 +91,7 @@ pub fn Provenance(
             {detail.checkpoint_hash.as_deref().map(|h| fact("Checkpoint", hash_view(h)))}
             {detail.parameters.map(|n| fact("Parameters", format::parameters(n)))}
             {detail.total_steps.map(|n| fact("Optimiser steps", format::count(n)))}
-            {detail.seconds.map(|s| fact("Wall time", format::duration(s)))}
+            {detail.seconds.map(|s| fact("Wall time of the training itself", format::duration(s)))}
             {detail.peak_memory_bytes.map(|b| fact("Peak memory", format::bytes(b)))}
             {fact("Created", format::date_time(run.created_ms))}
             {run.started_ms.map(|t| fact("Started", format::date_time(t)))}

@@ -5,7 +5,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use transferscope_domain::{
     RunState,
-    alignment::AlignmentValue,
+    alignment::{AlignmentValue, KERNEL, names},
     api::{AlignmentView, PreviewView},
     pretraining::Pretraining,
     run::Failure,
@@ -229,7 +229,7 @@ fn RunHead(
                     <span class="quiet">
                         <code>{run.id.to_string()}</code>
                         {experiment}
-                        {took.map(|t| format!(" · took {t}"))}
+                        {took.map(|t| format!(" · {t} from start to end"))}
                     </span>
                 </p>
             </div>
@@ -287,6 +287,20 @@ fn FailurePanel(failure: Failure) -> impl IntoView {
     }
 }
 
+/// What a value of alignment is, in the words of an experiment's page; none for one that is not known.
+fn measure(metric: &str) -> Option<&'static str> {
+    Some(match metric {
+        names::D2P => "MMD² to before fine-tuning (D2P)",
+        names::D2R => "MMD² to random weights (D2R)",
+        names::CKA => "CKA with before fine-tuning",
+        names::PROCRUSTES => "Procrustes distance to before fine-tuning",
+        names::CONTROL_IDENTITY => "Control: same weights (MMD², at most 0)",
+        names::CONTROL_RANDOM => "Control: random weights (MMD²)",
+        names::CONTROL_SHUFFLED => "Control: shuffled cases (CKA)",
+        _ => return None,
+    })
+}
+
 /// Alignment by layer as numbers, the latest epoch.
 #[component]
 fn AlignmentTable(view: AlignmentView) -> impl IntoView {
@@ -298,9 +312,9 @@ fn AlignmentTable(view: AlignmentView) -> impl IntoView {
             <h2>"Alignment by layer"</h2>
             <p class="section__lead">
                 {format!(
-                    "D2P: squared maximum mean discrepancy between the fine-tuned features and those before training, of the same {}; kernel {}, {} estimator (it can be slightly negative), after epoch {}.",
+                    "D2P: squared maximum mean discrepancy between the fine-tuned features and those before training, of the same {}; {} kernel, {} estimator (it can be slightly negative), after epoch {}. Features are closer to those before training where CKA is higher, and where MMD² and Procrustes distance are lower.",
                     format::plural(u64::from(view.n), "sample"),
-                    view.kernel,
+                    if view.kernel == KERNEL { "Gaussian" } else { view.kernel.as_str() },
                     view.estimator,
                     format::significant(last),
                 )}
@@ -311,6 +325,7 @@ fn AlignmentTable(view: AlignmentView) -> impl IntoView {
                         <tr>
                             <th scope="col">"Layer"</th>
                             <th scope="col">"Measure"</th>
+                            <th scope="col">"Closer"</th>
                             <th scope="col" class="data-table__number">"Value"</th>
                             <th scope="col" class="data-table__number">"p (permutation)"</th>
                             <th scope="col" class="data-table__number">"Bandwidth"</th>
@@ -320,17 +335,21 @@ fn AlignmentTable(view: AlignmentView) -> impl IntoView {
                     <tbody>
                         {rows
                             .into_iter()
-                            .map(|v| view! {
-                                <tr>
-                                    <th scope="row"><code>{v.layer}</code></th>
-                                    <td>{v.metric.to_uppercase()}</td>
-                                    <td class="data-table__number">{format::number(v.value, 4)}</td>
-                                    <td class="data-table__number">
-                                        {v.p.map_or_else(|| format::NONE.to_owned(), |p| format::number(p, 3))}
-                                    </td>
-                                    <td class="data-table__number">{format::significant(v.bandwidth)}</td>
-                                    <td class="data-table__number">{v.n}</td>
-                                </tr>
+                            .map(|v| {
+                                let rises = matches!(v.metric.as_str(), names::CKA | names::CONTROL_SHUFFLED);
+                                view! {
+                                    <tr>
+                                        <th scope="row"><code>{v.layer}</code></th>
+                                        <td>{measure(&v.metric).map_or(v.metric, str::to_owned)}</td>
+                                        <td>{if rises { "higher" } else { "lower" }}</td>
+                                        <td class="data-table__number">{format::number(v.value, 4)}</td>
+                                        <td class="data-table__number">
+                                            {v.p.map_or_else(|| format::NONE.to_owned(), |p| format::number(p, 3))}
+                                        </td>
+                                        <td class="data-table__number">{format::significant(v.bandwidth)}</td>
+                                        <td class="data-table__number">{v.n}</td>
+                                    </tr>
+                                }
                             })
                             .collect_view()}
                     </tbody>

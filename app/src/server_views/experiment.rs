@@ -176,7 +176,7 @@ fn Progress(
         .filter(|s| *s > 0.0 && open > 0)
         .map(|s| format!(" About {} left, by the time that finished runs took.", format::duration(s)));
     let gone = (failed + stopped > 0).then(|| format!(" {failed} failed, {stopped} were stopped."));
-    let words = format!("{succeeded} of {planned} runs have a result, {open} are queued or running.");
+    let words = format!("{succeeded} of {planned} runs have a result, {open} queued or running.");
     view! {
         <section class="section" aria-label="Progress">
             <progress class="progress-bar" max=planned value=succeeded aria-label="Runs with a result"></progress>

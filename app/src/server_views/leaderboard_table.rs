@@ -193,6 +193,10 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
     let baseline = row.baseline.clone().map(|b| {
         let verdict = match row.beats_baseline {
             Some(false) => Some(view! { " "<span class="tag tag--bad">"does not beat it"</span> }),
+            // A mean above it says little while its interval holds it; experiments compare both on the same cases.
+            Some(true) if row.ci95.is_some_and(|[low, high]| (low..=high).contains(&b.value)) => {
+                Some(view! { " "<span class="tag tag--quiet">"within the interval"</span> })
+            }
             Some(true) | None => None,
         };
         view! {

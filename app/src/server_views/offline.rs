@@ -2,16 +2,13 @@
 //! from a disk in ten years.
 
 use leptos::prelude::*;
-use transferscope_domain::{
-    MetricKind,
-    api::{CompareData, RunView, ShareView},
-};
+use transferscope_domain::api::{CompareData, RunView, ShareView};
 
 use crate::{
     charts::{ChartOptions, Theme, build, svg},
     components::{
         case_pairs::pairs,
-        compare_tables::{setting_differences, test_metrics},
+        compare_tables::{metric_head, setting_differences, test_metrics},
         run_mark::run_title,
     },
     format,
@@ -73,6 +70,10 @@ fn body(share: &ShareView, data: &CompareData, title: &str) -> impl IntoView + u
             })}
             <p>"Transferscope is a research tool, not a medical device."</p>
             <h2>"Results"</h2>
+            <p>
+                "Test split, checkpoint that was best on validation; ↑ higher is better, ↓ lower is better. "
+                "A row is one seed: its values have no interval here; gains with one are on an experiment's page."
+            </p>
             {results(&data.runs)}
             <h2>"Curves"</h2>
             {charts(data).into_iter().map(|svg| view! { <figure inner_html=svg></figure> }).collect_view()}
@@ -119,12 +120,8 @@ fn table(head: Vec<String>, rows: Vec<Vec<String>>) -> impl IntoView + use<> {
 /// Test metrics, one line a run.
 fn results(runs: &[RunView]) -> impl IntoView + use<> {
     let metrics = test_metrics(runs);
-    let unit = |name: &str| match MetricKind::of_name(name).map_or("", MetricKind::unit) {
-        "" => String::new(),
-        unit => format!(" [{unit}]"),
-    };
     let mut head = vec!["Run".to_owned(), "Id".to_owned(), "State".to_owned()];
-    head.extend(metrics.iter().map(|name| format!("{}{}", format::metric_label(name), unit(name))));
+    head.extend(metrics.iter().map(|name| metric_head(name)));
     let rows = runs.iter().map(|run| {
         let mut cells = vec![run_title(run), run.id.to_string(), run.state.to_string()];
         cells.extend(metrics.iter().map(|name| {
@@ -155,7 +152,12 @@ fn paired(data: &CompareData) -> impl IntoView + use<> {
         });
         view! { <h3>{title}", "{metric.label()}</h3>{table(head, rows.collect())} }.into_any()
     });
-    sections.collect_view().into_any()
+    let lead = (data.runs.len() > 1).then(|| {
+        let better = metric.direction().label();
+        let words = "One seed each: what other seeds would do is not in these numbers.";
+        view! { <p>{format!("{}, {better}. {words}", metric.label())}</p> }
+    });
+    view! { {lead}{sections.collect_view()} }.into_any()
 }
 
 /// Settings, those that differ first.

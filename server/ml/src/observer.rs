@@ -37,6 +37,9 @@ pub trait Observer: Sync {
     fn wait_for_room(&self, _what: &str, _error: &io::Error) -> bool {
         false
     }
+
+    /// Called when what was waited for could be written.
+    fn found_room(&self) {}
 }
 
 /// Whether an error says that there is no room, which somebody may make.
@@ -53,10 +56,16 @@ pub fn written<T>(
     what: &str,
     mut write: impl FnMut() -> io::Result<T>,
 ) -> Result<T, RunError> {
+    let mut waited = false;
     loop {
         match write() {
-            Ok(done) => return Ok(done),
-            Err(error) if is_full(&error) && observer.wait_for_room(what, &error) => {}
+            Ok(done) => {
+                if waited {
+                    observer.found_room();
+                }
+                return Ok(done);
+            }
+            Err(error) if is_full(&error) && observer.wait_for_room(what, &error) => waited = true,
             Err(source) => return Err(RunError::Write { what: what.into(), source }),
         }
     }

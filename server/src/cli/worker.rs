@@ -6,7 +6,8 @@ use transferscope_domain::run::Failure;
 use transferscope_server::{
     executor::WorkerLockError,
     worker::{
-        EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_LOCK_HELD, EXIT_NOT_RECORDED, Ended, WorkerError, work,
+        EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_LOCK_HELD, EXIT_NOT_RECORDED, EXIT_NOT_WRITTEN, Ended,
+        WorkerError, work,
     },
 };
 
@@ -32,6 +33,7 @@ pub fn run(args: &Args) -> ExitCode {
         ),
         Ok(Ended::Failed(failure)) => (1, in_words(&failure)),
         Ok(Ended::CannotWrite(failure)) => (EXIT_CANNOT_WRITE, in_words(&failure)),
+        Ok(Ended::NotWritten(failure)) => (EXIT_NOT_WRITTEN, in_words(&failure)),
         Err(error) => (code(&error), format!("error: {error}")),
     };
     // The log of a worker lies on the disk that may be full: what it cannot say the code says.

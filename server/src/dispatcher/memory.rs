@@ -25,6 +25,8 @@ pub struct Memory {
     pub ours: HashSet<RunId>,
     /// Runs that were claimed and for which no worker was started, until the database knows.
     pub unstarted: HashSet<RunId>,
+    /// Workers that are still there although their run has ended, and since when that is seen.
+    pub leaving: HashMap<RunId, Instant>,
     /// Runs whose last look failed, and why.
     pub failing: BTreeMap<RunId, String>,
 }

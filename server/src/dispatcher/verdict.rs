@@ -8,7 +8,7 @@ use transferscope_domain::RunState;
 use crate::{
     config::Timing,
     executor::{Ending, Force, Liveness},
-    worker::{EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_LOCK_HELD, EXIT_NOT_RECORDED},
+    worker::{EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_LOCK_HELD, EXIT_NOT_RECORDED, EXIT_NOT_WRITTEN},
 };
 
 /// What is seen of a run that has not ended.
@@ -100,6 +100,9 @@ fn loss(ending: Ending, interrupted: bool) -> Loss {
     let exit = |code: u8| ending == Ending::Exit(i32::from(code));
     if exit(EXIT_CANNOT_WRITE) || exit(EXIT_NOT_RECORDED) {
         return Loss { counted: false, machine: true };
+    }
+    if exit(EXIT_NOT_WRITTEN) {
+        return Loss { counted: true, machine: true };
     }
     // SIGINT and SIGTERM end a worker that cannot watch for them yet.
     let asked = exit(EXIT_INTERRUPTED)
@@ -195,6 +198,16 @@ mod tests {
             let look = Look { misses: 99, ..dead(RunState::Running, Ending::Exit(i32::from(code))) };
             assert_eq!(of(&look), Action::Lose(Loss { counted: false, machine: true }));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_written_for_another_reason_is_tried_a_few_times() {
+        let after = |misses| {
+            let ending = Ending::Exit(i32::from(EXIT_NOT_WRITTEN));
+            of(&Look { misses, ..dead(RunState::Running, ending) })
+        };
+        assert_eq!(after(2), Action::Lose(Loss { counted: true, machine: true }));
+        assert_eq!(after(3), Action::GiveUp);
     }
 
     #[test]

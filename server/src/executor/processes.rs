@@ -4,7 +4,7 @@
 use std::{
     ffi::OsStr,
     fs, io,
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -23,13 +23,17 @@ pub(super) struct WorkerProcess {
 /// # Errors
 /// When the system does not list its processes.
 pub(super) fn workers() -> io::Result<Vec<WorkerProcess>> {
+    let ours = rustix::process::geteuid().as_raw();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        // Ended meanwhile: what is gone is no worker.
+        // Of another user, or ended meanwhile: what is not ours to end is no worker of ours.
+        if !entry.metadata().is_ok_and(|about| about.uid() == ours) {
+            continue;
+        }
         let Some(line) = command_line(&entry.path()) else { continue };
         let Some(run_dir) = run_dir(&line) else { continue };
         let run_dir = if run_dir.is_absolute() {
@@ -64,12 +68,16 @@ fn command_line(process: &Path) -> Option<Vec<u8>> {
     }
 }
 
-/// The run directory of a command line `.. worker RUN_DIR ..`, its arguments ended by zeros.
+/// The run directory of a command line `.. worker RUN_DIR --attempt N`, its arguments ended by zeros: that with which
+/// workers are started, whole, since other programs can have a run directory among their arguments too.
 fn run_dir(line: &[u8]) -> Option<&Path> {
     let mut arguments = line.split(|b| *b == 0);
     arguments.find(|argument| *argument == b"worker")?;
     let dir = arguments.next().filter(|dir| !dir.is_empty() && !dir.starts_with(b"-"))?;
-    Some(Path::new(OsStr::from_bytes(dir)))
+    arguments.next().filter(|word| *word == b"--attempt")?;
+    let number = arguments.next()?;
+    let is_number = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+    (is_number && arguments.all(<[u8]>::is_empty)).then(|| Path::new(OsStr::from_bytes(dir)))
 }
 
 #[cfg(test)]
@@ -80,8 +88,16 @@ mod tests {
     fn a_worker_is_known_by_its_command_line() {
         let of = |line: &str| run_dir(line.replace(' ', "\0").as_bytes()).map(Path::to_owned);
         assert_eq!(of("transferscope worker /data/runs/a --attempt 1 "), Some("/data/runs/a".into()));
-        assert_eq!(of("/bin/sh program.sh worker /data/runs/b "), Some("/data/runs/b".into()));
-        for none in ["transferscope serve ", "transferscope worker ", "transferscope worker --help ", ""] {
+        assert_eq!(of("/bin/sh program.sh worker /data/runs/b --attempt 12 "), Some("/data/runs/b".into()));
+        for none in [
+            "transferscope serve ",
+            "transferscope worker ",
+            "transferscope worker --help ",
+            "grep -r worker /data/runs/a ",
+            "grep worker /data/runs/a --attempt ",
+            "sh -c true worker /data/runs/a --attempt 1 more ",
+            "",
+        ] {
             assert_eq!(of(none), None, "{none}");
         }
     }
@@ -93,7 +109,7 @@ mod tests {
             || workers().unwrap().into_iter().find(|w| w.run_dir == dir.path().canonicalize().unwrap());
         assert_eq!(mine(), None);
         let mut child = std::process::Command::new("sh")
-            .args(["-c", "read line", "worker", "."])
+            .args(["-c", "read line", "worker", ".", "--attempt", "1"])
             .current_dir(dir.path())
             .stdin(std::process::Stdio::piped())
             .spawn()

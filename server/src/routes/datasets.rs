@@ -44,7 +44,7 @@ pub async fn one(
     let wanted = name.clone();
     let found = blocking(move || {
         let manifest = state::dataset(&state.data, &wanted)?;
-        Some((state.checks.look(&manifest), manifest))
+        Some((state.checks.look(&manifest, &state.store), manifest))
     })
     .await?;
     let (check, manifest) = found.ok_or_else(|| match runs {

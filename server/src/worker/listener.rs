@@ -33,8 +33,8 @@ pub(super) struct Listener<'a> {
     progress: Mutex<Progress>,
     /// When the cancel file was last looked for, and whether it was there.
     cancel: Mutex<(Option<Instant>, bool)>,
-    /// When the present wait for room began, and when it was last asked for.
-    room: Mutex<Option<(Instant, Instant)>>,
+    /// When the present wait for room began.
+    room: Mutex<Option<Instant>>,
 }
 
 impl<'a> Listener<'a> {
@@ -108,21 +108,22 @@ impl Observer for Listener<'_> {
             return false;
         }
         let now = Instant::now();
-        let began = {
-            let mut room = lock(&self.room);
-            let going_on = room.filter(|(_, asked)| now.duration_since(*asked) < 10 * ROOM_CHECK);
-            let began = going_on.map_or(now, |(began, _)| began);
-            *room = Some((began, now));
-            began
-        };
+        let mut room = lock(&self.room);
+        let began = *room.get_or_insert(now);
+        drop(room);
         if began == now {
             tracing::warn!(%error, "{what} cannot be written; waiting for room on the disk");
         }
+        // However long a single try takes: what could be written is said, and ends the wait.
         if now.duration_since(began) >= ROOM_PATIENCE {
             return false;
         }
         thread::sleep(ROOM_CHECK);
         true
+    }
+
+    fn found_room(&self) {
+        *lock(&self.room) = None;
     }
 }
 

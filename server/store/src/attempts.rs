@@ -107,24 +107,21 @@ impl Store {
         Ok(())
     }
 
+    /// Whether [`Store::resume`] would be refused now.
+    ///
+    /// # Errors
+    /// As [`Store::resume`].
+    pub async fn may_resume(&self, id: &RunId) -> Result<()> {
+        can_go_on(&mut *self.read().acquire().await?, id).await
+    }
+
     /// Queues a run that failed or was stopped again, to go on from its checkpoint; all its attempts are forgiven.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when it is in another state, or is a pre-training whose name another one has taken.
     pub async fn resume(&self, id: &RunId, now_ms: i64) -> Result<()> {
         let mut tx = self.begin().await?;
-        let now = state(&mut tx, id).await?;
-        if !matches!(now, RunState::Failed | RunState::Stopped) {
-            return Err(StoreError::Conflict(format!(
-                "run {id} is {now}; only a run that failed or was stopped can go on"
-            )));
-        }
-        let request: String = sqlx::query_scalar("select request from runs where id = ?")
-            .bind(id.as_str())
-            .fetch_one(&mut *tx)
-            .await?;
-        let request = from_json::<transferscope_domain::RunRequest>("run request", &request)?;
-        refuse_double(&mut tx, id, request.pretraining.as_ref()).await?;
+        can_go_on(&mut tx, id).await?;
         change(&mut tx, id.as_str(), RunState::Queued, None, now_ms).await?;
         sqlx::query(
             "update runs set misses = 0, failure = null, finished_ms = null, place = null where id = ?",
@@ -165,6 +162,22 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Refuses to let a run go on that has not ended, or whose pre-training's name another one has taken.
+async fn can_go_on(conn: &mut SqliteConnection, id: &RunId) -> Result<()> {
+    let now = state(conn, id).await?;
+    if !matches!(now, RunState::Failed | RunState::Stopped) {
+        return Err(StoreError::Conflict(format!(
+            "run {id} is {now}; only a run that failed or was stopped can go on"
+        )));
+    }
+    let request: String = sqlx::query_scalar("select request from runs where id = ?")
+        .bind(id.as_str())
+        .fetch_one(&mut *conn)
+        .await?;
+    let request = from_json::<transferscope_domain::RunRequest>("run request", &request)?;
+    refuse_double(conn, id, request.pretraining.as_ref()).await
 }
 
 /// Refuses a pre-training while another one that has not ended makes a backbone of the same name.

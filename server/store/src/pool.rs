@@ -25,9 +25,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 /// How long a connection waits for another process's write (a command beside a running server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 const BEGIN: &str = "begin immediate";
-/// A commit survives the end of a process; what the end of the machine could take is in the run directories, and in the
-/// files beside them, and is recorded again.
-const SYNCHRONOUS: SqliteSynchronous = SqliteSynchronous::Normal;
+/// What somebody was promised survives the end of the machine, too: every commit is on the disk before it is answered.
+const SYNCHRONOUS: SqliteSynchronous = SqliteSynchronous::Full;
 /// How long a question may wait for a connection.
 const READ_PATIENCE: Duration = Duration::from_secs(10);
 

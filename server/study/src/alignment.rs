@@ -22,7 +22,7 @@ pub use course::Course;
 pub use discrepancy::{Discrepancy, Estimate, Kernel};
 pub use distances::{energy_distance, frechet_distance};
 pub use mmd::{KernelMatrix, SquaredDistances, mmd2_biased, mmd2_unbiased};
-pub use permutation::{null_values, permutation_p, seeded_permutations};
+pub use permutation::{all_dealings, null_values, permutation_p, seeded_permutations};
 pub use standardise::Standard;
 
 /// Features of one layer: one row a case (or token), as the model gave them.

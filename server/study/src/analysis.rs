@@ -68,6 +68,18 @@ pub struct Choice {
     pub how: Discrepancy,
 }
 
+impl Choice {
+    /// The same against a control that is planned: an experiment without a specialist is held against its networks from
+    /// scratch, and the other way round.
+    #[must_use]
+    fn against_planned(self, planned: &[PlannedRun]) -> Self {
+        let has = |arm: Arm| planned.iter().any(|run| run.arm == arm);
+        let other = if self.against == Arm::Specialist { Arm::Scratch } else { Arm::Specialist };
+        let against = if !has(self.against) && has(other) { other } else { self.against };
+        Self { against, ..self }
+    }
+}
+
 impl Default for Choice {
     fn default() -> Self {
         Self {
@@ -114,8 +126,9 @@ pub struct Analysis {
 /// Seed of all random draws.
 pub(crate) const SEED: u64 = 20_260_115;
 
-/// Analyses an experiment.
+/// Analyses an experiment, against a control that it has.
 pub fn analyse(input: Input<'_>, choice: Choice) -> Analysis {
+    let choice = choice.against_planned(input.planned);
     let counts = cells::counts(input);
     let cells = cells::cells(input, choice);
     let specialists = cells::specialists(input);

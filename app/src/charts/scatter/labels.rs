@@ -56,26 +56,48 @@ const AIR: f64 = 2.0;
 const GAP: f64 = 8.0;
 /// Distances from a point that are tried, nearest first; from the second on a line leads there.
 const RINGS: [f64; 5] = [GAP, 18.0, 32.0, 48.0, 66.0];
+/// Longest part of a line to a point that is taken as one area.
+const PART: f64 = 3.0;
 /// Directions that are tried, best first: right, left, then the corners, above and below.
 const WAYS: [(f64, f64); 8] =
     [(1.0, 0.0), (-1.0, 0.0), (1.0, -1.0), (1.0, 1.0), (-1.0, -1.0), (-1.0, 1.0), (0.0, -1.0), (0.0, 1.0)];
 
 /// Places for the names of points inside `plot`, in their order; none for a name that has no room, which is better
-/// left out than struck through. `drawn` is everything else in the plot: bars, lines and the points themselves.
+/// left out than struck through. `drawn` is everything else in the plot: bars, lines and the points themselves. The
+/// line to a point may cross those, but no name.
 pub fn place(names: &[(&str, Px)], drawn: &[Area], plot: Area) -> Vec<Option<Label>> {
     let mut taken = drawn.to_vec();
+    let mut named: Vec<Area> = Vec::with_capacity(names.len());
     let mut places = Vec::with_capacity(names.len());
     for (name, point) in names {
         let width = text::width(name, frame::SMALL);
         let candidates = RINGS.into_iter().flat_map(|ring| WAYS.into_iter().map(move |way| (ring, way)));
         let found = candidates.map(|(ring, way)| label(*point, width, ring, way)).find(|label| {
             let area = label.area.grown(AIR);
-            label.area.within(plot) && !taken.iter().any(|other| area.meets(*other))
+            label.area.within(plot)
+                && !taken.iter().any(|other| area.meets(*other))
+                && !line(*point, label).iter().any(|part| named.iter().any(|other| part.meets(*other)))
         });
-        taken.extend(found.map(|label| label.area));
+        if let Some(label) = &found {
+            named.push(label.area);
+            taken.push(label.area);
+            taken.extend(line(*point, label));
+        }
         places.push(found);
     }
     places
+}
+
+/// What the line from a point to its name covers, part by part; nothing where there is none.
+fn line(point: Px, label: &Label) -> Vec<Area> {
+    let Some(end) = label.leader else { return Vec::new() };
+    let (x, y) = (end.0 - point.0, end.1 - point.1);
+    let parts = (x.hypot(y) / PART).ceil().max(1.0) as u32;
+    let at = |i: u32| {
+        let share = f64::from(i) / f64::from(parts);
+        (point.0 + share * x, point.1 + share * y)
+    };
+    (0..parts).map(|i| Area::around(at(i), at(i + 1)).grown(0.5)).collect()
 }
 
 fn label(point: Px, width: f64, ring: f64, way: (f64, f64)) -> Label {
@@ -117,6 +139,13 @@ mod tests {
             assert!(!drawn.iter().any(|d| area.meets(*d)), "{area:?} is struck through");
             assert!(!areas[..i].iter().any(|other| area.meets(*other)), "{area:?} lies on another name");
         }
+        for (i, (label, (_, point))) in places.iter().zip(names).enumerate() {
+            let parts = label.iter().flat_map(|label| line(*point, label)).collect::<Vec<_>>();
+            let others = places.iter().enumerate().filter(|(k, _)| *k != i).filter_map(|(_, l)| *l);
+            for other in others {
+                assert!(!parts.iter().any(|part| part.meets(other.area)), "a line runs through {other:?}");
+            }
+        }
         places
     }
 
@@ -143,6 +172,14 @@ mod tests {
         let label = check(&[("a name", point)], &drawn)[0].expect("there is room further away");
         let end = label.leader.expect("a line");
         assert!((end.0 - point.0).hypot(end.1 - point.1) > 20.0, "{label:?}");
+    }
+
+    #[test]
+    fn names_of_one_place_keep_clear_of_each_other_s_lines() {
+        let names =
+            ["a name", "another", "a third", "one more", "a fifth", "the sixth"].map(|n| (n, (300.0, 200.0)));
+        let places = check(&names, &cross((300.0, 200.0), (30.0, 20.0)));
+        assert!(places.iter().flatten().filter(|l| l.leader.is_some()).count() >= 2, "{places:?}");
     }
 
     #[test]

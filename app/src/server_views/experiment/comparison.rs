@@ -176,7 +176,7 @@ fn Verdicts(studies: Vec<Study>) -> impl IntoView {
             let cells = studies
                 .iter()
                 .map(|study| {
-                    let verdict = study.analysis.findings.get(i).map(|f| f.verdict.label());
+                    let verdict = study.analysis.findings.get(i).map(|f| f.label());
                     // The first finding has no correlation.
                     let relation = i.checked_sub(1).and_then(|i| study.analysis.relations.get(i));
                     let spearman = relation.and_then(|r| Some((r.spearman?, r.points.len()))).map(|(r, n)| {
@@ -227,7 +227,13 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
                 view! { <span class="difference">{words}</span> }
             });
             let title = format!("{}, {}", network.backbone, network.arm.label().to_lowercase());
-            let sides = network.sides.iter().map(|s| side(metric.as_str(), s.as_ref())).collect_view();
+            let first = network.sides.first().and_then(Option::as_ref).is_some_and(|s| s.mean.is_some());
+            let sides = network
+                .sides
+                .iter()
+                .enumerate()
+                .map(|(place, s)| side(metric.as_str(), s.as_ref(), first && place > 0))
+                .collect_view();
             view! { <tr><th scope="row">{title}{which}</th>{sides}</tr> }
         })
         .collect_view();
@@ -249,7 +255,8 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
     }
 }
 
-fn side(metric: &str, side: Option<&Side>) -> AnyView {
+/// `paired`: whether there is a first experiment with a result to be held against.
+fn side(metric: &str, side: Option<&Side>, paired: bool) -> AnyView {
     let Some(side) = side else {
         return view! { <td class="data-table__number quiet">"not planned"</td> }.into_any();
     };
@@ -261,6 +268,8 @@ fn side(metric: &str, side: Option<&Side>) -> AnyView {
     };
     let interval = side.interval.map(|i| view! { <span class="difference">{range(i.low, i.high)}</span> });
     let unsure = side.unsure.map(|why| view! { <span class="difference">{why.words()}</span> });
+    let apart = (paired && side.against_first.is_none())
+        .then(|| view! { <span class="difference">"no seed in both"</span> });
     let few =
         (side.n < 3).then(|| view! { " "<span class="tag tag--quiet">{format!("n = {}", side.n)}</span> });
     view! {
@@ -269,6 +278,7 @@ fn side(metric: &str, side: Option<&Side>) -> AnyView {
             {interval}
             {unsure}
             {side.against_first.as_ref().map(|a| against(metric, a))}
+            {apart}
         </td>
     }
     .into_any()

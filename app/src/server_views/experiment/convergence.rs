@@ -1,7 +1,7 @@
 //! How fast the arms got where they went.
 
 use leptos::prelude::*;
-use transferscope_domain::Arm;
+use transferscope_domain::{Arm, Unsure};
 use transferscope_study::{
     analysis::{Analysis, ArmSummary},
     convergence::Reached,
@@ -25,6 +25,8 @@ pub fn Convergence(analysis: Analysis) -> impl IntoView {
                     (Some(i), _) => {
                         format!("{times} ({} to {})", format::number(i.low, 2), format::number(i.high, 2))
                     }
+                    // Patients do not enter a speed-up.
+                    (None, Some(Unsure::AllEqual)) => format!("{times} (equal in all seeds: no interval)"),
                     (None, Some(why)) => format!("{times} ({})", why.words()),
                     (None, None) => times,
                 }
@@ -54,10 +56,11 @@ pub fn Convergence(analysis: Analysis) -> impl IntoView {
 }
 
 fn reached(value: Option<Reached>, seeds: usize, n: usize) -> AnyView {
+    let others = if n == seeds + 1 { "other" } else { "others" };
     match value {
         Some(value) => view! {
             {value.to_string()}
-            {(seeds < n).then(|| view! { <span class="difference">{format!("of {}; the others never improved", format::plural(seeds as u64, "seed"))}</span> })}
+            {(seeds < n).then(|| view! { <span class="difference">{format!("of {}; the {others} never improved", format::plural(seeds as u64, "seed"))}</span> })}
         }
         .into_any(),
         None => view! { <span class="quiet">"–"</span> }.into_any(),

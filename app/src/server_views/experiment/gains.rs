@@ -1,7 +1,7 @@
 //! Gains over both controls, from complete pairs.
 
 use leptos::prelude::*;
-use transferscope_domain::Arm;
+use transferscope_domain::{Arm, Direction, Task};
 use transferscope_study::{
     analysis::{Analysis, Cell},
     statistics::p_in_words,
@@ -46,6 +46,19 @@ pub fn Gains(analysis: Analysis) -> impl IntoView {
     }
 }
 
+/// What a case is better in: a metric of all cases together says nothing of one, so that another one counts.
+pub(super) fn better_word(task: Task) -> String {
+    let metric = task.case_metric();
+    if metric == task.primary_metric() {
+        return "better".into();
+    }
+    let way = match metric.direction() {
+        Direction::Higher => "higher",
+        Direction::Lower => "lower",
+    };
+    format!("{way} {}", metric.label().to_lowercase())
+}
+
 fn gain(cell: &Cell, against: Arm) -> AnyView {
     let unpaired = cell
         .unpaired
@@ -75,12 +88,16 @@ fn gain(cell: &Cell, against: Arm) -> AnyView {
             format::signed(i.low, 1),
             format::signed(i.high, 1)
         ),
-        (Some(mean), None) => format!("{} % of the control", format::signed(mean, 1)),
+        (Some(mean), None) => {
+            let why = gain.unsure.filter(|_| difference.interval.is_some());
+            let why = why.map(|why| format!(" ({})", why.words())).unwrap_or_default();
+            format!("{} % of the control, mean of the seeds{why}", format::signed(mean, 1))
+        }
         (None, _) => "relative gain undefined: a control is 0".into(),
     };
     let n = gain.pairs.len();
     let few = (n < 3).then(|| view! { " "<span class="tag tag--quiet">{format!("n = {n}")}</span> });
-    let cases = format!("better in {} of {} cases", gain.cases_better, gain.cases);
+    let cases = format!("{} in {} of {} cases", better_word(cell.key.task), gain.cases_better, gain.cases);
     let p = gain.p_corrected.map_or_else(|| "–".to_owned(), p_in_words);
     view! {
         <td class="data-table__number">

@@ -123,9 +123,13 @@ fn summary(arm: Option<&ArmSummary>) -> AnyView {
         .then(|| view! { <span class="tag tag--quiet">{format!("n = {}", arm.n)}</span> });
     let beats = arm.baseline.as_ref().zip(arm.mean).and_then(|((name, value), mean)| {
         let better = arm.task.primary_metric().direction().better(mean, *value);
-        (!better).then(|| {
-            view! { <span class="difference">{format!("not better than {name} ({})", format::metric_value(metric, *value))}</span> }
-        })
+        let words = match arm.over_trivial {
+            _ if !better => "not better than",
+            Some(difference) if difference.contains(0.0) => "not told apart from",
+            _ => return None,
+        };
+        let value = format::metric_value(metric, *value);
+        Some(view! { <span class="difference">{format!("{words} {name} ({value})")}</span> })
     });
     let slots = arm.slots.iter().map(slot).collect_view();
     view! {

@@ -14,14 +14,16 @@ pub fn Ranks(ranking: Option<Ranking>) -> impl IntoView {
         let best = networks.first().map_or(1.0, |n| n.mean_rank);
         let rows = networks
             .iter()
-            .map(|n| {
+            .enumerate()
+            .map(|(place, n)| {
                 let way = (!usual).then(|| {
                     view! { <span class="difference">{way(n.adaptation, n.label_share)}</span> }
                 });
                 let behind = n.mean_rank - best;
                 let apart = match critical_difference {
                     Some(least) if behind > least => "told apart from the first",
-                    _ if behind == 0.0 => "",
+                    _ if place == 0 => "",
+                    _ if behind == 0.0 => "equal to the first",
                     _ => "not told apart from the first",
                 };
                 view! {

@@ -24,16 +24,18 @@ pub fn Relations(
         .iter()
         .map(|relation| {
             let picture = charts::scatter(&analysis, &backbones, relation.outcome, &inline(720, 420));
-            let (file, what) = match relation.outcome {
-                Outcome::Gain => ("gain.svg", "Alignment against gain"),
-                Outcome::Epochs => ("epochs.svg", "Alignment against convergence"),
+            let (file, what, bars) = match relation.outcome {
+                Outcome::Gain => ("gain.svg", "Alignment against gain", ", 95 % interval of the gain along y"),
+                Outcome::Epochs => ("epochs.svg", "Alignment against convergence", ""),
             };
             let href = to(&format!("/experiments/{id}/export/{file}?{}", query(analysis.choice)));
             view! {
                 <figure class="study-figure">
                     <div class="study-figure__picture" role="region" aria-label=what tabindex="0" inner_html=picture></div>
                     <figcaption>
-                        "Each point is a backbone on a task: one colour a backbone, one marker a task. Bars: least to largest seed along x, 95 % interval along y. "
+                        "Each point is a backbone on a task: one colour a backbone, one marker a task. Bars: least to largest seed along x"
+                        {bars}
+                        ". "
                         {(!frozen).then(|| view! { <a href=href rel="external">"SVG"</a> })}
                     </figcaption>
                     <RelationNumbers relation=relation.clone() />

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -221,7 +222,7 @@ fn of_type(mut weights: EncoderWeights, sequence: &str) -> EncoderWeights {
 }
 
 /// A folder that is being filled; dropped without [`Staging::publish`] it leaves nothing. One that a
-/// process left because it was killed goes when the same name is added again.
+/// process left because it was killed goes at the next start of a server, which knows it by the process's id.
 struct Staging<'a> {
     backbones: &'a Path,
     folder: PathBuf,
@@ -230,10 +231,9 @@ struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     fn begin(backbones: &'a Path, name: &str) -> io::Result<Self> {
-        let folder = backbones.join(format!(".{name}.partial"));
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = backbones.join(format!(".{name}.{}.{number}.partial", std::process::id()));
         fs::create_dir(&folder)?;
         Ok(Self { backbones, folder, published: false })
     }

@@ -52,11 +52,22 @@ pub fn write(
         }
         _ => unreachable!("a prediction is of its target's kind"),
     };
-    let file = format!("{}-epoch-{:04}.png", example.case_id, epoch.round());
+    let file = format!("{}-epoch-{:04}.png", in_a_file_name(&example.case_id), epoch.round());
     save(picture, run_dir, &file, observer)?;
     let note = note.map(|n| format!(" ({n})")).unwrap_or_default();
     let caption = format!("{}, slice {} of {d}: {caption}{note}", example.case_id, z + 1);
     emit(observer, EventBody::Preview { step, epoch, case_id: example.case_id.clone(), file, caption })
+}
+
+/// A case in a file's name: letters, digits, dashes and underscores as they are, at most 64 of them. Where that is not
+/// all of it, a part of its hash tells it from others.
+fn in_a_file_name(case_id: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if case_id.len() <= 64 && !case_id.is_empty() && case_id.chars().all(plain) {
+        return case_id.to_owned();
+    }
+    let short: String = case_id.chars().take(64).map(|c| if plain(c) { c } else { '_' }).collect();
+    format!("{short}-{}", &blake3::hash(case_id.as_bytes()).to_hex()[..8])
 }
 
 /// Training samples in one picture at most.
@@ -109,5 +120,22 @@ fn telling_slice(example: &Example) -> usize {
             (0..d).max_by_key(area).unwrap_or(d / 2)
         }
         Target::Image { .. } | Target::Label(_) => d / 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_of_any_name_has_a_file_of_its_own() {
+        assert_eq!(in_a_file_name("phantom-0001"), "phantom-0001");
+        let odd = ["../../x", "a/b", "a b", "Müller", "", ".hidden", &"x".repeat(300), "100%25"];
+        let names: std::collections::BTreeSet<String> = odd.iter().map(|name| in_a_file_name(name)).collect();
+        assert_eq!(names.len(), odd.len());
+        for name in names {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            assert!(name.len() < 80 && name.chars().all(plain), "{name}");
+        }
     }
 }

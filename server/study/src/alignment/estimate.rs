@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    AlignmentError, Discrepancy, KernelMatrix, PairSums, Rows, SquaredDistances, mmd::mmd2, permutation_p,
-    seeded_permutations,
+    AlignmentError, Discrepancy, KernelMatrix, PairSums, Rows, SquaredDistances, all_dealings, mmd::mmd2,
+    permutation_p, seeded_permutations,
 };
 
 /// Random orders for a p-value.
@@ -42,8 +42,10 @@ pub(super) fn mmd2_and_p(
         return Ok((0.0, orders.map(|_| 1.0)));
     };
     let p = |kernel: &KernelMatrix, orders: Orders| {
-        let (_, n) = kernel.sizes();
-        let orders = seeded_permutations(n, orders.group.max(1), orders.count, orders.seed);
+        let (n_x, n) = kernel.sizes();
+        let group = orders.group.max(1);
+        let orders = all_dealings(n_x, n, group, orders.count)
+            .unwrap_or_else(|| seeded_permutations(n, group, orders.count, orders.seed));
         permutation_p(kernel, &orders, how.estimator)
     };
     if fits(x, y) {

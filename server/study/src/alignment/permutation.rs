@@ -40,6 +40,36 @@ pub fn seeded_permutations(n: usize, group: usize, count: usize, seed: u64) -> V
         .collect()
 }
 
+/// Every way but the observed one to deal out whole groups of `group` neighbouring rows of `0..n` so that the first
+/// `n_x` of an order are another set: then [`permutation_p`] is exact. None where there are more than `most`, or where
+/// a set does not consist of whole groups.
+///
+/// # Panics
+/// When `group` is 0.
+pub fn all_dealings(n_x: usize, n: usize, group: usize, most: usize) -> Option<Vec<Vec<usize>>> {
+    if !n_x.is_multiple_of(group) || !n.is_multiple_of(group) || n_x > n {
+        return None;
+    }
+    let (first, all) = (n_x / group, n / group);
+    let count = (0..first).try_fold(1usize, |count, i| Some(count.checked_mul(all - i)? / (i + 1)))?;
+    if count - 1 > most {
+        return None;
+    }
+    let mut dealings = Vec::with_capacity(count);
+    // Groups of the first set in rising order, counted up like a number.
+    let mut chosen: Vec<usize> = (0..first).collect();
+    while let Some(at) = (0..first).rev().find(|&i| chosen[i] < all - first + i) {
+        chosen[at] += 1;
+        for i in at + 1..first {
+            chosen[i] = chosen[i - 1] + 1;
+        }
+        let others = (0..all).filter(|g| !chosen.contains(g));
+        let order = chosen.iter().copied().chain(others);
+        dealings.push(order.flat_map(|g| g * group..(g + 1) * group).collect());
+    }
+    Some(dealings)
+}
+
 /// The values that the estimate takes when the pooled rows are dealt out anew: the first rows of
 /// each order go to the first set.
 pub fn null_values(kernel: &KernelMatrix, permutations: &[Vec<usize>], estimate: Estimate) -> Vec<f64> {
@@ -114,6 +144,32 @@ mod tests {
             order.sort_unstable();
             assert_eq!(order, (0..9).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn few_dealings_are_all_tried() {
+        // 70 ways to choose four of eight, the observed one left out.
+        let all = all_dealings(8, 16, 2, 200).unwrap();
+        assert_eq!(all.len(), 69);
+        let sets: std::collections::BTreeSet<Vec<usize>> =
+            all.iter().map(|order| order[..8].to_vec()).collect();
+        assert_eq!(sets.len(), 69);
+        assert!(!sets.contains(&(0..8).collect::<Vec<_>>()));
+        for order in &all {
+            assert!(order.chunks(2).all(|g| g[0] % 2 == 0 && g[1] == g[0] + 1));
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..16).collect::<Vec<_>>());
+        }
+        // Sets that are apart: the observed dealing and its mirror image of 70.
+        let x = Rows::new(1, vec![0.0, 0.1, 0.25, 0.3]).unwrap();
+        let y = Rows::new(1, vec![5.0, 5.3, 5.5, 5.9]).unwrap();
+        let kernel = SquaredDistances::pooled(&x, &y).unwrap().kernel(0.1);
+        let p = permutation_p(&kernel, &all_dealings(4, 8, 1, 200).unwrap(), Estimate::Unbiased);
+        assert!((p - 2.0 / 70.0).abs() < 1e-12, "{p}");
+        assert_eq!(all_dealings(10, 20, 1, 200), None, "184,756 ways");
+        assert_eq!(all_dealings(3, 8, 2, 200), None, "a group would be torn apart");
+        assert_eq!(all_dealings(100, 10_000, 1, 200), None);
     }
 
     #[test]

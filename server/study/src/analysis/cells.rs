@@ -324,7 +324,13 @@ pub(super) fn summary(input: Input<'_>, wanted: Wanted<'_>, arm: Arm) -> ArmSumm
     let baseline = finished.first().and_then(|r| r.baseline.clone());
     let over = |own, trivial| Some(metric.direction().sign() * (own - trivial));
     let both = baseline.as_ref().and_then(|(method, _)| CaseTable::with_trivial(&finished, method).ok());
-    let over_trivial = both.and_then(|t| t.mean_of_pairs(t.value_of_pairs(over)?, over).interval);
+    let width = match metric.range() {
+        (Some(low), Some(high)) => Some(high - low),
+        _ => None,
+    };
+    let over_trivial = both.and_then(|t| {
+        t.mean_of_pairs(t.value_of_pairs(over)?, over).within(width.map(|w| -w), width).interval
+    });
     ArmSummary {
         backbone: wanted.backbone.to_owned(),
         task: wanted.task,

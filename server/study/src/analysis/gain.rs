@@ -23,6 +23,9 @@ pub struct Gain {
     /// Whether that interval was cut where a relative gain cannot lie.
     #[serde(default)]
     pub clipped: bool,
+    /// Why there is no such interval, where there is none though the mean is defined.
+    #[serde(default)]
+    pub unsure: Option<Unsure>,
     /// Of the difference being 0.
     pub p: Option<f64>,
     /// The same corrected for all cells of the experiment (Holm).
@@ -171,6 +174,7 @@ pub fn gain(pairs: &[Both<'_>], against: Arm) -> Option<Gain> {
         mean: relative_mean,
         interval: relative_gain.and_then(|r| r.interval),
         clipped: relative_gain.is_some_and(|r| r.clipped),
+        unsure: relative_gain.and_then(|r| r.unsure),
         p: difference.p,
         p_corrected: None,
         cases: compared.cases,

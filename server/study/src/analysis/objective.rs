@@ -195,6 +195,11 @@ pub fn fits(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice) -> Fin
     Finding { claim, verdict: Verdict::of(found.interval), because, refused: false }
 }
 
+/// With two decimals and a sign.
+fn signed(percent: f64) -> String {
+    format!("{percent:+.2}").replace('-', "−")
+}
+
 /// Mean gains of both kinds of encoders on both kinds of tasks, in percent.
 fn described(gains: &Gains<'_>, encoders: &[Encoder<'_>], against: Arm) -> Vec<String> {
     let control = match against {
@@ -214,8 +219,10 @@ fn described(gains: &Gains<'_>, encoders: &[Encoder<'_>], against: Arm) -> Vec<S
         };
         if let (Some(restoring), Some(telling)) = (over(true), over(false)) {
             lines.push(format!(
-                "Pre-training by {name} gains {restoring:+.2} % over {control} where images are restored and \
-                 {telling:+.2} % where they are segmented or classified."
+                "Pre-training by {name} gains {} % over {control} where images are restored and {} % where they are \
+                 segmented or classified: means over encoders and tasks, which say nothing of chance.",
+                signed(restoring),
+                signed(telling)
             ));
         }
     }

@@ -3,7 +3,7 @@
 use transferscope_domain::Arm;
 
 use super::{Paper, escape};
-use crate::alignment::Kernel;
+use crate::{alignment::Kernel, analysis::Gain, statistics::Correlation};
 
 /// How the experiment was done, in sentences made from its record.
 pub fn methods(paper: Paper<'_>) -> String {
@@ -27,16 +27,16 @@ pub fn methods(paper: Paper<'_>) -> String {
         .iter()
         .map(|t| format!("{} (test {})", t.label().to_lowercase(), t.primary_metric().label()))
         .collect();
-    let arms = spec
-        .arms
-        .iter()
-        .map(|arm| match arm {
-            Arm::Pretrained => "from the pre-trained checkpoint",
-            Arm::Scratch => "from random weights",
-            Arm::Specialist => "as a residual 3-D U-Net trained for the task alone",
-        })
-        .map(str::to_owned)
-        .collect();
+    let arms = in_words(
+        spec.arms
+            .iter()
+            .map(|arm| match arm {
+                Arm::Pretrained => "from the pre-trained checkpoint",
+                Arm::Scratch => "from random weights",
+                Arm::Specialist => "as a residual 3-D U-Net trained for the task alone",
+            })
+            .collect(),
+    );
     let how = match (choice.measured.is_mmd(), choice.how.kernel) {
         (false, _) => String::new(),
         (true, Kernel::Rbf) => format!(
@@ -50,38 +50,100 @@ pub fn methods(paper: Paper<'_>) -> String {
         ),
     };
     let seeds: Vec<String> = spec.seeds.iter().map(u64::to_string).collect();
+    let seeds = match seeds.as_slice() {
+        [one] => format!("the seed {one} alone"),
+        _ => format!("the seeds {}", list(seeds)),
+    };
     let epochs = spec.epochs.map_or_else(|| "the default number of".to_owned(), |e| e.to_string());
     let data = if paper.synthetic { " (synthetic: computed phantoms)" } else { "" };
-    let c = paper.analysis.counts;
-    format!(
-        "We fine-tuned {} on the data set {}{data} for {}, each {}, for {epochs} epochs with the seeds {}. Runs of one \
-         backbone, task and seed share split, order of cases, budget and seed in every arm; the specialist was trained \
-         once for each task and seed. Of {} planned runs {} have a result, {} failed and {} were stopped. The checkpoint \
-         with the best validation metric was tested. A gain is the difference of the test metric m of the pre-trained network \
-         and c of its control, averaged over complete pairs; beside it stands the relative gain 100 s (m - c) / |c|, s = 1 \
-         where higher is better and -1 where lower is, which is undefined where a control is 0. Intervals are 95 % intervals \
-         and p-values those of Student's t, with the variance of a mean over crossed seeds and test patients, (MS_seed + \
-         MS_patient - MS_rest) / (seeds x patients), and Satterthwaite's degrees of freedom [satterthwaite1946]; metrics of \
-         all cases together enter by their jackknife pseudo-values [dorfman1992]. Intervals of the means of bounded metrics \
-         were made on the scale of normal deviates or logarithms. p-values of gains were corrected by Holm over cells \
-         [holm1979]. Speed-up is the geometric mean of ratios. Convergence is the first epoch whose running best has covered 95 % of the way from \
-         before training to its best. Alignment was measured between features of the validation cases, standardised by \
-         the features before fine-tuning, as {} at the {} layer of each encoder{how} \
-         [gretton2012, kornblith2019]. Spearman's correlations over the table of \
-         backbones and tasks, raw and with both means taken out, have p-values by permuting whole backbones and whole \
-         tasks, and intervals by the same orders on the scale of Fisher's z [bonett2000]. Objectives of pre-training were compared by Welch's t with \
-         encoders as units [welch1947]. Computed with Transferscope {}, which implements the study of [transfer2026].\n",
+    let analysis = paper.analysis;
+    let c = analysis.counts;
+    let mut text = vec![format!(
+        "We fine-tuned {} on the data set {}{data} for {}, each {arms}, for {epochs} epochs with {seeds}.",
         list(backbones),
         escape::markdown(&spec.dataset),
         list(tasks),
-        list(arms),
-        list(seeds),
-        c.planned,
-        c.succeeded,
-        c.failed,
-        c.stopped,
+    )];
+    let mut say = |sentence: &str| text.push(sentence.to_owned());
+    say("Runs of one backbone, task and seed share split, order of cases, budget and seed in every arm.");
+    if spec.arms.contains(&Arm::Specialist) {
+        say("The specialist was trained once for each task and seed.");
+    }
+    say(&format!(
+        "Of {} planned runs {} have a result, {} failed and {} were stopped. The checkpoint with the best validation metric \
+         was tested.",
+        c.planned, c.succeeded, c.failed, c.stopped
+    ));
+    if !analysis.unlearnt.is_empty() && !choice.unlearnt {
+        let tasks = analysis.unlearnt.iter().map(|t| t.label().to_lowercase()).collect();
+        say(&format!(
+            "What follows on alignment leaves out {}, where no network was told apart from the best trivial method.",
+            list(tasks)
+        ));
+    }
+    let gains: Vec<&Gain> = analysis.cells.iter().flat_map(|cell| &cell.gains).collect();
+    if !gains.is_empty() {
+        say(
+            "A gain is the difference of the test metric m of the pre-trained network and c of its control, averaged over \
+             complete pairs; beside it stands the relative gain 100 s (m - c) / |c|, s = 1 where higher is better and -1 \
+             where lower is, which is undefined where a control is 0.",
+        );
+    }
+    if gains.iter().any(|gain| gain.difference.interval.is_some())
+        || analysis.cells.iter().flat_map(|cell| &cell.arms).any(|arm| arm.interval.is_some())
+    {
+        say(
+            "Intervals are 95 % intervals and p-values those of Student's t, with the variance of a mean over crossed seeds \
+             and test patients, (MS_seed + MS_patient - MS_rest) / (seeds x patients), and Satterthwaite's degrees of \
+             freedom [satterthwaite1946]; metrics of all cases together enter by their jackknife pseudo-values \
+             [dorfman1992]. Intervals of the means of bounded metrics were made on the scale of normal deviates or \
+             logarithms.",
+        );
+    }
+    if gains.iter().any(|gain| gain.p_corrected.is_some()) {
+        say("p-values of gains were corrected by Holm over cells [holm1979].");
+    }
+    say(
+        "Convergence is the first epoch whose running best has covered 95 % of the way from before training to its best.",
+    );
+    if analysis.cells.iter().any(|cell| cell.speed_up_estimate.is_some()) {
+        say("Speed-up is the geometric mean of ratios.");
+    }
+    say(&format!(
+        "Alignment was measured between features of the validation cases, standardised by the features before fine-tuning, \
+         as {} at the {} layer of each encoder{how} [gretton2012, kornblith2019].",
         choice.measured.label(),
-        choice.layer.as_str(),
-        paper.version,
-    )
+        choice.layer.as_str()
+    ));
+    let correlations: Vec<&Correlation> =
+        analysis.relations.iter().flat_map(|r| [&r.spearman, &r.centred]).flatten().collect();
+    if !correlations.is_empty() {
+        let intervals = if correlations.iter().any(|c| c.interval.is_some()) {
+            ", and intervals by the same orders on the scale of Fisher's z [bonett2000]"
+        } else {
+            "; the table is too small for intervals"
+        };
+        say(&format!(
+            "Spearman's correlations over the table of backbones and tasks, raw and with both means taken out, have p-values \
+             by permuting whole backbones and whole tasks{intervals}."
+        ));
+    }
+    // The first finding is that of objectives.
+    if analysis.findings.first().is_some_and(|finding| !finding.refused) {
+        say("Objectives of pre-training were compared by Welch's t with encoders as units [welch1947].");
+    }
+    say(&format!(
+        "Computed with Transferscope {}, which implements the study of [transfer2026].",
+        paper.version
+    ));
+    text.join(" ") + "\n"
+}
+
+/// "a", "a and b", "a, b and c".
+fn in_words(items: Vec<&str>) -> String {
+    match items.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }

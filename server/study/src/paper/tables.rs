@@ -1,6 +1,6 @@
 //! The table of results and gains.
 
-use transferscope_domain::{Arm, Direction, table_cell};
+use transferscope_domain::{Arm, Direction, Unsure, table_cell};
 
 use super::{Paper, escape};
 use crate::{
@@ -108,30 +108,48 @@ const HEAD: [&str; 6] =
     ["Backbone", "Task", "Pre-trained", "Scratch", "Gain over specialist", "Gain over scratch"];
 
 fn cells(paper: Paper<'_>, dash: &str) -> Vec<[String; 6]> {
-    let mean = |cell: &Cell, arm: Arm| match cell.arm(arm).and_then(|a| Some((a.mean?, a.interval, a.n))) {
-        Some((mean, Some(i), n)) => format!("{mean:.3} [{:.3}, {:.3}] (n={n})", i.low, i.high),
-        Some((mean, None, n)) => format!("{mean:.3} (n={n})"),
-        None => dash.to_owned(),
+    let why = |unsure: Option<Unsure>| unsure.map(|why| format!("; {}", why.words())).unwrap_or_default();
+    let unit_of = |cell: &Cell| {
+        let unit = cell.key.task.primary_metric().unit();
+        if unit.is_empty() { String::new() } else { format!(" {unit}") }
+    };
+    let mean = |cell: &Cell, arm: Arm| {
+        let Some((arm, mean)) = cell.arm(arm).and_then(|a| Some((a, a.mean?))) else {
+            return dash.to_owned();
+        };
+        let unit = unit_of(cell);
+        match arm.interval {
+            Some(i) => format!("{mean:.3}{unit} [{:.3}, {:.3}] (n={})", i.low, i.high, arm.n),
+            None => format!("{mean:.3}{unit} (n={}{})", arm.n, why(arm.unsure)),
+        }
     };
     // The difference in the metric's unit first, with its interval; what it is of the control beside it.
     let gain = |cell: &Cell, against: Arm| {
         let Some(gain) = cell.gain(against) else { return dash.to_owned() };
-        let unit = cell.key.task.primary_metric().unit();
-        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let unit = unit_of(cell);
+        let cut = if gain.difference.clipped { ", cut where the metric ends" } else { "" };
         let interval = match gain.difference.interval {
-            Some(i) => format!(" [{:+.3}, {:+.3}]", i.low, i.high),
+            Some(i) => format!(" [{:+.3}, {:+.3}{cut}]", i.low, i.high),
             None => String::new(),
         };
         let relative = match gain.mean {
+            // What rounds to nothing has no sign.
+            Some(percent) if percent.abs() < 0.05 => "0.0 %".into(),
             Some(percent) => format!("{percent:+.1} %"),
             None => "relative undefined: control at 0".into(),
         };
-        format!("{:+.3}{unit}{interval} ({relative}; n={})", gain.difference.value, gain.pairs.len())
+        let unsure = why(gain.difference.unsure);
+        format!("{:+.3}{unit}{interval} ({relative}; n={}{unsure})", gain.difference.value, gain.pairs.len())
     };
     let row = |cell: &Cell| {
         [
             cell.key.backbone.clone(),
-            format!("{} ({})", cell.key.task.label(), cell.key.task.primary_metric().label()),
+            format!(
+                "{} ({}, {} is better)",
+                cell.key.task.label(),
+                cell.key.task.primary_metric().label(),
+                direction(cell.direction)
+            ),
             mean(cell, Arm::Pretrained),
             mean(cell, Arm::Scratch),
             gain(cell, Arm::Specialist),
