@@ -7,7 +7,7 @@ use std::{
 
 use transferscope_app::{
     AppError,
-    context::{Study, Versus},
+    context::{Scoring, Study, Versus},
 };
 use transferscope_domain::{
     Arm, ExperimentId, RunId, RunState, alignment::AlignmentValue, api::ExperimentView, backbone::SPECIALIST,
