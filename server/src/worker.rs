@@ -59,7 +59,7 @@ pub const EXIT_NOT_RECORDED: u8 = 74;
 pub const EXIT_CANNOT_WRITE: u8 = 73;
 /// Exit code of a worker that could not write for another reason than a full disk: the attempt counts unless it came
 /// further, since the reason may lie in the run.
-pub const EXIT_NOT_WRITTEN: u8 = 74;
+pub const EXIT_NOT_WRITTEN: u8 = 71;
 /// Exit code of a worker that found another one at work.
 pub const EXIT_LOCK_HELD: u8 = 69;
 
