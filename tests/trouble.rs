@@ -18,6 +18,8 @@ use transferscope_domain::{
 use transferscope_tests::{RUN_PATIENCE, TestServer, signal, tiny_spec, worker_process};
 
 const SOON: [&str; 2] = ["--requeue-after", "0.2"];
+/// How long a training may take beside the other tests of this file.
+const TO_ITS_END: Duration = Duration::from_secs(400);
 /// How long it may take until work goes on once there is room again.
 const RECOVERY: Duration = Duration::from_secs(30);
 
@@ -134,7 +136,7 @@ async fn a_disk_that_is_full_for_a_while_costs_no_run() {
     .await;
     assert!(room.elapsed() < RECOVERY, "it took {:?}", room.elapsed());
     for id in others.iter().chain([&training]) {
-        let run = server.wait_state(id, RunState::Succeeded, RUN_PATIENCE).await;
+        let run = server.wait_state(id, RunState::Succeeded, TO_ITS_END).await;
         assert_eq!(run.run.failure, None);
         log_is_whole(&server, id).await;
         no_parts(&server, id);
@@ -192,7 +194,7 @@ async fn a_disk_without_a_file_left_burns_no_run() {
     })
     .await;
     assert_eq!(started.attempts, 1);
-    server.wait_state(&started.id, RunState::Succeeded, RUN_PATIENCE).await;
+    server.wait_state(&started.id, RunState::Succeeded, TO_ITS_END).await;
 }
 
 /// The worker of attempt one needs long from its start to its lock, and the server is another one by then.
@@ -222,7 +224,7 @@ async fn a_slow_start_is_no_death() {
         }
         // It was faster: let it end, and try another.
         signal(pid, Signal::CONT);
-        server.wait_state(&id, RunState::Succeeded, RUN_PATIENCE).await;
+        server.wait_state(&id, RunState::Succeeded, TO_ITS_END).await;
     }
     let (id, dir, pid) = stopped.expect("a worker is seen before it has its lock");
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -236,7 +238,7 @@ async fn a_slow_start_is_no_death() {
     }
     assert_eq!(worker_process(&dir), Some(pid), "a second worker was started");
     signal(pid, Signal::CONT);
-    let run = server.wait_state(&id, RunState::Succeeded, RUN_PATIENCE).await;
+    let run = server.wait_state(&id, RunState::Succeeded, TO_ITS_END).await;
     assert_eq!((run.run.attempts, run.run.failure), (1, None));
     log_is_whole(&server, &id).await;
 }
@@ -267,7 +269,7 @@ async fn interruptions_with_progress_are_no_attempts() {
     assert!(page.contains(&format!("/runs/{id}/resume")) && page.contains(&format!("/runs/{id}/repeat")));
     let (status, answer) = server.post(&format!("/api/v1/runs/{id}/resume"), &json!({})).await;
     assert_eq!((status, answer["id"].as_str()), (200, Some(id.as_str())), "{answer}");
-    let run = server.wait_state(&id, RunState::Succeeded, 3 * RUN_PATIENCE).await;
+    let run = server.wait_state(&id, RunState::Succeeded, TO_ITS_END).await;
     let steps: Vec<u64> = losses(&server, &id).await.into_iter().map(|p| p.0).collect();
     assert_eq!(steps, (1..=run.total_steps.unwrap()).collect::<Vec<_>>());
     let resumed = server.events(&id, 0).await.into_iter().rev().find_map(|e| match e.body {
@@ -294,7 +296,7 @@ async fn a_log_that_lost_its_end_or_is_gone_is_recorded_from_where_it_is() {
     let undisturbed = TestServer::start_with(&SOON).await;
     let spec = tiny_spec("provicnet-mini", "segmentation", "scratch", 40);
     let calm = undisturbed.submit_one(spec.clone()).await;
-    undisturbed.wait_state(&calm, RunState::Succeeded, RUN_PATIENCE).await;
+    undisturbed.wait_state(&calm, RunState::Succeeded, TO_ITS_END).await;
     let expected = losses(&undisturbed, &calm).await;
     drop(undisturbed);
 
@@ -320,7 +322,7 @@ async fn a_log_that_lost_its_end_or_is_gone_is_recorded_from_where_it_is() {
         let running = |r: &RunDetail| r.run.state == RunState::Running || r.run.state.is_final();
         let run = server.wait_for(&id, RUN_PATIENCE, "running", running).await;
         assert_eq!(run.run.state, RunState::Running, "its beginning was not seen");
-        let run = server.wait_state(&id, RunState::Succeeded, RUN_PATIENCE).await;
+        let run = server.wait_state(&id, RunState::Succeeded, TO_ITS_END).await;
         assert_eq!((run.run.failure, run.run.progress), (None, 1.0));
         assert_eq!(losses(&server, &id).await, expected);
         log_is_whole(&server, &id).await;
