@@ -10,6 +10,9 @@ use crate::{
     studies::{analysis, plan, record},
 };
 
+/// One drawn study and what was seen in it.
+type Study = Box<dyn Fn(&mut Draw) -> Vec<Seen> + Sync>;
+
 const TASKS: [Task; 3] = [Task::Segmentation, Task::SuperResolution, Task::ModalityTranslation];
 
 /// Networks without a difference between their two sides, each on the cases of its task.
@@ -49,7 +52,7 @@ fn designs() -> Vec<(Design, bool)> {
     if full() { long.collect() } else { vec![of(3, 1.0)] }
 }
 
-fn kept(what: &str, study: impl Fn(Design) -> Box<dyn Fn(&mut Draw) -> Vec<Seen> + Sync>) -> bool {
+fn kept(what: &str, study: impl Fn(Design) -> Study) -> bool {
     let of = |(design, bound): (Design, bool)| {
         let (wanted, note) = if bound { (Wanted::calls(0.06), "") } else { (Wanted::shown(), " (no bound)") };
         line(&format!("{what}{note}"), &format!("12 of {}", design.words()), wanted, study(design))
@@ -60,7 +63,7 @@ fn kept(what: &str, study: impl Fn(Design) -> Box<dyn Fn(&mut Draw) -> Vec<Seen>
 
 #[test]
 fn gains_of_many_cells() {
-    let study = |design: Design| -> Box<dyn Fn(&mut Draw) -> Vec<Seen> + Sync> {
+    let study = |design: Design| -> Study {
         Box::new(move |draw| {
             let planned = Networks::plan(design, &[Arm::Pretrained, Arm::Scratch]);
             let networks = Networks::of(draw, design);
@@ -76,7 +79,7 @@ fn gains_of_many_cells() {
 
 #[test]
 fn networks_of_two_experiments() {
-    let study = |design: Design| -> Box<dyn Fn(&mut Draw) -> Vec<Seen> + Sync> {
+    let study = |design: Design| -> Study {
         Box::new(move |draw| {
             let planned = Networks::plan(design, &[Arm::Pretrained]);
             let networks = Networks::of(draw, design);
