@@ -9,7 +9,7 @@ use transferscope_store::{
     records::Kind,
 };
 
-use crate::{data_dir::DataDir, event_log, submit::REQUEST_FILE};
+use crate::{data_dir::DataDir, event_log, request_file};
 
 /// Opens the database, makes it where the folder is new, and brings it up to date. Nothing is written into a file that
 /// is not what it should be.
@@ -51,7 +51,7 @@ pub async fn check(data: &DataDir) -> Result<Option<u64>, StoreError> {
 /// What lies in the folder that a database should know, in words; `begun` looks at runs that have begun only, since
 /// others may never have been queued.
 fn kept(data: &DataDir, begun: bool) -> Option<String> {
-    let file = if begun { event_log::FILE } else { REQUEST_FILE };
+    let file = if begun { event_log::FILE } else { request_file::FILE };
     let runs = names(&data.runs())
         .filter(|name| is_run(name) && data.runs().join(name).join(file).is_file())
         .count();
@@ -95,7 +95,7 @@ mod tests {
         // Made by a request whose rows never came: no reason to refuse.
         let run = data.runs().join("0123456789");
         fs::create_dir(&run).unwrap();
-        fs::write(run.join(REQUEST_FILE), "{}").unwrap();
+        fs::write(run.join(request_file::FILE), "{}").unwrap();
         open(&data).await.unwrap().close().await;
 
         fs::write(run.join(event_log::FILE), "").unwrap();

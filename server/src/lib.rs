@@ -29,6 +29,7 @@ pub mod predictions;
 pub mod reach;
 pub mod recorder;
 pub mod reindex;
+pub mod request_file;
 pub mod resume;
 pub mod routes;
 pub mod server;

@@ -11,25 +11,22 @@
 //! know is not litter: an older database may have been put back. It is left and named.
 
 use std::{
-    fs,
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use transferscope_domain::{ExperimentId, RunId};
+use transferscope_domain::RunId;
 use transferscope_store::{
     Store, StoreError,
     reconcile::is_run,
     records::{ARRIVAL_FILE, Kind},
 };
 
-use crate::{data_dir::DataDir, database::names, executor::lock_if_idle, submit::REQUEST_FILE};
+use crate::{data_dir::DataDir, database::names, executor::lock_if_idle, request_file};
 
 /// How long something half-written whose owner cannot be told must have lain.
 const AGE: Duration = Duration::from_secs(3600);
-/// Largest request that is read.
-const REQUEST_MAX: u64 = 1 << 20;
 /// Folders of a run directory in which files are written under temporary names.
 const RUN_FOLDERS: [&str; 4] = ["", "checkpoints", "features", "previews"];
 
@@ -73,20 +70,13 @@ pub async fn sweep(data: &DataDir, store: &Store) -> Result<Swept, StoreError> {
 
 /// Whether a directory holds no more than what is written before a run is stored.
 fn never_begun(dir: &Path) -> bool {
-    dir.is_dir() && names(dir).all(|name| name == REQUEST_FILE || name == ARRIVAL_FILE || is_temporary(&name))
+    dir.is_dir()
+        && names(dir).all(|name| name == request_file::FILE || name == ARRIVAL_FILE || is_temporary(&name))
 }
 
 /// Whether the experiment that a run was made for is kept as a file, which is written once all of its rows are checked.
 fn was_kept(data: &DataDir, dir: &Path) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Asked {
-        experiment: Option<ExperimentId>,
-    }
-    let mut text = String::new();
-    let read = fs::File::open(dir.join(REQUEST_FILE))
-        .and_then(|file| file.take(REQUEST_MAX).read_to_string(&mut text));
-    let asked = read.ok().and_then(|_| serde_json::from_str::<Asked>(&text).ok());
-    let Some(experiment) = asked.and_then(|asked| asked.experiment) else { return false };
+    let Some(experiment) = request_file::experiment(dir) else { return false };
     data.root().join(Kind::Experiment.folder()).join(format!("{experiment}.json")).exists()
 }
 

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs::{self, File},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::UNIX_EPOCH,
@@ -31,12 +31,9 @@ use crate::{
     executor::lock_if_idle,
     litter,
     recorder::Recorder,
-    submit::REQUEST_FILE,
+    request_file,
     worker::CANCEL_FILE,
 };
-
-/// Largest request that is read.
-const REQUEST_MAX: u64 = 16 << 20;
 
 /// Why there is no new database.
 #[derive(Debug, thiserror::Error)]
@@ -213,7 +210,7 @@ fn run_directories(data: &DataDir, summary: &mut Summary) -> Result<Vec<NewRun>,
                 let arrival = kept.unwrap_or_else(|| Arrival {
                     schema: RECORD_SCHEMA,
                     number: 0,
-                    created_ms: modified_ms(&dir.join(REQUEST_FILE)),
+                    created_ms: modified_ms(&dir.join(request_file::FILE)),
                     // Only the data set tells, if it is still there.
                     synthetic: *sets
                         .entry(request.dataset.clone())
@@ -245,13 +242,9 @@ fn numbered(mut found: Vec<(Arrival, RunRequest)>) -> Vec<NewRun> {
 
 /// The request of a run directory, or what is wrong with it.
 fn request(dir: &Path, id: &RunId) -> Result<RunRequest, String> {
-    let mut text = String::new();
-    File::open(dir.join(REQUEST_FILE))
-        .and_then(|file| file.take(REQUEST_MAX).read_to_string(&mut text))
-        .map_err(|e| format!("{REQUEST_FILE}: {e}"))?;
-    let request: RunRequest = serde_json::from_str(&text).map_err(|e| format!("{REQUEST_FILE}: {e}"))?;
+    let request = request_file::read(dir).map_err(|e| e.to_string())?;
     if request.id != *id {
-        return Err(format!("{REQUEST_FILE} is that of run {}", request.id));
+        return Err(format!("{} is that of run {}", request_file::FILE, request.id));
     }
     let (log, begun) =
         (dir.join(event_log::FILE), ["checkpoints", "report.json"].map(|n| dir.join(n).exists()));
@@ -391,5 +384,31 @@ fn remove(path: &Path) -> Result<(), ReindexError> {
             Err(ReindexError::File { path: path.to_owned(), source })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::queued_run;
+    use transferscope_domain::run::DeviceChoice;
+
+    #[tokio::test]
+    async fn a_run_without_its_directory_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(folder.path()).unwrap();
+        let store = Store::open(data.database()).await.unwrap();
+        let [there, gone] = [queued_run(DeviceChoice::Cpu), queued_run(DeviceChoice::Cpu)];
+        let dir = data.run(&there.request.id);
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join(request_file::FILE), serde_json::to_vec(&there.request).unwrap()).unwrap();
+        for run in [&there, &gone] {
+            store.enqueue_run(run).await.unwrap();
+        }
+        store.close().await;
+        let summary = reindex(&data, |_, _| ()).await.unwrap();
+        assert_eq!(summary.runs, 1);
+        let named: Vec<&str> = summary.skipped.iter().map(|s| s.what.as_str()).collect();
+        assert_eq!(named, [format!("run {}", gone.request.id)]);
     }
 }

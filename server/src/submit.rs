@@ -25,12 +25,10 @@ use transferscope_store::{NewRun, Store, StoreError, ids, records::ARRIVAL_FILE}
 
 use crate::{
     data_dir::DataDir,
+    request_file,
     state::{AppState, VERSION, backbones},
     study,
 };
-
-/// Name of the request in a run directory.
-pub const REQUEST_FILE: &str = "request.json";
 
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +203,7 @@ impl Folder {
         let write = || -> io::Result<()> {
             let mut text = serde_json::to_vec_pretty(&request)?;
             text.push(b'\n');
-            for (name, bytes) in [(ARRIVAL_FILE, serde_json::to_vec(&arrival)?), (REQUEST_FILE, text)] {
+            for (name, bytes) in [(ARRIVAL_FILE, serde_json::to_vec(&arrival)?), (request_file::FILE, text)] {
                 let mut file = File::create(dir.join(name))?;
                 file.write_all(&bytes)?;
                 file.sync_all()?;

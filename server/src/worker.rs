@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{
@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use transferscope_domain::{
     RunRequest,
     event::{EventBody, LogLevel, RunEvent},
-    run::{Failure, REQUEST_SCHEMA},
+    run::Failure,
 };
 use transferscope_ml::{
     observer::{Observer, is_full},
@@ -32,6 +32,7 @@ use transferscope_ml::{
 use crate::{
     event_log::{self, EventLog},
     executor::{WorkerLock, WorkerLockError},
+    request_file::{self, RequestError},
 };
 
 mod listener;
@@ -47,8 +48,6 @@ pub const LOG_FILE: &str = "worker.log";
 pub const LOG_HEADER: &str = "--- worker started ---";
 /// The file whose presence in a run directory asks its worker to stop for good.
 pub const CANCEL_FILE: &str = "cancel";
-/// What was asked for, in the run directory.
-pub const REQUEST_FILE: &str = "request.json";
 
 /// Exit code of a worker that was interrupted and can go on.
 pub const EXIT_INTERRUPTED: u8 = 75;
@@ -70,7 +69,6 @@ const INTERRUPTED: &str = "The worker was asked to leave by a signal; the run go
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long the final event is tried again where it cannot be written, a full disk aside.
 const FINAL_EVENT_PATIENCE: Duration = Duration::from_secs(20);
-const REQUEST_BYTES_MAX: u64 = 1 << 20;
 
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +93,7 @@ pub enum Ended {
 /// Why a worker could not do its work, where the event log cannot say it.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    #[error("{} is not a run directory: it holds no {REQUEST_FILE}", .0.display())]
+    #[error("{} is not a run directory: it holds no {}", .0.display(), request_file::FILE)]
     NoRun(PathBuf),
     #[error(transparent)]
     Lock(#[from] WorkerLockError),
@@ -114,7 +112,7 @@ pub enum WorkerError {
 /// When the directory holds no run, another worker is at work in it, or its event log cannot be
 /// written. What goes wrong in the run itself is its final event, not an error.
 pub fn work(run_dir: &Path, attempt: Option<u32>) -> Result<Ended, WorkerError> {
-    if !run_dir.join(REQUEST_FILE).is_file() {
+    if !run_dir.join(request_file::FILE).is_file() {
         return Err(WorkerError::NoRun(run_dir.to_owned()));
     }
     let _lock = WorkerLock::take(run_dir)?;
@@ -126,8 +124,8 @@ pub fn work(run_dir: &Path, attempt: Option<u32>) -> Result<Ended, WorkerError> 
     }
     let interrupted = watch_signals().map_err(WorkerError::Signals)?;
     let listener = Listener::new(&log, run_dir.join(CANCEL_FILE), interrupted);
-    let ended = match read_request(run_dir) {
-        Err(failure) => Ended::Failed(failure),
+    let ended = match request_file::read(run_dir) {
+        Err(error) => Ended::Failed(refused(error)),
         Ok(request) => {
             let attempt = attempt.unwrap_or(0).max(history.started + 1);
             tracing::info!(run.id = %request.id, attempt, "worker starts");
@@ -213,31 +211,14 @@ fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) 
     }
 }
 
-fn read_request(run_dir: &Path) -> Result<RunRequest, Failure> {
-    let refuse = |message: String| Failure {
+fn refused(error: RequestError) -> Failure {
+    Failure {
         kind: "bad-request".into(),
-        message,
+        message: error.to_string(),
         hint:
             "Start the run again from the page or the command line; request.json is not meant to be edited."
                 .into(),
-    };
-    let mut text = String::new();
-    File::open(run_dir.join(REQUEST_FILE))
-        .and_then(|f| f.take(REQUEST_BYTES_MAX).read_to_string(&mut text))
-        .map_err(|e| refuse(format!("{REQUEST_FILE} cannot be read: {e}")))?;
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|e| refuse(format!("{REQUEST_FILE} is not JSON: {e}")))?;
-    match value.get("schema").and_then(serde_json::Value::as_u64) {
-        Some(schema) if schema == u64::from(REQUEST_SCHEMA) => {}
-        other => {
-            let found = other.map_or_else(|| "none".to_owned(), |v| v.to_string());
-            return Err(refuse(format!(
-                "{REQUEST_FILE} has schema {found}; this program ({}) knows schema {REQUEST_SCHEMA}",
-                env!("CARGO_PKG_VERSION")
-            )));
-        }
     }
-    serde_json::from_value(value).map_err(|e| refuse(format!("{REQUEST_FILE} is not a run request: {e}")))
 }
 
 /// Whether the last that a log says is that a signal asked the worker to leave.
@@ -337,7 +318,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(work(dir.path(), None), Err(WorkerError::NoRun(_))));
 
-        std::fs::write(dir.path().join(REQUEST_FILE), br#"{"schema": 99}"#).unwrap();
+        std::fs::write(dir.path().join(request_file::FILE), br#"{"schema": 99}"#).unwrap();
         let Ok(Ended::Failed(failure)) = work(dir.path(), None) else { panic!("not refused") };
         assert_eq!(failure.kind, "bad-request");
         assert!(failure.message.contains("schema 99"), "{}", failure.message);

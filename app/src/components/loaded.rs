@@ -5,38 +5,22 @@ use leptos::prelude::*;
 use super::error_panel::ErrorPanel;
 use crate::AppError;
 
-/// A page that is `view` of a resource's data: a note while it is loading for the first time, and its error when there
-/// is one. While it loads again, what was there stays.
+/// What data that is on its way is a part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Within {
+    /// Nothing: it is the whole page, and its error too.
+    Nothing,
+    /// A page that has its heading already.
+    HeadedPage,
+}
+
+/// `view` of a resource's data: a note while it is loading for the first time, and its error when there is one. While
+/// it loads again, what was there stays.
 pub fn loaded<T, V>(
     resource: Resource<Result<T, AppError>>,
     what: &'static str,
+    within: Within,
     view: impl Fn(T) -> V + Clone + Send + Sync + 'static,
-) -> impl IntoView
-where
-    T: Clone + Send + Sync + 'static,
-    V: IntoView + 'static,
-{
-    when_there(resource, what, view, true)
-}
-
-/// The same for a page that has its heading already.
-pub fn loaded_below_heading<T, V>(
-    resource: Resource<Result<T, AppError>>,
-    what: &'static str,
-    view: impl Fn(T) -> V + Clone + Send + Sync + 'static,
-) -> impl IntoView
-where
-    T: Clone + Send + Sync + 'static,
-    V: IntoView + 'static,
-{
-    when_there(resource, what, view, false)
-}
-
-fn when_there<T, V>(
-    resource: Resource<Result<T, AppError>>,
-    what: &'static str,
-    view: impl Fn(T) -> V + Clone + Send + Sync + 'static,
-    page: bool,
 ) -> impl IntoView
 where
     T: Clone + Send + Sync + 'static,
@@ -51,7 +35,7 @@ where
                 Suspend::new(async move {
                     match resource.await {
                         Ok(data) => view(data).into_any(),
-                        Err(error) => view! { <ErrorPanel error=error page=page /> }.into_any(),
+                        Err(error) => view! { <ErrorPanel error=error page=within == Within::Nothing /> }.into_any(),
                     }
                 })
             }}

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use serde::{Deserialize, Serialize};
 
-use super::loaded::loaded;
+use super::loaded::{Within, loaded};
 use crate::AppError;
 
 /// How long a page that is not final waits before it asks again.
@@ -31,7 +31,7 @@ impl Rendered {
 
 /// Shows it, and asks again in a while where it is not final.
 pub fn rendered(data: Resource<Result<Rendered, AppError>>, what: &'static str) -> impl IntoView {
-    loaded(data, what, move |page: Rendered| {
+    loaded(data, what, Within::Nothing, move |page: Rendered| {
         if page.unfinished {
             Effect::new(move |_| {
                 if let Ok(handle) = set_timeout_with_handle(move || data.refetch(), AGAIN) {

@@ -18,7 +18,7 @@ use crate::{
         convergence::{Curve, Sample},
     },
     components::{
-        loaded::loaded,
+        loaded::{Within, loaded},
         metrics_table::MetricsTable,
         provenance::{LoadReportView, fact, hash_view},
         used_by::UsedBy,
@@ -33,7 +33,7 @@ pub fn BackbonePage() -> impl IntoView {
     let params = use_params_map();
     let name = Memo::new(move |_| params.with(|p| p.get("name").unwrap_or_default()));
     let data = Resource::new(move || name.get(), backbone);
-    loaded(data, "the backbone", move |page| view! { <BackboneView page=page /> })
+    loaded(data, "the backbone", Within::Nothing, move |page| view! { <BackboneView page=page /> })
 }
 
 #[component]

@@ -8,7 +8,10 @@ use crate::{
     address::use_path_part,
     api::datasets::case,
     base::to,
-    components::{loaded::loaded, slice_viewer::SliceViewer},
+    components::{
+        loaded::{Within, loaded},
+        slice_viewer::SliceViewer,
+    },
     format,
 };
 
@@ -17,7 +20,7 @@ use crate::{
 pub fn CasePage() -> impl IntoView {
     let (name, id) = (use_path_part(1), use_path_part(2));
     let data = Resource::new(move || (name.get(), id.get()), |(name, id)| case(name, id));
-    loaded(data, "the case", move |detail| view! { <CaseView detail=detail /> })
+    loaded(data, "the case", Within::Nothing, move |detail| view! { <CaseView detail=detail /> })
 }
 
 #[component]

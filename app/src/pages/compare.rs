@@ -16,7 +16,7 @@ use crate::{
         case_pairs::CasePairTables,
         compare_tables::{ResultTable, SettingDifferences},
         empty_state::EmptyState,
-        loaded::loaded_below_heading,
+        loaded::{Within, loaded},
         previews::{PreviewFigure, epochs},
         run_mark::{RunMark, run_title},
         share_form::ShareForm,
@@ -36,7 +36,7 @@ pub fn ComparePage() -> impl IntoView {
         <div class="page__head">
             <h1>"Compare"</h1>
         </div>
-        {loaded_below_heading(data, "the comparison", move |data: CompareData| {
+        {loaded(data, "the comparison", Within::HeadedPage, move |data: CompareData| {
             let missing = data.missing.iter().map(RunId::as_str).collect::<Vec<_>>().join(", ");
             if data.runs.is_empty() {
                 view! { <Nothing /> }.into_any()

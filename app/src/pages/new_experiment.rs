@@ -8,7 +8,11 @@ use crate::{
     address::use_query_pairs,
     api::new_experiment::{Choices, form_choices},
     base::to,
-    components::{empty_state::Preparing, loaded::loaded_below_heading, run_form::RunForm},
+    components::{
+        empty_state::Preparing,
+        loaded::{Within, loaded},
+        run_form::RunForm,
+    },
 };
 
 /// The fields of the form among those of the query.
@@ -69,7 +73,7 @@ pub fn NewExperimentPage() -> impl IntoView {
                 " (backbones of published size, for a CUDA card)"
             </p>
         </div>
-        {loaded_below_heading(choices, "what can be chosen", move |choices: Choices| {
+        {loaded(choices, "what can be chosen", Within::HeadedPage, move |choices: Choices| {
             // The form starts anew when the query changes, not when the choices do.
             move || {
                 let (form, checked) = query.with(|q| (form_of(q, &choices), last(q, "checked") == Some("1")));

@@ -18,7 +18,7 @@ use crate::{
     components::{
         case_table::CaseTable,
         clock::{Ago, use_clock},
-        loaded::loaded,
+        loaded::{Within, loaded},
         metrics_table::MetricsTable,
         previews::PreviewStrip,
         progress_bar::ProgressBar,
@@ -38,7 +38,7 @@ pub fn RunPage() -> impl IntoView {
     let params = use_params_map();
     let id = Memo::new(move |_| params.with(|p| p.get("id").unwrap_or_default()));
     let data = Resource::new(move || id.get(), run);
-    loaded(data, "the run", move |page| {
+    loaded(data, "the run", Within::Nothing, move |page| {
         let reload = Callback::new(move |()| data.refetch());
         view! { <RunView page=page reload=reload /> }
     })

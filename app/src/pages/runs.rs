@@ -11,7 +11,7 @@ use crate::{
     components::{
         clock::{Ago, use_clock},
         empty_state::{EmptyState, Preparing},
-        loaded::loaded,
+        loaded::{Within, loaded},
         progress_bar::ProgressBar,
         run_table::RunTable,
         state_badge::state_label,
@@ -40,7 +40,7 @@ pub fn RunsPage() -> impl IntoView {
     let data = Resource::new(move || state.get(), runs);
     let changes = use_queue();
     view! {
-        {loaded(data, "the runs", move |data| {
+        {loaded(data, "the runs", Within::Nothing, move |data| {
             view! { <RunsView data=data state=state.get_untracked() changes=changes /> }
         })}
     }

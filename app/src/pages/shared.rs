@@ -9,7 +9,10 @@ use super::compare::Comparison;
 use crate::{
     api::compare::shared,
     base::to,
-    components::{loaded::loaded, run_mark::run_title},
+    components::{
+        loaded::{Within, loaded},
+        run_mark::run_title,
+    },
     format,
 };
 
@@ -23,6 +26,7 @@ pub fn SharedPage() -> impl IntoView {
     loaded(
         share,
         "the shared comparison",
+        Within::Nothing,
         move |share| view! { <SharedView share=share host=host.clone() /> },
     )
 }

@@ -218,3 +218,28 @@ async fn a_run_that_was_given_up_and_ended_by_itself_has_the_last_word() {
     assert_eq!(home.state().await, RunState::Stopped);
     assert_eq!(home.losses().await.len(), 2);
 }
+
+/// A disk that does not answer for a moment says nothing of a run that has finished.
+#[tokio::test]
+async fn a_report_that_cannot_be_read_now_is_no_failure() {
+    let home = Home::new().await;
+    let end = EventBody::Finished { step: 1, seconds: 1.0, peak_memory_bytes: 1 };
+    home.say([started(1, 0), step(1, 1.0), end]);
+    // Reading a folder is an error of the disk, as far as the reader can tell.
+    let path = home.data.run(&home.run).join("report.json");
+    std::fs::create_dir(&path).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(home.recorder.catch_up(&home.run).await, Err(RecorderError::Log { .. })));
+        assert_ne!(home.state().await, RunState::Failed);
+    }
+    std::fs::remove_dir(&path).unwrap();
+    let report = serde_json::json!({
+        "schema": 1, "request": home.store.request(&home.run).await.unwrap(), "device": "CPU", "parameters": 1,
+        "metrics": { "test/dice": 0.5 }, "best_epoch": 1.0, "cases": [], "alignment": [], "left_out": [], "seconds": 1.0,
+        "peak_memory_bytes": 1, "synthetic_data": true,
+    });
+    std::fs::write(&path, report.to_string()).unwrap();
+    assert!(home.record().await);
+    assert_eq!(home.state().await, RunState::Succeeded);
+    assert_eq!(home.store.run(&home.run).await.unwrap().run.metrics["test/dice"], 0.5);
+}

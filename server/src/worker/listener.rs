@@ -130,3 +130,28 @@ impl Observer for Listener<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_for_room_ends_by_the_clock_and_not_by_the_number_of_tries() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = EventLog::open(&dir.path().join("events.jsonl")).unwrap();
+        let listener = Listener::new(&log, dir.path().join("cancel"), Arc::default());
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let began = |ago: Duration| *lock(&listener.room) = Instant::now().checked_sub(ago);
+        assert!(listener.wait_for_room("x", &full));
+        began(ROOM_PATIENCE - Duration::from_secs(10));
+        assert!(listener.wait_for_room("x", &full));
+        // One slow try was all that there was.
+        began(ROOM_PATIENCE);
+        assert!(!listener.wait_for_room("x", &full));
+        listener.found_room();
+        assert!(listener.wait_for_room("x", &full), "the next wait has all of its time");
+        std::fs::write(dir.path().join("cancel"), "").unwrap();
+        thread::sleep(CANCEL_CHECK);
+        assert!(!listener.wait_for_room("x", &full), "somebody asked to stop");
+    }
+}

@@ -10,7 +10,7 @@ use transferscope_study::{
     statistics::p_in_words,
 };
 
-use super::{Links, name, synthetic_notice, way};
+use super::{Links, gains::better_word, name, synthetic_notice, way};
 use crate::{
     base::to,
     components::run_mark::share_label,
@@ -232,7 +232,7 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
                 .sides
                 .iter()
                 .enumerate()
-                .map(|(place, s)| side(metric.as_str(), s.as_ref(), first && place > 0))
+                .map(|(place, s)| side(task, s.as_ref(), first && place > 0))
                 .collect_view();
             view! { <tr><th scope="row">{title}{which}</th>{sides}</tr> }
         })
@@ -256,7 +256,8 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
 }
 
 /// `paired`: whether there is a first experiment with a result to be held against.
-fn side(metric: &str, side: Option<&Side>, paired: bool) -> AnyView {
+fn side(task: Task, side: Option<&Side>, paired: bool) -> AnyView {
+    let metric = task.primary_metric().as_str();
     let Some(side) = side else {
         return view! { <td class="data-table__number quiet">"not planned"</td> }.into_any();
     };
@@ -277,14 +278,15 @@ fn side(metric: &str, side: Option<&Side>, paired: bool) -> AnyView {
             {format::metric_value(metric, mean)}{few}
             {interval}
             {unsure}
-            {side.against_first.as_ref().map(|a| against(metric, a))}
+            {side.against_first.as_ref().map(|a| against(task, a))}
             {apart}
         </td>
     }
     .into_any()
 }
 
-fn against(metric: &str, against: &Against) -> impl IntoView + use<> {
+fn against(task: Task, against: &Against) -> impl IntoView + use<> {
+    let metric = task.primary_metric().as_str();
     let differs = (!against.differs.is_empty())
         .then(|| view! { <span class="difference">{format!("runs differ in {}", against.differs.join(", "))}</span> });
     let Some(difference) = against.difference else {
@@ -300,7 +302,7 @@ fn against(metric: &str, against: &Against) -> impl IntoView + use<> {
     });
     let unsure = against.unsure.map(|why| format!(" ({})", why.words()));
     let p = against.p_corrected.map(|p| format!(", p {}", p_in_words(p)));
-    let better = format!("better in {} of {} cases", against.cases_better, against.cases);
+    let better = format!("{} in {} of {} cases", better_word(task), against.cases_better, against.cases);
     view! {
         <span class="difference">{format::metric_difference(metric, difference)}{interval}{unsure}{p}</span>
         <span class="difference">{better}</span>

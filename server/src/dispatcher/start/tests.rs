@@ -27,6 +27,8 @@ struct Fake {
     refused: Mutex<HashSet<String>>,
     workers: Mutex<HashMap<String, Liveness>>,
     started: Mutex<Vec<(String, u32)>>,
+    /// Workers that were made to leave.
+    forced: Mutex<Vec<(String, Force)>>,
 }
 
 impl Fake {
@@ -60,7 +62,8 @@ impl Executor for Fake {
         Ok(workers.get(run.as_str()).cloned().unwrap_or(Liveness::Dead(Ending::Unseen)))
     }
 
-    fn cancel(&self, _run: &RunId, _run_dir: &Path, _force: Force) -> Result<(), ExecutorError> {
+    fn cancel(&self, run: &RunId, _run_dir: &Path, force: Force) -> Result<(), ExecutorError> {
+        self.forced.lock().unwrap().push((run.to_string(), force));
         Ok(())
     }
 }
@@ -237,4 +240,27 @@ async fn a_full_disk_pauses_the_queue_and_the_run_goes_on() {
             u32::from(*state == RunState::Preparing)
         );
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_stays_after_its_end_is_killed_and_holds_its_place_until_then() {
+    let mut stage = Stage::new(2, 1).await;
+    stage.dispatcher.timing.kill_after = Duration::from_millis(200);
+    stage.look().await;
+    let run = stage.runs[0].clone();
+    stage.say(0, [EventBody::Cancelled { step: 3, epoch: 0.5 }]);
+    stage.dispatcher.recorder.catch_up(&run).await.unwrap();
+    stage.look().await;
+    assert_eq!(stage.states().await, [RunState::Stopped, RunState::Queued]);
+    assert!(stage.fake.forced.lock().unwrap().is_empty(), "it has a moment to leave");
+    stage.until("a kill", |s| !s.fake.forced.lock().unwrap().is_empty()).await;
+    assert_eq!(stage.fake.forced.lock().unwrap()[0], (run.to_string(), Force::Kill));
+    assert_eq!(
+        stage.states().await,
+        [RunState::Stopped, RunState::Queued],
+        "memory and card are not free yet"
+    );
+    stage.fake.set(&run, Liveness::Dead(Ending::Signal(9)));
+    stage.look().await;
+    assert_eq!(stage.states().await, [RunState::Stopped, RunState::Preparing]);
 }

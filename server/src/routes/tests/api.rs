@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::submit::REQUEST_FILE;
+use crate::request_file;
 
 #[tokio::test]
 async fn an_experiment_becomes_rows_and_directories() {
@@ -19,7 +19,8 @@ async fn an_experiment_becomes_rows_and_directories() {
 
     let run: RunId = runs[0]["id"].as_str().unwrap().parse().unwrap();
     let dir = app.state.data.run(&run);
-    let request: Value = serde_json::from_slice(&std::fs::read(dir.join(REQUEST_FILE)).unwrap()).unwrap();
+    let request: Value =
+        serde_json::from_slice(&std::fs::read(dir.join(request_file::FILE)).unwrap()).unwrap();
     assert_eq!(request["dataset_hash"], "hash-of-tiny");
     assert_eq!(request["training"]["epochs"], 2);
     assert_eq!(request["training"]["lr"], 1e-3);
@@ -151,7 +152,8 @@ async fn runs_are_cancelled_and_repeated() {
     assert_eq!(repeated.header(header::LOCATION), format!("/api/v1/runs/{}", new["id"].as_str().unwrap()));
     assert!(new["id"] != run.as_str() && new["seed"] == 3);
     let dir = app.state.data.run(&new["id"].as_str().unwrap().parse().unwrap());
-    let request: Value = serde_json::from_slice(&std::fs::read(dir.join(REQUEST_FILE)).unwrap()).unwrap();
+    let request: Value =
+        serde_json::from_slice(&std::fs::read(dir.join(request_file::FILE)).unwrap()).unwrap();
     assert_eq!(request["id"], new["id"]);
     let detail = app.get(repeated.header(header::LOCATION)).await.json();
     assert_eq!((detail["state"].as_str(), detail["experiment"].is_string()), (Some("queued"), true));

@@ -203,3 +203,28 @@ async fn health_says_what_is_wrong_and_since_when() {
     app.state.health.well(crate::health::Part::Queue);
     assert_eq!(app.get("/api/v1/health").await.json()["status"], "ok");
 }
+
+/// Another pre-training has taken its name meanwhile: the one that ended stays as it is.
+#[tokio::test]
+async fn a_run_that_may_not_go_on_keeps_its_end() {
+    let app = TestApp::new().await;
+    let asked = json!({
+        "objective": "mae", "architecture": "profound-conv-mini", "name": "wanted", "dataset": "tiny", "epochs": 1,
+    });
+    let pretrain = async || {
+        let answer = app.post_json("/api/v1/pretrainings", asked.to_string()).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        answer.json()["id"].as_str().unwrap().parse::<RunId>().unwrap()
+    };
+    let first = pretrain().await;
+    app.say(&first, [started(), failed()]).await;
+    let dir = app.state.data.run(&first);
+    std::fs::write(dir.join(crate::worker::CANCEL_FILE), "").unwrap();
+    let log = std::fs::read(dir.join(event_log::FILE)).unwrap();
+    let second = pretrain().await;
+    let problem = app.post_json(&format!("/api/v1/runs/{first}/resume"), "{}").await.problem(409, "conflict");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(second.as_str()) && detail.contains("wanted"), "{detail}");
+    assert_eq!(std::fs::read(dir.join(event_log::FILE)).unwrap(), log);
+    assert!(dir.join(crate::worker::CANCEL_FILE).exists());
+}

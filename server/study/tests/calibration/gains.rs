@@ -1,7 +1,7 @@
 //! Gains over 3, 5 and 10 seeds and 16 and 24 cases, of means over cases and of areas under the curve; their like side
 //! by side with another experiment; encoder shares; speed-ups.
 
-use transferscope_domain::{Adaptation, Arm, Task};
+use transferscope_domain::{Adaptation, Arm, Task, experiment::PlannedRun};
 use transferscope_study::{
     analysis::{Input, versus},
     statistics::{Estimate, geometric_mean, wilcoxon},
@@ -142,6 +142,11 @@ fn gains_of_areas_under_the_curve() {
     all_kept(&kept);
 }
 
+/// One backbone that is fine-tuned with each seed on one task, with nothing to hold it against.
+fn pretrained_alone(design: Design) -> Vec<PlannedRun> {
+    plan(&["backbone".into()], &[Task::Segmentation], &[Arm::Pretrained], design.seeds, Adaptation::Full)
+}
+
 pub fn normal_cdf(z: f64) -> f64 {
     use statrs::distribution::{ContinuousCDF, Normal};
     Normal::standard().cdf(z)
@@ -152,13 +157,7 @@ fn experiments_side_by_side() {
     let study = |design: Design| {
         move |draw: &mut Draw| {
             let (cases, differences) = (draw.normals(design.cases), design.differences(draw, 0.0));
-            let planned = plan(
-                &["backbone".into()],
-                &[Task::Segmentation],
-                &[Arm::Pretrained],
-                design.seeds,
-                Adaptation::Full,
-            );
+            let planned = pretrained_alone(design);
             let runs = |other: bool| -> Vec<_> {
                 let of = |(i, run): (usize, &_)| {
                     record(run, i, &scores(&cases, other.then_some(differences[i].as_slice())))
@@ -227,13 +226,7 @@ fn arms_over_the_trivial_method() {
     let study = |design: Design, effect: f64| {
         move |draw: &mut Draw| {
             let (cases, differences) = (draw.normals(design.cases), design.differences(draw, effect));
-            let planned = plan(
-                &["backbone".into()],
-                &[Task::Segmentation],
-                &[Arm::Pretrained],
-                design.seeds,
-                Adaptation::Full,
-            );
+            let planned = pretrained_alone(design);
             let name = Task::Segmentation.primary_metric().to_string();
             let records: Vec<_> = planned
                 .iter()

@@ -15,7 +15,7 @@ use transferscope_study::{
 
 use crate::{
     draw::Draw,
-    report::{Seen, Wanted, all_kept, full, line},
+    report::{Seen, Wanted, all_kept, full, line, long_line},
 };
 
 const CASE: f64 = 0.05;
@@ -86,7 +86,12 @@ fn ties_and_ranks_of_the_board() {
                     let view = board(draw, &[0.0, 0.0], seeds, cases, seed_part, paired);
                     vec![Seen { covered: None, called: Some(view.rows[0].tied_with.is_empty()) }]
                 };
-                kept.push(line("Board: two equal rows told apart", &setting, Wanted::calls(0.06), equal));
+                kept.push(long_line(
+                    "Board: two equal rows told apart",
+                    &setting,
+                    Wanted::calls(0.06),
+                    equal,
+                ));
                 let offsets = [0.0, 0.0, 0.02, 0.02, 0.06];
                 let ranks = |draw: &mut Draw| {
                     let view = board(draw, &offsets, seeds, cases, seed_part, paired);
@@ -101,7 +106,7 @@ fn ties_and_ranks_of_the_board() {
                     };
                     view.rows.iter().map(of).collect()
                 };
-                kept.push(line("Board: rank of a row of five", &setting, Wanted::at_least(0.92), ranks));
+                kept.push(long_line("Board: rank of a row of five", &setting, Wanted::at_least(0.92), ranks));
             }
         }
     }

@@ -10,6 +10,12 @@ use crate::draw::Draw;
 const LONG: usize = 2000;
 const SHORT: usize = 240;
 
+/// Studies a line: another number where `TRANSFERSCOPE_STUDIES` gives one, to see whether a miss was chance.
+fn studies() -> usize {
+    let asked = std::env::var("TRANSFERSCOPE_STUDIES").ok().and_then(|v| v.parse().ok());
+    asked.unwrap_or(if full() { LONG } else { SHORT })
+}
+
 /// Whether the long form was asked for.
 pub fn full() -> bool {
     std::env::var_os("TRANSFERSCOPE_FULL").is_some_and(|v| v == "1")
@@ -89,7 +95,26 @@ pub fn line(
     wanted: Wanted,
     study: impl Fn(&mut Draw) -> Vec<Seen> + Sync,
 ) -> bool {
-    let studies = if full() { LONG } else { SHORT };
+    line_of(studies(), what, setting, wanted, study)
+}
+
+/// The same, of five times as many studies in the long form: for what is quick to draw.
+pub fn long_line(
+    what: &str,
+    setting: &str,
+    wanted: Wanted,
+    study: impl Fn(&mut Draw) -> Vec<Seen> + Sync,
+) -> bool {
+    line_of(studies() * if full() { 5 } else { 1 }, what, setting, wanted, study)
+}
+
+fn line_of(
+    studies: usize,
+    what: &str,
+    setting: &str,
+    wanted: Wanted,
+    study: impl Fn(&mut Draw) -> Vec<Seen> + Sync,
+) -> bool {
     let seen: Vec<Vec<Seen>> =
         (0..studies as u64).into_par_iter().map(|i| study(&mut Draw::new(what, setting, i))).collect();
     let coverage = Share::of(seen.iter().flatten().filter_map(|s| s.covered));
