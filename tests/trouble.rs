@@ -113,7 +113,7 @@ async fn losses(server: &TestServer, id: &RunId) -> Vec<(u64, f64)> {
 #[tokio::test]
 async fn a_disk_that_is_full_for_a_while_costs_no_run() {
     let server = TestServer::start_on_disk("size=160m", &["--requeue-after", "0.5", "--jobs", "2"]).await;
-    let training = server.submit_one(tiny_spec("provicnet-mini", "segmentation", "scratch", 60)).await;
+    let training = server.submit_one(tiny_spec("provicnet-mini", "segmentation", "scratch", 20)).await;
     let others: Vec<RunId> = server.submit(short(3)).await.runs.into_iter().map(|r| r.id).collect();
     let before = beyond(&server, &training, 3, RUN_PATIENCE).await;
 
@@ -247,7 +247,7 @@ async fn a_slow_start_is_no_death() {
 #[tokio::test]
 async fn interruptions_with_progress_are_no_attempts() {
     let server = TestServer::start_with(&SOON).await;
-    let id = server.submit_one(tiny_spec("provicnet-mini", "segmentation", "scratch", 60)).await;
+    let id = server.submit_one(tiny_spec("provicnet-mini", "segmentation", "scratch", 30)).await;
     let mut reached = 0;
     for how in [Signal::TERM, Signal::KILL, Signal::TERM, Signal::KILL, Signal::KILL] {
         reached = beyond(&server, &id, reached, RUN_PATIENCE).await;
@@ -294,7 +294,7 @@ async fn interruptions_with_progress_are_no_attempts() {
 #[tokio::test]
 async fn a_log_that_lost_its_end_or_is_gone_is_recorded_from_where_it_is() {
     let undisturbed = TestServer::start_with(&SOON).await;
-    let spec = tiny_spec("provicnet-mini", "segmentation", "scratch", 40);
+    let spec = tiny_spec("provicnet-mini", "segmentation", "scratch", 12);
     let calm = undisturbed.submit_one(spec.clone()).await;
     undisturbed.wait_state(&calm, RunState::Succeeded, TO_ITS_END).await;
     let expected = losses(&undisturbed, &calm).await;
