@@ -1,5 +1,5 @@
 //! The document by itself: valid, complete, and without a word that nothing needs. What the server answers is held
-//! against it in `tests/contract.rs`.
+//! against it in `tests/behaviour/contract.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

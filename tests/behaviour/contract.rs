@@ -1,7 +1,6 @@
 //! The API's contract: every operation of `/api/v1/openapi.json` is called on a server in which everything has
 //! happened, and every answer is held against the schema that the document declares for it, without a field more.
 
-#[path = "contract/strict.rs"]
 mod strict;
 
 use std::collections::{BTreeMap, BTreeSet};
