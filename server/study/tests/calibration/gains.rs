@@ -9,7 +9,7 @@ use transferscope_study::{
 
 use crate::{
     draw::Draw,
-    report::{Seen, Wanted, all_kept, full, line},
+    report::{Seen, Wanted, all_kept, full, line, long_line},
     studies::{Scores, pair, plan, record},
 };
 
@@ -93,7 +93,7 @@ fn gains_of_means_over_cases() {
     let mut kept = Vec::new();
     for design in Design::all() {
         let words = design.words();
-        kept.push(line("Gain, no effect", &words, Wanted::null(0.06), study(design, 0.0, false)));
+        kept.push(long_line("Gain, no effect", &words, Wanted::null(0.06), study(design, 0.0, false)));
         kept.push(line("Gain of 0.03", &words, Wanted::coverage(), study(design, 0.03, false)));
         kept.push(line("Relative gain of 6 %", &words, Wanted::coverage(), study(design, 0.03, true)));
     }
