@@ -1,6 +1,6 @@
 //! Pre-training: a run whose result is a backbone.
 //!
-//! Start reading at [`run`]: data, network, [`course`] (the loop), then the probe and the backbone
+//! Start reading at [`run`]: data, network, [`learner`], then the probe and the backbone
 //! that is left behind ([`outcome`]). The objectives are in [`mae`], [`contrast`] and [`distil`].
 
 use std::{collections::BTreeMap, path::Path};
@@ -43,13 +43,13 @@ use crate::{
 };
 
 pub mod contrast;
-mod course;
 pub mod distil;
+mod learner;
 pub mod mae;
 mod outcome;
 mod probe;
 
-use course::{Course, Ended};
+use learner::{Ended, PretrainContext};
 
 /// The samples of a batch, and what decides which parts of them are taken.
 #[derive(Clone, Copy)]
@@ -194,7 +194,7 @@ impl Job<'_> {
         let parameters = count(&net);
         let mut optimiser = Optimiser::adamw(request.training.weight_decay);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
-        let course = Course {
+        let context = PretrainContext {
             run_dir: self.run_dir,
             train: &train,
             val: &val,
@@ -208,7 +208,7 @@ impl Job<'_> {
             attempt: self.attempt,
             resumed_from_step: from.as_ref().map_or(0, |p| p.step),
             total_epochs: request.training.epochs,
-            total_steps: course.total_steps(),
+            total_steps: context.total_steps(),
             device: self.device.to_string(),
             pid: std::process::id(),
             train_cases: train.len() as u32,
@@ -218,7 +218,7 @@ impl Job<'_> {
             load_report: load_report.clone(),
             parameters: parameters.total,
         })?;
-        match course.run(net, optimiser, from, device)? {
+        match context.run(net, optimiser, from, device)? {
             Ended::Cancelled { step, epoch } => Ok(Outcome::Cancelled { step, epoch }),
             Ended::Complete(completed) => {
                 let found = self.probe::<B::InnerBackend>(&completed, &train, &val, device)?;

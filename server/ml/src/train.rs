@@ -1,6 +1,6 @@
 //! Fine-tuning: from a data set's cases to examples, batches, steps, validation and checkpoints.
 //!
-//! Start reading at [`fit::fit`]; what a whole run does besides is in [`crate::run`].
+//! Start reading at [`fit::fit`] and [`training_loop`]; what a whole run does besides is in [`crate::run`].
 
 pub mod adapt;
 pub mod baseline;
@@ -21,4 +21,5 @@ pub mod schedule;
 mod scores;
 pub mod sound;
 pub mod state;
+pub mod training_loop;
 pub mod view;

@@ -11,7 +11,7 @@ use transferscope_domain::{
     task::Output,
 };
 
-use super::{Job, course::Completed, probe};
+use super::{Job, learner::Completed, probe};
 use crate::{
     backbone::Card,
     checkpoint::{Precision, load_encoder, sync_folder, to_bytes, write_atomically},

@@ -1,37 +1,34 @@
-//! The training loop: steps, validation after every epoch, best and last checkpoint.
+//! Fine-tuning: how a network learns its task, and how well it does after every epoch. The loop is
+//! [`super::training_loop`].
 
-use std::{
-    cell::Cell,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use burn::{module::AutodiffModule, optim::GradientsParams, tensor::backend::AutodiffBackend};
 use transferscope_imaging::augment::Recipe;
 
 use transferscope_domain::{
     Augmentation, Direction, TrainingSpec,
-    event::{CheckpointKind, EventBody, Phase},
+    event::{CheckpointKind, EventBody},
     metric::{MetricKind, Split},
     report::CaseScore,
 };
 
 use super::{
-    batch::training_batch,
-    evaluate::{Judge, evaluate_cases, scalar, summary},
+    batch::{HostBatch, training_batch},
+    evaluate::{CaseResult, Judge, evaluate_cases, scalar, summary},
     example::{Example, Target},
     items::{Item, balanced_items, epoch_items},
     loader::Loader,
     optimiser::Optimiser,
     probe,
     rule::LossRule,
-    schedule::WarmupCosine,
     state::{self, Position},
+    training_loop::{Ended, Learner, Learnt, TrainingLoop},
 };
 use crate::{
     model::net::Net,
     nn::{Mode, drop_path::DropPath, kernels::Kernels, precision},
-    observer::{Observer, Progress, written},
+    observer::{Observer, written},
     run::{RunError, emit, preview},
 };
 
@@ -81,8 +78,6 @@ pub struct Completed {
 const TRAINING_SHARE: f64 = 0.93;
 /// Validation cases that get a picture in every validation.
 const PREVIEWS: usize = 2;
-/// A checkpoint is also written within an epoch when the last one is older than this.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 
 impl Fit<'_> {
     /// Optimiser steps in one epoch.
@@ -108,13 +103,17 @@ impl Fit<'_> {
     }
 
     /// The batch of a step.
-    fn batch(&self, step: u64) -> super::batch::HostBatch {
+    fn batch(&self, step: u64) -> HostBatch {
         let per_epoch = self.steps_per_epoch();
         let epoch = step / per_epoch;
         let items = self.items(epoch);
         let from = (step % per_epoch) as usize * self.spec.batch_size as usize;
         let to = (from + self.spec.batch_size as usize).min(items.len());
         training_batch(self.train, &items[from..to], self.judge.view, self.recipe.as_ref(), self.seed, epoch)
+    }
+
+    fn emit(&self, body: EventBody) -> Result<(), RunError> {
+        emit(self.observer, body)
     }
 }
 
@@ -126,8 +125,8 @@ impl Fit<'_> {
 /// When the loss is not finite or something cannot be written.
 pub fn fit<B>(
     fit: &Fit<'_>,
-    mut net: Net<B>,
-    mut optimiser: Optimiser<B>,
+    net: Net<B>,
+    optimiser: Optimiser<B>,
     from: Option<Position>,
     device: &B::Device,
 ) -> Result<Fitted, RunError>
@@ -135,184 +134,94 @@ where
     B: AutodiffBackend + Kernels,
     B::InnerBackend: Kernels,
 {
-    let spec = fit.spec;
-    let per_epoch = fit.steps_per_epoch();
-    let total = fit.total_steps();
-    let schedule = WarmupCosine::of(spec);
-    // An encoder that stays as it is also runs as it is.
-    let drop_rate = if spec.adaptation.freezes_encoder() { 0.0 } else { spec.drop_path };
-    let fresh = from.is_none();
-    let mut best_cases = None;
-    let mut position = from.unwrap_or_default();
-    let clock = Clock {
-        start: Instant::now(),
-        before: position.seconds,
-        first_step: position.step,
-        total,
-        watched: Cell::new(0.0),
+    let training = TrainingLoop {
+        run_dir: fit.run_dir,
+        spec: fit.spec,
+        steps_per_epoch: fit.steps_per_epoch(),
+        validate_every: 1,
+        share: TRAINING_SHARE,
+        observer: fit.observer,
     };
-    if fresh {
+    if from.is_none() {
         preview::samples(fit.run_dir, &fit.batch(0), fit.observer)?;
-        validate(fit, &net, &mut position, &clock, device)?;
-        save_last(fit, &net, &optimiser, &mut position, &clock)?;
     }
+    let first = from.as_ref().map_or(0, |p| p.step);
     std::thread::scope(|scope| {
-        let mut loader = Loader::start(scope, position.step..total, |step| fit.batch(step));
-        let begun = Instant::now();
-        let mut saved = Instant::now();
-        let mut epoch_start = Instant::now();
-        while position.step < total {
-            if fit.observer.should_stop() {
-                save_last(fit, &net, &optimiser, &mut position, &clock)?;
-                return Ok(Fitted::Cancelled {
-                    step: position.step,
-                    epoch: position.step as f64 / per_epoch as f64,
-                });
-            }
-            let started = Instant::now();
-            let batch = loader
-                .take()
-                .ok_or_else(|| RunError::Data("a batch could not be made".into()))?
-                .on::<B>(device);
-            let fraction = position.step as f64 / per_epoch as f64;
-            let lr = schedule.at(fraction);
-            let drop = DropPath { rate: drop_rate, seed: fit.seed, step: position.step };
-            let outputs = precision::with(spec.precision, || net.outputs(batch.input, drop, Mode::Train));
-            let value = fit.judge.rule.of(outputs, batch.target, batch.inside.as_ref());
-            let grads = GradientsParams::from_grads(value.backward(), &net);
-            let value = scalar(value.inner());
-            if !value.is_finite() {
-                return Err(RunError::NonFiniteLoss {
-                    loss: value,
-                    step: position.step + 1,
-                    epoch: fraction,
-                });
-            }
-            let (updated, grad_norm) = optimiser.step(net, grads, lr, spec.clip_norm);
-            net = updated;
-            position.step += 1;
-            let epoch_now = position.step as f64 / per_epoch as f64;
-            fit.emit(EventBody::Step {
-                step: position.step,
-                epoch: epoch_now,
-                loss: value,
-                lr,
-                grad_norm,
-                ms: started.elapsed().as_secs_f64() * 1e3,
-            })?;
-            fit.progress(&clock, position.step, Phase::Training);
-            let whole_epoch = position.step.is_multiple_of(per_epoch);
-            if whole_epoch {
-                best_cases = validate(fit, &net, &mut position, &clock, device)?.or(best_cases);
-                let seconds = epoch_start.elapsed().as_secs_f64();
-                fit.emit(EventBody::Epoch { step: position.step, epoch: epoch_now, seconds })?;
-                epoch_start = Instant::now();
-            }
-            if whole_epoch || saved.elapsed() > CHECKPOINT_EVERY {
-                save_last(fit, &net, &optimiser, &mut position, &clock)?;
-                saved = Instant::now();
-            }
-        }
+        let loader = Loader::start(scope, first..training.total_steps(), |step| fit.batch(step));
+        let mut tuning = FineTuning::<B> { fit, loader, device, begun: None, watched: 0.0, best_cases: None };
+        let position = match training.run(&mut tuning, net, optimiser, from)? {
+            Ended::Cancelled { step, epoch } => return Ok(Fitted::Cancelled { step, epoch }),
+            Ended::Complete { position, .. } => position,
+        };
         let best = position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
-        let best_epoch = best.epoch;
-        let waited = loader.waited().as_secs_f64() / begun.elapsed().as_secs_f64().max(1e-9);
-        let (seconds, watched) = (clock.seconds(), clock.watched.get());
-        Ok(Fitted::Complete(Completed { best_epoch, best_cases, seconds, waited, watched }))
+        let (waited, watched) = (tuning.waited(), tuning.watched);
+        Ok(Fitted::Complete(Completed {
+            best_epoch: best.epoch,
+            best_cases: tuning.best_cases,
+            seconds: position.seconds,
+            waited,
+            watched,
+        }))
     })
 }
 
-/// Time spent and left.
-struct Clock {
-    start: Instant,
-    before: f64,
-    first_step: u64,
-    total: u64,
+/// A network that learns its task from batches that are made beside it.
+struct FineTuning<'a, B: AutodiffBackend> {
+    fit: &'a Fit<'a>,
+    loader: Loader,
+    device: &'a B::Device,
+    /// When this process began its first step.
+    begun: Option<Instant>,
     /// Seconds in which features were kept.
-    watched: Cell<f64>,
+    watched: f64,
+    /// Scores of the validation cases at the best epoch that this process saw.
+    best_cases: Option<Vec<CaseScore>>,
 }
 
-impl Clock {
-    fn seconds(&self) -> f64 {
-        self.before + self.start.elapsed().as_secs_f64()
-    }
-
-    /// Seconds left of the whole run, by the pace of this process.
-    fn left(&self, step: u64) -> Option<f64> {
-        let done = step.checked_sub(self.first_step).filter(|d| *d > 0)?;
-        let pace = self.start.elapsed().as_secs_f64() / done as f64;
-        Some(pace * (self.total - step) as f64 + pace * self.total as f64 * (1.0 / TRAINING_SHARE - 1.0))
-    }
-}
-
-impl Fit<'_> {
-    fn emit(&self, body: EventBody) -> Result<(), RunError> {
-        emit(self.observer, body)
-    }
-
-    fn progress(&self, clock: &Clock, step: u64, phase: Phase) {
-        let progress = TRAINING_SHARE * step as f64 / clock.total as f64;
-        self.observer.progress(Progress { step, progress, phase, eta_s: clock.left(step) });
-    }
-}
-
-fn save_last<B: AutodiffBackend>(
-    fit: &Fit<'_>,
-    net: &Net<B>,
-    optimiser: &Optimiser<B>,
-    position: &mut Position,
-    clock: &Clock,
-) -> Result<(), RunError> {
-    position.seconds = clock.seconds();
-    written(fit.observer, "the checkpoint", || state::save_last(fit.run_dir, net, optimiser, position))?;
-    fit.emit(EventBody::Checkpoint {
-        step: position.step,
-        epoch: position.step as f64 / fit.steps_per_epoch() as f64,
-        which: CheckpointKind::Last,
-        file: "checkpoints/last.safetensors".into(),
-    })
-}
-
-/// Scores the validation cases, says so, and keeps the features of their layers, and the network if it is the best
-/// so far; then the scores are given back.
-fn validate<B>(
-    fit: &Fit<'_>,
-    net: &Net<B>,
-    position: &mut Position,
-    clock: &Clock,
-    device: &B::Device,
-) -> Result<Option<Vec<CaseScore>>, RunError>
+impl<B> Learner<B> for FineTuning<'_, B>
 where
-    B: AutodiffBackend,
+    B: AutodiffBackend + Kernels,
     B::InnerBackend: Kernels,
 {
-    fit.progress(clock, position.step, Phase::Validating);
-    let epoch = position.step as f64 / fit.steps_per_epoch() as f64;
-    let valid = net.valid();
-    let judge = Judge { watch: true, ..fit.judge };
-    let results: Vec<_> = evaluate_cases(&valid, fit.val, judge, Split::Val.as_str(), device).collect();
-    let mut values = summary(results.iter().map(|r| &r.score));
-    let loss = results.iter().map(|r| r.loss).sum::<f64>() / results.len().max(1) as f64;
-    values.insert(MetricKind::Loss.to_string(), loss);
-    for (name, value) in &values {
-        let name = format!("{}/{name}", Split::Val);
-        fit.emit(EventBody::Metric { name, step: position.step, epoch, value: *value })?;
+    type Net = Net<B>;
+
+    fn learn(&mut self, net: &Net<B>, step: u64) -> Result<Learnt, RunError> {
+        self.begun.get_or_insert_with(Instant::now);
+        let spec = self.fit.spec;
+        let batch = self.loader.take().ok_or_else(|| RunError::Data("a batch could not be made".into()))?;
+        let batch = batch.on::<B>(self.device);
+        // An encoder that stays as it is also runs as it is.
+        let rate = if spec.adaptation.freezes_encoder() { 0.0 } else { spec.drop_path };
+        let drop = DropPath { rate, seed: self.fit.seed, step };
+        let outputs = precision::with(spec.precision, || net.outputs(batch.input, drop, Mode::Train));
+        let loss = self.fit.judge.rule.of(outputs, batch.target, batch.inside.as_ref());
+        let gradients = GradientsParams::from_grads(loss.backward(), net);
+        Ok(Learnt { loss: scalar(loss.inner()), gradients })
     }
-    for (example, result) in fit.val.iter().zip(&results).take(PREVIEWS) {
-        preview::write(fit.run_dir, example, &result.prediction, position.step, epoch, fit.observer)?;
-    }
-    let begun = Instant::now();
-    let layers = probe::joined(results.iter().map(|r| &r.layers));
-    let keep = |name: &str| written(fit.observer, "features", || probe::save(fit.run_dir, name, &layers));
-    keep(&probe::at_epoch(position.step / fit.steps_per_epoch()))?;
-    clock.watched.set(clock.watched.get() + begun.elapsed().as_secs_f64());
-    let kind = fit.judge.plan.task.primary_metric();
-    let direction: Direction = kind.direction();
-    // A network that was not trained is none to be tested, however lucky its weights are.
-    let value = values.get(kind.as_str()).copied().filter(|_| position.step > 0);
-    let found = value.map(|value| state::Best { value, epoch, loss });
-    if let Some(found) = found
-        && position.best.is_none_or(|best| found.beats(&best, direction))
-    {
+
+    /// Scores the validation cases, says so, and keeps the features of their layers, and the network if it is the
+    /// best so far.
+    fn validate(&mut self, net: &Net<B>, position: &mut Position) -> Result<(), RunError> {
+        let fit = self.fit;
+        let epoch = position.step as f64 / fit.steps_per_epoch() as f64;
+        let judge = Judge { watch: true, ..fit.judge };
+        let results: Vec<_> =
+            evaluate_cases(&net.valid(), fit.val, judge, Split::Val.as_str(), self.device).collect();
+        let values = self.say(&results, position.step, epoch)?;
+        let begun = Instant::now();
+        let layers = probe::joined(results.iter().map(|r| &r.layers));
+        let keep = |name: &str| written(fit.observer, "features", || probe::save(fit.run_dir, name, &layers));
+        keep(&probe::at_epoch(position.step / fit.steps_per_epoch()))?;
+        self.watched += begun.elapsed().as_secs_f64();
+        let kind = fit.judge.plan.task.primary_metric();
+        let direction: Direction = kind.direction();
+        // A network that was not trained is none to be tested, however lucky its weights are.
+        let value = values.get(kind.as_str()).copied().filter(|_| position.step > 0);
+        let loss = values.get(MetricKind::Loss.as_str()).copied().unwrap_or(f64::NAN);
+        let Some(found) = value.map(|value| state::Best { value, epoch, loss }) else { return Ok(()) };
+        if position.best.is_some_and(|best| !found.beats(&best, direction)) {
+            return Ok(());
+        }
         position.best = Some(found);
         keep(probe::BEST)?;
         written(fit.observer, "the checkpoint", || state::save_best(fit.run_dir, net))?;
@@ -322,9 +231,33 @@ where
             which: CheckpointKind::Best,
             file: "checkpoints/best.safetensors".into(),
         })?;
-        return Ok(Some(results.into_iter().map(|r| r.score).collect()));
+        self.best_cases = Some(results.into_iter().map(|r| r.score).collect());
+        Ok(())
     }
-    Ok(None)
+}
+
+impl<B: AutodiffBackend> FineTuning<'_, B> {
+    /// Says what a validation found, with pictures of some cases, and gives the values back.
+    fn say(&self, results: &[CaseResult], step: u64, epoch: f64) -> Result<BTreeMap<String, f64>, RunError> {
+        let fit = self.fit;
+        let mut values = summary(results.iter().map(|r| &r.score));
+        let loss = results.iter().map(|r| r.loss).sum::<f64>() / results.len().max(1) as f64;
+        values.insert(MetricKind::Loss.to_string(), loss);
+        for (name, value) in &values {
+            let name = format!("{}/{name}", Split::Val);
+            fit.emit(EventBody::Metric { name, step, epoch, value: *value })?;
+        }
+        for (example, result) in fit.val.iter().zip(results).take(PREVIEWS) {
+            preview::write(fit.run_dir, example, &result.prediction, step, epoch, fit.observer)?;
+        }
+        Ok(values)
+    }
+
+    /// Share of this process's time from its first step in which it waited for batches.
+    fn waited(&self) -> f64 {
+        let begun = self.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64());
+        self.loader.waited().as_secs_f64() / begun.max(1e-9)
+    }
 }
 
 #[cfg(test)]

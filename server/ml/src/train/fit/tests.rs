@@ -12,6 +12,7 @@ use crate::{
     checkpoint::read,
     init,
     model::net::Ports,
+    observer::Progress,
     params::NamedTensor,
     train::{
         adapt::adapt,
