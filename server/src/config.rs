@@ -7,7 +7,7 @@ use std::{
 
 use transferscope_domain::run::DeviceChoice;
 
-use crate::reach::{Host, PublicUrl};
+use crate::web::reach::{Host, PublicUrl};
 
 /// Everything that decides how a server runs.
 #[derive(Debug, Clone)]

@@ -9,19 +9,22 @@ use transferscope_store::{Lane, Store, StoreError};
 
 use crate::{
     build_router,
-    builtin_data::Making,
     config::{Access, Anonymous, ServerConfig},
-    connections::{self, Limits},
     data_dir::{DataDir, DataDirError, ServerInfo, ServerLock},
-    database,
-    dispatcher::Dispatcher,
-    events_hub::EventsHub,
-    executor::LocalExecutor,
-    litter,
-    reach::Reach,
-    recorder::{OnChange, Recorder},
-    state::AppState,
-    submit::{SubmitError, enqueue_experiment},
+    inputs::builtin_data::Making,
+    queue::{
+        dispatcher::Dispatcher,
+        executor::LocalExecutor,
+        recorder::{OnChange, Recorder},
+        submit::{SubmitError, enqueue_experiment},
+    },
+    storage::{database, litter},
+    web::{
+        connections::{self, Limits},
+        events_hub::EventsHub,
+        reach::Reach,
+        state::AppState,
+    },
 };
 
 /// How long open requests may take when the server stops; streams never end by themselves.

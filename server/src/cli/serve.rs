@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use transferscope_domain::run::DeviceChoice;
 use transferscope_server::{
     config::{Access, Anonymous, ServerConfig, Timing, default_site_dir},
-    reach::{Host, PublicUrl},
     server::Server,
+    web::reach::{Host, PublicUrl},
 };
 
 use super::{Context, output};

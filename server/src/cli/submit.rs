@@ -13,9 +13,9 @@ use transferscope_domain::{
     run::{DeviceChoice, Failure},
 };
 use transferscope_server::{
-    builtin_data,
     config::{Access, ServerConfig, Timing, default_site_dir},
     data_dir::DataDir,
+    inputs::builtin_data,
     server::{Server, enqueue},
 };
 
