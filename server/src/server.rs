@@ -16,7 +16,7 @@ use crate::{
         dispatcher::Dispatcher,
         executor::LocalExecutor,
         recorder::{OnChange, Recorder},
-        submit::{SubmitError, enqueue_experiment},
+        submit::{Intake, SubmitError},
     },
     storage::{database, litter},
     web::{
@@ -232,7 +232,7 @@ pub async fn enqueue(config: &ServerConfig, spec: ExperimentSpec) -> Result<Expe
     let _lock = data.lock_server()?;
     device::resolve(config.device)?;
     let store = database::open(&data).await?;
-    let created = enqueue_experiment(&store, &data, config.device, spec).await?;
+    let created = Intake::unattended(store.clone(), data, config.device).experiment(spec).await?;
     store.close().await;
     Ok(created)
 }

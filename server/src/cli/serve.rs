@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
 use transferscope_domain::run::DeviceChoice;
 use transferscope_server::{
-    config::{Access, Anonymous, ServerConfig, Timing, default_site_dir},
+    config::{Access, Anonymous, ServerConfig, default_site_dir},
+    queue::timing::Timing,
     server::Server,
     web::reach::{Host, PublicUrl},
 };

@@ -15,19 +15,18 @@ use std::{
 
 use tokio::sync::{Notify, watch};
 use transferscope_domain::RunId;
-use transferscope_store::{ActiveRun, Store, StoreError};
+use transferscope_store::{ActiveRun, Store, StoreError, now_ms};
 
 use super::{
     autopsy,
-    event_log::now_ms,
     executor::{Ending, Executor, ExecutorError, Force, Liveness, WorkerLockError},
     recorder::{OnChange, Recorder, RecorderError},
     worker::CANCEL_FILE,
 };
 use crate::{
-    config::Timing,
     data_dir::DataDir,
     health::{Health, Part},
+    queue::timing::Timing,
 };
 
 mod endings;
@@ -136,7 +135,7 @@ impl Dispatcher {
             if since.elapsed() >= self.timing.kill_after {
                 tracing::warn!(run.id = %run, "a worker does not leave although its run has ended; it is killed");
                 if let Err(error) = self.executor.cancel(run, &self.data.run(run), Force::Kill) {
-                    tracing::warn!(run.id = %run, %error, "it cannot be killed");
+                    tracing::warn!(run.id = %run, %error, "a worker that does not leave cannot be killed");
                 }
             }
         }
@@ -144,6 +143,7 @@ impl Dispatcher {
     }
 
     /// Looks at one run that has not ended, and says whether it has a worker.
+    #[tracing::instrument(level = "error", skip_all, fields(run.id = %run.id))]
     async fn look_after(
         &self,
         run: &ActiveRun,
@@ -191,7 +191,7 @@ impl Dispatcher {
             Action::Keep => return Ok(true),
             Action::Wait => return Ok(false),
             Action::Reattach | Action::Yield => {
-                tracing::info!(run.id = %run.id, "a run's worker lives; it is taken up again");
+                tracing::info!("the run's worker lives; it is taken up again");
                 self.store.reattach(&run.id, action == Action::Yield, now_ms()).await?;
                 memory.settled(&run.id);
                 (self.on_change)(&run.id);
@@ -202,7 +202,7 @@ impl Dispatcher {
                 return Ok(true);
             }
             Action::Requeue => {
-                tracing::info!(run.id = %run.id, "a lost run is queued again");
+                tracing::info!("a lost run is queued again");
                 self.store.requeue_lost(&run.id, now_ms()).await?;
             }
             Action::Ended => {}
@@ -234,7 +234,7 @@ impl Dispatcher {
             return Ok(());
         };
         if memory.forced.get(run) != Some(&force) {
-            tracing::warn!(run.id = %run, ?force, "the worker does not stop by itself");
+            tracing::warn!(?force, "the worker does not stop by itself");
             self.executor.cancel(run, dir, force)?;
             memory.forced.insert(run.clone(), force);
         }

@@ -9,10 +9,11 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
     sync::Mutex,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 use transferscope_domain::event::{EventBody, RunEvent, parse_lines};
+use transferscope_store::now_ms;
 
 /// Name of the log in a run directory.
 pub const FILE: &str = "events.jsonl";
@@ -21,14 +22,6 @@ pub const FILE: &str = "events.jsonl";
 pub const CHUNK: usize = 1 << 20;
 /// Longest line that is taken for one: a `started` event with a full load report stays far below.
 const LINE_MAX: usize = 16 << 20;
-
-/// Milliseconds since 1970 (UTC).
-pub fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
-        .unwrap_or(0)
-}
 
 /// Whether an event is the last of its run.
 pub fn is_final(body: &EventBody) -> bool {

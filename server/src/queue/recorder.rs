@@ -120,6 +120,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When log or database cannot be reached; what was recorded stays.
+    #[tracing::instrument(level = "error", skip_all, fields(run.id = %run))]
     pub async fn catch_up(&self, run: &RunId) -> Result<bool, RecorderError> {
         let tail = self.tail(run);
         let mut tail = tail.lock().await;
@@ -138,7 +139,7 @@ impl Recorder {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     if at.offset > 0 {
                         // What was recorded stays; whatever log there will be is read from its beginning.
-                        tracing::warn!(run.id = %run, path = %path.display(), "the event log is gone");
+                        tracing::warn!(path = %path.display(), "the event log is gone");
                         self.store.rewind(run).await?;
                         tail.at = Some(RecordPosition::default());
                     }
@@ -156,7 +157,8 @@ impl Recorder {
                 .map_err(|source| RecorderError::Log { path: path.clone(), source })?;
             if length < at.offset || !same {
                 tracing::warn!(
-                    run.id = %run, length, recorded = at.offset,
+                    length,
+                    recorded = at.offset,
                     "the event log is not the one that was recorded; reading it from its beginning"
                 );
                 self.store.rewind(run).await?;
@@ -167,7 +169,7 @@ impl Recorder {
             // A line that does not fit in is told from one of another log once a look.
             fresh = true;
             if piece.damaged > 0 {
-                tracing::warn!(run.id = %run, lines = piece.damaged, "damaged lines in the event log were passed over");
+                tracing::warn!(lines = piece.damaged, "damaged lines in the event log were passed over");
             }
             if piece.new_offset == at.offset {
                 return Ok(tail.ended);

@@ -2,16 +2,18 @@
 //!
 //! Directories come first and rows last, so that there is never a run without a directory. What is refused or cannot be
 //! stored takes its directories back; a crash in between leaves directories that nobody was told of, and the next start
-//! of a server clears them away ([`crate::storage::litter`]).
+//! of a server clears them away (`storage::litter`).
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use tokio::sync::Notify;
 use transferscope_domain::{
-    Arm, ExperimentId, Family, RunId, RunRequest, Task,
+    Arm, Backbone, ExperimentId, Family, RunId, RunRequest, Task,
     api::{CreatedRun, ExperimentCreated},
     backbone::SPECIALIST,
     dataset::DatasetManifest,
@@ -20,14 +22,15 @@ use transferscope_domain::{
     pretraining::{PretrainSpec, Pretraining, check_pretraining, trainable},
     run::{DeviceChoice, REQUEST_SCHEMA},
 };
-use transferscope_ml::{backbone, data::DataError, data::manifest};
+use transferscope_ml::{backbone, data::DataError};
 use transferscope_store::{NewRun, Store, StoreError, ids, records::ARRIVAL_FILE};
 
-use super::request_file;
+use super::{plan::missing, recorder::OnChange, request_file};
 use crate::{
+    VERSION,
     data_dir::DataDir,
-    results::study,
-    web::state::{AppState, VERSION, backbones},
+    inputs::catalogue::Catalogue,
+    off_thread::{BrokenOff, blocking},
 };
 
 /// Why nothing was started.
@@ -41,155 +44,126 @@ pub enum SubmitError {
     Datasets(#[from] DataError),
     #[error("the run directory {} cannot be written: {source}", path.display())]
     RunDir { path: PathBuf, source: io::Error },
-    #[error("the task that writes run directories broke off")]
-    Task,
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
 }
 
 fn in_words(errors: &FieldErrors) -> String {
     errors.iter().map(|(field, message)| format!("{field}: {message}")).collect::<Vec<_>>().join("; ")
 }
 
-/// Starts an experiment and wakes the dispatcher.
-///
-/// # Errors
-/// `Invalid` with messages by field; the others when disk or database fail.
-pub async fn submit_experiment(
-    state: &AppState,
-    spec: ExperimentSpec,
-) -> Result<ExperimentCreated, SubmitError> {
-    let created = enqueue_experiment(&state.store, &state.data, state.device, spec).await?;
-    for run in &created.runs {
-        state.events.run_changed(&run.id);
+/// Where work is handed in: makes runs in a data folder and puts them into its queue. Clones share everything.
+#[derive(Clone)]
+pub struct Intake {
+    pub store: Store,
+    pub data: DataDir,
+    /// What new runs ask for.
+    pub device: DeviceChoice,
+    /// Hears of every run that was queued.
+    pub on_change: OnChange,
+    /// Wakes the dispatcher.
+    pub wake: Arc<Notify>,
+}
+
+impl Intake {
+    /// For a data folder that no server holds: nobody is told.
+    pub fn unattended(store: Store, data: DataDir, device: DeviceChoice) -> Self {
+        Self { store, data, device, on_change: Arc::new(|_| ()), wake: Arc::default() }
     }
-    state.wake.notify_one();
-    Ok(created)
-}
 
-/// Puts an experiment's runs into the queue of a data folder, without a server.
-///
-/// # Errors
-/// As [`submit_experiment`].
-pub async fn enqueue_experiment(
-    store: &Store,
-    data: &DataDir,
-    device: DeviceChoice,
-    spec: ExperimentSpec,
-) -> Result<ExperimentCreated, SubmitError> {
-    let (for_task, spec_for_task) =
-        (Folder { data: data.clone(), store: store.clone(), device }, spec.clone());
-    // Hundreds of directories, each on the disk before it counts, would hold up other requests.
-    let prepare =
-        move || for_task.prepare_runs(&spec_for_task, &spec_for_task.plan(), &ids::new_experiment_id());
-    let runs = tokio::task::spawn_blocking(prepare).await.map_err(|_| SubmitError::Task)??;
-    let made = ids_of(&runs);
-    let created = store.create_experiment(&spec, runs).await;
-    if created.is_err() {
-        take_back(data, made).await;
+    /// Puts the runs of an experiment into the queue and wakes the dispatcher.
+    ///
+    /// # Errors
+    /// `Invalid` with messages by field; the others when disk or database fail.
+    pub async fn experiment(&self, spec: ExperimentSpec) -> Result<ExperimentCreated, SubmitError> {
+        let (folder, for_task) = (self.clone(), spec.clone());
+        // Hundreds of directories, each on the disk before it counts, would hold up other requests.
+        let prepare = move || folder.prepare_runs(&for_task, &for_task.plan(), &ids::new_experiment_id());
+        let runs = blocking(prepare).await??;
+        let made = ids_of(&runs);
+        let created = match self.store.create_experiment(&spec, runs).await {
+            Ok(created) => created,
+            Err(error) => {
+                self.take_back(made).await;
+                return Err(error.into());
+            }
+        };
+        self.queued(created.runs.iter().map(|run| &run.id));
+        Ok(created)
     }
-    Ok(created?)
-}
 
-fn ids_of(runs: &[NewRun]) -> Vec<RunId> {
-    runs.iter().map(|r| r.request.id.clone()).collect()
-}
-
-/// Removes the directories of runs that were not stored.
-async fn take_back(data: &DataDir, runs: Vec<RunId>) {
-    let data = data.clone();
-    let remove = move || runs.iter().for_each(|run| remove_run_dir(&data, run));
-    if tokio::task::spawn_blocking(remove).await.is_err() {
-        tracing::warn!("directories of runs that were not started stay until the next start");
+    /// Queues the planned runs of an experiment that have no result and are not under way, as they were asked for, and
+    /// says how many.
+    ///
+    /// # Errors
+    /// `Store` with `NotFound` when there is no such experiment; as [`Intake::experiment`].
+    pub async fn fill(&self, id: &ExperimentId) -> Result<usize, SubmitError> {
+        let spec = self.store.experiment(id).await?.spec;
+        let records = self.store.study_records(id).await?;
+        let planned = spec.plan();
+        let wanted: Vec<PlannedRun> = missing(&planned, &records).into_iter().cloned().collect();
+        let (folder, experiment) = (self.clone(), id.clone());
+        let runs = blocking(move || folder.prepare_runs(&spec, &wanted, &experiment)).await??;
+        // Another click may have had the same plan: what is still missing is decided where it is stored.
+        let stored = match self.store.enqueue_missing(id, &runs).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.take_back(ids_of(&runs)).await;
+                return Err(error.into());
+            }
+        };
+        let doubles = ids_of(&runs).into_iter().filter(|id| !stored.contains(id)).collect();
+        self.take_back(doubles).await;
+        self.queued(&stored);
+        Ok(stored.len())
     }
-}
 
-fn remove_run_dir(data: &DataDir, run: &RunId) {
-    if let Err(error) = fs::remove_dir_all(data.run(run))
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(run.id = %run, %error, "the directory of a run that was not started stays until the next start");
+    /// Queues the pre-training of a backbone and wakes the dispatcher.
+    ///
+    /// # Errors
+    /// As [`Intake::experiment`].
+    pub async fn pretraining(&self, spec: PretrainSpec) -> Result<CreatedRun, SubmitError> {
+        let folder = self.clone();
+        let run = blocking(move || folder.prepare_pretraining(&spec)).await??;
+        self.store_one(run).await
     }
-}
 
-/// Starts the pre-training of a backbone and wakes the dispatcher.
-///
-/// # Errors
-/// As [`submit_experiment`].
-pub async fn submit_pretraining(state: &AppState, spec: PretrainSpec) -> Result<CreatedRun, SubmitError> {
-    let folder = Folder::of(state);
-    let run = tokio::task::spawn_blocking(move || folder.prepare_pretraining(&spec))
-        .await
-        .map_err(|_| SubmitError::Task)??;
-    store_one(state, run).await
-}
-
-/// Queues a run whose directory is there.
-async fn store_one(state: &AppState, run: NewRun) -> Result<CreatedRun, SubmitError> {
-    if let Err(error) = state.store.enqueue_run(&run).await {
-        take_back(&state.data, vec![run.request.id]).await;
-        return Err(error.into());
+    /// Queues a run again as it was asked for, with a new id and directory.
+    ///
+    /// # Errors
+    /// `Store` with `NotFound` when there is no such run; the others when disk or database fail.
+    pub async fn repeat(&self, id: &RunId) -> Result<CreatedRun, SubmitError> {
+        let mut run = self.store.repeat(id).await?;
+        run.request.id = ids::new_run_id();
+        run.request.code_version = VERSION.into();
+        let folder = self.clone();
+        let run = blocking(move || folder.make_one(run.request, run.synthetic)).await??;
+        self.store_one(run).await
     }
-    state.run_changed(&run.request.id);
-    Ok(created(run.request))
-}
 
-fn created(request: RunRequest) -> CreatedRun {
-    let RunRequest { id, backbone, task, arm, seed, .. } = request;
-    CreatedRun { id, backbone, task, arm, seed }
-}
+    /// Tells of runs that wait now.
+    pub(super) fn queued<'a>(&self, runs: impl IntoIterator<Item = &'a RunId>) {
+        runs.into_iter().for_each(|run| (self.on_change)(run));
+        self.wake.notify_one();
+    }
 
-/// Starts a run again as it was asked for, with a new id and directory.
-///
-/// # Errors
-/// `Store` with `NotFound` when there is no such run; the others when disk or database fail.
-pub async fn repeat_run(state: &AppState, id: &RunId) -> Result<CreatedRun, SubmitError> {
-    let mut run = state.store.repeat(id).await?;
-    run.request.id = ids::new_run_id();
-    run.request.code_version = VERSION.into();
-    let folder = Folder::of(state);
-    let run = tokio::task::spawn_blocking(move || folder.make_one(run.request, run.synthetic))
-        .await
-        .map_err(|_| SubmitError::Task)??;
-    store_one(state, run).await
-}
-
-/// Queues the planned runs of an experiment that have no result and are not under way, as they were asked for.
-///
-/// # Errors
-/// `Store` with `NotFound` when there is no such experiment; as [`submit_experiment`].
-pub async fn fill_experiment(state: &AppState, id: &ExperimentId) -> Result<usize, SubmitError> {
-    let spec = state.store.experiment(id).await?.spec;
-    let records = state.store.study_records(id).await?;
-    let planned = spec.plan();
-    let wanted: Vec<PlannedRun> = study::missing(&planned, &records).into_iter().cloned().collect();
-    let (folder, experiment) = (Folder::of(state), id.clone());
-    let prepare = move || folder.prepare_runs(&spec, &wanted, &experiment);
-    let runs = tokio::task::spawn_blocking(prepare).await.map_err(|_| SubmitError::Task)??;
-    // Another click may have had the same plan: what is still missing is decided where it is stored.
-    let stored = match state.store.enqueue_missing(id, &runs).await {
-        Ok(stored) => stored,
-        Err(error) => {
-            take_back(&state.data, ids_of(&runs)).await;
+    /// Queues a run whose directory is there.
+    async fn store_one(&self, run: NewRun) -> Result<CreatedRun, SubmitError> {
+        if let Err(error) = self.store.enqueue_run(&run).await {
+            self.take_back(vec![run.request.id]).await;
             return Err(error.into());
         }
-    };
-    let doubles = ids_of(&runs).into_iter().filter(|id| !stored.contains(id)).collect();
-    take_back(&state.data, doubles).await;
-    for run in &stored {
-        state.run_changed(run);
+        self.queued([&run.request.id]);
+        Ok(created(run.request))
     }
-    Ok(stored.len())
-}
 
-/// Where runs are made, and what they ask for.
-struct Folder {
-    data: DataDir,
-    store: Store,
-    device: DeviceChoice,
-}
-
-impl Folder {
-    fn of(state: &AppState) -> Self {
-        Self { data: state.data.clone(), store: state.store.clone(), device: state.device }
+    /// Removes the directories of runs that were not stored.
+    async fn take_back(&self, runs: Vec<RunId>) {
+        let data = self.data.clone();
+        let remove = move || runs.iter().for_each(|run| remove_run_dir(&data, run));
+        if let Err(error) = blocking(remove).await {
+            tracing::warn!(%error, "directories of runs that were not started stay until the next start");
+        }
     }
 
     /// Makes a run's directory with its request and its arrival, on the disk but for its name in `runs/`
@@ -255,9 +229,9 @@ impl Folder {
         experiment: &ExperimentId,
         runs: &mut Vec<NewRun>,
     ) -> Result<(), SubmitError> {
-        let Self { data, device, .. } = self;
-        let datasets = manifest::list(&data.datasets())?;
-        let errors = check_against(spec, &backbones(data), &datasets);
+        let catalogue = Catalogue::of(&self.data);
+        let datasets = catalogue.try_datasets()?;
+        let errors = check_against(spec, catalogue.backbones(), datasets);
         if !errors.is_empty() {
             return Err(SubmitError::Invalid(errors));
         }
@@ -268,7 +242,8 @@ impl Folder {
             .find(|d| d.name == spec.dataset)
             .ok_or_else(|| invalid("dataset", format!("Unknown data set {:?}.", spec.dataset)))?;
         for planned in planned {
-            let mut request = request_of(data, *device, spec, planned, dataset)
+            let mut request = self
+                .request_of(&catalogue, spec, planned, dataset)
                 .map_err(|message| invalid("backbones", message))?;
             request.experiment = Some(experiment.clone());
             runs.push(self.make(request, dataset.synthetic)?);
@@ -278,17 +253,16 @@ impl Folder {
 
     /// The run that pre-trains as `spec` says, with its directory.
     fn prepare_pretraining(&self, spec: &PretrainSpec) -> Result<NewRun, SubmitError> {
-        let Self { data, device, .. } = self;
-        let datasets = manifest::list(&data.datasets())?;
-        let errors = check_pretraining(spec, &backbones(data), &datasets);
+        let catalogue = Catalogue::of(&self.data);
+        let datasets = catalogue.try_datasets()?;
+        let errors = check_pretraining(spec, catalogue.backbones(), datasets);
         let found = datasets.iter().find(|d| d.name == spec.dataset).zip(trainable(&spec.architecture));
         let (true, Some((dataset, architecture))) = (errors.is_empty(), found) else {
             return Err(SubmitError::Invalid(errors));
         };
         let id = ids::new_run_id();
-        let from = spec.from.as_deref().and_then(|name| backbone::find(data.root(), name));
-        let checkpoint =
-            from.as_ref().and_then(|b| backbone::checkpoint_reference(data.root(), &data.run(&id), &b.name));
+        let from = spec.from.as_deref().and_then(|name| catalogue.backbone(name));
+        let checkpoint = from.map(|backbone| self.checkpoint_of(backbone, &id));
         let request = RunRequest {
             schema: REQUEST_SCHEMA,
             id,
@@ -303,7 +277,7 @@ impl Folder {
             dataset_dir: format!("../../datasets/{}", dataset.name),
             dataset_hash: dataset.hash.clone(),
             split_hash: dataset.split_hash.clone(),
-            checkpoint_hash: from.filter(|_| checkpoint.is_some()).and_then(|b| b.checkpoint_hash),
+            checkpoint_hash: from.and_then(|b| b.checkpoint_hash.clone()),
             checkpoint,
             training: spec.training(),
             pretraining: Some(Pretraining {
@@ -312,56 +286,74 @@ impl Folder {
                 accumulate: spec.accumulate.unwrap_or(1),
                 publish: Some("../../backbones".into()),
             }),
-            device: *device,
+            device: self.device,
             code_version: VERSION.into(),
         };
         self.make_one(request, dataset.synthetic)
     }
+
+    /// The request of one run of a plan, or what is wrong with its backbone.
+    fn request_of(
+        &self,
+        catalogue: &Catalogue,
+        spec: &ExperimentSpec,
+        planned: &PlannedRun,
+        dataset: &DatasetManifest,
+    ) -> Result<RunRequest, String> {
+        let id = ids::new_run_id();
+        let backbone = if planned.backbone == SPECIALIST {
+            None
+        } else {
+            let found = catalogue.backbone(&planned.backbone);
+            Some(found.ok_or_else(|| format!("Unknown backbone {:?}.", planned.backbone))?)
+        };
+        let family = backbone.map_or(Family::Unet, |b| b.family);
+        let started_from = backbone.filter(|_| planned.arm == Arm::Pretrained);
+        Ok(RunRequest {
+            schema: REQUEST_SCHEMA,
+            experiment: None,
+            backbone: planned.backbone.clone(),
+            family,
+            architecture: backbone.and_then(|b| b.architecture.clone()),
+            task: planned.task,
+            arm: planned.arm,
+            seed: planned.seed,
+            dataset: dataset.name.clone(),
+            // From DATA/runs/<id>/ to DATA/datasets/<name>/.
+            dataset_dir: format!("../../datasets/{}", dataset.name),
+            dataset_hash: dataset.hash.clone(),
+            split_hash: dataset.split_hash.clone(),
+            checkpoint: started_from.map(|b| self.checkpoint_of(b, &id)),
+            checkpoint_hash: started_from.and_then(|b| b.checkpoint_hash.clone()),
+            training: spec.training(family, planned),
+            pretraining: None,
+            device: self.device,
+            code_version: VERSION.into(),
+            id,
+        })
+    }
+
+    /// By which name a run finds the weights of a backbone.
+    fn checkpoint_of(&self, backbone: &Backbone, run: &RunId) -> String {
+        backbone::checkpoint_reference(self.data.root(), &self.data.run(run), backbone)
+    }
 }
 
-/// The request of one run of a plan, or what is wrong with its backbone.
-fn request_of(
-    data: &DataDir,
-    device: DeviceChoice,
-    spec: &ExperimentSpec,
-    planned: &PlannedRun,
-    dataset: &DatasetManifest,
-) -> Result<RunRequest, String> {
-    let id = ids::new_run_id();
-    let (family, architecture, hash) = if planned.backbone == SPECIALIST {
-        (Family::Unet, None, None)
-    } else {
-        let found = backbone::find(data.root(), &planned.backbone)
-            .ok_or_else(|| format!("Unknown backbone {:?}.", planned.backbone))?;
-        (found.family, found.architecture, found.checkpoint_hash)
-    };
-    let (checkpoint, checkpoint_hash) = if planned.arm == Arm::Pretrained {
-        (backbone::checkpoint_reference(data.root(), &data.run(&id), &planned.backbone), hash)
-    } else {
-        (None, None)
-    };
-    Ok(RunRequest {
-        schema: REQUEST_SCHEMA,
-        id,
-        experiment: None,
-        backbone: planned.backbone.clone(),
-        family,
-        architecture,
-        task: planned.task,
-        arm: planned.arm,
-        seed: planned.seed,
-        dataset: dataset.name.clone(),
-        // From DATA/runs/<id>/ to DATA/datasets/<name>/.
-        dataset_dir: format!("../../datasets/{}", dataset.name),
-        dataset_hash: dataset.hash.clone(),
-        split_hash: dataset.split_hash.clone(),
-        checkpoint,
-        checkpoint_hash,
-        training: spec.training(family, planned),
-        pretraining: None,
-        device,
-        code_version: VERSION.into(),
-    })
+fn ids_of(runs: &[NewRun]) -> Vec<RunId> {
+    runs.iter().map(|r| r.request.id.clone()).collect()
+}
+
+fn created(request: RunRequest) -> CreatedRun {
+    let RunRequest { id, backbone, task, arm, seed, .. } = request;
+    CreatedRun { id, backbone, task, arm, seed }
+}
+
+fn remove_run_dir(data: &DataDir, run: &RunId) {
+    if let Err(error) = fs::remove_dir_all(data.run(run))
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(run.id = %run, %error, "the directory of a run that was not started stays until the next start");
+    }
 }
 
 /// Puts a folder's entries on the disk.

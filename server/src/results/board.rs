@@ -7,12 +7,20 @@ use std::{
 };
 
 use tokio::sync::OnceCell;
-use transferscope_app::AppError;
 use transferscope_domain::api::LeaderboardView;
-use transferscope_store::{LeaderboardQuery, Store};
+use transferscope_store::{LeaderboardQuery, Store, StoreError};
 use transferscope_study::board::{Scored, judge};
 
-use crate::web::{api::system::blocking, error::ApiError};
+use crate::off_thread::{BrokenOff, blocking};
+
+/// Why there is no board.
+#[derive(Debug, thiserror::Error)]
+pub enum BoardError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
+}
 
 /// Most boards that are kept.
 const BOARDS_MAX: usize = 16;
@@ -44,7 +52,7 @@ impl Boards {
         &self,
         store: &Store,
         query: &LeaderboardQuery,
-    ) -> Result<Arc<LeaderboardView>, ApiError> {
+    ) -> Result<Arc<LeaderboardView>, BoardError> {
         let version = store.results_version().await?;
         let board = self.cell(version, query).get_or_try_init(|| made(store, query)).await.cloned()?;
         self.tidy();
@@ -76,31 +84,15 @@ impl Boards {
             kept.pop_front();
         }
     }
-
-    /// For a page, whose errors are its own.
-    pub async fn for_page(self, store: Store, query: LeaderboardQuery) -> Result<LeaderboardView, AppError> {
-        let board = self.board(&store, &query).await.map_err(|error| match error {
-            ApiError::Invalid(errors) => {
-                let words: Vec<String> =
-                    errors.into_iter().map(|(field, why)| format!("{field}: {why}.")).collect();
-                AppError::Invalid(words.join(" "))
-            }
-            other => {
-                tracing::error!(error = ?other, "the leaderboard cannot be made");
-                AppError::Internal("The leaderboard cannot be made; the server's log says why.".into())
-            }
-        })?;
-        Ok(LeaderboardView::clone(&board))
-    }
 }
 
-async fn made(store: &Store, query: &LeaderboardQuery) -> Result<Arc<LeaderboardView>, ApiError> {
+async fn made(store: &Store, query: &LeaderboardQuery) -> Result<Arc<LeaderboardView>, BoardError> {
     let mut view = store.leaderboard(query).await?;
     let ids: Vec<&str> = view.rows.iter().flat_map(|r| &r.seeds).map(|s| s.run.as_str()).collect();
     let cases = store.test_cases(&ids).await?;
-    blocking(move || {
+    let judged = blocking(move || {
         judge(&mut view, Scored { cases: &cases.scores, patients: &cases.patients });
         Arc::new(view)
-    })
-    .await
+    });
+    Ok(judged.await?)
 }

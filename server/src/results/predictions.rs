@@ -6,14 +6,14 @@ use std::{
 };
 
 use transferscope_domain::{
-    Task,
+    Backbone, Task,
     backbone::SPECIALIST,
     prediction::{PREDICTION_SCHEMA, Prediction},
     run::DeviceChoice,
 };
-use transferscope_ml::{backbone, checkpoint::write_atomically, predict, run::RunError};
+use transferscope_ml::{checkpoint::write_atomically, predict, run::RunError};
 
-use crate::{data_dir::DataDir, web::state};
+use crate::{data_dir::DataDir, inputs::catalogue::Catalogue};
 
 /// Suffix of the name under which an architecture's random weights are scored, the control.
 pub const RANDOM_SUFFIX: &str = "@random-weights";
@@ -65,12 +65,12 @@ pub fn make(
     now_ms: i64,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Prediction, PredictError> {
-    let manifest =
-        state::dataset(data, dataset).ok_or_else(|| PredictError::NoDataset(dataset.to_owned()))?;
+    let catalogue = Catalogue::of(data);
+    let manifest = catalogue.dataset(dataset).ok_or_else(|| PredictError::NoDataset(dataset.to_owned()))?;
     if let Some(problem) = manifest.task_problem(task) {
         return Err(PredictError::Unusable(problem));
     }
-    let mut known = backbone::registry(data.root());
+    let mut known: Vec<&Backbone> = catalogue.backbones().iter().map(|view| &view.backbone).collect();
     known.retain(|b| b.pretrained && b.name != SPECIALIST && b.architecture.is_some());
     if let Some(unknown) = backbones.iter().find(|name| known.iter().all(|b| b.name != **name)) {
         let names: Vec<&str> = known.iter().map(|b| b.name.as_str()).collect();
@@ -81,7 +81,7 @@ pub fn make(
     let total = 2 * known.len();
     let mut scores = Vec::with_capacity(total);
     progress(0, total);
-    for backbone in &known {
+    for backbone in known {
         for random in [false, true] {
             let mut of = predict::score(data.root(), &dataset_dir, &manifest, task, backbone, random, device)
                 .map_err(|source| PredictError::Score { backbone: backbone.name.clone(), source })?;

@@ -5,16 +5,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use transferscope_app::{
-    AppError,
-    context::{Scoring, Study, Versus},
-};
+use transferscope_app::context::{Scoring, Study, Versus};
 use transferscope_domain::{
-    Arm, ExperimentId, RunId, RunState, alignment::AlignmentValue, api::ExperimentView, backbone::SPECIALIST,
-    experiment::PlannedRun, prediction::Prediction, study::RunRecord,
+    Arm, ExperimentId, RunId, RunState,
+    alignment::AlignmentValue,
+    api::{BackboneView, ExperimentView},
+    backbone::SPECIALIST,
+    experiment::PlannedRun,
+    prediction::Prediction,
+    study::RunRecord,
 };
 use transferscope_ml::train::probe::{BEST, INITIAL, Look, PER_CASE, path};
-use transferscope_store::StoreError;
+use transferscope_store::{Store, StoreError};
 use transferscope_study::{
     alignment::{Discrepancy, Standard, mmd2_between},
     analysis::{Analysis, BackboneFacts, Choice, D2S, Input, Measured, Network, analyse},
@@ -24,135 +26,143 @@ use transferscope_study::{
 use super::predictions;
 use crate::{
     data_dir::DataDir,
-    web::{
-        api::system::blocking,
-        error::ApiError,
-        state::{self, AppState},
-    },
+    inputs::catalogue::Catalogue,
+    off_thread::{BrokenOff, blocking},
+    queue::plan::{is_of, missing},
+    results::predicting::Predicting,
 };
 
-/// For a page, whose errors are its own.
-pub async fn for_page(state: AppState, id: ExperimentId, choice: Choice) -> Result<Study, AppError> {
-    study(&state, &id, choice).await.map_err(|error| in_words(&error))
-}
-
-fn in_words(error: &ApiError) -> AppError {
-    match error {
-        ApiError::NotFound(message) => AppError::NotFound(message.clone()),
-        ApiError::Invalid(errors) => {
-            AppError::Invalid(errors.values().map(String::as_str).collect::<Vec<_>>().join("; "))
-        }
-        other => {
-            tracing::error!(error = ?other, "an experiment cannot be analysed");
-            AppError::Internal("The experiment cannot be analysed; the server's log says why.".into())
-        }
-    }
-}
-
-/// The analysis of an experiment and what stands beside it.
-///
-/// # Errors
-/// When there is no such experiment.
-pub async fn study(state: &AppState, id: &ExperimentId, choice: Choice) -> Result<Study, ApiError> {
-    let view = state.store.experiment(id).await?;
-    let data = state.data.clone();
-    let (folder, wanted) = (data.clone(), view.spec.backbones.clone());
-    let backbones = blocking(move || facts(&folder, &wanted)).await?;
-    let key = Key::of(&view, backbones, choice);
-    let analysed = match state.studies.get(&key) {
-        Some(known) => known,
-        None => {
-            let records = state.store.study_records(id).await?;
-            let (data, asked) = (data.clone(), key.clone());
-            let made = blocking(move || analysed(&data, &asked, records)).await?;
-            state.studies.keep(key.clone(), made)
-        }
-    };
-    let scoring = match state.predicting.status(&view.spec.dataset) {
-        Scoring::Failed(reason) => Scoring::Failed(state.store.shown(&reason).into_owned()),
-        other => other,
-    };
-    let frozen = state.store.snapshots_of(id).await?;
-    blocking(move || {
-        let manifest = state::dataset(&data, &view.spec.dataset);
-        let predictions: Vec<Prediction> = view
-            .spec
-            .tasks
-            .iter()
-            .filter_map(|task| predictions::kept(&data, &view.spec.dataset, &manifest.as_ref()?.hash, *task))
-            .collect();
-        Study {
-            synthetic: manifest.is_some_and(|m| m.synthetic),
-            time_left_s: analysed.time_left_s,
-            missing: analysed.missing,
-            predictions,
-            scoring,
-            frozen,
-            analysis: analysed.analysis.clone(),
-            backbones: key.backbones,
-            view,
-        }
-    })
-    .await
+/// Why there is no analysis.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// None of the experiments that were asked for, or too few of them, are there.
+    #[error("{0}")]
+    NotFound(String),
+    /// The experiments that were asked for are not some that can stand side by side.
+    #[error("{0}")]
+    Asked(String),
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
 }
 
 /// Fewest and most experiments side by side.
 const SIDE_BY_SIDE: std::ops::RangeInclusive<usize> = 2..=6;
 
-/// Experiments side by side, for a page.
-pub async fn versus_for_page(state: AppState, ids: Vec<ExperimentId>) -> Result<Versus, AppError> {
-    versus(&state, &ids).await.map_err(|e| in_words(&e))
+/// What analyses are made from; clones share what was made.
+#[derive(Debug, Clone)]
+pub struct Studies {
+    pub store: Store,
+    pub data: DataDir,
+    pub analyses: Analyses,
+    /// Scores of frozen features that are being made beside.
+    pub predicting: Predicting,
 }
 
-/// Experiments side by side; the first one is what the others are held against.
-///
-/// # Errors
-/// Those of [`networks`].
-pub async fn versus(state: &AppState, ids: &[ExperimentId]) -> Result<Versus, ApiError> {
-    let (networks, missing) = networks(state, ids).await?;
-    let mut studies = Vec::with_capacity(ids.len());
-    for id in ids.iter().filter(|id| !missing.contains(id)) {
-        studies.push(study(state, id, Choice::default()).await?);
+impl Studies {
+    /// The analysis of an experiment and what stands beside it.
+    ///
+    /// # Errors
+    /// When there is no such experiment.
+    pub async fn study(&self, id: &ExperimentId, choice: Choice) -> Result<Study, StudyError> {
+        let view = self.store.experiment(id).await?;
+        let data = self.data.clone();
+        let catalogue = Arc::new(Catalogue::of(&data));
+        let (of, wanted) = (Arc::clone(&catalogue), view.spec.backbones.clone());
+        let backbones = blocking(move || facts(&of, &wanted)).await?;
+        let key = Key::of(&view, backbones, choice);
+        let analysed = match self.analyses.get(&key) {
+            Some(known) => known,
+            None => {
+                let records = self.store.study_records(id).await?;
+                let (data, asked) = (data.clone(), key.clone());
+                let made = blocking(move || analysed(&data, &asked, records)).await?;
+                self.analyses.keep(key.clone(), made)
+            }
+        };
+        let scoring = match self.predicting.status(&view.spec.dataset) {
+            Scoring::Failed(reason) => Scoring::Failed(self.store.shown(&reason).into_owned()),
+            other => other,
+        };
+        let frozen = self.store.snapshots_of(id).await?;
+        let study = blocking(move || {
+            let manifest = catalogue.dataset(&view.spec.dataset);
+            let predictions: Vec<Prediction> = view
+                .spec
+                .tasks
+                .iter()
+                .filter_map(|task| {
+                    predictions::kept(&data, &view.spec.dataset, &manifest.as_ref()?.hash, *task)
+                })
+                .collect();
+            Study {
+                synthetic: manifest.is_some_and(|m| m.synthetic),
+                time_left_s: analysed.time_left_s,
+                missing: analysed.missing,
+                predictions,
+                scoring,
+                frozen,
+                analysis: analysed.analysis.clone(),
+                backbones: key.backbones,
+                view,
+            }
+        });
+        Ok(study.await?)
     }
-    Ok(Versus { studies, networks, missing })
-}
 
-/// The networks of several experiments, and which of these are not there.
-///
-/// # Errors
-/// When fewer than two of them are there, or too few or too many are asked for.
-pub async fn networks(
-    state: &AppState,
-    ids: &[ExperimentId],
-) -> Result<(Vec<Network>, Vec<ExperimentId>), ApiError> {
-    let mut distinct = ids.to_vec();
-    distinct.sort();
-    distinct.dedup();
-    if !SIDE_BY_SIDE.contains(&ids.len()) || distinct.len() != ids.len() {
-        let (least, most) = (SIDE_BY_SIDE.start(), SIDE_BY_SIDE.end());
-        return Err(ApiError::field("id", format!("choose {least} to {most} different experiments")));
-    }
-    let mut experiments = Vec::with_capacity(ids.len());
-    let mut missing = Vec::new();
-    for id in ids {
-        match state.store.experiment(id).await {
-            Ok(view) => experiments.push((view.spec.plan(), state.store.study_records(id).await?)),
-            Err(StoreError::NotFound { .. }) => missing.push(id.clone()),
-            Err(error) => return Err(error.into()),
+    /// Experiments side by side; the first one is what the others are held against.
+    ///
+    /// # Errors
+    /// Those of [`Studies::networks`].
+    pub async fn versus(&self, ids: &[ExperimentId]) -> Result<Versus, StudyError> {
+        let (networks, missing) = self.networks(ids).await?;
+        let mut studies = Vec::with_capacity(ids.len());
+        for id in ids.iter().filter(|id| !missing.contains(id)) {
+            studies.push(self.study(id, Choice::default()).await?);
         }
+        Ok(Versus { studies, networks, missing })
     }
-    if !SIDE_BY_SIDE.contains(&experiments.len()) {
-        let names = missing.iter().map(|id| format!("{:?}", id.as_str())).collect::<Vec<_>>().join(", ");
-        let left = if experiments.is_empty() { "" } else { " One alone cannot be compared." };
-        return Err(ApiError::NotFound(format!("There is no experiment with the id {names}.{left}")));
+
+    /// The networks of several experiments, and which of these are not there.
+    ///
+    /// # Errors
+    /// When fewer than two of them are there, or too few or too many are asked for.
+    pub async fn networks(
+        &self,
+        ids: &[ExperimentId],
+    ) -> Result<(Vec<Network>, Vec<ExperimentId>), StudyError> {
+        let mut distinct = ids.to_vec();
+        distinct.sort();
+        distinct.dedup();
+        if !SIDE_BY_SIDE.contains(&ids.len()) || distinct.len() != ids.len() {
+            let (least, most) = (SIDE_BY_SIDE.start(), SIDE_BY_SIDE.end());
+            return Err(StudyError::Asked(format!("choose {least} to {most} different experiments")));
+        }
+        let mut experiments = Vec::with_capacity(ids.len());
+        let mut missing = Vec::new();
+        for id in ids {
+            match self.store.experiment(id).await {
+                Ok(view) => experiments.push((view.spec.plan(), self.store.study_records(id).await?)),
+                Err(StoreError::NotFound { .. }) => missing.push(id.clone()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !SIDE_BY_SIDE.contains(&experiments.len()) {
+            let names = missing.iter().map(|id| format!("{:?}", id.as_str())).collect::<Vec<_>>().join(", ");
+            let left = if experiments.is_empty() { "" } else { " One alone cannot be compared." };
+            return Err(StudyError::NotFound(format!("There is no experiment with the id {names}.{left}")));
+        }
+        let networks = blocking(move || {
+            let inputs: Vec<Input<'_>> = experiments
+                .iter()
+                .map(|(planned, records)| Input { planned, records, backbones: &[] })
+                .collect();
+            transferscope_study::analysis::versus(&inputs)
+        })
+        .await?;
+        Ok((networks, missing))
     }
-    let networks = blocking(move || {
-        let inputs: Vec<Input<'_>> =
-            experiments.iter().map(|(planned, records)| Input { planned, records, backbones: &[] }).collect();
-        transferscope_study::analysis::versus(&inputs)
-    })
-    .await?;
-    Ok((networks, missing))
 }
 
 /// What an analysis depends on. Runs count by their state: one with a result does not change any more, and of the
@@ -204,7 +214,7 @@ fn analysed(data: &DataDir, key: &Key, mut records: Vec<RunRecord>) -> Analysed 
 
 /// Analyses that were asked for last; clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Studies {
+pub struct Analyses {
     /// The latest last.
     kept: Arc<Mutex<VecDeque<Kept>>>,
 }
@@ -212,9 +222,9 @@ pub struct Studies {
 type Kept = (Key, Arc<Analysed>);
 
 /// Most analyses that are kept: one of 75 runs takes about a megabyte.
-const STUDIES_MAX: usize = 32;
+const ANALYSES_MAX: usize = 32;
 
-impl Studies {
+impl Analyses {
     fn get(&self, key: &Key) -> Option<Arc<Analysed>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|(known, _)| known == key).map(|(_, analysed)| Arc::clone(analysed))
@@ -225,7 +235,7 @@ impl Studies {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // What was made from other runs of the same experiment is not asked for again.
         kept.retain(|(known, _)| known.experiment != key.experiment || known.runs == key.runs);
-        if kept.len() == STUDIES_MAX {
+        if kept.len() == ANALYSES_MAX {
             kept.pop_front();
         }
         kept.push_back((key, Arc::clone(&analysed)));
@@ -233,28 +243,15 @@ impl Studies {
     }
 }
 
-fn facts(data: &DataDir, names: &[String]) -> Vec<BackboneFacts> {
-    let fact = |b: transferscope_domain::api::BackboneView| BackboneFacts {
-        name: b.backbone.name,
-        objective: b.backbone.objective,
+fn facts(catalogue: &Catalogue, names: &[String]) -> Vec<BackboneFacts> {
+    let fact = |b: &BackboneView| BackboneFacts {
+        name: b.backbone.name.clone(),
+        objective: b.backbone.objective.clone(),
         parameters: b.backbone.parameters,
         architecture: Some(b.backbone.family.as_str().to_owned()),
     };
     let wanted = |b: &BackboneFacts| names.contains(&b.name) && b.name != SPECIALIST;
-    state::backbones(data).into_iter().map(fact).filter(wanted).collect()
-}
-
-/// Whether a record is of a planned run.
-fn is_of(record: &RunRecord, planned: &PlannedRun) -> bool {
-    let PlannedRun { backbone, task, arm, seed, variant } = planned;
-    (&record.backbone, record.task, record.arm, record.seed, record.variant())
-        == (backbone, *task, *arm, *seed, *variant)
-}
-
-/// The planned runs that neither have a result nor are on their way to one.
-pub fn missing<'a>(planned: &'a [PlannedRun], records: &[RunRecord]) -> Vec<&'a PlannedRun> {
-    let there = |state: RunState| !matches!(state, RunState::Failed | RunState::Stopped);
-    planned.iter().filter(|p| !records.iter().any(|r| is_of(r, p) && there(r.state))).collect()
+    catalogue.backbones().iter().map(fact).filter(wanted).collect()
 }
 
 /// Seconds of what is still to be done, by the mean time of finished runs of the same network, task and variant, of

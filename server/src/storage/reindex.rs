@@ -18,6 +18,7 @@ use transferscope_domain::{ExperimentId, RunId, RunRequest, experiment::Experime
 use transferscope_store::{
     NewRun, Store, StoreError,
     inspect::{Found, companions, inspect},
+    now_ms,
     records::{
         ARRIVAL_FILE, Arrival, Ended, Kind, Places, QUEUE_FILE, RECORD_SCHEMA, STOPPED_FILE, read_record,
     },
@@ -27,6 +28,7 @@ use transferscope_store::{
 use super::{database::names, litter};
 use crate::{
     data_dir::{DataDir, DataDirError},
+    inputs::catalogue::Catalogue,
     queue::{event_log, executor::lock_if_idle, recorder::Recorder, request_file, worker::CANCEL_FILE},
 };
 
@@ -192,7 +194,7 @@ fn run_directories(data: &DataDir, summary: &mut Summary) -> Result<Vec<NewRun>,
     // Not to be listed is not to be empty.
     fs::read_dir(&folder).map_err(|source| ReindexError::File { path: folder.clone(), source })?;
     let mut found = Vec::new();
-    let mut sets = HashMap::new();
+    let catalogue = Catalogue::of(data);
     for name in names(&folder) {
         let dir = folder.join(&name);
         let Ok(id) = name.parse::<RunId>() else {
@@ -207,9 +209,7 @@ fn run_directories(data: &DataDir, summary: &mut Summary) -> Result<Vec<NewRun>,
                     number: 0,
                     created_ms: modified_ms(&dir.join(request_file::FILE)),
                     // Only the data set tells, if it is still there.
-                    synthetic: *sets
-                        .entry(request.dataset.clone())
-                        .or_insert_with(|| is_synthetic(data, &request.dataset)),
+                    synthetic: catalogue.datasets().iter().any(|d| d.name == request.dataset && d.synthetic),
                 });
                 found.push((arrival, request));
             }
@@ -250,10 +250,6 @@ fn request(dir: &Path, id: &RunId) -> Result<RunRequest, String> {
         }
         Ok(_) => Ok(request),
     }
-}
-
-fn is_synthetic(data: &DataDir, dataset: &str) -> bool {
-    crate::web::state::dataset(data, dataset).is_some_and(|d| d.synthetic)
 }
 
 fn modified_ms(path: &Path) -> i64 {
@@ -337,7 +333,7 @@ async fn state_of(
         return Ok(());
     }
     if matches!(lock_if_idle(&dir), Ok(None)) {
-        store.restore_worker(id, dir.join(CANCEL_FILE).exists(), event_log::now_ms()).await?;
+        store.restore_worker(id, dir.join(CANCEL_FILE).exists(), now_ms()).await?;
     }
     Ok(())
 }
@@ -345,7 +341,7 @@ async fn state_of(
 /// Puts the old database aside and the new one in its place, and says where the old one is.
 fn swap(data: &DataDir, new: &Path, damaged: bool) -> Result<Option<PathBuf>, ReindexError> {
     let old = data.database();
-    let seconds = event_log::now_ms() / 1000;
+    let seconds = now_ms() / 1000;
     let word = if damaged { "damaged" } else { "replaced" };
     let aside = |path: &Path| {
         let mut name = path.as_os_str().to_owned();

@@ -10,7 +10,12 @@ use transferscope_domain::{api::Problem, form::FieldErrors};
 use transferscope_store::StoreError;
 
 use super::reach::NotOurs;
-use crate::queue::submit::SubmitError;
+use crate::{
+    inputs::viewer::ViewError,
+    off_thread::BrokenOff,
+    queue::{resume::ResumeError, submit::SubmitError},
+    results::{board::BoardError, study::StudyError},
+};
 
 /// Seconds after which a client that was turned away should come back.
 const RETRY_AFTER: &str = "5";
@@ -170,9 +175,56 @@ impl From<SubmitError> for ApiError {
             SubmitError::Invalid(errors) => ApiError::Invalid(errors),
             SubmitError::Store(error) => error.into(),
             SubmitError::RunDir { source, .. } if no_room(&source) => ApiError::DiskFull,
-            SubmitError::Datasets(_) | SubmitError::RunDir { .. } | SubmitError::Task => {
+            SubmitError::Datasets(_) | SubmitError::RunDir { .. } | SubmitError::BrokenOff(_) => {
                 ApiError::Internal(error.to_string())
             }
         }
+    }
+}
+
+impl From<ResumeError> for ApiError {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::Store(error) => error.into(),
+            ResumeError::NotPossible(words) => ApiError::Conflict(words),
+            ResumeError::RunDir { .. } | ResumeError::BrokenOff(_) => ApiError::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<ViewError> for ApiError {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::NotFound(words) => ApiError::NotFound(words),
+            ViewError::Gone(words) => ApiError::Gone(words),
+            ViewError::Refused { field, message } => ApiError::field(field, message),
+            ViewError::Broken(detail) => ApiError::Internal(detail),
+        }
+    }
+}
+
+impl From<StudyError> for ApiError {
+    fn from(error: StudyError) -> Self {
+        match error {
+            StudyError::Store(error) => error.into(),
+            StudyError::NotFound(words) => ApiError::NotFound(words),
+            StudyError::Asked(message) => ApiError::field("id", message),
+            StudyError::BrokenOff(error) => error.into(),
+        }
+    }
+}
+
+impl From<BoardError> for ApiError {
+    fn from(error: BoardError) -> Self {
+        match error {
+            BoardError::Store(error) => error.into(),
+            BoardError::BrokenOff(error) => error.into(),
+        }
+    }
+}
+
+impl From<BrokenOff> for ApiError {
+    fn from(error: BrokenOff) -> Self {
+        ApiError::Internal(error.to_string())
     }
 }

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
-use transferscope_domain::form::FieldErrors;
+use transferscope_domain::{RunId, form::FieldErrors};
 
 use super::{BODY_MAX, error::ApiError};
 
@@ -191,4 +191,31 @@ where
         let id = id.parse().map_err(|e: T::Err| ApiError::NotFound(e.to_string()))?;
         Ok(IdAndName(id, name))
     }
+}
+
+/// The fields of a query or a form, in their order.
+pub type Pairs = Vec<(String, String)>;
+
+/// The fields of a query.
+pub fn pairs(query: Option<String>) -> Result<Pairs, ApiError> {
+    serde_urlencoded::from_str(&query.unwrap_or_default())
+        .map_err(|e| ApiError::BadRequest(format!("The query cannot be read: {e}.")))
+}
+
+/// Run ids from comma-separated lists.
+///
+/// # Errors
+/// `Invalid` when there is none or one is no id.
+pub fn run_ids<'a>(lists: impl Iterator<Item = &'a str>) -> Result<Vec<RunId>, ApiError> {
+    let mut runs: Vec<RunId> = Vec::new();
+    for text in lists.flat_map(|list| list.split(',')).map(str::trim).filter(|t| !t.is_empty()) {
+        let id = text.parse().map_err(|e| ApiError::field("runs", format!("{e}")))?;
+        if !runs.contains(&id) {
+            runs.push(id);
+        }
+    }
+    if runs.is_empty() {
+        return Err(ApiError::field("runs", "missing: name the runs, as in runs=a,b"));
+    }
+    Ok(runs)
 }

@@ -2,6 +2,7 @@
 
 pub mod charts;
 pub mod export;
+pub mod frozen;
 pub mod gone;
 pub mod of_runs;
 pub mod papers;

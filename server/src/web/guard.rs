@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{Html, IntoResponse, Response},
 };
 use leptos::prelude::Nonce;
 use transferscope_app::format::html;
@@ -15,8 +15,7 @@ use transferscope_app::format::html;
 use super::{
     BODY_MAX,
     error::ApiError,
-    extract::{FormPairs, has_type},
-    openapi::FormFields,
+    extract::has_type,
     policy,
     reach::{Authority, Reach},
     state::AppState,
@@ -28,7 +27,7 @@ const FIELD: &str = "token";
 const KEPT_S: u32 = 2_592_000;
 /// Where the form leads that asks a reader for the token, and its field with the page that was wanted.
 pub const SIGN_IN: &str = "/sign-in";
-const WANTED: &str = "to";
+pub const WANTED: &str = "to";
 
 /// Lets a request through, or answers why not.
 pub async fn may_write(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -69,22 +68,6 @@ pub fn ask_reader(state: &AppState, request: &Request) -> Response {
     }
     let wanted = request.uri().path_and_query().map_or("/", |p| p.as_str());
     ask(&state.reach, SIGN_IN, &[(WANTED.to_owned(), wanted.to_owned())], false)
-}
-
-/// Leads a browser that has shown the token to the page that it wanted; only ever to one of this server.
-#[utoipa::path(post, path = "/sign-in", operation_id = "form_sign_in", tag = "forms",
-    request_body(
-        content = FormFields, content_type = "application/x-www-form-urlencoded",
-        description = "token, and the page that was wanted",
-    ),
-    responses((status = 303, description = "To the page that was wanted")),
-)]
-pub async fn sign_in(FormPairs(pairs): FormPairs) -> Redirect {
-    let wanted = pairs.iter().find(|(k, _)| k == WANTED).map_or("/", |(_, v)| v.as_str());
-    let ours = wanted.starts_with('/')
-        && !wanted.starts_with("//")
-        && wanted.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-    Redirect::to(if ours { wanted } else { "/" })
 }
 
 /// A form may carry the token as a field; without it, the browser gets a page that asks for it and

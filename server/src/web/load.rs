@@ -8,7 +8,6 @@
 
 mod class;
 mod line;
-mod off_thread;
 mod origin;
 mod outgoing;
 mod places;
@@ -26,12 +25,15 @@ use tokio::sync::Semaphore;
 
 pub use class::Class;
 pub use line::{Line, Turn};
-pub use off_thread::{beside, blocking, off_thread};
 pub use origin::{Origin, Peer};
 pub use outgoing::Outgoing;
 pub use places::{Full, Place, Places};
 
-use super::{BODY_MAX, error::ApiError, state::AppState};
+use super::{error::ApiError, state::AppState};
+use crate::{
+    off_thread::{self, BrokenOff},
+    web::BODY_MAX,
+};
 
 /// How long the body of a request may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(20);
@@ -107,7 +109,7 @@ async fn limited(state: &AppState, mut request: Request, next: Next) -> Result<R
     let class = if reads { Class::of(request.uri().path()) } else { Class::Writing };
     let Some(line) = state.load.line(class) else { return Ok(next.run(request).await) };
     let turn = line.enter(origin).await?;
-    let answered = off_thread(turn, async move {
+    let answered = in_turn(turn, async move {
         let (parts, body) = next.run(request).await.into_parts();
         // What is made while it is sent is made here, beside the threads that send.
         let body = to_bytes(body, usize::MAX).await;
@@ -119,6 +121,18 @@ async fn limited(state: &AppState, mut request: Request, next: Next) -> Result<R
     let response = state.load.outgoing.send(origin, answer).await;
     drop(turn);
     response
+}
+
+/// Answers a request and gives its turn back with the answer. Who drops this future stops the work where it next waits;
+/// the turn ends with the work and not before it.
+///
+/// # Errors
+/// When the work does not come back.
+pub async fn in_turn<T: Send + 'static>(
+    turn: Turn,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<(T, Turn), BrokenOff> {
+    off_thread::answer(async move { (work.await, turn) }).await
 }
 
 /// The same request with its whole body, which must have arrived before anybody waits for it.

@@ -1,6 +1,6 @@
 //! The OpenAPI document: what the handlers' annotations say, completed with what holds everywhere.
 //!
-//! The addresses are those of the router itself ([`crate::web::addresses`]), so that neither can have one that the
+//! The addresses are those of the router itself ([`super::router::addresses`]), so that neither can have one that the
 //! other lacks. What is said of fields and parameters that many places share stands once, in [`words`].
 
 mod words;

@@ -9,20 +9,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, trace::TraceLayer};
-
 use tracing::Instrument;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    BODY_MAX,
     api::{datasets, events, experiments, leaderboard, pretrainings, queue, runs, shares, snapshots, system},
     door,
     error::ApiError,
-    files::{charts, export, of_runs, papers},
-    forms::runs as forms,
-    guard, load, once, openapi, pages, policy, site,
+    files::{charts, export, frozen, of_runs, papers},
+    forms, guard, load, once, openapi, pages, policy, site,
     state::AppState,
 };
+use crate::web::BODY_MAX;
 
 /// Everything that the server answers.
 pub fn build_router(state: AppState) -> Router {
@@ -36,7 +34,7 @@ pub fn build_router(state: AppState) -> Router {
         .nest_service("/pkg", site::package(&state.site_dir))
         .fallback(pages::not_found)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(state.clone(), snapshots::page))
+        .layer(middleware::from_fn_with_state(state.clone(), frozen::page))
         // Where it is their turn: compressing takes its time as well.
         .layer(CompressionLayer::new().br(true).gzip(true))
         .layer(middleware::from_fn_with_state(state.clone(), load::limit))
@@ -55,11 +53,11 @@ pub(crate) fn addresses() -> OpenApiRouter<AppState> {
 /// Forms that make something new each time they are sent; guarded as all that writes.
 fn making() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(forms::new_experiment))
-        .routes(routes!(forms::pretrain))
-        .routes(routes!(forms::repeat))
-        .routes(routes!(forms::share))
-        .routes(routes!(snapshots::create_form))
+        .routes(routes!(forms::experiments::new))
+        .routes(routes!(forms::pretrainings::new))
+        .routes(routes!(forms::runs::repeat))
+        .routes(routes!(forms::shares::new))
+        .routes(routes!(forms::shares::freeze))
 }
 
 /// What changes something: guarded by token and origin.
@@ -73,18 +71,18 @@ fn writing() -> OpenApiRouter<AppState> {
         .routes(routes!(shares::create))
         .routes(routes!(snapshots::create))
         .routes(routes!(shares::revoke))
-        .routes(routes!(forms::cancel))
-        .routes(routes!(forms::resume))
-        .routes(routes!(forms::revoke_share))
-        .routes(routes!(experiments::fill))
-        .routes(routes!(experiments::predict))
+        .routes(routes!(forms::runs::cancel))
+        .routes(routes!(forms::runs::resume))
+        .routes(routes!(forms::shares::revoke))
+        .routes(routes!(forms::experiments::fill))
+        .routes(routes!(forms::experiments::predict))
         .routes(routes!(queue::move_run))
         .routes(routes!(queue::move_experiment))
         .routes(routes!(queue::cancel_experiment))
-        .routes(routes!(queue::move_run_form))
-        .routes(routes!(queue::move_experiment_form))
-        .routes(routes!(queue::cancel_experiment_form))
-        .routes(routes!(guard::sign_in))
+        .routes(routes!(forms::runs::move_in_queue))
+        .routes(routes!(forms::experiments::move_in_queue))
+        .routes(routes!(forms::experiments::cancel))
+        .routes(routes!(forms::sign_in::sign_in))
 }
 
 /// What only reads.
@@ -121,7 +119,7 @@ fn reading() -> OpenApiRouter<AppState> {
         .routes(routes!(of_runs::report))
         .routes(routes!(of_runs::log))
         .routes(routes!(export::tensorboard))
-        .routes(routes!(shares::export))
+        .routes(routes!(frozen::export))
         .routes(routes!(charts::of_share))
         .routes(routes!(of_runs::preview))
         .routes(routes!(charts::of_run))

@@ -9,10 +9,39 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use serde::Deserialize;
 use tower::service_fn;
 use tower_http::services::ServeDir;
+use transferscope_app::SiteAssets;
 
 use super::error::ApiError;
+
+/// `pkg/manifest.json`, written with the bundle.
+#[derive(Deserialize)]
+struct Manifest {
+    js: String,
+    wasm: String,
+    css: String,
+}
+
+/// The files of the bundle; none where none was built.
+pub fn assets(site_dir: &Path) -> Option<SiteAssets> {
+    let path = site_dir.join("pkg").join("manifest.json");
+    let parsed = std::fs::read(&path)
+        .map_err(|e| e.to_string())
+        .and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).map_err(|e| e.to_string()));
+    match parsed {
+        Ok(Manifest { js, wasm, css }) => Some(SiteAssets { js, wasm, css }),
+        Err(error) => {
+            tracing::warn!(
+                path = %path.display(),
+                %error,
+                "no browser bundle: pages come without styles and scripts; make it with `cargo xtask build`"
+            );
+            None
+        }
+    }
+}
 
 /// Serves `site_dir/pkg`.
 pub fn package(site_dir: &Path) -> Router {

@@ -7,34 +7,23 @@ use std::{
     time::Instant,
 };
 
-use axum::{extract::FromRef, http::request::Parts};
-use leptos::prelude::{LeptosOptions, provide_context, use_context};
-use leptos_router::location::RequestUrl;
-use serde::Deserialize;
+use axum::extract::FromRef;
+use leptos::prelude::LeptosOptions;
 use tokio::sync::Notify;
-use transferscope_app::{
-    Catalogue, SiteAssets,
-    context::{Paused, Workers},
-};
-use transferscope_domain::{
-    RunId,
-    api::{BackboneView, QueuePause},
-    dataset::DatasetManifest,
-    run::DeviceChoice,
-};
-use transferscope_ml::{backbone, data::manifest};
+use transferscope_app::SiteAssets;
+use transferscope_domain::{RunId, api::QueuePause, run::DeviceChoice};
 use transferscope_store::Store;
 
-use super::{events_hub::EventsHub, load::Load, once::Once, policy, reach::Reach};
+use super::{events_hub::EventsHub, load::Load, once::Once, reach::Reach, site};
 use crate::{
     data_dir::DataDir,
     health::Health,
-    inputs::{case_cache::CaseCache, dataset_checks::DatasetChecks, viewer},
-    queue::dispatcher::Pause,
+    inputs::{catalogue::Catalogue, dataset_checks::DatasetChecks, viewer::Viewer},
+    queue::{dispatcher::Pause, submit::Intake},
     results::{
         board::Boards,
         predicting::Predicting,
-        study::{self, Studies},
+        study::{Analyses, Studies},
     },
 };
 
@@ -48,7 +37,7 @@ pub struct AppState {
     pub data: DataDir,
     pub checks: DatasetChecks,
     /// Cases that are being looked at.
-    pub cases: CaseCache,
+    pub viewer: Viewer,
     /// The folder that holds `pkg/`.
     pub site_dir: PathBuf,
     /// The browser bundle; none where none was built, and then pages come without scripts.
@@ -65,7 +54,7 @@ pub struct AppState {
     /// Forms that were sent just now.
     pub once: Once,
     /// Analyses of experiments that pages have asked for.
-    pub studies: Studies,
+    pub analyses: Analyses,
     /// Leaderboards that were asked for.
     pub boards: Boards,
     /// How much is taken on at once.
@@ -83,9 +72,6 @@ pub struct AppState {
     pub preparing: Preparing,
 }
 
-/// The version that health and new runs state.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 impl AppState {
     /// A state with an idle dispatcher, no bundle, no token and nothing under way; the fields are
     /// there to be set.
@@ -93,7 +79,7 @@ impl AppState {
         Self {
             store,
             checks: DatasetChecks::new(data.clone()),
-            cases: CaseCache::default(),
+            viewer: Viewer::new(data.clone()),
             data,
             site_dir: PathBuf::from("target/site"),
             assets: None,
@@ -103,7 +89,7 @@ impl AppState {
             wake: Arc::default(),
             predicting: Predicting::default(),
             once: Once::default(),
-            studies: Studies::default(),
+            analyses: Analyses::default(),
             boards: Boards::default(),
             load: Load::default(),
             jobs: 1,
@@ -125,7 +111,7 @@ impl AppState {
 
     /// The same with the browser bundle of `site_dir`, where there is one.
     pub fn with_site(mut self, site_dir: &Path) -> Self {
-        self.assets = site_assets(site_dir);
+        self.assets = site::assets(site_dir);
         self.site_dir = site_dir.to_owned();
         self
     }
@@ -142,106 +128,30 @@ impl AppState {
         self.wake.notify_one();
     }
 
-    /// Data sets and backbones as they are in the data folder now.
+    /// Data sets and backbones as they are in the data folder now; one value for a request.
     pub fn catalogue(&self) -> Catalogue {
-        let (data, for_backbones, for_cards) = (self.data.clone(), self.data.clone(), self.data.clone());
-        let (checks, store) = (self.checks.clone(), self.store.clone());
-        let (for_cases, for_studies) = (self.clone(), self.clone());
-        let (for_boards, for_versus) = ((self.boards.clone(), self.store.clone()), self.clone());
-        let for_files = self.data.clone();
-        Catalogue {
-            datasets: Arc::new(move || datasets(&data)),
-            backbones: Arc::new(move || backbones(&for_backbones)),
-            card: Arc::new(move |name: &str| backbone::card(for_cards.root(), name)),
-            checked: Arc::new(move |manifest: &DatasetManifest| checks.look(manifest, &store)),
-            case: Arc::new(move |dataset, case| Box::pin(viewer::for_page(for_cases.clone(), dataset, case))),
-            has_files: Arc::new(move |run: &RunId| for_files.run(run).is_dir()),
-            study: Arc::new(move |id, choice| Box::pin(study::for_page(for_studies.clone(), id, choice))),
-            versus: Arc::new(move |ids| Box::pin(study::versus_for_page(for_versus.clone(), ids))),
-            board: Arc::new(move |query| {
-                let (boards, store) = for_boards.clone();
-                Box::pin(boards.for_page(store, query))
-            }),
-            preparing: Arc::clone(&self.preparing),
+        Catalogue::of(&self.data)
+    }
+
+    /// Where new runs are handed in.
+    pub fn intake(&self) -> Intake {
+        let events = self.events.clone();
+        Intake {
+            store: self.store.clone(),
+            data: self.data.clone(),
+            device: self.device,
+            on_change: Arc::new(move |run| events.run_changed(run)),
+            wake: Arc::clone(&self.wake),
         }
     }
 
-    /// Lends everything that pages ask for to the page that is being rendered.
-    pub fn provide_to_page(&self) {
-        provide_context(self.store.clone());
-        provide_context(self.catalogue());
-        provide_context(Workers(self.jobs));
-        provide_context(Paused(self.paused()));
-        policy::provide();
-        request_url(self.reach.base());
-        if let Some(assets) = &self.assets {
-            provide_context(assets.clone());
-        }
-    }
-}
-
-/// Below a base path the pages' own router knows whole paths, as the browser does.
-fn request_url(base: &str) {
-    if let Some(parts) = use_context::<Parts>().filter(|_| !base.is_empty()) {
-        let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-        provide_context(RequestUrl::new(&format!("http://localhost{base}{path}")));
-    }
-}
-
-/// The data sets of a data folder; what cannot be read is in the log and not in the list.
-pub fn datasets(data: &DataDir) -> Vec<DatasetManifest> {
-    manifest::list(&data.datasets()).unwrap_or_else(|error| {
-        tracing::error!(%error, "the data sets cannot be listed");
-        Vec::new()
-    })
-}
-
-/// One data set of a data folder; none where there is none of this name that can be read.
-pub fn dataset(data: &DataDir, name: &str) -> Option<DatasetManifest> {
-    if !manifest::is_name(name) {
-        return None;
-    }
-    let folder = data.datasets().join(name);
-    if !folder.join(manifest::FILE).is_file() {
-        return None;
-    }
-    match manifest::load(&folder) {
-        Ok(manifest) => (manifest.name == name).then_some(manifest),
-        Err(error) => {
-            tracing::error!(dataset.id = name, %error, "the data set cannot be read");
-            None
-        }
-    }
-}
-
-/// The backbones that ship with the program and those that were added to a data folder; their runs
-/// are not counted.
-pub fn backbones(data: &DataDir) -> Vec<BackboneView> {
-    backbone::registry(data.root()).into_iter().map(|backbone| BackboneView { backbone, runs: 0 }).collect()
-}
-
-/// `pkg/manifest.json`, written with the bundle.
-#[derive(Deserialize)]
-struct Manifest {
-    js: String,
-    wasm: String,
-    css: String,
-}
-
-fn site_assets(site_dir: &Path) -> Option<SiteAssets> {
-    let path = site_dir.join("pkg").join("manifest.json");
-    let parsed = std::fs::read(&path)
-        .map_err(|e| e.to_string())
-        .and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).map_err(|e| e.to_string()));
-    match parsed {
-        Ok(Manifest { js, wasm, css }) => Some(SiteAssets { js, wasm, css }),
-        Err(error) => {
-            tracing::warn!(
-                path = %path.display(),
-                %error,
-                "no browser bundle: pages come without styles and scripts; make it with `cargo xtask build`"
-            );
-            None
+    /// What analyses of experiments are made from.
+    pub fn studies(&self) -> Studies {
+        Studies {
+            store: self.store.clone(),
+            data: self.data.clone(),
+            analyses: self.analyses.clone(),
+            predicting: self.predicting.clone(),
         }
     }
 }

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use transferscope_domain::{RunId, RunState, event::EventBody, run::Failure};
 use transferscope_ml::checkpoint::remove_parts;
-use transferscope_store::ActiveRun;
+use transferscope_store::{ActiveRun, now_ms};
 
 use super::{DispatchError, Dispatcher, verdict::Loss};
 use crate::queue::{
     autopsy::{self, Next},
-    event_log::{self, EventLog, now_ms},
+    event_log::{self, EventLog},
     executor::{Ending, WorkerLock},
 };
 
@@ -27,7 +27,7 @@ impl Dispatcher {
         let next =
             if loss.counted && misses > 0 { Next::Counted { wait, misses, of } } else { Next::GoesOn(wait) };
         let failure = self.autopsy(run, dir, ending, next).await?;
-        tracing::warn!(run.id = %run.id, message = failure.message, "a worker is gone");
+        tracing::warn!(reason = failure.message, "a worker is gone");
         self.store.lose(&run.id, &failure, loss.counted, now_ms()).await?;
         if loss.machine {
             self.pause_queue(Some(&run.id), &format!("run {}: {}", run.id, failure.message));
@@ -44,7 +44,7 @@ impl Dispatcher {
     ) -> Result<(), DispatchError> {
         let misses = self.store.reached(&run.id).await?.misses;
         let failure = self.autopsy(run, dir, ending, Next::Ends { misses }).await?;
-        tracing::warn!(run.id = %run.id, message = failure.message, "a run is given up");
+        tracing::warn!(reason = failure.message, "a run is given up");
         let body = EventBody::Failed { failure: failure.clone() };
         self.end(&run.id, RunState::Failed, body, Some(&failure)).await
     }
@@ -80,7 +80,7 @@ impl Dispatcher {
                 self.recorder.catch_up(run).await?;
             }
             Err(error) => {
-                tracing::warn!(run.id = %run, %error, "the end of a run cannot be written into its log")
+                tracing::warn!(%error, "the end of a run cannot be written into its log")
             }
         }
         self.store.set_state(run, state, failure, now_ms()).await?;

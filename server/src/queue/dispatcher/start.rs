@@ -9,6 +9,7 @@ use std::{
 };
 
 use transferscope_domain::{RunId, RunState, event::EventBody, run::Failure};
+use transferscope_store::now_ms;
 
 use super::{
     DispatchError, Dispatcher, Memory, in_seconds,
@@ -16,10 +17,7 @@ use super::{
 };
 use crate::{
     health::Part,
-    queue::{
-        event_log::now_ms,
-        executor::{ExecutorError, Liveness},
-    },
+    queue::executor::{ExecutorError, Liveness},
 };
 
 /// Bytes of the file that is written to see whether the disk takes one, before a pause ends.
@@ -81,6 +79,7 @@ impl Dispatcher {
     }
 
     /// Starts the worker of a claimed run, or takes up the one that it has.
+    #[tracing::instrument(level = "error", skip_all, fields(run.id = %run))]
     async fn start(&self, run: &RunId, memory: &mut Memory) -> Result<Started, DispatchError> {
         let dir = self.data.run(run);
         // Somebody may have started one by hand, or a server before this one.
@@ -88,7 +87,7 @@ impl Dispatcher {
             Ok(Liveness::Alive) => {
                 self.store.reattach(run, true, now_ms()).await?;
                 memory.unstarted.remove(run);
-                tracing::info!(run.id = %run, "a queued run has a worker already");
+                tracing::info!("a queued run has a worker already");
                 self.recorder.follow(run);
                 return Ok(Started::Working);
             }
@@ -98,7 +97,7 @@ impl Dispatcher {
         let attempt = self.store.run(run).await?.run.attempts;
         match self.executor.submit(run, &dir, attempt) {
             Ok(()) => {
-                tracing::info!(run.id = %run, "worker started");
+                tracing::info!("worker started");
                 memory.unstarted.remove(run);
                 memory.ours.insert(run.clone());
                 self.recorder.follow(run);

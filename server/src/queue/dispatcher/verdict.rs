@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use transferscope_domain::RunState;
 
-use crate::{
-    config::Timing,
-    queue::{
-        executor::{Ending, Force, Liveness},
-        worker::{EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_LOCK_HELD, EXIT_NOT_RECORDED, EXIT_NOT_WRITTEN},
-    },
+use crate::queue::{
+    executor::{Ending, Force, Liveness},
+    timing::Timing,
+    worker::{EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_LOCK_HELD, EXIT_NOT_RECORDED, EXIT_NOT_WRITTEN},
 };
 
 /// What is seen of a run that has not ended.

@@ -11,14 +11,14 @@ use transferscope_domain::{
     dataset::view::{CaseDetail, DatasetDetail},
 };
 
-use super::system::blocking;
 use crate::{
-    inputs::viewer::{self, Wanted},
+    inputs::viewer::Wanted,
+    off_thread::blocking,
     web::{
         error::ApiError,
         extract::{IdPath, Names, QueryPairs},
         files::gone,
-        state::{self, AppState},
+        state::AppState,
     },
 };
 
@@ -26,7 +26,7 @@ use crate::{
 #[utoipa::path(get, path = "/api/v1/datasets", operation_id = "list_datasets",
     tag = "datasets", responses((status = 200, body = DatasetList)))]
 pub async fn list(State(state): State<AppState>) -> Result<Json<DatasetList>, ApiError> {
-    let datasets = blocking(move || state::datasets(&state.data)).await?;
+    let datasets = blocking(move || state.catalogue().datasets().to_vec()).await?;
     Ok(Json(DatasetList { datasets }))
 }
 
@@ -43,7 +43,7 @@ pub async fn one(
     let runs = state.store.runs_by_dataset().await?.get(&name).copied().unwrap_or(0);
     let wanted = name.clone();
     let found = blocking(move || {
-        let manifest = state::dataset(&state.data, &wanted)?;
+        let manifest = state.catalogue().dataset(&wanted)?;
         Some((state.checks.look(&manifest, &state.store), manifest))
     })
     .await?;
@@ -67,10 +67,10 @@ pub async fn case(
     State(state): State<AppState>,
     Names((name, case)): Names<(String, String)>,
 ) -> Result<Json<CaseDetail>, ApiError> {
-    let (of, wanted) = (state.clone(), name.clone());
-    match blocking(move || viewer::detail(&of, &wanted, &case)).await? {
+    let (viewer, wanted) = (state.viewer.clone(), name.clone());
+    match blocking(move || viewer.detail(&wanted, &case)).await? {
         Ok(detail) => Ok(Json(detail)),
-        Err(error) => Err(gone::of_dataset(&state, &name, error).await),
+        Err(error) => Err(gone::of_dataset(&state, &name, error.into()).await),
     }
 }
 
@@ -156,14 +156,14 @@ async fn picture(
     };
     query.finish()?;
     let has = headers.get(header::IF_NONE_MATCH).cloned();
-    let (of, dataset) = (state.clone(), name.clone());
+    let (viewer, dataset) = (state.viewer.clone(), name.clone());
     let draw = move || {
         let has = has.as_ref().map(HeaderValue::as_bytes);
-        viewer::draw(&of, &dataset, &case, &wanted, has)
+        viewer.draw(&dataset, &case, &wanted, has)
     };
     let drawn = match blocking(draw).await? {
         Ok(drawn) => drawn,
-        Err(error) => return Err(gone::of_dataset(&state, &name, error).await),
+        Err(error) => return Err(gone::of_dataset(&state, &name, error.into()).await),
     };
     // Images of patients: for the reader's browser, not for a cache that others share.
     let keep = if hash.is_some_and(|h| h == drawn.hash) {

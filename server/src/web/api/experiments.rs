@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{RawQuery, State},
     http::{StatusCode, header},
-    response::{IntoResponse, Redirect},
+    response::IntoResponse,
 };
 use transferscope_app::server_views::experiment::choice;
 use transferscope_domain::{
@@ -14,15 +14,10 @@ use transferscope_domain::{
 };
 use transferscope_study::analysis::{Analysis, Choice, Network};
 
-use crate::{
-    queue::submit::{fill_experiment, submit_experiment},
-    results::study,
-    web::{
-        error::ApiError,
-        extract::{ApiJson, IdPath},
-        files::charts::pairs,
-        state::AppState,
-    },
+use crate::web::{
+    error::ApiError,
+    extract::{ApiJson, IdPath, pairs},
+    state::AppState,
 };
 
 /// Starts an experiment: queues one run for each backbone, task, arm and seed.
@@ -38,7 +33,7 @@ pub async fn create(
     State(state): State<AppState>,
     ApiJson(spec): ApiJson<ExperimentSpec>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let created = submit_experiment(&state, spec).await?;
+    let created = state.intake().experiment(spec).await?;
     let location = format!("/api/v1/experiments/{}", created.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
 }
@@ -90,7 +85,7 @@ pub async fn analysis(
         return Err(ApiError::field(name, format!("unknown: use {}", CHOICES.join(", "))));
     }
     let choice = choice_of(&pairs)?;
-    Ok(Json(study::study(&state, &id, choice).await?.analysis))
+    Ok(Json(state.studies().study(&id, choice).await?.analysis))
 }
 
 /// Names what was asked for and is not there, beside the answer about the rest.
@@ -118,7 +113,7 @@ pub async fn versus(
             _ => return Err(ApiError::field(&key, "unknown: use id")),
         }
     }
-    let (networks, missing) = study::networks(&state, &ids).await?;
+    let (networks, missing) = state.studies().networks(&ids).await?;
     let missing = missing.iter().map(ExperimentId::as_str).collect::<Vec<_>>().join(", ");
     let named = (!missing.is_empty()).then_some([(MISSING, missing)]);
     Ok((named, Json::<Vec<Network>>(networks)))
@@ -130,37 +125,4 @@ const CHOICES: [&str; 6] = ["layer", "alignment", "against", "kernel", "estimato
 /// What of an analysis is looked at.
 pub(crate) fn choice_of(pairs: &[(String, String)]) -> Result<Choice, ApiError> {
     choice(pairs.iter().map(|(k, v)| (k.as_str(), v.as_str()))).map_err(|m| ApiError::field("query", m))
-}
-
-/// Scores all backbones on the experiment's tasks from frozen features, in the background, and goes back to it.
-#[utoipa::path(post, path = "/experiments/{id}/predict", operation_id = "form_predict", tag = "forms",
-    params(("id" = String, Path, description = "id of the experiment")),
-    responses(
-        (status = 303, description = "Back to the experiment"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ),
-)]
-pub async fn predict(
-    State(state): State<AppState>,
-    IdPath(id): IdPath<ExperimentId>,
-) -> Result<Redirect, ApiError> {
-    let spec = state.store.experiment(&id).await?.spec;
-    state.predicting.start(&state.data, &spec.dataset, &spec.tasks, state.device);
-    Ok(Redirect::to(&format!("/experiments/{id}#prediction")))
-}
-
-/// Queues the planned runs that have no result and are not under way, and goes back to the experiment.
-#[utoipa::path(post, path = "/experiments/{id}/fill", operation_id = "form_fill", tag = "forms",
-    params(("id" = String, Path, description = "id of the experiment")),
-    responses(
-        (status = 303, description = "Back to the experiment"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ),
-)]
-pub async fn fill(
-    State(state): State<AppState>,
-    IdPath(id): IdPath<ExperimentId>,
-) -> Result<Redirect, ApiError> {
-    fill_experiment(&state, &id).await?;
-    Ok(Redirect::to(&format!("/experiments/{id}")))
 }

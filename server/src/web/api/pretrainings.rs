@@ -11,10 +11,7 @@ use transferscope_domain::{
     pretraining::PretrainSpec,
 };
 
-use crate::{
-    queue::submit::submit_pretraining,
-    web::{error::ApiError, extract::ApiJson, state::AppState},
-};
+use crate::web::{error::ApiError, extract::ApiJson, state::AppState};
 
 /// Starts the pre-training of a backbone: one run, whose result is a backbone of the given name.
 #[utoipa::path(post, path = "/api/v1/pretrainings", operation_id = "create_pretraining",
@@ -28,7 +25,7 @@ pub async fn create(
     State(state): State<AppState>,
     ApiJson(spec): ApiJson<PretrainSpec>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let created = submit_pretraining(&state, spec).await?;
+    let created = state.intake().pretraining(spec).await?;
     let location = format!("/api/v1/runs/{}", created.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
 }

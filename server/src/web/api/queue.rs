@@ -1,18 +1,15 @@
 //! The queue: looking at its order, changing it, and taking an experiment out of it.
 
-use axum::{Json, extract::State, response::Redirect};
+use axum::{Json, extract::State};
 use transferscope_domain::{
     ExperimentId, RunId,
     api::{ExperimentView, MoveRequest, Problem, QueueView},
-    run::QueueMove,
 };
-use transferscope_store::{StoreError, now_ms};
+use transferscope_store::now_ms;
 
 use crate::web::{
     error::ApiError,
-    extract::{ApiJson, FormPairs, IdPath},
-    forms::runs::WayBack,
-    openapi::FormFields,
+    extract::{ApiJson, IdPath},
     state::AppState,
 };
 
@@ -77,82 +74,10 @@ pub async fn cancel_experiment(
     Ok(Json(state.store.experiment(&id).await?))
 }
 
-async fn stop(state: &AppState, id: &ExperimentId) -> Result<(), ApiError> {
+/// Asks every run of an experiment that has not ended to stop.
+pub(crate) async fn stop(state: &AppState, id: &ExperimentId) -> Result<(), ApiError> {
     for run in state.store.stop_experiment(id, now_ms()).await? {
         state.run_changed(&run);
     }
     Ok(())
-}
-
-/// The field `to` of a form.
-fn to(pairs: &[(String, String)]) -> Result<QueueMove, ApiError> {
-    let text = pairs.iter().find(|(k, _)| k == "to").map_or("", |(_, v)| v.as_str());
-    text.parse().map_err(|message| ApiError::field("to", message))
-}
-
-/// Moves a run and goes back to the page that asked.
-#[utoipa::path(post, path = "/runs/{id}/move", operation_id = "form_move_run", tag = "forms",
-    params(("id" = String, Path, description = "id of the run")),
-    request_body(
-        content = FormFields, content_type = "application/x-www-form-urlencoded",
-        description = "to: first, up, down or last",
-    ),
-    responses(
-        (status = 303, description = "Back to the page that asked"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-    ),
-)]
-pub async fn move_run_form(
-    State(state): State<AppState>,
-    IdPath(id): IdPath<RunId>,
-    WayBack(back): WayBack,
-    FormPairs(pairs): FormPairs,
-) -> Result<Redirect, ApiError> {
-    match state.store.move_run(&id, to(&pairs)?).await {
-        // It was taken by a worker while the page was open: the page that comes next shows it.
-        Ok(()) | Err(StoreError::Conflict(_)) => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(Redirect::to(&back.unwrap_or_else(|| "/queue".into())))
-}
-
-/// Moves an experiment and goes back to the page that asked.
-#[utoipa::path(post, path = "/experiments/{id}/move", operation_id = "form_move_experiment", tag = "forms",
-    params(("id" = String, Path, description = "id of the experiment")),
-    request_body(
-        content = FormFields, content_type = "application/x-www-form-urlencoded",
-        description = "to: first or last",
-    ),
-    responses(
-        (status = 303, description = "Back to the page that asked"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-    ),
-)]
-pub async fn move_experiment_form(
-    State(state): State<AppState>,
-    IdPath(id): IdPath<ExperimentId>,
-    WayBack(back): WayBack,
-    FormPairs(pairs): FormPairs,
-) -> Result<Redirect, ApiError> {
-    state.store.move_experiment(&id, to(&pairs)?).await?;
-    Ok(Redirect::to(&back.unwrap_or_else(|| "/queue".into())))
-}
-
-/// Stops an experiment and goes back to the page that asked.
-#[utoipa::path(post, path = "/experiments/{id}/cancel", operation_id = "form_cancel_experiment", tag = "forms",
-    params(("id" = String, Path, description = "id of the experiment")),
-    responses(
-        (status = 303, description = "Back to the page that asked"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ),
-)]
-pub async fn cancel_experiment_form(
-    State(state): State<AppState>,
-    IdPath(id): IdPath<ExperimentId>,
-    WayBack(back): WayBack,
-) -> Result<Redirect, ApiError> {
-    stop(&state, &id).await?;
-    Ok(Redirect::to(&back.unwrap_or_else(|| format!("/experiments/{id}"))))
 }

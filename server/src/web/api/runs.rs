@@ -12,13 +12,10 @@ use transferscope_domain::{
 };
 use transferscope_store::{RunFilter, now_ms, runs::LIMIT_MAX};
 
-use crate::{
-    queue::{resume::resume_run, submit::repeat_run},
-    web::{
-        error::ApiError,
-        extract::{IdPath, QueryPairs},
-        state::AppState,
-    },
+use crate::web::{
+    error::ApiError,
+    extract::{IdPath, QueryPairs},
+    state::AppState,
 };
 
 /// Points of a curve unless asked otherwise.
@@ -155,7 +152,7 @@ pub async fn repeat(
     State(state): State<AppState>,
     IdPath(id): IdPath<RunId>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let created = repeat_run(&state, &id).await?;
+    let created = state.intake().repeat(&id).await?;
     let location = format!("/api/v1/runs/{}", created.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
 }
@@ -173,6 +170,6 @@ pub async fn resume(
     State(state): State<AppState>,
     IdPath(id): IdPath<RunId>,
 ) -> Result<Json<RunView>, ApiError> {
-    resume_run(&state, &id).await?;
+    state.intake().resume(&id).await?;
     Ok(Json(state.store.run(&id).await?.run))
 }

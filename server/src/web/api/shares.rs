@@ -6,13 +6,11 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use transferscope_app::server_views::{frozen, offline};
 use transferscope_domain::{
     ShareSlug,
     api::{Problem, ShareCreated, ShareRequest, ShareView},
 };
 
-use super::system::blocking;
 use crate::web::{
     error::ApiError,
     extract::{ApiJson, IdPath},
@@ -48,33 +46,6 @@ pub async fn one(
     IdPath(slug): IdPath<ShareSlug>,
 ) -> Result<Json<ShareView>, ApiError> {
     Ok(Json(state.store.share(&slug).await?))
-}
-
-/// A frozen link as one HTML file that needs no server and no network.
-#[utoipa::path(get, path = "/s/{slug}/export.html", operation_id = "export_share", tag = "files", params(
-    ("slug" = String, Path, description = "the link"),
-), responses(
-    (status = 200, body = String, content_type = "text/html"),
-    (status = 404, body = Problem, content_type = "application/problem+json"),
-    (status = 409, body = Problem, content_type = "application/problem+json", description = "A live link keeps no data"),
-    (status = 410, body = Problem, content_type = "application/problem+json", description = "The link was revoked"),
-))]
-pub async fn export(
-    State(state): State<AppState>,
-    IdPath(slug): IdPath<ShareSlug>,
-) -> Result<impl IntoResponse, ApiError> {
-    let kept = state.store.snapshot(&slug).await?;
-    let name = format!("attachment; filename=\"transferscope-{slug}.html\"");
-    let html = match kept {
-        Some(snapshot) => blocking(move || frozen::exported(&snapshot.html)).await?,
-        None => {
-            let (share, data) = state.store.frozen_share(&slug).await?;
-            blocking(move || offline::document(&share, &data)).await?
-        }
-    };
-    let headers =
-        [(header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, html))
 }
 
 /// Ends a link.

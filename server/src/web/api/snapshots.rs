@@ -2,30 +2,23 @@
 
 use axum::{
     Json,
-    extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
-    middleware::Next,
-    response::{Html, IntoResponse, Redirect, Response},
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
 };
-use leptos::prelude::Nonce;
-use transferscope_app::{
-    context::SiteUrl,
-    server_views::frozen::{self, Frozen},
-};
+use transferscope_app::server_views::frozen::{self, Frozen};
 use transferscope_domain::{
     ShareSlug,
     api::{Problem, ShareCreated, SnapshotRequest, SnapshotView},
 };
 use transferscope_store::{NewSnapshot, ids::new_slug, now_ms};
 
-use super::{experiments::choice_of, system::blocking};
+use super::experiments::choice_of;
 use crate::{
-    results::study,
+    off_thread::blocking,
     web::{
         error::ApiError,
-        extract::{ApiJson, FormPairs, IdPath},
-        openapi::FormFields,
-        policy,
+        extract::{ApiJson, IdPath},
         state::AppState,
     },
 };
@@ -48,36 +41,8 @@ pub async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ShareCreated { slug })))
 }
 
-/// The same from a form, which ends at the link. Fields: `id`, once for each experiment; all others are the view.
-#[utoipa::path(post, path = "/experiments/freeze", operation_id = "form_freeze", tag = "forms",
-    request_body(
-        content = FormFields, content_type = "application/x-www-form-urlencoded",
-        description = "id, once for each experiment; all others are the view",
-    ),
-    responses(
-        (status = 303, description = "To the link"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-    ),
-)]
-pub async fn create_form(
-    State(state): State<AppState>,
-    FormPairs(pairs): FormPairs,
-) -> Result<Redirect, ApiError> {
-    let mut request = SnapshotRequest { experiments: Vec::new(), view: Default::default() };
-    for (key, value) in pairs {
-        if key == "id" {
-            let id = value.parse().map_err(|e| ApiError::field("id", format!("{value:?}: {e}")))?;
-            request.experiments.push(id);
-        } else {
-            request.view.insert(key, value);
-        }
-    }
-    let slug = freeze(&state, request).await?;
-    Ok(Redirect::to(&format!("/s/{slug}")))
-}
-
-async fn freeze(state: &AppState, request: SnapshotRequest) -> Result<ShareSlug, ApiError> {
+/// Keeps a page and names the link that leads to it.
+pub(crate) async fn freeze(state: &AppState, request: SnapshotRequest) -> Result<ShareSlug, ApiError> {
     let SnapshotRequest { experiments, view } = request;
     let (slug, created_ms) = (new_slug(), now_ms());
     let of = slug.clone();
@@ -85,11 +50,11 @@ async fn freeze(state: &AppState, request: SnapshotRequest) -> Result<ShareSlug,
         [] => return Err(ApiError::field("experiments", "name at least one experiment")),
         [id] => {
             let pairs: Vec<(String, String)> = view.into_iter().collect();
-            let study = study::study(state, id, choice_of(&pairs)?).await?;
+            let study = state.studies().study(id, choice_of(&pairs)?).await?;
             blocking(move || frozen::experiment(&of, created_ms, study)).await?
         }
         several => {
-            let versus = study::versus(state, several).await?;
+            let versus = state.studies().versus(several).await?;
             // What is kept for ever is what was asked for, or nothing.
             if let Some(missing) = versus.missing.first() {
                 return Err(ApiError::NotFound(format!(
@@ -119,21 +84,4 @@ pub async fn one(
     IdPath(slug): IdPath<ShareSlug>,
 ) -> Result<Json<SnapshotView>, ApiError> {
     Ok(Json(state.store.snapshot_data(&slug).await?))
-}
-
-/// Answers `/s/{slug}` where the link leads to a frozen page; links to comparisons of runs are pages like others.
-pub async fn page(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let slug = request.uri().path().strip_prefix("/s/").and_then(|rest| rest.parse::<ShareSlug>().ok());
-    let reading = matches!(*request.method(), Method::GET | Method::HEAD);
-    if let Some(slug) = slug.filter(|_| reading)
-        && let Ok(Some(snapshot)) = state.store.snapshot(&slug).await
-    {
-        let site = request.extensions().get::<SiteUrl>().map_or("", |url| url.0.as_str());
-        let nonce = Nonce::new();
-        let html = frozen::served(&snapshot.html, &slug, &snapshot.title, site, &nonce);
-        let policy = (header::CONTENT_SECURITY_POLICY, policy::of_document(&nonce));
-        return ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache")), policy], Html(html))
-            .into_response();
-    }
-    next.run(request).await
 }

@@ -6,14 +6,12 @@ use transferscope_domain::{
     api::{BackboneDetail, BackboneList, Health, Problem, TaskList, TaskView},
     metric::Split,
 };
-use transferscope_ml::backbone::card;
 use transferscope_store::Lane;
 
-pub(crate) use crate::web::load::blocking;
-use crate::web::{
-    error::ApiError,
-    extract::IdPath,
-    state::{self, AppState, VERSION},
+use crate::{
+    VERSION,
+    off_thread::blocking,
+    web::{error::ApiError, extract::IdPath, state::AppState},
 };
 
 /// Whether the server works, what is wrong where it does not, and how much it has to do. Something small is written
@@ -66,7 +64,7 @@ pub async fn tasks() -> Json<TaskList> {
     tag = "server", responses((status = 200, body = BackboneList)))]
 pub async fn backbones(State(state): State<AppState>) -> Result<Json<BackboneList>, ApiError> {
     let counts = state.store.runs_by_backbone().await?;
-    let mut backbones = blocking(move || state::backbones(&state.data)).await?;
+    let mut backbones = blocking(move || state.catalogue().backbones().to_vec()).await?;
     for view in &mut backbones {
         view.runs = counts.get(&view.backbone.name).copied().unwrap_or(0);
     }
@@ -86,8 +84,9 @@ pub async fn backbone(
     let counts = state.store.runs_by_backbone().await?;
     let wanted = name.clone();
     let found = blocking(move || {
-        let view = state::backbones(&state.data).into_iter().find(|b| b.backbone.name == wanted)?;
-        Some((view, card(state.data.root(), &wanted)))
+        let catalogue = state.catalogue();
+        let view = catalogue.backbones().iter().find(|b| b.backbone.name == wanted)?.clone();
+        Some((view, catalogue.card(&wanted)))
     })
     .await?;
     let (mut view, (load_report, made)) =

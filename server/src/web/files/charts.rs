@@ -13,19 +13,17 @@ use transferscope_domain::{
 };
 
 use crate::{
+    off_thread::blocking,
     results::picture::png,
     web::{
-        api::system::blocking,
         error::ApiError,
-        extract::{IdAndName, IdPath},
+        extract::{IdAndName, IdPath, Pairs, pairs, run_ids},
         state::AppState,
     },
 };
 
 /// Points of a curve in a picture: about two a pixel.
 const MAX_POINTS: usize = 1600;
-
-pub(crate) type Pairs = Vec<(String, String)>;
 
 /// A chart of one run.
 #[utoipa::path(get, path = "/runs/{id}/charts/{file}", operation_id = "get_run_chart", tag = "files", params(
@@ -124,30 +122,6 @@ fn comparison(data: &CompareData, view: &[(String, String)]) -> String {
     let primary = data.runs.first().map(|r| r.task.primary_metric().name(Split::Val));
     let options = ChartOptions::from_pairs(view.iter().map(|(k, v)| (k, v)));
     svg::compare_chart(data, &asked.or(primary).unwrap_or_default(), &options)
-}
-
-/// Run ids from comma-separated lists.
-///
-/// # Errors
-/// `Invalid` when there is none or one is no id.
-pub(crate) fn run_ids<'a>(lists: impl Iterator<Item = &'a str>) -> Result<Vec<RunId>, ApiError> {
-    let mut runs: Vec<RunId> = Vec::new();
-    for text in lists.flat_map(|list| list.split(',')).map(str::trim).filter(|t| !t.is_empty()) {
-        let id = text.parse().map_err(|e| ApiError::field("runs", format!("{e}")))?;
-        if !runs.contains(&id) {
-            runs.push(id);
-        }
-    }
-    if runs.is_empty() {
-        return Err(ApiError::field("runs", "missing: name the runs, as in runs=a,b"));
-    }
-    Ok(runs)
-}
-
-/// The fields of a query.
-pub(crate) fn pairs(query: Option<String>) -> Result<Pairs, ApiError> {
-    serde_urlencoded::from_str(&query.unwrap_or_default())
-        .map_err(|e| ApiError::BadRequest(format!("The query cannot be read: {e}.")))
 }
 
 /// What a picture is encoded as.

@@ -17,12 +17,13 @@ use transferscope_domain::{RunId, api::Problem, table_cell};
 use transferscope_store::{Lane, NamedPoint, PointsCursor};
 
 use crate::{
+    off_thread::beside,
     results::tensorboard,
     web::{
         api::leaderboard::question,
         error::ApiError,
         extract::{IdPath, QueryPairs},
-        load::{Origin, Place, beside},
+        load::{Origin, Place},
         state::AppState,
     },
 };

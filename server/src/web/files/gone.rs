@@ -3,7 +3,10 @@
 
 use transferscope_domain::{RunId, RunState};
 
-use crate::web::{error::ApiError, state::AppState};
+use crate::{
+    off_thread::blocking,
+    web::{error::ApiError, state::AppState},
+};
 
 /// Why a file of a run's directory cannot be sent. `made` tells whether this run had such a file once.
 pub async fn of_run(state: &AppState, id: &RunId, file: &str, made: Made<'_>) -> ApiError {
@@ -49,9 +52,8 @@ pub enum Made<'a> {
 /// What an error about a data set's files means where the data set itself is gone.
 pub async fn of_dataset(state: &AppState, name: &str, error: ApiError) -> ApiError {
     let ApiError::NotFound(_) = error else { return error };
-    let (data, wanted) = (state.data.clone(), name.to_owned());
-    let there =
-        tokio::task::spawn_blocking(move || crate::web::state::dataset(&data, &wanted).is_some()).await;
+    let (catalogue, wanted) = (state.catalogue(), name.to_owned());
+    let there = blocking(move || catalogue.dataset(&wanted).is_some()).await;
     if there.unwrap_or(true) {
         return error;
     }

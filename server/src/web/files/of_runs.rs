@@ -16,12 +16,14 @@ use tower_http::services::ServeFile;
 use transferscope_domain::{RunId, api::Problem, report::RunReport};
 
 use super::gone::{self, Made};
-use crate::web::{
-    api::system::blocking,
-    error::ApiError,
-    extract::{IdAndName, IdPath},
-    guard,
-    state::AppState,
+use crate::{
+    off_thread::blocking,
+    web::{
+        error::ApiError,
+        extract::{IdAndName, IdPath},
+        guard,
+        state::AppState,
+    },
 };
 
 /// Bytes of a log that are shown: its end.

@@ -12,14 +12,14 @@ use transferscope_study::{
     paper::{Paper, csv, latex, markdown, methods, references},
 };
 
-use super::charts::{Format, pairs, picture};
+use super::charts::{Format, picture};
 use crate::{
-    results::study,
+    VERSION,
     web::{
         api::experiments::choice_of,
         error::ApiError,
-        extract::IdAndName,
-        state::{AppState, VERSION},
+        extract::{IdAndName, pairs},
+        state::AppState,
     },
 };
 
@@ -50,7 +50,7 @@ pub async fn file(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let pairs = pairs(query)?;
-    let found = study::study(&state, &id, choice_of(&pairs)?).await?;
+    let found = state.studies().study(&id, choice_of(&pairs)?).await?;
     let internal = |e: &dyn std::fmt::Display| ApiError::Internal(format!("{file} cannot be made: {e}"));
     let name = if found.view.name.is_empty() { id.as_str() } else { &found.view.name };
     let paper = Paper {

@@ -6,6 +6,7 @@ use std::{
 use axum::http::StatusCode;
 
 use super::*;
+use crate::off_thread::blocking;
 
 fn here() -> Origin {
     Origin::from(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST))
@@ -22,7 +23,7 @@ async fn work_of_who_has_left_is_not_begun_and_what_runs_keeps_its_turn() {
     let line = line(1);
     let ask = |line: Line| async move {
         let turn = line.enter(here()).await.unwrap();
-        off_thread(turn, async {
+        in_turn(turn, async {
             BEGUN.fetch_add(1, Ordering::SeqCst);
             // The first part cannot be stopped, what follows can.
             blocking(|| std::thread::sleep(Duration::from_millis(300))).await.unwrap();
@@ -46,7 +47,7 @@ async fn work_of_who_has_left_is_not_begun_and_what_runs_keeps_its_turn() {
 async fn a_panic_comes_through_and_ends_the_turn() {
     let line = line(1);
     let turn = line.enter(here()).await.unwrap();
-    let panicked = tokio::spawn(off_thread(turn, async { panic!("on purpose") }));
+    let panicked = tokio::spawn(in_turn(turn, async { panic!("on purpose") }));
     let words = panicked.await.unwrap_err().into_panic();
     assert_eq!(words.downcast_ref::<&str>(), Some(&"on purpose"));
     line.enter(here()).await.unwrap();

@@ -11,7 +11,6 @@ use transferscope_store::{NewRun, Store};
 
 use super::*;
 use crate::{
-    config::Timing,
     data_dir::DataDir,
     health::Health,
     queue::{
@@ -19,6 +18,7 @@ use crate::{
         event_log::{self, EventLog},
         executor::{Ending, Executor, Force},
         recorder::Recorder,
+        timing::Timing,
     },
 };
 

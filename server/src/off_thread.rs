@@ -1,4 +1,7 @@
 //! Work beside the threads that speak with clients.
+//!
+//! What computes or reads files goes through [`blocking`]; answers that may do so themselves are made by [`answer`] and
+//! [`beside`] on threads of their own. How much is taken on at once, and from whom, is decided in `web::load`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -7,9 +10,6 @@ use tokio::{
     sync::Semaphore,
     task::{AbortHandle, JoinError},
 };
-
-use super::Turn;
-use crate::web::error::ApiError;
 
 tokio::task_local! {
     /// Set where the present task may take its thread for as long as it likes.
@@ -44,16 +44,19 @@ impl Drop for Abort {
     }
 }
 
-/// Answers a request beside the threads that speak with clients, and gives its turn back with the answer. Who drops
-/// this future stops the work where it next waits; the turn ends with the work and not before it.
+/// Why work has no result: the runtime it was given to is stopping.
+#[derive(Debug, thiserror::Error)]
+#[error("a task did not come back: {0}")]
+pub struct BrokenOff(JoinError);
+
+/// Does what makes an answer. Who drops this future stops the work where it next waits.
 ///
 /// # Errors
-/// `Internal` when the work does not come back.
-pub async fn off_thread<T: Send + 'static>(
-    turn: Turn,
+/// When the work does not come back.
+pub async fn answer<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
-) -> Result<(T, Turn), ApiError> {
-    let task = ANSWERING.spawn(MAY_BLOCK.scope((), async move { (work.await, turn) }));
+) -> Result<T, BrokenOff> {
+    let task = ANSWERING.spawn(MAY_BLOCK.scope((), work));
     let _stop = Abort(task.abort_handle());
     task.await.map_err(came_not_back)
 }
@@ -66,8 +69,8 @@ pub fn beside(work: impl Future<Output = ()> + Send + 'static) {
 /// Runs what computes or reads files beside the threads that speak with clients.
 ///
 /// # Errors
-/// `Internal` when the work does not come back.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+/// When the work does not come back.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BrokenOff> {
     if MAY_BLOCK.try_with(|()| ()).is_ok() {
         return Ok(work());
     }
@@ -81,9 +84,9 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 }
 
 /// A panic goes on where it would have been caught without a second thread.
-fn came_not_back(error: JoinError) -> ApiError {
+fn came_not_back(error: JoinError) -> BrokenOff {
     match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
-        Err(error) => ApiError::Internal(format!("a task did not come back: {error}")),
+        Err(error) => BrokenOff(error),
     }
 }
