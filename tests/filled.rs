@@ -21,7 +21,7 @@ use transferscope_domain::{
 use transferscope_server::{
     AppState, build_router,
     data_dir::DataDir,
-    event_log::{self, EventLog},
+    queue::event_log::{self, EventLog},
 };
 use transferscope_store::{RecordBatch, Store, now_ms};
 

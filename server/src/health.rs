@@ -15,9 +15,9 @@ use std::{
 
 use tokio::sync::Mutex as AsyncMutex;
 use transferscope_domain::{RunState, api::HealthProblem};
-use transferscope_store::Store;
+use transferscope_store::{Store, now_ms};
 
-use crate::{data_dir::DataDir, event_log::now_ms};
+use crate::data_dir::DataDir;
 
 /// Looks that follow one another faster answer what the last one found.
 const LOOK_EVERY: Duration = Duration::from_millis(900);

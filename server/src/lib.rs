@@ -1,47 +1,33 @@
-//! The server and the worker of Transferscope.
+//! The server and the worker of Transferscope, in rooms by what they serve. A room knows those that stand before it in
+//! this list, and none that come after it (`layers.rs` holds it):
 //!
-//! One run's way: [`dispatcher`] takes it from the queue and hands it to an [`executor`], which
-//! starts a [`worker`] process; that one writes an [`event_log`], which the [`recorder`] brings
-//! into the database. [`server`] puts the parts together.
+//! 1. what every room may use: [`data_dir`], [`health`], [`off_thread`], [`telemetry`];
+//! 2. [`inputs`]: data sets and backbones, which runs take in;
+//! 3. [`queue`]: one run's way from what was asked for to its last recorded event;
+//! 4. [`results`]: what finished runs say;
+//! 5. [`storage`]: the database beside the folders that it is the index of;
+//! 6. [`web`]: everything that speaks HTTP;
+//! 7. [`config`] and [`server`], which put the rooms together, and the commands in `cli`.
+//!
+//! Start reading at [`server::Server::start`] for the whole, at [`queue`] for a run, at [`web`] for a request.
 
-pub mod autopsy;
-pub mod board;
-pub mod builtin_data;
-pub mod case_cache;
 pub mod config;
-pub mod connections;
 pub mod data_dir;
-pub mod database;
-pub mod dataset_checks;
-pub mod dispatcher;
-pub mod error;
-pub mod event_log;
-pub mod events_hub;
-pub mod executor;
-pub mod feeds;
 pub mod health;
-pub mod litter;
-pub mod load;
-pub mod openapi;
-pub mod picture;
-pub mod predicting;
-pub mod predictions;
-pub mod reach;
-pub mod recorder;
-pub mod reindex;
-pub mod request_file;
-pub mod resume;
-pub mod routes;
+pub mod inputs;
+#[cfg(test)]
+mod layers;
+pub mod off_thread;
+pub mod queue;
+pub mod results;
 pub mod server;
-pub mod state;
-pub mod study;
-pub mod submit;
+pub mod storage;
 pub mod telemetry;
-pub mod tensorboard;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod viewer;
-pub mod worker;
+pub mod web;
 
-pub use routes::build_router;
-pub use state::AppState;
+pub use web::{build_router, state::AppState};
+
+/// The version that health, new runs and papers state.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -9,19 +9,22 @@ use transferscope_store::{Lane, Store, StoreError};
 
 use crate::{
     build_router,
-    builtin_data::Making,
     config::{Access, Anonymous, ServerConfig},
-    connections::{self, Limits},
     data_dir::{DataDir, DataDirError, ServerInfo, ServerLock},
-    database,
-    dispatcher::Dispatcher,
-    events_hub::EventsHub,
-    executor::LocalExecutor,
-    litter,
-    reach::Reach,
-    recorder::{OnChange, Recorder},
-    state::AppState,
-    submit::{SubmitError, enqueue_experiment},
+    inputs::builtin_data::Making,
+    queue::{
+        dispatcher::Dispatcher,
+        executor::LocalExecutor,
+        recorder::{OnChange, Recorder},
+        submit::{Intake, SubmitError},
+    },
+    storage::{database, litter},
+    web::{
+        connections::{self, Limits},
+        events_hub::EventsHub,
+        reach::Reach,
+        state::AppState,
+    },
 };
 
 /// How long open requests may take when the server stops; streams never end by themselves.
@@ -229,7 +232,7 @@ pub async fn enqueue(config: &ServerConfig, spec: ExperimentSpec) -> Result<Expe
     let _lock = data.lock_server()?;
     device::resolve(config.device)?;
     let store = database::open(&data).await?;
-    let created = enqueue_experiment(&store, &data, config.device, spec).await?;
+    let created = Intake::unattended(store.clone(), data, config.device).experiment(spec).await?;
     store.close().await;
     Ok(created)
 }

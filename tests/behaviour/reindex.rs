@@ -12,7 +12,7 @@ use std::{
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use transferscope_domain::{RunId, RunState};
-use transferscope_server::{data_dir::DataDir, health::Health, recorder::Recorder};
+use transferscope_server::{data_dir::DataDir, health::Health, queue::recorder::Recorder};
 use transferscope_store::{LeaderboardQuery, RunFilter, Store};
 use transferscope_tests::{RUN_PATIENCE, TestServer, call, call_err, call_ok, command, signal, tiny_spec};
 

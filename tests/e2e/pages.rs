@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde_json::{Value, json};
 use thirtyfour::extensions::cdp::ChromeDevTools;
 use transferscope_domain::RunState;
-use transferscope_server::{AppState, build_router, routes::page_paths};
+use transferscope_server::{AppState, build_router, web::page_paths};
 use transferscope_tests::{
     TINY,
     filled::{Filled, listen},

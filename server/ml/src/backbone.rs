@@ -135,11 +135,6 @@ fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// The backbone of a name.
-pub fn find(data_dir: &Path, name: &str) -> Option<Backbone> {
-    registry(data_dir).into_iter().find(|b| b.name == name)
-}
-
 /// The load report and the making of a backbone, as far as its card tells.
 pub fn card(data_dir: &Path, name: &str) -> (Option<LoadReport>, Option<Made>) {
     let of = |card: Card| (None, Some(card.made()));
@@ -156,15 +151,15 @@ pub fn card(data_dir: &Path, name: &str) -> (Option<LoadReport>, Option<Made>) {
     }
 }
 
-/// What a request names to start from: `builtin:NAME`, or a file relative to the run directory;
-/// none for a backbone that is not there.
-pub fn checkpoint_reference(data_dir: &Path, run_dir: &Path, name: &str) -> Option<String> {
-    if shipped().any(|(card, _)| card.name == name) {
-        return Some(format!("{BUILT_IN}{name}"));
+/// What a request names to start from a backbone of the [`registry`]: `builtin:NAME`, or a file relative to the run
+/// directory.
+pub fn checkpoint_reference(data_dir: &Path, run_dir: &Path, backbone: &Backbone) -> String {
+    let name = &backbone.name;
+    if shipped().any(|(card, _)| card.name == *name) {
+        return format!("{BUILT_IN}{name}");
     }
-    find(data_dir, name)?;
     let up = run_dir.strip_prefix(data_dir).map_or(2, |inside| inside.components().count());
-    Some(format!("{}backbones/{name}/{WEIGHTS}", "../".repeat(up)))
+    format!("{}backbones/{name}/{WEIGHTS}", "../".repeat(up))
 }
 
 /// The tensors of a checkpoint that a request names.

@@ -124,9 +124,7 @@ impl Job<'_> {
             return Ok(net);
         }
         // References in requests are relative to a run's directory; here it is the data folder itself.
-        let name = &self.backbone.name;
-        let reference = backbone::checkpoint_reference(self.data_dir, self.data_dir, name)
-            .ok_or_else(|| RunError::Checkpoint(format!("{name} has no pre-trained checkpoint")))?;
+        let reference = backbone::checkpoint_reference(self.data_dir, self.data_dir, self.backbone);
         let hash = self.backbone.checkpoint_hash.as_deref();
         let weights = backbone::read(self.data_dir, &reference, hash)?;
         Ok(load_encoder(net, &reference, &weights, plan.sequences())?.0)

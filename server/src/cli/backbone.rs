@@ -13,6 +13,7 @@ use transferscope_ml::{
     },
     checkpoint::{Pick, architecture::Hints},
 };
+use transferscope_store::now_ms;
 
 use super::{
     Context,
@@ -102,7 +103,8 @@ pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
             let further = [("hbv", hbv), ("adc", adc)];
             let by_type = further.into_iter().filter_map(|(name, file)| Some((name, file?))).collect();
             let (hints, pick) = (told.hints(), told.pick());
-            let options = AddOptions { name, kind, hints, pick, source, licence, note, by_type };
+            let added_ms = now_ms();
+            let options = AddOptions { name, kind, hints, pick, source, licence, note, by_type, added_ms };
             let card = add(&context.data()?.backbones(), &checkpoint, &options)?;
             show_added(context, &card)?;
         }

@@ -12,7 +12,7 @@ use transferscope_ml::{
 use transferscope_server::{
     config::default_site_dir,
     data_dir::{DataDir, DataDirError},
-    database,
+    storage::database,
 };
 
 use super::{Context, output};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use transferscope_domain::{Task, prediction::Prediction, run::DeviceChoice};
-use transferscope_server::predictions;
+use transferscope_server::results::predictions;
 use transferscope_store::now_ms;
 
 use super::{

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use transferscope_server::reindex::{self, Summary};
+use transferscope_server::storage::reindex::{self, Summary};
 
 use super::{Context, output};
 

@@ -7,9 +7,10 @@ use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
 use transferscope_domain::run::DeviceChoice;
 use transferscope_server::{
-    config::{Access, Anonymous, ServerConfig, Timing, default_site_dir},
-    reach::{Host, PublicUrl},
+    config::{Access, Anonymous, ServerConfig, default_site_dir},
+    queue::timing::Timing,
     server::Server,
+    web::reach::{Host, PublicUrl},
 };
 
 use super::{Context, output};

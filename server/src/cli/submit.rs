@@ -13,9 +13,10 @@ use transferscope_domain::{
     run::{DeviceChoice, Failure},
 };
 use transferscope_server::{
-    builtin_data,
-    config::{Access, ServerConfig, Timing, default_site_dir},
+    config::{Access, ServerConfig, default_site_dir},
     data_dir::DataDir,
+    inputs::builtin_data,
+    queue::timing::Timing,
     server::{Server, enqueue},
 };
 

@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use transferscope_domain::run::Failure;
-use transferscope_server::{
+use transferscope_server::queue::{
     executor::WorkerLockError,
     worker::{
         EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_LOCK_HELD, EXIT_NOT_RECORDED, EXIT_NOT_WRITTEN, Ended,

@@ -6,7 +6,6 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use transferscope_domain::{
@@ -38,6 +37,8 @@ pub struct AddOptions {
     /// Further files, by the image type whose encoder each holds; the file that is added is then that of
     /// t2w, as ProViCNet publishes one file an image type.
     pub by_type: Vec<(&'static str, PathBuf)>,
+    /// When it is added, in milliseconds since 1970 (UTC).
+    pub added_ms: i64,
 }
 
 /// Why a file was not added.
@@ -143,7 +144,7 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
         source: options.source.clone(),
         licence: options.licence.clone(),
         note: options.note.clone(),
-        added_ms: now_ms(),
+        added_ms: options.added_ms,
         load_report,
     };
     staging.publish(&card).map_err(writing)?;
@@ -271,11 +272,6 @@ fn hash_file(path: &Path) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path)?)?;
     Ok(hasher.finalize().to_hex().to_string())
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A backbone's name from a file's: without its endings, in small letters.

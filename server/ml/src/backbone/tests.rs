@@ -6,8 +6,7 @@ fn what_ships_is_listed_and_can_be_read() {
     let all = registry(data.path());
     assert_eq!(all.len(), 3);
     for backbone in all {
-        let reference =
-            checkpoint_reference(data.path(), &data.path().join("runs/1"), &backbone.name).unwrap();
+        let reference = checkpoint_reference(data.path(), &data.path().join("runs/1"), &backbone);
         let hash = backbone.checkpoint_hash.as_deref();
         let weights = read(data.path(), &reference, hash).unwrap();
         let values: usize = weights.tensors.iter().map(|t| t.data.len()).sum();

@@ -30,6 +30,11 @@ fn entries(backbones: &Path) -> Vec<String> {
     names
 }
 
+/// A backbone as the registry has it.
+fn listed(data_dir: &Path, name: &str) -> Backbone {
+    registry(data_dir).into_iter().find(|b| b.name == name).unwrap()
+}
+
 #[test]
 fn an_added_backbone_is_listed_and_a_network_starts_from_it() {
     let data = tempfile::tempdir().unwrap();
@@ -48,12 +53,12 @@ fn an_added_backbone_is_listed_and_a_network_starts_from_it() {
         assert!(card.load_report.unused.iter().all(|n| !n.starts_with("encoder.")));
         assert!(!card.load_report.unused.is_empty());
 
-        let found = find(data.path(), &card.name).unwrap();
+        let found = listed(data.path(), &card.name);
         assert_eq!(found.family, family);
         assert_eq!(found.architecture, Some(card.architecture.clone()));
         assert_eq!(found.licence.as_deref(), Some("MIT"));
         let run = data.path().join("runs/1");
-        let reference = checkpoint_reference(data.path(), &run, &card.name).unwrap();
+        let reference = checkpoint_reference(data.path(), &run, &found);
         fs::create_dir_all(&run).unwrap();
         let read = read(&run, &reference, found.checkpoint_hash.as_deref()).unwrap();
         let (loaded, report) = load_encoder(net(family, 2), &reference, &read, &[]).unwrap();
@@ -89,10 +94,10 @@ fn a_backbone_may_have_an_encoder_for_each_image_type() {
     let card = add(&backbones, &files[0].1, &options(&files[1].1)).unwrap();
     assert!(card.architecture.to_string().ends_with("one for each image type"));
     let ports = Ports { sequences: 2, out: 2, output: Output::Classes };
-    let found = find(data.path(), "all").unwrap();
+    let found = listed(data.path(), "all");
     let run = data.path().join("runs/1");
     fs::create_dir_all(&run).unwrap();
-    let reference = checkpoint_reference(data.path(), &run, "all").unwrap();
+    let reference = checkpoint_reference(data.path(), &run, &found);
     let weights = read(&run, &reference, found.checkpoint_hash.as_deref()).unwrap();
     let empty = Net::<Flex>::new(found.architecture.as_ref(), Head::Compact, ports, &Default::default());
     let (loaded, _) = load_encoder(empty, &reference, &weights, &["t2w", "adc"]).unwrap();
