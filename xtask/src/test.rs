@@ -28,9 +28,13 @@ pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
             // The one that the build step made: built by itself, without the features that tests ask of
             // dependencies, it would build these once more.
             .env("TRANSFERSCOPE_TEST_PROGRAM", workspace.target.join("debug/transferscope"));
-        if let Some(reference) = &reference {
-            command.env("TRANSFERSCOPE_REFERENCE", reference);
-        }
+        // Tests whose reference files are not there fail unless the run says that it goes without.
+        match &reference {
+            Some(reference) => command
+                .env("TRANSFERSCOPE_REFERENCE", reference)
+                .env_remove("TRANSFERSCOPE_WITHOUT_REFERENCE"),
+            None => command.env("TRANSFERSCOPE_WITHOUT_REFERENCE", "1"),
+        };
         if full {
             command.env("TRANSFERSCOPE_FULL", "1");
         }
@@ -75,7 +79,9 @@ pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
 
     steps.note(match &reference {
         Some(path) => format!("Reference data: {}.", path.display()),
-        None => "Reference data: none (set TRANSFERSCOPE_REFERENCE); the tests that compare with it have not compared anything.".to_owned(),
+        None => "Reference data: tests/reference alone. The tests of the large files have compared nothing; \
+                 set TRANSFERSCOPE_REFERENCE to their folder."
+            .to_owned(),
     });
     if !full {
         steps.note("Without --full: the slow checks were left out.".to_owned());

@@ -52,8 +52,8 @@ impl Workspace {
         self.target.join("debug").join("transferscope")
     }
 
-    /// Data made by independent implementations, which some tests compare with: `TRANSFERSCOPE_REFERENCE`
-    /// or `../shared/reference` beside the workspace, if either is there.
+    /// The whole folder of numbers made by independent implementations, of which `tests/reference` holds the
+    /// small files: `TRANSFERSCOPE_REFERENCE` or `../shared/reference` beside the workspace, if either is there.
     pub fn reference(&self) -> Option<PathBuf> {
         env::var_os("TRANSFERSCOPE_REFERENCE")
             .map_or_else(|| self.root.join("../shared/reference"), PathBuf::from)

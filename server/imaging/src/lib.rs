@@ -12,6 +12,4 @@ pub mod metrics;
 pub mod physics;
 pub mod preview;
 pub mod random;
-pub mod reference;
 pub mod region;
-pub mod verify;

@@ -44,6 +44,7 @@ pub use error::CheckpointError;
 pub use fcmae::dense_from_sparse;
 pub use file::{CheckpointFile, Container, StoredTensor, open_bytes};
 pub use key_map::{EncoderWeights, KeyMap, Network};
+pub use position::resized_positions;
 pub use shards::open;
 pub use tree::Tree;
 pub use weight_norm::merge_weight_norm;

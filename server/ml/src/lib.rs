@@ -21,9 +21,6 @@ pub mod backbone;
 pub mod predict;
 pub mod pretrain;
 pub mod train;
-pub mod verify;
 
-#[cfg(test)]
-use transferscope_imaging::reference;
 pub use transferscope_imaging::{data, metrics, physics, preview};
 pub use transferscope_study::alignment;

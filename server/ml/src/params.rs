@@ -6,6 +6,10 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
+mod gradient;
+
+pub use gradient::gradients;
+
 /// One parameter, in PyTorch's name and layout.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use transferscope_ml::verify::{Report, verify};
+use transferscope_verify::{Report, verify};
 
 use super::{Context, output};
 
@@ -76,7 +76,7 @@ fn text(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use transferscope_ml::verify::Line;
+    use transferscope_verify::Line;
 
     #[test]
     fn the_last_line_counts() {

@@ -13,4 +13,3 @@ pub mod paper;
 pub mod similarity;
 pub mod statistics;
 pub mod transferability;
-pub mod verify;

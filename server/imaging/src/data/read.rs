@@ -6,9 +6,9 @@
 mod background;
 mod bounded;
 mod dicom;
-pub(crate) mod element;
-pub(crate) mod metaimage;
-pub(crate) mod nifti;
+pub mod element;
+pub mod metaimage;
+pub mod nifti;
 mod sidecar;
 
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use burn::{module::Module, tensor::backend::Backend};
 use transferscope_domain::report::LoadReport;
 
-use super::{error::CheckpointError, key_map::EncoderWeights, position};
+use super::{error::CheckpointError, key_map::EncoderWeights, position::resized_positions};
 use crate::params::{Fill, NamedTensor, fill};
 
 /// Fills the encoder of `module` (its parameters named `encoder.*`) from `weights`; what belongs to
@@ -38,7 +38,7 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
             let defaulted = weights.defaulted.contains(&tensor.name);
             let list = if defaulted { &mut report.defaulted } else { &mut report.applied };
             (list, tensor.data.clone())
-        } else if let Some(values) = position::resized(tensor, shape, &by_name) {
+        } else if let Some(values) = resized_positions(tensor, shape, &by_name) {
             (&mut report.reshaped, values)
         } else {
             wrong.get_or_insert_with(|| CheckpointError::Shape {

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # Shapes
 /// `[1, 1 + g * g, E]` -> `[1, 1 + h * h, E]`
-pub(super) fn resized(
+pub fn resized_positions(
     table: &NamedTensor,
     target: &[usize],
     encoder: &HashMap<&str, &NamedTensor>,
@@ -49,27 +49,22 @@ fn side(rows: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference;
 
-    /// ProViCNet's table of 37 x 37 patches for the 32 x 32 of an image of 448 pixels.
     #[test]
-    fn a_table_is_resized_as_dinov2_with_registers_does() {
-        let Some(weights) = reference::tensors("models/provicnet_tiny.safetensors") else { return };
-        let io = reference::tensors("models/provicnet_tiny_io.safetensors").unwrap();
-        let expected_shape = io.shape("pos_embed_resized");
-        let tensor = |name: &str, file: &str| NamedTensor {
+    fn square_tables_of_flat_patches_alone_are_resized() {
+        let tensor = |name: &str, shape: &[usize]| NamedTensor {
             name: name.into(),
-            shape: weights.shape(file),
-            data: weights.f32(file),
+            shape: shape.to_vec(),
+            data: (0..shape.iter().product()).map(|i| i as f32).collect(),
         };
-        let table = tensor("encoder.pos_embed", "backbone.pos_embed");
-        let patches = tensor("encoder.patch_embed.proj.weight", "backbone.patch_embed.proj.weight");
-        let encoder = HashMap::from([(patches.name.as_str(), &patches)]);
-        let ours = resized(&table, &expected_shape, &encoder).unwrap();
-        let ours: Vec<f64> = ours.into_iter().map(f64::from).collect();
-        assert!(reference::relative_l2(&ours, &io.f64("pos_embed_resized")) < 1e-5);
-        // Neither another width nor a table of 3-D patches.
-        assert!(resized(&table, &[1, expected_shape[1], 7], &encoder).is_none());
-        assert!(resized(&table, &expected_shape, &HashMap::new()).is_none());
+        let table = tensor("encoder.pos_embed", &[1, 1 + 25, 2]);
+        let patches = tensor("encoder.patch_embed.proj.weight", &[2, 3, 14, 14]);
+        let flat = HashMap::from([(patches.name.as_str(), &patches)]);
+        let ours = resized_positions(&table, &[1, 1 + 9, 2], &flat).unwrap();
+        assert_eq!((ours.len(), &ours[..2]), (20, &[0.0, 1.0][..]));
+        // Neither another width, nor a grid that is no square, nor a table of 3-D patches.
+        assert!(resized_positions(&table, &[1, 1 + 9, 7], &flat).is_none());
+        assert!(resized_positions(&table, &[1, 1 + 8, 2], &flat).is_none());
+        assert!(resized_positions(&table, &[1, 1 + 9, 2], &HashMap::new()).is_none());
     }
 }

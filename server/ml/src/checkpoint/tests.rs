@@ -1,5 +1,4 @@
 use super::*;
-use crate::reference;
 use writer::{Packing, Pickle, pack, state_dict, with_pickle};
 
 mod containers;
@@ -19,38 +18,6 @@ fn one(tensor: impl FnOnce(Pickle) -> Pickle, storage: Vec<u8>) -> Result<Vec<Na
 
 fn load(file: Vec<u8>) -> Result<Vec<NamedTensor>, String> {
     open_bytes("f", file).and_then(|mut f| f.weights()).map_err(|e| e.to_string())
-}
-
-#[test]
-fn files_of_pytorch_equal_those_of_safetensors() {
-    for name in ["profound_convnext_dense", "profound_mae_vit", "provicnet_tiny"] {
-        let Some(folder) = reference::folder() else { return };
-        let path = folder.join(format!("models/{name}.pth"));
-        let mut torch = open(&path).unwrap();
-        let mut plain = open(&path.with_extension("safetensors")).unwrap();
-        let kinds = (torch.container(), plain.container());
-        assert_eq!(kinds, (Container::Torch, Container::Safetensors));
-        let (mut ours, mut theirs) = (torch.weights().unwrap(), plain.weights().unwrap());
-        ours.sort_by(|a, b| a.name.cmp(&b.name));
-        theirs.sort_by(|a, b| a.name.cmp(&b.name));
-        assert!(!ours.is_empty() && ours == theirs, "{name}");
-    }
-}
-
-#[test]
-fn a_training_container_is_read_and_its_arguments_told() {
-    let Some(models) = reference::folder().map(|f| f.join("models")) else { return };
-    let file = open(&models.join("profound_fcmae_raw.pth")).unwrap();
-    assert_eq!(file.wrapper().as_deref(), Some("model"));
-    assert!(file.tensors().iter().all(|t| !t.name.starts_with("optimizer")));
-    let metadata = file.metadata();
-    assert!(metadata.contains_key("epoch"), "{metadata:?}");
-    assert!(metadata.keys().any(|k| k.starts_with("args.")), "{metadata:?}");
-    for name in ["profound_classifier", "profound_unetr", "profound_upernet"] {
-        let mut file = open(&models.join(format!("{name}.pth.tar"))).unwrap();
-        assert_eq!(file.wrapper().as_deref(), Some("model"));
-        assert!(file.weights().unwrap().iter().any(|t| t.name.starts_with("encoder.")));
-    }
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub(crate) fn linear<B: Backend>(from: usize, to: usize, device: &B::Device) -> 
 }
 
 /// Layer normalisation with the eps of both families, 1e-6.
-pub(crate) fn layer_norm<B: Backend>(channels: usize, device: &B::Device) -> LayerNorm<B> {
+pub fn layer_norm<B: Backend>(channels: usize, device: &B::Device) -> LayerNorm<B> {
     LayerNormConfig::new(channels).with_epsilon(1e-6).init(device)
 }
 

@@ -158,24 +158,8 @@ impl Masking {
     /// # Shapes
     /// `[B, cells, E]` -> `[B, visible, E]`.
     pub fn take_visible<B: Backend>(&self, tokens: Tensor<B, 3>) -> Tensor<B, 3> {
-        self.take(tokens, |order| &order[..self.visible])
-    }
-
-    /// Tokens of the hidden cells.
-    ///
-    /// # Shapes
-    /// `[B, cells, E]` -> `[B, cells - visible, E]`.
-    pub fn take_hidden<B: Backend>(&self, tokens: Tensor<B, 3>) -> Tensor<B, 3> {
-        self.take(tokens, |order| &order[self.visible..])
-    }
-
-    fn take<'a, B: Backend>(
-        &'a self,
-        tokens: Tensor<B, 3>,
-        part: impl Fn(&'a [usize]) -> &'a [usize],
-    ) -> Tensor<B, 3> {
-        let rows: Vec<Vec<usize>> = self.order.iter().map(|order| part(order).to_vec()).collect();
-        take(tokens, &rows)
+        let seen: Vec<Vec<usize>> = self.order.iter().map(|order| order[..self.visible].to_vec()).collect();
+        take(tokens, &seen)
     }
 
     /// Brings ordered tokens, visible ones first, back to the order of the cells.
@@ -216,9 +200,9 @@ mod tests {
         let tokens =
             Tensor::<Flex, 3>::from_floats([[[0.], [1.], [2.], [3.]], [[10.], [11.], [12.], [13.]]], &device);
         let values = |t: Tensor<Flex, 3>| t.into_data().to_vec::<f32>().unwrap();
-        let (seen, unseen) = (masking.take_visible(tokens.clone()), masking.take_hidden(tokens.clone()));
+        let seen = masking.take_visible(tokens.clone());
+        let unseen = take(tokens.clone(), &[vec![0, 2], vec![2, 1]]);
         assert_eq!(values(seen.clone()), [1., 3., 10., 13.]);
-        assert_eq!(values(unseen.clone()), [0., 2., 12., 11.]);
         assert_eq!(values(masking.put_back(Tensor::cat(vec![seen, unseen], 1))), values(tokens));
     }
 

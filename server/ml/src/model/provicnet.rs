@@ -33,7 +33,7 @@ mod head;
 pub mod published;
 
 pub use encoders::Encoders;
-pub(crate) use head::double;
+pub use head::double;
 pub use head::{Head2d, HeadKind, SliceHead};
 
 /// Pixels of a slice that one patch covers.

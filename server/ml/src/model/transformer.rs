@@ -52,12 +52,12 @@ impl<B: Backend> PlainBlock<B> {
 }
 
 /// Two layers of zeros, four times as wide between.
-pub(super) fn feed_forward<B: Backend>(dim: usize, device: &B::Device) -> Mlp<B> {
+fn feed_forward<B: Backend>(dim: usize, device: &B::Device) -> Mlp<B> {
     Mlp { fc1: linear(dim, 4 * dim, device), fc2: linear(4 * dim, dim, device) }
 }
 
 /// Two layers with GELU between.
-pub(super) fn fed_forward<B: Kernels>(mlp: &Mlp<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
+fn fed_forward<B: Kernels>(mlp: &Mlp<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
     affine(&mlp.fc2, gelu(affine(&mlp.fc1, x)))
 }
 

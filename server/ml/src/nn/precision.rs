@@ -84,7 +84,7 @@ mod tests {
         init,
         model::net::{Input, Net, Ports},
         nn::{Mode, drop_path::DropPath},
-        verify::gradient::gradients,
+        params::gradients,
     };
     use burn::{backend::Autodiff, tensor::TensorData};
     use burn_flex::Flex;

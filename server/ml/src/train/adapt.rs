@@ -82,8 +82,7 @@ mod tests {
         init,
         model::net::{Input, Ports},
         nn::{Mode, drop_path::DropPath},
-        params::collect,
-        verify::gradient::gradients,
+        params::{collect, gradients},
     };
     use burn::{
         backend::Autodiff,

@@ -4,7 +4,6 @@ use crate::{
     init,
     model::net::{Net, Ports},
     params::{NamedTensor, collect},
-    reference,
 };
 use burn_flex::Flex;
 use transferscope_domain::{Family, Head, task::Output};
@@ -171,32 +170,6 @@ fn a_half_written_backbone_is_no_obstacle() {
     let (_folder, path) = file("a.safetensors", &collect(&net(Family::ProfoundConv, 1)));
     add(&backbones, &path, &AddOptions::default()).unwrap();
     assert_eq!(entries(&backbones), [left.as_str(), "a"]);
-}
-
-#[test]
-fn a_raw_pre_training_file_says_what_it_does_not_have() {
-    let Some(models) = reference::folder().map(|f| f.join("models")) else { return };
-    let data = tempfile::tempdir().unwrap();
-    let backbones = data.path().join("backbones");
-    let norm = ["encoder.norm.bias", "encoder.norm.weight"];
-    let card = add(&backbones, &models.join("profound_fcmae_raw.pth"), &AddOptions::default()).unwrap();
-    assert_eq!(card.load_report.defaulted, norm);
-    assert!(card.load_report.unused.iter().any(|n| n.starts_with("decoder.")));
-    let stored = read(data.path(), "backbones/profound_fcmae_raw/weights.safetensors", None).unwrap();
-    assert_eq!(stored.defaulted, norm);
-    let scale = stored.tensors.iter().find(|t| t.name == "encoder.norm.weight").unwrap();
-    assert!(scale.data.iter().all(|v| *v == 1.0));
-
-    // Of an odd width, so that the number of heads has to be told.
-    let vit = models.join("provicnet_tiny.pth");
-    let untold = add(&backbones, &vit, &AddOptions::default()).unwrap_err().to_string();
-    assert!(untold.contains("--heads"), "{untold}");
-    let hints = Hints { heads: Some(2), image: Some([16, 24, 32]) };
-    let told = AddOptions { hints, ..AddOptions::default() };
-    assert_eq!(add(&backbones, &vit, &told).unwrap().architecture.kind(), "provicnet");
-    let mae = add(&backbones, &models.join("profound_mae_vit.pth"), &told).unwrap();
-    assert_eq!(mae.architecture.kind(), "profound-vit");
-    assert_eq!(added_in(&backbones).len(), 3);
 }
 
 #[test]

@@ -113,7 +113,10 @@ impl<B: Backend> Head2d<B> {
 }
 
 /// Nearest-neighbour enlargement by two.
-pub(crate) fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+///
+/// # Shapes
+/// `[B, C, H, W]` -> `[B, C, 2 H, 2 W]`.
+pub fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     let [b, c, h, w] = x.dims();
     x.reshape([b, c, h, 1, w, 1]).expand([b, c, h, 2, w, 2]).reshape([b, c, 2 * h, 2 * w])
 }

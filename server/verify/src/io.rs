@@ -1,0 +1,7 @@
+//! Reading images and resampling them, against what nibabel and ITK make of the same files.
+
+pub mod images;
+mod itk;
+mod metaimage;
+mod nifti;
+pub mod resample;
