@@ -172,7 +172,7 @@ where
             let started = Instant::now();
             let batch = loader
                 .take()
-                .ok_or_else(|| RunError::Data("a batch could not be made".into()))?
+                .ok_or_else(|| RunError::Internal("a batch could not be made".into()))?
                 .on::<B>(device);
             let fraction = position.step as f64 / per_epoch as f64;
             let lr = schedule.at(fraction);
@@ -213,7 +213,8 @@ where
                 saved = Instant::now();
             }
         }
-        let best = position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
+        let best =
+            position.best.ok_or_else(|| RunError::Unserved("no validation case gave a score".into()))?;
         let best_epoch = best.epoch;
         let waited = loader.waited().as_secs_f64() / begun.elapsed().as_secs_f64().max(1e-9);
         let (seconds, watched) = (clock.seconds(), clock.watched.get());
