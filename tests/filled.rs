@@ -11,12 +11,12 @@ use axum::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use transferscope_domain::{
-    Arm, ExperimentId, RunId, RunRequest, RunState, Task,
+    Arm, ExperimentId, Failure, FailureKind, RunId, RunRequest, RunState, Task,
     alignment::{AlignmentValue, names},
     event::{EventBody, LeftOut, LogLevel, Phase, RunEvent},
     metric::Split,
     report::{CaseScore, LoadReport, RunReport},
-    run::{DeviceChoice, Failure},
+    run::DeviceChoice,
 };
 use transferscope_server::{
     AppState, build_router,
@@ -293,11 +293,8 @@ impl Server {
             begin(run).await;
         }
         store.request_stop(&runs[2], now_ms()).await.expect("it can be asked");
-        let failure = Failure {
-            kind: "bad-data".into(),
-            message: "Case case-003 has a mask with the value 7.".into(),
-            hint: "Run `transferscope dataset check tiny`.".into(),
-        };
+        let failure = Failure::new(FailureKind::BadData, "Case case-003 has a mask with the value 7.")
+            .with_hint("Run `transferscope dataset check tiny`.");
         let log = EventBody::Log { level: LogLevel::Error, message: failure.message.clone() };
         self.say(&runs[3], [log, EventBody::Failed { failure: failure.clone() }]).await;
         store.set_state(&runs[4], RunState::Lost, Some(&failure), now_ms()).await.expect("it can be lost");

@@ -15,10 +15,9 @@ mod source;
 
 use leptos::prelude::*;
 use transferscope_domain::{
-    RunState,
+    Failure, RunState,
     alignment::{AlignmentValue, ESTIMATOR, KERNEL},
     api::{AlignmentView, PreviewView, RunView},
-    run::Failure,
 };
 
 pub use digest::{LivePoints, LiveProgress, LogLine};

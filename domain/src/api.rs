@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Arm, ExperimentId, RunId, RunState, ShareSlug, Task,
+    Arm, ExperimentId, Failure, RunId, RunState, ShareSlug, Task,
     alignment::AlignmentValue,
     backbone::Backbone,
     dataset::DatasetManifest,
@@ -14,7 +14,7 @@ use crate::{
     leaderboard::{Resolution, Row},
     pretraining::Pretraining,
     report::{CaseScore, LoadReport},
-    run::{Failure, QueueMove},
+    run::QueueMove,
     training::TrainingSpec,
 };
 

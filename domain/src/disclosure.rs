@@ -4,26 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    Failure,
     api::{CompareData, RunView},
     report::{PROBABILITY, TRUTH},
-    run::Failure,
 };
 
 impl Failure {
     /// What happened, without where: no file, no folder, no case.
     pub fn in_short(&self) -> Self {
-        let message = match self.kind.as_str() {
-            "worker-died" => "The worker died.",
-            "non-finite-loss" => "The loss became infinite or no number.",
-            "bad-data" => "The data could not be used.",
-            "bad-checkpoint" => "The checkpoint could not be loaded.",
-            "bad-request" => "The run could not be carried out as it was asked for.",
-            "device" => "The device could not be used.",
-            "disk" => "A file could not be written.",
-            "out-of-memory" => "The memory did not suffice.",
-            _ => "Something went wrong.",
-        };
-        Self { kind: self.kind.clone(), message: message.into(), hint: String::new() }
+        let message = format!("{}.", self.kind.title());
+        Self { kind: self.kind.clone(), message, hint: String::new() }
     }
 }
 
@@ -138,7 +128,7 @@ fn end_of_path(path: &str, before: char) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::CaseScore;
+    use crate::{FailureKind, report::CaseScore};
 
     #[test]
     fn paths_are_shortened_and_the_rest_of_a_text_stays() {
@@ -206,11 +196,8 @@ mod tests {
 
     #[test]
     fn a_failure_in_short_names_no_file() {
-        let failure = Failure {
-            kind: "bad-data".into(),
-            message: "/home/x/Smith: empty mask".into(),
-            hint: "look at /home/x".into(),
-        };
+        let failure =
+            Failure::new(FailureKind::BadData, "/home/x/Smith: empty mask").with_hint("look at /home/x");
         let short = failure.in_short();
         assert_eq!(
             (short.kind.as_str(), short.message.as_str(), short.hint.as_str()),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{alignment::AlignmentValue, report::LoadReport, run::Failure};
+use crate::{Failure, alignment::AlignmentValue, report::LoadReport};
 
 /// One line of a run's event log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,8 +183,10 @@ pub struct ParsedLines {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::FailureKind;
 
     fn step(seq: u64) -> RunEvent {
         RunEvent {
@@ -203,9 +205,7 @@ mod tests {
         let failed = RunEvent {
             seq: 1,
             t: 2,
-            body: EventBody::Failed {
-                failure: Failure { kind: "device".into(), message: "m".into(), hint: "h".into() },
-            },
+            body: EventBody::Failed { failure: Failure::new(FailureKind::Device, "m") },
         };
         let text = serde_json::to_string(&failed).unwrap();
         assert_eq!(serde_json::from_str::<RunEvent>(&text).unwrap(), failed);

@@ -213,19 +213,6 @@ impl FromStr for RunState {
     }
 }
 
-/// Why a run did not succeed, in words for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Failure {
-    /// Stable, machine-readable: `worker-died`, `non-finite-loss`, `bad-data`, `bad-checkpoint`,
-    /// `bad-settings`, `device`, `disk`, `internal`.
-    pub kind: String,
-    /// What happened and where.
-    pub message: String,
-    /// What to do about it.
-    pub hint: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

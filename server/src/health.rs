@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::sync::Mutex as AsyncMutex;
-use transferscope_domain::{RunState, api::HealthProblem};
+use transferscope_domain::{RunState, api::HealthProblem, failure::is_full};
 use transferscope_store::{Store, now_ms};
 
 use crate::data_dir::DataDir;
@@ -192,9 +192,7 @@ impl Health {
     fn note_file(&self, result: &io::Result<()>, root: &Path) {
         let Err(error) = result else { return self.well(Part::Disk) };
         let remedy = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "Make room on its disk; work goes on by itself then."
-            }
+            _ if is_full(error) => "Make room on its disk; work goes on by itself then.",
             io::ErrorKind::ReadOnlyFilesystem => "Its file system is read-only: mount it for writing.",
             _ => "Check its disk and permissions (transferscope doctor).",
         };

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::Signal;
 use transferscope_domain::{
-    RunId, RunState,
+    FailureKind, RunId, RunState,
     api::{CaseScores, MetricSeries},
     event::EventBody,
 };
@@ -66,7 +66,7 @@ async fn a_killed_run_ends_with_the_undisturbed_numbers() {
         .await;
     assert!(killed.elapsed() < Duration::from_secs(10));
     let failure = lost.run.failure.expect("a lost run says why");
-    assert_eq!(failure.kind, "worker-died");
+    assert_eq!(failure.kind, FailureKind::WorkerDied);
     assert!(failure.message.contains("SIGKILL") && failure.message.contains("step"), "{failure:?}");
 
     // And the server goes too; the next one starts the run again.

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use transferscope_domain::{
-    MetricKind, RunState,
+    Failure, MetricKind, RunState,
     alignment::AlignmentValue,
     api::{MetricSeries, PreviewView},
     event::{EventBody, LogLevel, Phase, RunEvent},
     metric::Split,
-    run::Failure,
 };
 
 use crate::charts::downsample;

@@ -4,11 +4,10 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use transferscope_domain::{
-    RunState,
+    Failure, RunState,
     alignment::{AlignmentValue, KERNEL, names},
     api::{AlignmentView, PreviewView},
     pretraining::Pretraining,
-    run::Failure,
 };
 
 use crate::{
@@ -282,7 +281,7 @@ fn FailurePanel(failure: Failure) -> impl IntoView {
         <section class="error-panel" role="alert">
             <h2 class="error-panel__title">{failure.message}</h2>
             <p>{failure.hint}</p>
-            <p class="quiet">"Kind: "<code>{failure.kind}</code></p>
+            <p class="quiet">{failure.kind.title()}" (kind "<code>{failure.kind.to_string()}</code>")."</p>
         </section>
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use transferscope_domain::run::DeviceChoice;
+use transferscope_domain::{FailureKind, run::DeviceChoice};
 
 /// A device that is known to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,15 @@ pub enum DeviceError {
     NoCuda(String),
     #[error("there is no CUDA card {asked}: {present} card(s) answer, numbered from 0")]
     NoSuchCard { asked: usize, present: usize },
+}
+
+impl DeviceError {
+    /// What kind of failure it is for a run.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            DeviceError::NoCuda(_) | DeviceError::NoSuchCard { .. } => FailureKind::Device,
+        }
+    }
 }
 
 /// Asks the driver for its cards. Never panics; takes milliseconds where there is no driver.

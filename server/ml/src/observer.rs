@@ -2,7 +2,10 @@
 
 use std::io;
 
-use transferscope_domain::event::{EventBody, Phase};
+use transferscope_domain::{
+    event::{EventBody, Phase},
+    failure::is_full,
+};
 
 use crate::run::RunError;
 
@@ -40,11 +43,6 @@ pub trait Observer: Sync {
 
     /// Called when what was waited for could be written.
     fn found_room(&self) {}
-}
-
-/// Whether an error says that there is no room, which somebody may make.
-pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Writes something, again and again while the disk is full and the observer waits for room.

@@ -86,25 +86,24 @@ impl Job<'_> {
         let begun = Instant::now();
         let architecture = self.backbone.architecture.as_ref();
         let architecture = architecture
-            .ok_or_else(|| RunError::Checkpoint(format!("{} does not tell its size", self.backbone.name)))?;
+            .ok_or_else(|| RunError::Backbone(format!("{} does not tell its size", self.backbone.name)))?;
         if let Some(problem) = architecture.input_problem(self.task.sequences().len()) {
-            return Err(RunError::Checkpoint(format!("{}: {problem}", self.backbone.name)));
+            return Err(RunError::Settings(format!("{}: {problem}", self.backbone.name)));
         }
         let view = View::of(Some(architecture));
         let usual = TrainingSpec::default_for(self.backbone.family, self.task);
         let plan = TaskPlan::new(self.task, self.manifest, view.grid, &usual);
-        let examples = load(self.dataset_dir, self.manifest, plan, Split::Train)
-            .map_err(|e| RunError::Data(e.to_string()))?;
-        let output = self.task.output().ok_or_else(|| RunError::Data("no downstream task".into()))?;
+        let examples = load(self.dataset_dir, self.manifest, plan, Split::Train)?;
+        let output = self.task.output().ok_or_else(|| RunError::Settings("no downstream task".into()))?;
         let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output };
         let net = Net::<B>::new(Some(architecture), Head::Compact, ports, device);
         let net = self.with_weights(init::random(net, SEED), plan)?;
 
         let cases: Vec<_> = features_of_cases(&net, &examples, view, device).collect();
         let (layer, features) =
-            joined(&cases).pop().ok_or_else(|| RunError::Data("no training case can be used".into()))?;
-        let Scores { logme, h_score, knn, linear_probe } =
-            told(&features, &examples, view, plan.out() - 1).map_err(|e| RunError::Data(e.to_string()))?;
+            joined(&cases).pop().ok_or_else(|| RunError::Unserved("no training case can be used".into()))?;
+        let Scores { logme, h_score, knn, linear_probe } = told(&features, &examples, view, plan.out() - 1)
+            .map_err(|e| RunError::Unserved(e.to_string()))?;
         Ok(BackboneScores {
             backbone: self.backbone.name.clone(),
             checkpoint_hash: self.backbone.checkpoint_hash.clone().filter(|_| !self.random),

@@ -138,7 +138,7 @@ where
     let architecture = job
         .request
         .encoder()
-        .ok_or_else(|| RunError::Data(format!("{} has no encoder to pre-train", job.request.backbone)))?;
+        .ok_or_else(|| RunError::Settings(format!("{} has no encoder to pre-train", job.request.backbone)))?;
     match (job.pretraining.objective, &architecture) {
         (Objective::Mae, Architecture::ProfoundConv { .. }) => {
             job.train(Fcmae::<B>::new(&FcmaeConfig::of(&architecture), device), device)
@@ -152,7 +152,7 @@ where
         (Objective::SelfDistillation, Architecture::Provicnet { .. }) => {
             job.train(distil::SelfDistillation::<B>::new(&VitConfig::of(&architecture), device), device)
         }
-        (objective, other) => Err(RunError::Data(format!("{objective} cannot train {}", other.name()))),
+        (objective, other) => Err(RunError::Settings(format!("{objective} cannot train {}", other.name()))),
     }
 }
 
@@ -168,14 +168,11 @@ impl Job<'_> {
         self.observer.progress(progress);
         let manifest = load_manifest(request, self.run_dir)?;
         if let Some(problem) = objective.data_problem(&manifest) {
-            return Err(RunError::Data(problem));
+            return Err(RunError::Unserved(problem));
         }
         let view = View::of(request.encoder().as_ref());
         let dataset_dir = self.run_dir.join(&request.dataset_dir);
-        let load = |split| {
-            load_for_pretraining(&dataset_dir, &manifest, objective.needs(), view.grid, split)
-                .map_err(|e| RunError::Data(e.to_string()))
-        };
+        let load = |split| load_for_pretraining(&dataset_dir, &manifest, objective.needs(), view.grid, split);
         // Every patient may be learnt from, but for those that tell how well it goes.
         let mut train = load(Split::Train)?;
         train.extend(load(Split::Test)?);

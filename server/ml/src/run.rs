@@ -5,13 +5,12 @@ use std::{fs, path::Path, time::Instant};
 use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 use rand::seq::SliceRandom;
 use transferscope_domain::{
-    Adaptation, Arm, RunRequest,
+    Adaptation, Arm, Failure, FailureKind, RunRequest,
     alignment::AlignmentValue,
     dataset::DatasetManifest,
     event::{EventBody, LeftOut, LogLevel, Phase},
     metric::Split,
     report::{LoadReport, RunReport},
-    run::Failure,
     training::{EPOCHS, Overrides},
 };
 
@@ -19,7 +18,7 @@ use crate::{
     alignment::{Discrepancy, PairSums},
     backbone,
     checkpoint::{CheckpointError, load_encoder, remove_parts, write_atomically},
-    data::manifest,
+    data::{DataError, manifest},
     device::{Device, DeviceError, resolve},
     init::{self, stream},
     model::net::{Net, Ports},
@@ -59,10 +58,17 @@ pub enum Outcome {
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The data can be read, but do not serve what was asked for.
     #[error("{0}")]
-    Data(String),
+    Unserved(String),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The backbone has no weights to start from, or does not say what it is.
     #[error("{0}")]
-    Checkpoint(String),
+    Backbone(String),
+    /// Out of range, not for this device, or not for each other.
     #[error("{0}")]
     Settings(String),
     #[error(transparent)]
@@ -71,36 +77,30 @@ pub enum RunError {
     NonFiniteLoss { loss: f64, step: u64, epoch: f64 },
     #[error("could not write {what}: {source}")]
     Write { what: String, source: std::io::Error },
-}
-
-impl From<CheckpointError> for RunError {
-    fn from(e: CheckpointError) -> Self {
-        RunError::Checkpoint(e.to_string())
-    }
+    /// What should always succeed did not.
+    #[error("{0}")]
+    Internal(String),
 }
 
 impl RunError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            RunError::Data(error) => error.kind(),
+            RunError::Unserved(_) => FailureKind::BadData,
+            RunError::Checkpoint(error) => error.kind(),
+            RunError::Backbone(_) => FailureKind::BadCheckpoint,
+            RunError::Settings(_) => FailureKind::BadSettings,
+            RunError::Device(error) => error.kind(),
+            RunError::NonFiniteLoss { .. } => FailureKind::NonFiniteLoss,
+            RunError::Write { source, .. } => FailureKind::of_machine(source).unwrap_or(FailureKind::Disk),
+            RunError::Internal(_) => FailureKind::Internal,
+        }
+    }
+
     /// The failure in words for people, with a hint.
     pub fn failure(&self) -> Failure {
-        let (kind, hint) = match self {
-            RunError::Data(_) => {
-                ("bad-data", "Check the data set (transferscope dataset check NAME) and start the run again.")
-            }
-            RunError::Checkpoint(_) => {
-                ("bad-checkpoint", "Check the backbone's checkpoint, or use the scratch arm.")
-            }
-            RunError::Settings(_) => ("bad-settings", "Start a run with settings in their ranges."),
-            RunError::Device(_) => ("device", "Choose the device cpu or auto, or install the NVIDIA driver."),
-            RunError::NonFiniteLoss { .. } => (
-                "non-finite-loss",
-                "Repeat the run with a smaller learning rate (lr) or a smaller clip_norm.",
-            ),
-            RunError::Write { .. } => (
-                "disk",
-                "Make room on the disk that holds the data folder, or check its permissions, and repeat the run.",
-            ),
-        };
-        Failure { kind: kind.into(), message: self.to_string(), hint: hint.into() }
+        Failure::new(self.kind(), self.to_string())
     }
 }
 
@@ -155,11 +155,11 @@ fn check_settings(request: &RunRequest) -> Result<(), RunError> {
 /// When it cannot be read or is of other content than when the run was asked for.
 pub(crate) fn load_manifest(request: &RunRequest, run_dir: &Path) -> Result<DatasetManifest, RunError> {
     let dir = run_dir.join(&request.dataset_dir);
-    let manifest = manifest::load(&dir).map_err(|e| RunError::Data(e.to_string()))?;
+    let manifest = manifest::load(&dir)?;
     if manifest.hash == request.dataset_hash {
         return Ok(manifest);
     }
-    Err(RunError::Data(format!(
+    Err(RunError::Unserved(format!(
         "the data set {:?} has changed since the run was asked for (hash {} then, {} now)",
         request.dataset, request.dataset_hash, manifest.hash
     )))
@@ -185,7 +185,7 @@ impl Job<'_> {
     fn manifest(&self) -> Result<DatasetManifest, RunError> {
         let manifest = load_manifest(self.request, self.run_dir)?;
         match manifest.task_problem(self.request.training.aim(self.request.task)) {
-            Some(problem) => Err(RunError::Data(problem)),
+            Some(problem) => Err(RunError::Unserved(problem)),
             None => Ok(manifest),
         }
     }
@@ -214,16 +214,16 @@ impl Job<'_> {
     /// The network with random weights: the same for every attempt.
     fn random<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<Net<B>, RunError> {
         let output = plan.task.output().ok_or_else(|| {
-            RunError::Data(format!("{} names no objective: it is no downstream task", plan.task))
+            RunError::Settings(format!("{} names no objective: it is no downstream task", plan.task))
         })?;
         let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output };
         let training = &self.request.training;
         let fits = self.request.encoder().and_then(|encoder| encoder.input_problem(ports.sequences));
         if let Some(problem) = fits {
-            return Err(RunError::Checkpoint(format!("{}: {problem}", self.request.backbone)));
+            return Err(RunError::Settings(format!("{}: {problem}", self.request.backbone)));
         }
         if let Some(problem) = training.head.problem(self.request.family, plan.task) {
-            return Err(RunError::Data(problem));
+            return Err(RunError::Settings(problem));
         }
         let net = Net::<B>::new(self.request.encoder().as_ref(), training.head, ports, device);
         let net = match training.adaptation {
@@ -252,7 +252,7 @@ impl Job<'_> {
         match (self.request.arm, &self.request.checkpoint) {
             (Arm::Scratch | Arm::Specialist, _) => Ok((self.adapted(net, device), None)),
             (Arm::Pretrained, None) => {
-                Err(RunError::Checkpoint(format!("{} has no pre-trained checkpoint", self.request.backbone)))
+                Err(RunError::Backbone(format!("{} has no pre-trained checkpoint", self.request.backbone)))
             }
             (Arm::Pretrained, Some(reference)) => {
                 let weights =
@@ -272,7 +272,7 @@ impl Job<'_> {
         self.phase(Phase::Preparing, 0, 0.0);
         self.folders()?;
         if !precision::is_supported::<B>(request.training.precision, device) {
-            return Err(RunError::Data(format!(
+            return Err(RunError::Settings(format!(
                 "{} does not compute in {}: use precision=float32",
                 self.device, request.training.precision
             )));
@@ -292,14 +292,12 @@ impl Job<'_> {
         let manifest = self.manifest()?;
         let view = self.view();
         let plan = TaskPlan::new(request.task, &manifest, view.grid, &request.training);
-        let examples = |split| {
-            load(&self.dataset_dir(), &manifest, plan, split).map_err(|e| RunError::Data(e.to_string()))
-        };
+        let examples = |split| load(&self.dataset_dir(), &manifest, plan, split);
         let train = share_of(examples(Split::Train)?, request.training.label_share, request.seed);
         let (val, test) = (examples(Split::Val)?, examples(Split::Test)?);
         for (split, cases) in Split::ALL.into_iter().zip([&train, &val, &test]) {
             if let Some(problem) = sound::problem(split, cases, plan) {
-                return Err(RunError::Data(format!("{:?}: {problem}", request.dataset)));
+                return Err(RunError::Unserved(format!("{:?}: {problem}", request.dataset)));
             }
         }
         let aim = request.training.aim(request.task);
@@ -499,7 +497,7 @@ pub(crate) fn write_report(
 ) -> Result<(), RunError> {
     let what = "report.json";
     let bytes = serde_json::to_vec_pretty(report)
-        .map_err(|e| RunError::Write { what: what.into(), source: std::io::Error::other(e) })?;
+        .map_err(|e| RunError::Internal(format!("{what} could not be made: {e}")))?;
     written(observer, what, || write_atomically(&run_dir.join(what), &bytes))
 }
 

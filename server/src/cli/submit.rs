@@ -6,11 +6,11 @@ use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 use anyhow::{Context as _, Result, anyhow};
 use serde::Serialize;
 use transferscope_domain::{
-    Arm, MetricKind, RunId, RunState, Task,
+    Arm, Failure, MetricKind, RunId, RunState, Task,
     api::{CreatedRun, ExperimentCreated, RunView},
     experiment::ExperimentSpec,
     metric::Split,
-    run::{DeviceChoice, Failure},
+    run::DeviceChoice,
 };
 use transferscope_server::{
     config::{Access, ServerConfig, default_site_dir},

@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use transferscope_domain::run::Failure;
+use transferscope_domain::Failure;
 use transferscope_server::queue::{
     executor::WorkerLockError,
     worker::{

@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use transferscope_domain::run::Failure;
+use transferscope_domain::{Failure, FailureKind};
 
 use super::{
     event_log,
     executor::Ending,
     worker::{
         self, EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_NOT_RECORDED, EXIT_NOT_WRITTEN, memory_hint,
-        out_of_memory, says_interrupted,
+        memory_kind, says_interrupted,
     },
 };
 
@@ -63,7 +63,8 @@ pub fn failure(
     }
     let cannot_write =
         [EXIT_CANNOT_WRITE, EXIT_NOT_RECORDED].map(|code| Ending::Exit(i32::from(code))).contains(&ending);
-    let memory = ending == Ending::Signal(9) || out_of_memory(&tail.join("\n").to_lowercase());
+    // A kill that nobody explains may be the kernel's or a person's.
+    let memory = memory_kind(&tail.join("\n"));
     let mut hint = match next {
         Next::GoesOn(_) if cannot_write => {
             "It goes on from its last checkpoint by itself when the data folder can be written: make room on its \
@@ -77,15 +78,18 @@ pub fn failure(
         ),
         Next::Ends { misses } => {
             message.push_str(&format!(" This was attempt {misses} of {misses} in a row without progress."));
-            "Look into worker.log in the run's directory; then let the run go on from its checkpoint, or repeat it."
-                .to_owned()
+            FailureKind::WorkerDied.hint().to_owned()
         }
     };
-    if memory {
+    if let Some(kind) = &memory {
+        hint.push(' ');
+        hint.push_str(&memory_hint(kind, batch_size));
+    } else if ending == Ending::Signal(9) {
         hint.push_str(" If nobody ended the worker by hand, the machine most likely ran out of memory. ");
-        hint.push_str(&memory_hint(batch_size));
+        hint.push_str(&memory_hint(&FailureKind::OutOfMemory, batch_size));
     }
-    Failure { kind: if cannot_write { "disk" } else { "worker-died" }.into(), message, hint }
+    let kind = if cannot_write { FailureKind::Disk } else { memory.unwrap_or(FailureKind::WorkerDied) };
+    Failure::new(kind, message).with_hint(hint)
 }
 
 /// Whether the last that a run's log says is that a signal asked its worker to leave. A log that cannot be read says
@@ -165,7 +169,7 @@ mod tests {
         std::fs::write(dir.path().join(event_log::FILE), "").unwrap();
         let next = Next::Counted { wait: Duration::from_secs(15), misses: 2, of: 3 };
         let failure = failure(dir.path(), Ending::Signal(9), Some((12, 1.5)), 4, next);
-        assert_eq!(failure.kind, "worker-died");
+        assert_eq!(failure.kind, FailureKind::WorkerDied);
         assert!(!failure.message.contains("is gone"), "{}", failure.message);
         for part in ["SIGKILL", "step 12", "epoch 1.50", "second[0m | third | fourth"] {
             assert!(failure.message.contains(part), "{part}: {}", failure.message);
@@ -185,7 +189,8 @@ mod tests {
         assert!(!plain.hint.contains("batch_size"));
         let text = "memory allocation of 99999999 bytes failed";
         std::fs::write(dir.path().join(worker::LOG_FILE), text).unwrap();
-        assert!(failure(dir.path(), Ending::Signal(6), None, 2, ends).hint.contains("batch_size"));
+        let memory = failure(dir.path(), Ending::Signal(6), None, 2, ends);
+        assert!(memory.kind == FailureKind::OutOfMemory && memory.hint.contains("batch_size"), "{memory:?}");
     }
 
     #[test]
@@ -193,7 +198,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ending = Ending::Exit(i32::from(EXIT_CANNOT_WRITE));
         let full = failure(dir.path(), ending, Some((3, 0.5)), 2, Next::GoesOn(Duration::from_secs(1)));
-        assert_eq!(full.kind, "disk");
+        assert_eq!(full.kind, FailureKind::Disk);
         assert!(
             full.hint.contains("by itself") && full.message.contains("events.jsonl) is gone"),
             "{full:?}"

@@ -17,10 +17,9 @@ use std::{
 
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use transferscope_domain::{
-    RunId,
+    Failure, FailureKind, RunId,
     event::{EventBody, LogLevel, RunEvent},
     report::RunReport,
-    run::Failure,
 };
 use transferscope_store::{RecordBatch, RecordPosition, Store, StoreError};
 
@@ -225,11 +224,9 @@ async fn report_of(
         Ok(report) => Ok(Some(report)),
         Err(reason) => {
             tracing::error!(run.id = %run, reason, "a finished run has no readable report");
-            let failure = Failure {
-                kind: "internal".into(),
-                message: format!("Training ended, but its report cannot be read: {reason}"),
-                hint: "Repeat the run; if it comes again, check the disk that holds the data folder.".into(),
-            };
+            let message = format!("Training ended, but its report cannot be read: {reason}");
+            let failure = Failure::new(FailureKind::Internal, message)
+                .with_hint("Repeat the run; if it comes again, check the disk that holds the data folder.");
             finished.body = EventBody::Failed { failure };
             Ok(None)
         }

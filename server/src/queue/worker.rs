@@ -20,12 +20,12 @@ use std::{
 
 use tokio::signal::unix::{SignalKind, signal};
 use transferscope_domain::{
-    RunRequest,
+    Failure, FailureKind, RunRequest,
     event::{EventBody, LogLevel, RunEvent},
-    run::Failure,
+    failure::is_full,
 };
 use transferscope_ml::{
-    observer::{Observer, is_full},
+    observer::Observer,
     run::{Outcome, RunError, execute},
 };
 
@@ -39,8 +39,7 @@ mod listener;
 mod words;
 
 use listener::{Listener, ROOM_PATIENCE};
-use words::sharpen;
-pub use words::{memory_hint, out_of_memory};
+pub use words::{memory_hint, memory_kind};
 
 /// Output of the workers of a run, in its directory.
 pub const LOG_FILE: &str = "worker.log";
@@ -65,6 +64,10 @@ pub const EXIT_LOCK_HELD: u8 = 69;
 /// What the log of a run says last where a signal asked its worker to leave.
 const INTERRUPTED: &str = "The worker was asked to leave by a signal; the run goes on from its last checkpoint when it \
                            is started again.";
+
+/// What to do where a full disk ended the worker and not the run.
+const GOES_ON_WITH_ROOM: &str =
+    "Make room on the disk that holds the data folder; the run goes on by itself.";
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long the final event is tried again where it cannot be written, a full disk aside.
@@ -187,9 +190,11 @@ fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) 
         // What the machine does not take is no fault of the run.
         Ok(Err(RunError::Write { .. })) if listener.is_interrupted() => Ended::Interrupted,
         Ok(Err(error)) => {
-            let failure = sharpen(error.failure(), request);
+            let failure = words::of_error(&error, request);
             match error {
-                RunError::Write { source, .. } if is_full(&source) => Ended::CannotWrite(failure),
+                RunError::Write { source, .. } if is_full(&source) => {
+                    Ended::CannotWrite(failure.with_hint(GOES_ON_WITH_ROOM))
+                }
                 // The machine's word, which may pass: another attempt, of which there are few.
                 RunError::Write { source, .. } if source.raw_os_error().is_some() => {
                     Ended::NotWritten(failure)
@@ -200,25 +205,13 @@ fn run(request: &RunRequest, run_dir: &Path, attempt: u32, listener: &Listener) 
         Err(_) => {
             let message =
                 lock(&said).take().unwrap_or_else(|| "the worker panicked without a message".into());
-            let failure = Failure {
-                kind: "internal".into(),
-                message: format!("The training code broke an assumption of its own: {message}"),
-                hint: "This is a defect of the program. Repeat the run; if it comes again, report it with the run's worker.log."
-                    .into(),
-            };
-            Ended::Failed(sharpen(failure, request))
+            Ended::Failed(words::of_panic(&message, request))
         }
     }
 }
 
 fn refused(error: RequestError) -> Failure {
-    Failure {
-        kind: "bad-request".into(),
-        message: error.to_string(),
-        hint:
-            "Start the run again from the page or the command line; request.json is not meant to be edited."
-                .into(),
-    }
+    Failure::new(FailureKind::BadRequest, error.to_string())
 }
 
 /// Whether the last that a log says is that a signal asked the worker to leave.
@@ -320,7 +313,7 @@ mod tests {
 
         std::fs::write(dir.path().join(request_file::FILE), br#"{"schema": 99}"#).unwrap();
         let Ok(Ended::Failed(failure)) = work(dir.path(), None) else { panic!("not refused") };
-        assert_eq!(failure.kind, "bad-request");
+        assert_eq!(failure.kind, FailureKind::BadRequest);
         assert!(failure.message.contains("schema 99"), "{}", failure.message);
         // The failure is the log's last word, and a second worker has nothing to do.
         let (_, history) = EventLog::open(&dir.path().join(event_log::FILE)).unwrap();

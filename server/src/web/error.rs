@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use transferscope_domain::{api::Problem, form::FieldErrors};
+use transferscope_domain::{api::Problem, failure::is_full, form::FieldErrors};
 use transferscope_store::StoreError;
 
 use super::reach::NotOurs;
@@ -143,11 +143,6 @@ fn sentence(error: &StoreError) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
 }
 
-/// Whether a file could not be written for want of room.
-fn no_room(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-}
-
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -174,7 +169,7 @@ impl From<SubmitError> for ApiError {
         match error {
             SubmitError::Invalid(errors) => ApiError::Invalid(errors),
             SubmitError::Store(error) => error.into(),
-            SubmitError::RunDir { source, .. } if no_room(&source) => ApiError::DiskFull,
+            SubmitError::RunDir { source, .. } if is_full(&source) => ApiError::DiskFull,
             SubmitError::Datasets(_) | SubmitError::RunDir { .. } | SubmitError::BrokenOff(_) => {
                 ApiError::Internal(error.to_string())
             }

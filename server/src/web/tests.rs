@@ -21,11 +21,11 @@ use axum::{
 use serde_json::Value;
 use tower::ServiceExt;
 use transferscope_domain::{
-    RunId,
+    Failure, FailureKind, RunId,
     dataset::{CaseEntry, DatasetManifest},
     event::{EventBody, LogLevel, RunEvent},
     metric::Split,
-    run::{DeviceChoice, Failure},
+    run::DeviceChoice,
 };
 use transferscope_store::{RecordBatch, Store};
 
@@ -191,7 +191,7 @@ fn log_line(message: &str) -> EventBody {
 }
 
 fn failed() -> EventBody {
-    let failure = Failure { kind: "bad-data".into(), message: "No.".into(), hint: "Look.".into() };
+    let failure = Failure::new(FailureKind::BadData, "No.").with_hint("Look.");
     EventBody::Failed { failure }
 }
 

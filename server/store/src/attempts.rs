@@ -3,7 +3,7 @@
 //! sees in the log, takes all of them back.
 
 use sqlx::SqliteConnection;
-use transferscope_domain::{RunId, RunState, pretraining::Pretraining, run::Failure};
+use transferscope_domain::{Failure, RunId, RunState, pretraining::Pretraining};
 
 use crate::{
     Result, Store, StoreError,

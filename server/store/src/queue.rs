@@ -4,7 +4,7 @@
 //! directory, and the dispatcher, which can see that lock, tells the store what became of it.
 
 use sqlx::SqliteConnection;
-use transferscope_domain::{RunId, RunRequest, RunState, run::Failure};
+use transferscope_domain::{Failure, FailureKind, RunId, RunRequest, RunState};
 
 use crate::{
     Result, Store, StoreError,
@@ -67,11 +67,8 @@ impl Store {
         let request = from_json::<RunRequest>("run request", &request);
         if let Err(error) = &request {
             // It would block the queue for ever.
-            let failure = Failure {
-                kind: "internal".into(),
-                message: error.to_string(),
-                hint: "Start the run again: this one was stored by another version of the program.".into(),
-            };
+            let failure = Failure::new(FailureKind::Internal, error.to_string())
+                .with_hint("Start the run again: this one was stored by another version of the program.");
             change(&mut tx, &id, RunState::Failed, Some(&failure), now_ms).await?;
         }
         tx.commit().await?;
@@ -243,7 +240,7 @@ mod tests {
     use crate::testing::store_with_runs;
 
     fn died() -> Failure {
-        Failure { kind: "worker-died".into(), message: "killed".into(), hint: "wait".into() }
+        Failure::new(FailureKind::WorkerDied, "killed").with_hint("wait")
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -420,7 +420,7 @@ impl Recording<'_> {
     async fn end(
         &mut self,
         next: RunState,
-        failure: Option<&transferscope_domain::run::Failure>,
+        failure: Option<&transferscope_domain::Failure>,
         t_ms: i64,
     ) -> Result<bool> {
         if matches!(self.state, RunState::Stopped | RunState::Succeeded) {

@@ -29,6 +29,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::{Column, Row, Sqlite, SqliteConnection, Transaction, TypeInfo, ValueRef, sqlite::SqliteRow};
 
+use transferscope_domain::failure::is_full;
+
 use crate::{Result, Store, StoreError, error::to_json};
 
 /// Version of these files.
@@ -248,10 +250,7 @@ impl Store {
 
 /// Why a record could not be kept; a full disk has a name of its own.
 pub(crate) fn cannot_keep(path: String, source: io::Error) -> StoreError {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full,
-        _ => StoreError::Record { path, source },
-    }
+    if is_full(&source) { StoreError::Full } else { StoreError::Record { path, source } }
 }
 
 /// A row as the transaction holds it.

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::SqliteConnection;
 use transferscope_domain::{
-    ExperimentId, RunId, RunRequest, RunState, Task,
+    ExperimentId, Failure, RunId, RunRequest, RunState, Task,
     api::{Primary, RunView},
     event::{LeftOut, Phase},
     report::LoadReport,
-    run::Failure,
 };
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use transferscope_domain::event::LeftOut;
+use transferscope_domain::{FailureKind, event::LeftOut};
 
 /// Why data could not be read, trusted or stored.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,17 @@ fn describe(refused: &[LeftOut]) -> String {
 }
 
 impl DataError {
+    /// What kind of failure it is for a run.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            DataError::Io { source, .. } => FailureKind::of_machine(source).unwrap_or(FailureKind::BadData),
+            DataError::Refused { .. } | DataError::NoUsableCase { .. } => FailureKind::BadData,
+            DataError::Exists { .. } | DataError::BadName(_) | DataError::Options(_) => {
+                FailureKind::BadSettings
+            }
+        }
+    }
+
     /// For `map_err` on file operations.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> DataError {
         let path = path.as_ref().to_owned();

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use transferscope_domain::FailureKind;
+
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -23,6 +25,25 @@ pub enum CheckpointError {
     Shape { path: String, name: String, found: Vec<usize>, expected: Vec<usize> },
     #[error("{path}: tensor {name} holds a value that is not finite")]
     NotFinite { path: String, name: String },
+}
+
+impl CheckpointError {
+    /// What kind of failure it is for a run.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Read { source, .. } => {
+                FailureKind::of_machine(source).unwrap_or(FailureKind::BadCheckpoint)
+            }
+            Self::TooLarge { .. }
+            | Self::Damaged { .. }
+            | Self::Unsupported { .. }
+            | Self::Opaque { .. }
+            | Self::Type { .. }
+            | Self::Missing { .. }
+            | Self::Shape { .. }
+            | Self::NotFinite { .. } => FailureKind::BadCheckpoint,
+        }
+    }
 }
 
 /// What is wrong inside a file, before its name is known.

@@ -99,8 +99,7 @@ pub(crate) fn save(
     observer: &dyn Observer,
 ) -> Result<(), RunError> {
     let what = "a preview";
-    let picture =
-        picture.map_err(|e| RunError::Write { what: what.into(), source: std::io::Error::other(e) })?;
+    let picture = picture.map_err(|e| RunError::Internal(format!("{what} could not be made: {e}")))?;
     let path = run_dir.join("previews").join(file);
     written(observer, what, || {
         picture.write(&path).map_err(|error| match error {

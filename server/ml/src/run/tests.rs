@@ -314,8 +314,9 @@ fn an_encoder_that_cannot_take_the_images_and_settings_out_of_range_are_refused(
         dims: [24, 48, 96, 192],
     };
     let (ended, _) = run(folder.path(), "narrow", &of(conv(1)));
-    let refused = ended.unwrap_err().to_string();
-    assert!(refused.contains("takes 1 image types at once, and the task gives 3"), "{refused}");
+    let refused = ended.unwrap_err().failure();
+    assert!(refused.message.contains("takes 1 image types at once, and the task gives 3"), "{refused:?}");
+    assert_eq!(refused.kind, FailureKind::BadSettings);
     // More than enough is filled with zeros.
     let (ended, _) = run(folder.path(), "wide", &of(conv(5)));
     assert!(matches!(ended, Ok(Outcome::Finished)), "{ended:?}");
@@ -324,4 +325,28 @@ fn an_encoder_that_cannot_take_the_images_and_settings_out_of_range_are_refused(
     request.training.batch_size = 0;
     let (ended, _) = run(folder.path(), "none", &request);
     assert!(ended.unwrap_err().to_string().contains("batch_size: 0 is out of range"));
+}
+
+#[test]
+fn an_error_is_of_the_kind_of_what_caused_it() {
+    use std::io::{self, ErrorKind};
+
+    let data = |kind: ErrorKind| DataError::Io { path: "case.bin".into(), source: kind.into() };
+    let weights = |kind: ErrorKind| CheckpointError::Read { path: "w".into(), source: kind.into() };
+    let write = |source| RunError::Write { what: "a picture".into(), source };
+    let full = io::Error::other(data(ErrorKind::QuotaExceeded));
+    for (error, kind) in [
+        (data(ErrorKind::NotFound).into(), FailureKind::BadData),
+        (data(ErrorKind::StorageFull).into(), FailureKind::Disk),
+        (weights(ErrorKind::NotFound).into(), FailureKind::BadCheckpoint),
+        (weights(ErrorKind::OutOfMemory).into(), FailureKind::OutOfMemory),
+        (write(full), FailureKind::Disk),
+        (write(ErrorKind::PermissionDenied.into()), FailureKind::Disk),
+        (RunError::Settings("No.".into()), FailureKind::BadSettings),
+        (RunError::from(DeviceError::NoCuda("none".into())), FailureKind::Device),
+    ] {
+        let failure = error.failure();
+        assert_eq!(failure, Failure::new(kind, error.to_string()));
+        assert!(!failure.hint.is_empty(), "{error:?}");
+    }
 }

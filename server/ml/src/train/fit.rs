@@ -153,7 +153,8 @@ where
             Ended::Cancelled { step, epoch } => return Ok(Fitted::Cancelled { step, epoch }),
             Ended::Complete { position, .. } => position,
         };
-        let best = position.best.ok_or_else(|| RunError::Data("no validation case gave a score".into()))?;
+        let best =
+            position.best.ok_or_else(|| RunError::Unserved("no validation case gave a score".into()))?;
         let (waited, watched) = (tuning.waited(), tuning.watched);
         Ok(Fitted::Complete(Completed {
             best_epoch: best.epoch,
@@ -188,7 +189,8 @@ where
     fn learn(&mut self, net: &Net<B>, step: u64) -> Result<Learnt, RunError> {
         self.begun.get_or_insert_with(Instant::now);
         let spec = self.fit.spec;
-        let batch = self.loader.take().ok_or_else(|| RunError::Data("a batch could not be made".into()))?;
+        let batch =
+            self.loader.take().ok_or_else(|| RunError::Internal("a batch could not be made".into()))?;
         let batch = batch.on::<B>(self.device);
         // An encoder that stays as it is also runs as it is.
         let rate = if spec.adaptation.freezes_encoder() { 0.0 } else { spec.drop_path };

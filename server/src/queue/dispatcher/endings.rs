@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use transferscope_domain::{RunId, RunState, event::EventBody, run::Failure};
+use transferscope_domain::{Failure, RunId, RunState, event::EventBody};
 use transferscope_ml::checkpoint::remove_parts;
 use transferscope_store::{ActiveRun, now_ms};
 

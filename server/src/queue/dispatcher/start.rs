@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use transferscope_domain::{RunId, RunState, event::EventBody, run::Failure};
+use transferscope_domain::{Failure, FailureKind, RunId, RunState, event::EventBody};
 use transferscope_store::now_ms;
 
 use super::{
@@ -117,11 +117,9 @@ impl Dispatcher {
         match obstacle(self.data.runs().is_dir(), dir.is_dir()) {
             Obstacle::Machine => Ok(Started::Refused(format!("run {run}: {error}"))),
             Obstacle::Run => {
-                let failure = Failure {
-                    kind: "bad-request".into(),
-                    message: format!("The run's directory {} is gone.", dir.display()),
-                    hint: "Put the directory back and let the run go on, or repeat the run.".into(),
-                };
+                let message = format!("The run's directory {} is gone.", dir.display());
+                let failure = Failure::new(FailureKind::BadRequest, message)
+                    .with_hint("Put the directory back and let the run go on, or repeat the run.");
                 let body = EventBody::Failed { failure: failure.clone() };
                 self.end(run, RunState::Failed, body, Some(&failure)).await?;
                 memory.unstarted.remove(run);

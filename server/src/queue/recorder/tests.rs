@@ -1,9 +1,8 @@
 //! Logs that are not what was recorded of them.
 
 use transferscope_domain::{
-    RunRequest, RunState,
+    Failure, RunRequest, RunState,
     event::{CheckpointKind, EventBody},
-    run::Failure,
 };
 use transferscope_store::NewRun;
 
@@ -103,8 +102,7 @@ fn checkpoint(step: u64) -> EventBody {
 }
 
 fn failed() -> EventBody {
-    let failure = Failure { kind: "disk".into(), message: "full".into(), hint: "room".into() };
-    EventBody::Failed { failure }
+    EventBody::Failed { failure: Failure::new(FailureKind::Disk, "full") }
 }
 
 #[tokio::test]
@@ -118,10 +116,7 @@ async fn a_log_that_lost_its_end_is_read_again_and_the_resumed_run_is_recorded()
 
     // A power cut: what was not synced is gone. The next worker writes less than was there before.
     std::fs::write(home.log(), &kept).unwrap();
-    home.store
-        .lose(&home.run, &Failure { kind: "x".into(), message: "x".into(), hint: "x".into() }, true, 2)
-        .await
-        .unwrap();
+    home.store.lose(&home.run, &Failure::new(FailureKind::WorkerDied, "x"), true, 2).await.unwrap();
     home.store.requeue_lost(&home.run, 3).await.unwrap();
     home.store.claim_next(4).await.unwrap();
     home.say([started(2, 5)]);
@@ -207,7 +202,7 @@ async fn a_run_that_was_given_up_and_ended_by_itself_has_the_last_word() {
     let home = Home::new().await;
     home.say([started(1, 0), step(1, 1.0)]);
     home.record().await;
-    let guess = Failure { kind: "worker-died".into(), message: "gone".into(), hint: "x".into() };
+    let guess = Failure::new(FailureKind::WorkerDied, "gone");
     home.store.set_state(&home.run, RunState::Failed, Some(&guess), 5).await.unwrap();
     home.recorder.forget(&home.run);
     home.recorder.look_back().await.unwrap();

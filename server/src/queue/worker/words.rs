@@ -1,41 +1,62 @@
 //! What goes wrong in a worker, in words: whose fault it is, and what to do about it.
 
-use transferscope_domain::{RunRequest, run::Failure};
+use transferscope_domain::{Failure, FailureKind, RunRequest};
+use transferscope_ml::run::RunError;
 
-/// Gives a failure its own kind where its message shows a full disk or exhausted memory.
-pub(super) fn sharpen(failure: Failure, request: &RunRequest) -> Failure {
-    let text = failure.message.to_lowercase();
-    if text.contains("no space left on device") || text.contains("os error 28") {
-        let hint = "Make room on the disk that holds the data folder; the run goes on by itself.";
-        return Failure { kind: "disk".into(), hint: hint.into(), ..failure };
-    }
-    if out_of_memory(&text) {
-        return Failure {
-            kind: "out-of-memory".into(),
-            hint: memory_hint(request.training.batch_size),
-            ..failure
-        };
-    }
-    failure
+/// The failure of a run that ended in an error.
+pub(super) fn of_error(error: &RunError, request: &RunRequest) -> Failure {
+    with_batch_size(error.failure(), request)
 }
 
-/// Whether a lower-case message speaks of exhausted memory.
-pub fn out_of_memory(text: &str) -> bool {
-    ["out of memory", "outofmemory", "out_of_memory", "memory allocation of", "cannot allocate memory"]
-        .iter()
-        .any(|sign| text.contains(sign))
+/// The failure of a run that ended in a panic with this message.
+pub(super) fn of_panic(message: &str, request: &RunRequest) -> Failure {
+    let kind = memory_kind(message).unwrap_or(FailureKind::Internal);
+    let message = match kind {
+        FailureKind::Internal => format!("The training code broke an assumption of its own: {message}"),
+        _ => message.to_owned(),
+    };
+    with_batch_size(Failure::new(kind, message), request)
 }
 
-/// What to do about exhausted memory.
-pub fn memory_hint(batch_size: u32) -> String {
+fn with_batch_size(failure: Failure, request: &RunRequest) -> Failure {
+    match failure.kind {
+        FailureKind::OutOfMemory => {
+            let hint = memory_hint(&failure.kind, request.training.batch_size);
+            failure.with_hint(hint)
+        }
+        _ => failure,
+    }
+}
+
+/// The kind of exhausted memory that a text speaks of: the message of a panic, the end of a worker's log.
+///
+/// The only search by words: neither the backends nor Rust's allocator hand over an error; they panic or abort and
+/// leave a message, and so does the system's kernel through the scheduler of a cluster.
+pub fn memory_kind(text: &str) -> Option<FailureKind> {
+    let text = text.to_lowercase();
+    let says = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+    says(&MEMORY_SIGNS).then_some(FailureKind::OutOfMemory)
+}
+
+/// In lower case: the allocator's words, errno's, those of libraries, a cgroup's.
+const MEMORY_SIGNS: [&str; 8] = [
+    "memory allocation of",
+    "cannot allocate memory",
+    "out of memory",
+    "outofmemory",
+    "out_of_memory",
+    "oom-kill",
+    "oom_kill",
+    "oom kill",
+];
+
+/// What to do about memory that did not suffice for batches of this size.
+pub fn memory_hint(kind: &FailureKind, batch_size: u32) -> String {
+    let hint = kind.hint();
     if batch_size > 1 {
-        let smaller = (batch_size / 2).max(1);
-        format!(
-            "Repeat the run with a smaller batch_size (it was {batch_size}; try {smaller}), or give it more memory."
-        )
+        format!("{hint} batch_size was {batch_size}: try {}.", batch_size / 2)
     } else {
-        "batch_size is 1 already: run fewer workers at once (serve --jobs), or give the machine more memory."
-            .into()
+        format!("{hint} batch_size is 1 already.")
     }
 }
 
@@ -45,9 +66,18 @@ mod tests {
 
     #[test]
     fn exhausted_memory_is_recognised_and_names_the_setting() {
-        assert!(out_of_memory("cuda_error_out_of_memory"));
-        assert!(out_of_memory("memory allocation of 123 bytes failed"));
-        assert!(!out_of_memory("index out of bounds"));
-        assert!(memory_hint(8).contains("try 4") && memory_hint(1).contains("--jobs"));
+        let memory = Some(FailureKind::OutOfMemory);
+        for text in [
+            "memory allocation of 123 bytes failed",
+            "Cannot allocate memory (os error 12)",
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch",
+        ] {
+            assert_eq!(memory_kind(text), memory, "{text}");
+        }
+        for text in ["index out of bounds", "No space left on device (os error 28)"] {
+            assert_eq!(memory_kind(text), None, "{text}");
+        }
+        let hint = |batch_size| memory_hint(&FailureKind::OutOfMemory, batch_size);
+        assert!(hint(8).contains("try 4") && hint(1).contains("1 already") && hint(1).contains("--jobs"));
     }
 }

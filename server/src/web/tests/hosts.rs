@@ -185,7 +185,7 @@ async fn strangers_see_no_folders_of_the_machine() {
     let run: RunId = created["runs"][0]["id"].as_str().unwrap().parse().unwrap();
     let folder = app.state.data.run(&run);
     let words = format!("/home/jane/x.pth: no checkpoint; see {}", folder.join("worker.log").display());
-    let failure = Failure { kind: "bad-checkpoint".into(), message: words.clone(), hint: String::new() };
+    let failure = Failure::new(FailureKind::BadCheckpoint, words.clone());
     app.say(&run, [log_line(&words), EventBody::Failed { failure }]).await;
     std::fs::write(folder.join("worker.log"), format!("{words}\nsecond line\n")).unwrap();
     let experiment = created["id"].as_str().unwrap();

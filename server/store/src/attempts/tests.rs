@@ -1,7 +1,7 @@
 //! What counts, and what is forgiven.
 
 use transferscope_domain::{
-    Objective,
+    FailureKind, Objective,
     event::{CheckpointKind, EventBody},
 };
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::testing::{new_run, say, started, step, store_with_runs};
 
 fn died() -> Failure {
-    Failure { kind: "worker-died".into(), message: "killed".into(), hint: "wait".into() }
+    Failure::new(FailureKind::WorkerDied, "killed").with_hint("wait")
 }
 
 fn checkpoint(step: u64) -> EventBody {

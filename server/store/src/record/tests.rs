@@ -1,6 +1,6 @@
 //! Recording: exactly once, whatever is repeated or taken back.
 
-use transferscope_domain::{event::Phase, report::CaseScore, run::Failure};
+use transferscope_domain::{Failure, FailureKind, event::Phase, report::CaseScore};
 
 use super::*;
 use crate::testing::{metric, numbered, say, started, step, store_with_runs};
@@ -87,7 +87,7 @@ async fn a_resumed_worker_takes_back_what_it_will_say_again() {
     say(&store, id, first).await;
     assert_eq!(store.run(id).await.unwrap().run.metrics["val/dice"], 0.9);
 
-    let lost = Failure { kind: "worker-died".into(), message: "killed".into(), hint: "".into() };
+    let lost = Failure::new(FailureKind::WorkerDied, "killed");
     store.set_state(id, RunState::Lost, Some(&lost), 40_000).await.unwrap();
     store.requeue_lost(id, 41_000).await.unwrap();
     store.claim_next(42_000).await.unwrap();
@@ -144,14 +144,7 @@ async fn states_follow_the_log_and_an_ended_run_stays_ended() {
     say(&store, id, [EventBody::Cancelled { step: 4, epoch: 0.4 }, heartbeat(0.9)]).await;
     let run = store.run(id).await.unwrap().run;
     assert_eq!((run.state, run.progress, run.phase), (RunState::Stopped, 0.5, None));
-    say(
-        &store,
-        id,
-        [EventBody::Failed {
-            failure: Failure { kind: "internal".into(), message: "late".into(), hint: "".into() },
-        }],
-    )
-    .await;
+    say(&store, id, [EventBody::Failed { failure: Failure::new(FailureKind::Internal, "late") }]).await;
     assert_eq!(store.run(id).await.unwrap().run.failure, None);
 }
 

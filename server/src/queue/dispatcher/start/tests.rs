@@ -206,7 +206,7 @@ async fn a_living_worker_gets_no_second_one_beside_it() {
     assert!(stage.fake.started().is_empty());
     assert_eq!(stage.run(0).await.attempts, 0);
     // Thought lost while it lives, whatever led to that.
-    let guess = Failure { kind: "worker-died".into(), message: "gone".into(), hint: "x".into() };
+    let guess = Failure::new(FailureKind::WorkerDied, "gone");
     stage.dispatcher.store.lose(&run, &guess, true, 1).await.unwrap();
     for _ in 0..3 {
         stage.look().await;
