@@ -81,6 +81,8 @@ kinds! {
         "Make room on the disk that holds the data folder, or check its permissions, and repeat the run.";
     OutOfMemory = "out-of-memory", "The memory did not suffice",
         "Repeat the run with a smaller batch_size, run fewer workers at once (serve --jobs), or give the machine more memory.";
+    OutOfDeviceMemory = "out-of-device-memory", "The memory of the device did not suffice",
+        "Repeat the run with a smaller batch_size, with precision=bfloat16, or on another device.";
     /// A defect of ours.
     Internal = "internal", "Something went wrong in the program",
         "This is a defect of the program. Repeat the run; if it comes again, report it with the run's worker.log.";

@@ -20,7 +20,7 @@ pub(super) fn of_panic(message: &str, request: &RunRequest) -> Failure {
 
 fn with_batch_size(failure: Failure, request: &RunRequest) -> Failure {
     match failure.kind {
-        FailureKind::OutOfMemory => {
+        FailureKind::OutOfMemory | FailureKind::OutOfDeviceMemory => {
             let hint = memory_hint(&failure.kind, request.training.batch_size);
             failure.with_hint(hint)
         }
@@ -35,8 +35,15 @@ fn with_batch_size(failure: Failure, request: &RunRequest) -> Failure {
 pub fn memory_kind(text: &str) -> Option<FailureKind> {
     let text = text.to_lowercase();
     let says = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+    if says(&DEVICE_SIGNS) {
+        return Some(FailureKind::OutOfDeviceMemory);
+    }
     says(&MEMORY_SIGNS).then_some(FailureKind::OutOfMemory)
 }
+
+/// In lower case: what CUDA and Vulkan say of a card's own memory.
+const DEVICE_SIGNS: [&str; 4] =
+    ["cuda_error_out_of_memory", "cudaerrormemoryallocation", "cuda out of memory", "out_of_device_memory"];
 
 /// In lower case: the allocator's words, errno's, those of libraries, a cgroup's.
 const MEMORY_SIGNS: [&str; 8] = [
@@ -73,6 +80,11 @@ mod tests {
             "slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch",
         ] {
             assert_eq!(memory_kind(text), memory, "{text}");
+        }
+        for text in
+            ["DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")", "VK_ERROR_OUT_OF_DEVICE_MEMORY"]
+        {
+            assert_eq!(memory_kind(text), Some(FailureKind::OutOfDeviceMemory), "{text}");
         }
         for text in ["index out of bounds", "No space left on device (os error 28)"] {
             assert_eq!(memory_kind(text), None, "{text}");
