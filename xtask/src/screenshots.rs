@@ -178,10 +178,11 @@ async fn states(server: &Program, id: &str) -> Result<Vec<String>> {
     Ok(runs.map(|run| text(&run["state"]).to_owned()).collect())
 }
 
-/// The pages to be pictured, of what the newest finished pre-trained run belongs to.
+/// The pages to be pictured, of the experiment that has the most results.
 async fn pages(finished: &[Value], server: &Program) -> Result<Vec<Page>> {
-    let shown = finished.iter().find(|run| run["arm"] == "pretrained").or(finished.first());
-    let shown = shown.context("no run has a result")?;
+    let size = |run: &&Value| finished.iter().filter(|r| r["experiment"] == run["experiment"]).count();
+    let pretrained = finished.iter().filter(|run| run["arm"] == "pretrained");
+    let shown = pretrained.max_by_key(size).or(finished.first()).context("no run has a result")?;
     let same = |run: &&Value| {
         ["task", "seed", "dataset", "experiment"].iter().all(|key| run[key] == shown[key])
             && (run["arm"] == "specialist" || run["backbone"] == shown["backbone"])
@@ -221,7 +222,7 @@ async fn pages(finished: &[Value], server: &Program) -> Result<Vec<Page>> {
             name: "experiment",
             path: format!("/experiments/{experiment}"),
             awaited: "main table",
-            top: None,
+            top: Some("section:has([aria-label='Results by backbone and task'])"),
             dark: false,
         });
     }
