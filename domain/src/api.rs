@@ -1,4 +1,5 @@
-//! The JSON that leaves the server, as `design.md` 7.0 fixes it. Fields may be added, not renamed.
+//! The JSON that leaves the server; the OpenAPI document (`server/src/openapi.rs`) is made from these types. Fields may
+//! be added, not renamed.
 
 use std::collections::BTreeMap;
 

@@ -23,6 +23,8 @@ pub mod metric;
 pub mod prediction;
 pub mod pretraining;
 pub mod recipe;
+#[cfg(test)]
+mod reference;
 pub mod report;
 pub mod run;
 pub mod study;

@@ -15,6 +15,8 @@ mod experiment;
 mod output;
 mod predict;
 mod pretrain;
+#[cfg(test)]
+mod reference;
 mod reindex;
 mod resume;
 mod run;

@@ -1,4 +1,4 @@
-//! `cargo xtask serve | build | test`: everything between a fresh clone and a page in the browser.
+//! `cargo xtask serve | build | test | screenshots`: everything between a fresh clone and a page in the browser.
 //!
 //! The tasks install what they need where they may ([`wasm_target`], [`tools`]), build the browser
 //! bundle ([`bundle`]) and the native crates with plain cargo, and skip what has not changed.
@@ -11,6 +11,9 @@ mod boundary;
 mod bundle;
 mod css;
 mod digest;
+#[cfg(test)]
+mod links;
+mod screenshots;
 mod serve;
 mod steps;
 mod test;
@@ -52,6 +55,8 @@ enum Task {
         #[arg(long)]
         full: bool,
     },
+    /// Take the pictures of README and docs anew, of the program as it is.
+    Screenshots(screenshots::Args),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Task::Serve { args } => serve::serve(&workspace, &args).map(|never| match never {}),
         Task::Build { force } => build(&workspace, force),
         Task::Test { full } => test::test(&workspace, full),
+        Task::Screenshots(args) => screenshots::screenshots(&workspace, &args).map(|()| ExitCode::SUCCESS),
     });
     match result {
         Ok(code) => code,

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that CI runs, one step after the other, each with its time.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
@@ -42,7 +42,7 @@ pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
     };
 
     let axe = steps.run("tools", || {
-        browser()?;
+        tools::browser()?;
         axe::script(workspace)
     });
     steps.run("clock", clock);
@@ -88,28 +88,6 @@ pub fn test(workspace: &Workspace, full: bool) -> Result<ExitCode> {
     }
     println!("\n{}", steps.summary());
     Ok(if steps.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// A browser and its driver, installed if they are missing and may be.
-fn browser() -> Result<()> {
-    let browsers = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
-    let is_there =
-        || tools::find("chromedriver").is_some() && browsers.iter().any(|name| tools::find(name).is_some());
-    if !is_there() {
-        if !tools::can_install() {
-            bail!(
-                "the browser tests need Chromium or Chrome and the chromedriver of the same version on PATH; \
-                 on Debian: apt-get install chromium chromium-driver"
-            );
-        }
-        tools::install(&["chromium", "chromium-driver"])?;
-        if !is_there() {
-            bail!("the packages chromium and chromium-driver are installed, but not on PATH");
-        }
-    }
-    let driver = tools::output(Command::new("chromedriver").arg("--version"))?;
-    println!("{driver}");
-    Ok(())
 }
 
 /// The library that sets the clock of a test's server, installed if it is missing and may be.

@@ -112,6 +112,30 @@ fn apt_get() -> Command {
     command
 }
 
+/// A browser and its driver, installed if they are missing and may be.
+///
+/// # Errors
+/// When they are missing and cannot be installed.
+pub fn browser() -> Result<()> {
+    let browsers = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+    let is_there = || find("chromedriver").is_some() && browsers.iter().any(|name| find(name).is_some());
+    if !is_there() {
+        if !can_install() {
+            bail!(
+                "this needs Chromium or Chrome and the chromedriver of the same version on PATH; \
+                 on Debian: apt-get install chromium chromium-driver"
+            );
+        }
+        install(&["chromium", "chromium-driver"])?;
+        if !is_there() {
+            bail!("the packages chromium and chromium-driver are installed, but not on PATH");
+        }
+    }
+    let driver = output(Command::new("chromedriver").arg("--version"))?;
+    println!("{driver}");
+    Ok(())
+}
+
 fn is_root() -> bool {
     output(Command::new("id").arg("-u")).is_ok_and(|uid| uid == "0")
 }

@@ -12,7 +12,7 @@ pub struct Args {
     /// The backbone, see `transferscope backbone list`; not needed for the specialist.
     #[arg(long, env = "TRANSFERSCOPE_BACKBONE", required_unless_present = "arm")]
     backbone: Option<String>,
-    /// segmentation or super-resolution.
+    /// segmentation, classification, distortion-correction, super-resolution or modality-translation.
     #[arg(long, env = "TRANSFERSCOPE_TASK")]
     task: Task,
     /// The data set.

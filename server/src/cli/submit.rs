@@ -40,7 +40,8 @@ pub struct TrainingArgs {
     /// Passes over the training data (default: 10).
     #[arg(long)]
     epochs: Option<u32>,
-    /// Changes a training setting; may be repeated. adaptation (full, frozen, linear-probe or lora),
+    /// Changes a training setting; may be repeated. target (zones, gland or lesion), degradation (in-plane-2,
+    /// in-plane-4, thick-2 or thick-4), adaptation (full, frozen, linear-probe or lora),
     /// head (compact, classifier, upernet, unetr or fusion), loss (standard, focal or balanced),
     /// augmentation (flip, none or standard), inference (once or flipped), precision (float32 or bfloat16),
     /// lora_rank, layer_decay, drop_path, batch_size, samples_per_case, lr, min_lr, weight_decay,

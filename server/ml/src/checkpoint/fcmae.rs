@@ -4,7 +4,7 @@
 //! `[offsets, in, out]`. Fine-tuning has the same network with dense layers.
 //!
 //! # Source
-//! models.md A2.2, after `remap_checkpoint_keys` of pipiwang/ProFound (Apache-2.0) and the order of
+//! `remap_checkpoint_keys` of pipiwang/ProFound (Apache-2.0), and the order of
 //! kernel offsets of NVIDIA/MinkowskiEngine `kernel_region.hpp` (MIT).
 
 use super::error::Fault;

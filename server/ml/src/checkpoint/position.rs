@@ -11,7 +11,7 @@ use crate::{
 /// The class token's position, which comes first, is kept.
 ///
 /// Only tables of 2-D patches are resized: the 3-D ones of ProFound do not follow the patches'
-/// places (models.md A1.3), so there is nothing to interpolate.
+/// places (docs/decisions.md), so there is nothing to interpolate.
 ///
 /// # Shapes
 /// `[1, 1 + g * g, E]` -> `[1, 1 + h * h, E]`

@@ -54,7 +54,7 @@ fn assert_complete(file: &str, name: &str, parameters: usize, unused: usize) -> 
     architecture
 }
 
-/// Parameter counts are those of models.md.
+/// Parameter counts are those of the published models.
 #[test]
 fn full_size_files_hold_all_that_their_encoders_need() {
     let conv = "profound-conv-tiny";
