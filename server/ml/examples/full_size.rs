@@ -23,7 +23,7 @@ use transferscope_ml::{
     },
     nn::{Mode, drop_path::DropPath},
     params::collect,
-    run::peak_memory_bytes,
+    run_dir::peak_memory_bytes,
 };
 
 type A = Autodiff<Flex>;

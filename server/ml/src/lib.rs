@@ -13,9 +13,11 @@ pub mod loss;
 pub mod model;
 pub mod nn;
 pub mod observer;
+pub mod outcome;
 pub mod pair_sums;
 pub mod params;
 pub mod run;
+pub mod run_dir;
 
 pub mod backbone;
 pub mod predict;

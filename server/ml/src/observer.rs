@@ -7,7 +7,7 @@ use transferscope_domain::{
     failure::is_full,
 };
 
-use crate::run::RunError;
+use crate::outcome::RunError;
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +67,14 @@ pub fn written<T>(
             Err(source) => return Err(RunError::Write { what: what.into(), source }),
         }
     }
+}
+
+/// Says something; waits for room where the disk is full.
+///
+/// # Errors
+/// As [`written`].
+pub fn emit(observer: &dyn Observer, body: EventBody) -> Result<(), RunError> {
+    written(observer, "the event log", || observer.event(body.clone()))
 }
 
 /// Listens to nothing and never stops.

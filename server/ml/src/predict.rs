@@ -25,7 +25,7 @@ use crate::{
     init,
     model::net::{Net, Ports},
     nn::kernels::Kernels,
-    run::RunError,
+    outcome::RunError,
     train::{
         batch::padded,
         evaluate::features_of_cases,

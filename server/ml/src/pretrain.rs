@@ -28,9 +28,10 @@ use crate::{
         vit::VitConfig,
     },
     nn::kernels::Kernels,
-    observer::{Observer, Progress},
+    observer::{Observer, Progress, emit},
+    outcome::{Outcome, RunError},
     preview::Picture,
-    run::{Outcome, RunError, emit, load_manifest},
+    run_dir::load_manifest,
     train::{
         adapt::count,
         batch::Batch,

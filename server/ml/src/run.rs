@@ -1,111 +1,53 @@
 //! One run from request to report: the function that a worker process calls.
 
-use std::{fs, path::Path, time::Instant};
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 use rand::seq::SliceRandom;
 use transferscope_domain::{
-    Adaptation, Arm, Failure, FailureKind, RunRequest,
+    Adaptation, Arm, RunRequest,
     alignment::AlignmentValue,
     dataset::DatasetManifest,
     event::{EventBody, LeftOut, LogLevel, Phase},
     metric::Split,
-    report::{LoadReport, RunReport},
+    pretraining::Pretraining,
+    report::{CaseScore, LoadReport, RunReport},
     training::{EPOCHS, Overrides},
 };
 
 use crate::{
     alignment::{Discrepancy, PairSums},
     backbone,
-    checkpoint::{CheckpointError, load_encoder, remove_parts, write_atomically},
-    data::{DataError, manifest},
-    device::{Device, DeviceError, resolve},
+    checkpoint::{load_encoder, remove_parts},
+    device::{Device, resolve},
     init::{self, stream},
     model::net::{Net, Ports},
     nn::{kernels::Kernels, precision},
-    observer::{Observer, Progress, written},
+    observer::{Observer, Progress, emit, written},
+    outcome::{Outcome, RunError},
     pair_sums::OnDevice,
     pretrain,
+    run_dir::{REPORT_SCHEMA, load_manifest, peak_memory_bytes, write_report},
     train::{
-        adapt::{adapt, count},
+        adapt::{Parameters, adapt, count},
         baseline::Baselines,
         evaluate::{Judge, evaluate_cases, features_of_cases, summary},
         example::{Example, Target, TaskPlan, load},
         fit::{Fit, Fitted, fit, recipe},
         layer_decay::{Layers, grouping},
         optimiser::{Optimiser, Rule},
+        previews,
         probe::{self, Look},
         rule::LossRule,
-        sound, state,
+        sound,
+        state::{self, Position},
         view::View,
     },
 };
 
-pub mod preview;
-
 #[cfg(test)]
 mod tests;
 
-/// How a run ended that did not fail.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
-    /// `report.json` is in place.
-    Finished,
-    /// The observer asked to stop; the last checkpoint is in place.
-    Cancelled { step: u64, epoch: f64 },
-}
-
-/// Why a run failed.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The data can be read, but do not serve what was asked for.
-    #[error("{0}")]
-    Unserved(String),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The backbone has no weights to start from, or does not say what it is.
-    #[error("{0}")]
-    Backbone(String),
-    /// Out of range, not for this device, or not for each other.
-    #[error("{0}")]
-    Settings(String),
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    #[error("the loss became {loss} at step {step} (epoch {epoch:.2})")]
-    NonFiniteLoss { loss: f64, step: u64, epoch: f64 },
-    #[error("could not write {what}: {source}")]
-    Write { what: String, source: std::io::Error },
-    /// What should always succeed did not.
-    #[error("{0}")]
-    Internal(String),
-}
-
-impl RunError {
-    /// What kind of failure it is.
-    pub fn kind(&self) -> FailureKind {
-        match self {
-            RunError::Data(error) => error.kind(),
-            RunError::Unserved(_) => FailureKind::BadData,
-            RunError::Checkpoint(error) => error.kind(),
-            RunError::Backbone(_) => FailureKind::BadCheckpoint,
-            RunError::Settings(_) => FailureKind::BadSettings,
-            RunError::Device(error) => error.kind(),
-            RunError::NonFiniteLoss { .. } => FailureKind::NonFiniteLoss,
-            RunError::Write { source, .. } => FailureKind::of_machine(source).unwrap_or(FailureKind::Disk),
-            RunError::Internal(_) => FailureKind::Internal,
-        }
-    }
-
-    /// The failure in words for people, with a hint.
-    pub fn failure(&self) -> Failure {
-        Failure::new(self.kind(), self.to_string())
-    }
-}
-
-/// Version of `report.json` written now.
-pub(crate) const REPORT_SCHEMA: u32 = 1;
 /// Random orders behind each alignment p-value.
 const PERMUTATIONS: usize = 200;
 /// Test cases that get a picture.
@@ -149,20 +91,29 @@ fn check_settings(request: &RunRequest) -> Result<(), RunError> {
     Err(RunError::Settings(said.join("; ")))
 }
 
-/// The manifest of the data set that a request names.
-///
-/// # Errors
-/// When it cannot be read or is of other content than when the run was asked for.
-pub(crate) fn load_manifest(request: &RunRequest, run_dir: &Path) -> Result<DatasetManifest, RunError> {
-    let dir = run_dir.join(&request.dataset_dir);
-    let manifest = manifest::load(&dir)?;
-    if manifest.hash == request.dataset_hash {
-        return Ok(manifest);
-    }
-    Err(RunError::Unserved(format!(
-        "the data set {:?} has changed since the run was asked for (hash {} then, {} now)",
-        request.dataset, request.dataset_hash, manifest.hash
-    )))
+/// The cases of a run, and what is learnt of them.
+struct Data {
+    plan: TaskPlan,
+    train: Vec<Example>,
+    val: Vec<Example>,
+    test: Vec<Example>,
+    left_out: Vec<LeftOut>,
+    synthetic: bool,
+}
+
+/// What is trained.
+struct Built<B: AutodiffBackend> {
+    net: Net<B>,
+    optimiser: Optimiser<B>,
+    from: Option<Position>,
+    about: About,
+}
+
+/// What is said of a network.
+struct About {
+    parameters: Parameters,
+    load_report: Option<LoadReport>,
+    resumed_from_step: u64,
 }
 
 struct Job<'a> {
@@ -263,35 +214,84 @@ impl Job<'_> {
         }
     }
 
+    /// The run's steps, one after the other.
     fn run<B>(&self, device: &B::Device) -> Result<Outcome, RunError>
     where
         B: AutodiffBackend + Kernels,
         B::InnerBackend: Kernels,
     {
-        let request = self.request;
         self.phase(Phase::Preparing, 0, 0.0);
         self.folders()?;
-        if !precision::is_supported::<B>(request.training.precision, device) {
-            return Err(RunError::Settings(format!(
-                "{} does not compute in {}: use precision=float32",
-                self.device, request.training.precision
-            )));
+        self.check_precision::<B>(device)?;
+        if let Some(pretraining) = &self.request.pretraining {
+            return pretrain::run::<B>(&self.pretraining(pretraining), device);
         }
-        if let Some(pretraining) = &request.pretraining {
-            let Job { request, run_dir, attempt, observer, device: resolved } = self;
-            let job = pretrain::Job {
-                request,
-                pretraining,
-                run_dir,
-                attempt: *attempt,
-                observer: *observer,
-                device: resolved,
-            };
-            return pretrain::run::<B>(&job, device);
+        let data = self.open()?;
+        let built = self.build::<B>(data.plan, device)?;
+        let rule = LossRule::new(self.request.training.loss, &data.train, data.plan.out());
+        let judge = Judge {
+            plan: data.plan,
+            view: self.view(),
+            rule: &rule,
+            inference: self.request.training.inference,
+            watch: false,
+        };
+        let training = self.training(&data, judge);
+        self.say_started(&data, &built.about, &training)?;
+        let about = built.about;
+        let completed = match fit(&training, built.net, built.optimiser, built.from, device)? {
+            Fitted::Cancelled { step, epoch } => return Ok(Outcome::Cancelled { step, epoch }),
+            Fitted::Complete(completed) => completed,
+        };
+        let (cases, metrics) =
+            self.test::<B>(&data, judge, completed.best_cases.as_deref(), training.total_steps(), device)?;
+        self.phase(Phase::Aligning, training.total_steps(), 0.97);
+        let begun = Instant::now();
+        let alignment = self.alignment::<B>(&data.val, judge, completed.best_epoch, device)?;
+        let compared = begun.elapsed().as_secs_f64();
+        let report = RunReport {
+            schema: REPORT_SCHEMA,
+            request: self.request.clone(),
+            device: self.device.to_string(),
+            parameters: about.parameters.total,
+            trained_parameters: Some(about.parameters.trained),
+            metrics,
+            best_epoch: completed.best_epoch,
+            cases,
+            alignment,
+            load_report: about.load_report,
+            left_out: data.left_out,
+            seconds: completed.seconds,
+            data_wait_share: Some(completed.waited),
+            alignment_share: Some((completed.watched + compared) / completed.seconds.max(1e-9)),
+            peak_memory_bytes: peak_memory_bytes(),
+            synthetic_data: data.synthetic,
+        };
+        write_report(self.run_dir, &report, self.observer)?;
+        Ok(Outcome::Finished)
+    }
+
+    fn check_precision<B: AutodiffBackend>(&self, device: &B::Device) -> Result<(), RunError> {
+        let precision = self.request.training.precision;
+        if precision::is_supported::<B>(precision, device) {
+            return Ok(());
         }
+        Err(RunError::Settings(format!(
+            "{} does not compute in {precision}: use precision=float32",
+            self.device
+        )))
+    }
+
+    fn pretraining<'a>(&'a self, pretraining: &'a Pretraining) -> pretrain::Job<'a> {
+        let Job { request, run_dir, attempt, observer, device } = self;
+        pretrain::Job { request, pretraining, run_dir, attempt: *attempt, observer: *observer, device }
+    }
+
+    /// Loads the cases of all splits, and refuses those that no training or test can come of.
+    fn open(&self) -> Result<Data, RunError> {
+        let request = self.request;
         let manifest = self.manifest()?;
-        let view = self.view();
-        let plan = TaskPlan::new(request.task, &manifest, view.grid, &request.training);
+        let plan = TaskPlan::new(request.task, &manifest, self.view().grid, &request.training);
         let examples = |split| load(&self.dataset_dir(), &manifest, plan, split);
         let train = share_of(examples(Split::Train)?, request.training.label_share, request.seed);
         let (val, test) = (examples(Split::Val)?, examples(Split::Test)?);
@@ -301,116 +301,110 @@ impl Job<'_> {
             }
         }
         let aim = request.training.aim(request.task);
-        let left_out: Vec<LeftOut> = manifest
+        let left_out = manifest
             .cases
             .iter()
             .filter_map(|c| Some(LeftOut { case_id: c.case_id.clone(), reason: manifest.unusable(c, aim)? }))
             .collect();
+        Ok(Data { plan, train, val, test, left_out, synthetic: manifest.synthetic })
+    }
 
+    /// The network and its optimiser, as they were left or as they start.
+    fn build<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<Built<B>, RunError> {
         let (net, load_report) = self.initial::<B>(plan, device)?;
         let parameters = count(&net);
-        let groups = grouping(Layers::of(&net), &request.training);
+        let groups = grouping(Layers::of(&net), &self.request.training);
         let mut optimiser = Optimiser::new(Rule::ADAMW, groups);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
-        let rule = LossRule::new(request.training.loss, &train, plan.out());
-        let judge = Judge { plan, view, rule: &rule, inference: request.training.inference, watch: false };
-        let training = Fit {
+        let resumed_from_step = from.as_ref().map_or(0, |p| p.step);
+        Ok(Built { net, optimiser, from, about: About { parameters, load_report, resumed_from_step } })
+    }
+
+    fn training<'a>(&'a self, data: &'a Data, judge: Judge<'a>) -> Fit<'a> {
+        Fit {
             run_dir: self.run_dir,
-            train: &train,
-            val: &val,
+            train: &data.train,
+            val: &data.val,
             judge,
-            spec: &request.training,
-            recipe: recipe(request.training.augmentation),
-            seed: request.seed,
+            spec: &self.request.training,
+            recipe: recipe(self.request.training.augmentation),
+            seed: self.request.seed,
             observer: self.observer,
-        };
+        }
+    }
+
+    fn say_started(&self, data: &Data, about: &About, training: &Fit<'_>) -> Result<(), RunError> {
         self.emit(EventBody::Started {
             attempt: self.attempt,
-            resumed_from_step: from.as_ref().map_or(0, |p| p.step),
-            total_epochs: request.training.epochs,
+            resumed_from_step: about.resumed_from_step,
+            total_epochs: self.request.training.epochs,
             total_steps: training.total_steps(),
             device: self.device.to_string(),
             pid: std::process::id(),
-            train_cases: train.len() as u32,
-            val_cases: val.len() as u32,
-            test_cases: test.len() as u32,
-            left_out: left_out.clone(),
-            load_report: load_report.clone(),
-            parameters: parameters.total,
+            train_cases: data.train.len() as u32,
+            val_cases: data.val.len() as u32,
+            test_cases: data.test.len() as u32,
+            left_out: data.left_out.clone(),
+            load_report: about.load_report.clone(),
+            parameters: about.parameters.total,
         })?;
-        let unmeasured: Vec<String> = [(Split::Val, &val), (Split::Test, &test)]
+        let unmeasured: Vec<String> = [(Split::Val, &data.val), (Split::Test, &data.test)]
             .into_iter()
-            .flat_map(|(split, cases)| sound::unmeasured(split, cases, plan.segmentation))
+            .flat_map(|(split, cases)| sound::unmeasured(split, cases, data.plan.segmentation))
             .collect();
-        if !unmeasured.is_empty() {
-            let said = unmeasured.join(", ");
-            let message = format!(
-                "{said}: Dice and surface distances are undefined there, and means are over the others"
-            );
-            self.emit(EventBody::Log { level: LogLevel::Info, message })?;
+        if unmeasured.is_empty() {
+            return Ok(());
         }
-        let completed = match fit(&training, net, optimiser, from, device)? {
-            Fitted::Cancelled { step, epoch } => return Ok(Outcome::Cancelled { step, epoch }),
-            Fitted::Complete(completed) => completed,
-        };
+        let said = unmeasured.join(", ");
+        let message =
+            format!("{said}: Dice and surface distances are undefined there, and means are over the others");
+        self.emit(EventBody::Log { level: LogLevel::Info, message })
+    }
 
-        let step = training.total_steps();
-        let epoch = f64::from(request.training.epochs);
+    /// Scores the validation and test cases by the best network, beside what needs none. `known` are the scores of the
+    /// validation cases where this process saw them.
+    fn test<B>(
+        &self,
+        data: &Data,
+        judge: Judge<'_>,
+        known: Option<&[CaseScore]>,
+        step: u64,
+        device: &B::Device,
+    ) -> Result<(Vec<CaseScore>, BTreeMap<String, f64>), RunError>
+    where
+        B: AutodiffBackend + Kernels,
+        B::InnerBackend: Kernels,
+    {
         self.phase(Phase::Testing, step, 0.94);
+        let epoch = f64::from(self.request.training.epochs);
         // Running statistics are shared between clones of a network: the best one gets its own.
-        let fresh = self.untrained::<B>(plan, device)?;
-        let best = state::load_best(self.run_dir, fresh)?.valid();
-        let baselines = Baselines::new(&train, plan);
-        let mut cases = match completed.best_cases {
-            Some(known) => known,
-            None => {
-                evaluate_cases(&best, &val, judge, Split::Val.as_str(), device).map(|r| r.score).collect()
-            }
+        let best = state::load_best(self.run_dir, self.untrained::<B>(data.plan, device)?)?.valid();
+        let baselines = Baselines::new(&data.train, data.plan);
+        let mut cases = match known {
+            Some(known) => known.to_vec(),
+            None => evaluate_cases(&best, &data.val, judge, Split::Val.as_str(), device)
+                .map(|r| r.score)
+                .collect(),
         };
-        cases.iter_mut().zip(&val).for_each(|(case, example)| case.scores.extend(baselines.scores(example)));
-        let tested = evaluate_cases(&best, &test, judge, Split::Test.as_str(), device);
-        for (i, (example, mut result)) in test.iter().zip(tested).enumerate() {
-            result.score.scores.extend(baselines.scores(example));
+        let with_baselines = |case: &mut CaseScore, example| case.scores.extend(baselines.scores(example));
+        cases.iter_mut().zip(&data.val).for_each(|(case, example)| with_baselines(case, example));
+        let tested = evaluate_cases(&best, &data.test, judge, Split::Test.as_str(), device);
+        for (i, (example, mut result)) in data.test.iter().zip(tested).enumerate() {
+            with_baselines(&mut result.score, example);
             if i < TEST_PREVIEWS {
-                preview::write(self.run_dir, example, &result.prediction, step, epoch, self.observer)?;
+                previews::write(self.run_dir, example, &result.prediction, step, epoch, self.observer)?;
             }
             cases.push(result.score);
         }
-        let mut metrics = std::collections::BTreeMap::new();
+        let mut metrics = BTreeMap::new();
         for split in [Split::Val, Split::Test] {
             let of_split = cases.iter().filter(|c| c.split == split.as_str());
-            for (name, value) in summary(of_split) {
-                metrics.insert(format!("{split}/{name}"), value);
-            }
+            metrics.extend(summary(of_split).into_iter().map(|(name, v)| (format!("{split}/{name}"), v)));
         }
         for (name, value) in metrics.iter().filter(|(name, _)| name.starts_with("test/")) {
             self.emit(EventBody::Metric { name: name.clone(), step, epoch, value: *value })?;
         }
-
-        self.phase(Phase::Aligning, step, 0.97);
-        let begun = Instant::now();
-        let alignment = self.alignment::<B>(&val, judge, completed.best_epoch, device)?;
-        let compared = begun.elapsed().as_secs_f64();
-        let report = RunReport {
-            schema: REPORT_SCHEMA,
-            request: request.clone(),
-            device: self.device.to_string(),
-            parameters: parameters.total,
-            trained_parameters: Some(parameters.trained),
-            metrics,
-            best_epoch: completed.best_epoch,
-            cases,
-            alignment,
-            load_report,
-            left_out,
-            seconds: completed.seconds,
-            data_wait_share: Some(completed.waited),
-            alignment_share: Some((completed.watched + compared) / completed.seconds.max(1e-9)),
-            peak_memory_bytes: peak_memory_bytes(),
-            synthetic_data: manifest.synthetic,
-        };
-        write_report(self.run_dir, &report, self.observer)?;
-        Ok(Outcome::Finished)
+        Ok((cases, metrics))
     }
 
     /// How the features of every layer moved, by the features that every validation has left.
@@ -482,29 +476,4 @@ fn share_of(mut cases: Vec<Example>, share: f64, seed: u64) -> Vec<Example> {
     let mut kept = kept.into_iter();
     cases.retain(|_| kept.next() == Some(true));
     cases
-}
-
-/// Says something; waits for room where the disk is full.
-pub(crate) fn emit(observer: &dyn Observer, body: EventBody) -> Result<(), RunError> {
-    written(observer, "the event log", || observer.event(body.clone()))
-}
-
-/// Writes `report.json`; waits for room where the disk is full.
-pub(crate) fn write_report(
-    run_dir: &Path,
-    report: &RunReport,
-    observer: &dyn Observer,
-) -> Result<(), RunError> {
-    let what = "report.json";
-    let bytes = serde_json::to_vec_pretty(report)
-        .map_err(|e| RunError::Internal(format!("{what} could not be made: {e}")))?;
-    written(observer, what, || write_atomically(&run_dir.join(what), &bytes))
-}
-
-/// Most memory that this process has held, in bytes; 0 where the system does not say.
-pub fn peak_memory_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }

@@ -15,6 +15,7 @@ pub mod optimiser;
 pub mod param_groups;
 pub mod placement;
 mod prepare;
+pub mod previews;
 pub mod probe;
 pub mod rule;
 pub mod schedule;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
 use clap::{CommandFactory, error::ErrorKind};
-use transferscope_server::openapi;
+use transferscope_server::web::openapi;
 
 use super::Cli;
 

@@ -26,7 +26,9 @@ use transferscope_domain::{
 };
 use transferscope_ml::{
     observer::Observer,
-    run::{Outcome, RunError, execute},
+    outcome::{Outcome, RunError},
+    run::execute,
+    run_dir::peak_memory_bytes,
 };
 
 use super::{
@@ -250,13 +252,6 @@ fn seconds_of(run_dir: &Path) -> Option<f64> {
     }
     let file = File::open(run_dir.join("report.json")).ok()?;
     serde_json::from_reader::<_, Seconds>(io::BufReader::new(file)).ok().map(|s| s.seconds)
-}
-
-/// Largest resident size of this process so far, in bytes; 0 where the system does not say.
-fn peak_memory_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.split_whitespace().next());
-    kib.and_then(|k| k.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// Keeps the message and place of the first panic, and prints it as usual.

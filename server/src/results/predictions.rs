@@ -11,7 +11,7 @@ use transferscope_domain::{
     prediction::{PREDICTION_SCHEMA, Prediction},
     run::DeviceChoice,
 };
-use transferscope_ml::{checkpoint::write_atomically, predict, run::RunError};
+use transferscope_ml::{checkpoint::write_atomically, outcome::RunError, predict};
 
 use crate::{data_dir::DataDir, inputs::catalogue::Catalogue};
 

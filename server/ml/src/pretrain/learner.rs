@@ -12,14 +12,15 @@ use transferscope_domain::{TrainingSpec, event::EventBody, metric::Split};
 use super::{Drawn, Pretrain};
 use crate::{
     nn::{kernels::Kernels, precision},
-    observer::Observer,
+    observer::{Observer, emit},
+    outcome::RunError,
     params::{NamedTensor, collect},
-    run::{RunError, emit, preview},
     train::{
         evaluate::scalar,
         example::Example,
         items::{Item, epoch_items},
         optimiser::Optimiser,
+        previews,
         state::Position,
         training_loop::{self, Learner, Learnt, TrainingLoop},
         view::View,
@@ -208,7 +209,7 @@ where
         }
         for shown in found.pictures {
             let file = format!("{}-epoch-{:04}.png", shown.case_id, epoch.round());
-            preview::save(Ok(shown.picture), context.run_dir, &file, context.observer)?;
+            previews::save(Ok(shown.picture), context.run_dir, &file, context.observer)?;
             let (case_id, caption) = (shown.case_id, shown.caption);
             emit(EventBody::Preview { step, epoch, case_id, file, caption })?;
         }

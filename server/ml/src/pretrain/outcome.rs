@@ -19,7 +19,8 @@ use crate::{
     model::net::{Net, Ports},
     nn::kernels::Kernels,
     observer::{Progress, written},
-    run::{REPORT_SCHEMA, RunError, peak_memory_bytes, write_report},
+    outcome::RunError,
+    run_dir::{REPORT_SCHEMA, peak_memory_bytes, write_report},
     train::{
         adapt::Parameters,
         example::{Example, PRETRAINING_CLASSES},

@@ -13,6 +13,12 @@ use transferscope_imaging::data::{Geometry, store::Staging, synth};
 
 use super::*;
 use crate::observer::Progress;
+use crate::{
+    checkpoint::CheckpointError,
+    data::{DataError, manifest},
+    device::DeviceError,
+};
+use transferscope_domain::{Failure, FailureKind};
 
 /// Keeps what a run says.
 #[derive(Default)]

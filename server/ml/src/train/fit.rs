@@ -20,7 +20,7 @@ use super::{
     items::{Item, balanced_items, epoch_items},
     loader::Loader,
     optimiser::Optimiser,
-    probe,
+    previews, probe,
     rule::LossRule,
     state::{self, Position},
     training_loop::{Ended, Learner, Learnt, TrainingLoop},
@@ -28,8 +28,8 @@ use super::{
 use crate::{
     model::net::Net,
     nn::{Mode, drop_path::DropPath, kernels::Kernels, precision},
-    observer::{Observer, written},
-    run::{RunError, emit, preview},
+    observer::{Observer, emit, written},
+    outcome::RunError,
 };
 
 /// What does not change during a training.
@@ -143,7 +143,7 @@ where
         observer: fit.observer,
     };
     if from.is_none() {
-        preview::samples(fit.run_dir, &fit.batch(0), fit.observer)?;
+        previews::samples(fit.run_dir, &fit.batch(0), fit.observer)?;
     }
     let first = from.as_ref().map_or(0, |p| p.step);
     std::thread::scope(|scope| {
@@ -250,7 +250,7 @@ impl<B: AutodiffBackend> FineTuning<'_, B> {
             fit.emit(EventBody::Metric { name, step, epoch, value: *value })?;
         }
         for (example, result) in fit.val.iter().zip(results).take(PREVIEWS) {
-            preview::write(fit.run_dir, example, &result.prediction, step, epoch, fit.observer)?;
+            previews::write(fit.run_dir, example, &result.prediction, step, epoch, fit.observer)?;
         }
         Ok(values)
     }

@@ -18,8 +18,8 @@ use super::{
     state::{self, Position},
 };
 use crate::{
-    observer::{Observer, Progress, written},
-    run::{RunError, emit},
+    observer::{Observer, Progress, emit, written},
+    outcome::RunError,
 };
 
 /// A checkpoint is also written between validations when the last one is older than this.

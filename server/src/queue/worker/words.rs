@@ -1,7 +1,7 @@
 //! What goes wrong in a worker, in words: whose fault it is, and what to do about it.
 
 use transferscope_domain::{Failure, FailureKind, RunRequest};
-use transferscope_ml::run::RunError;
+use transferscope_ml::outcome::RunError;
 
 /// The failure of a run that ended in an error.
 pub(super) fn of_error(error: &RunError, request: &RunRequest) -> Failure {

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use transferscope_domain::event::EventBody;
 
-use super::{RunError, emit};
 use crate::{
-    observer::{Observer, written},
+    observer::{Observer, emit, written},
+    outcome::RunError,
     preview::{Panel, Picture, PreviewError, restoration_strip, segmentation_strip, strip},
     train::{
         batch::HostBatch,
