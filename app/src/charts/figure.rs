@@ -1,10 +1,12 @@
 //! The chart component: a figure that reads without scripts and becomes a live canvas with them.
 
-use leptos::{ev, html, prelude::*};
+mod gestures;
 
-use crate::palette::{LIGHT, Marker, Style};
+use leptos::{html, prelude::*};
 
+use self::gestures::Gestures;
 use super::{Chart, ChartOptions, Entry, Hover, Table};
+use crate::palette::{LIGHT, Marker, Style};
 
 /// Size of the picture that the server puts into the page, in CSS pixels.
 pub const STILL: (u32, u32) = (680, 300);
@@ -49,8 +51,6 @@ pub fn ChartFigure(
 ) -> impl IntoView {
     let own_hidden = RwSignal::new(Vec::<String>::new());
     let zoom = RwSignal::new(None::<(f64, f64)>);
-    let hover = RwSignal::new(None::<Hover>);
-    let brush = RwSignal::new(None::<(f64, f64)>);
     let size = RwSignal::new(STILL);
     let shown = Memo::new(move |_| {
         let (width, height) = size.get();
@@ -75,81 +75,15 @@ pub fn ChartFigure(
     };
     #[cfg(feature = "hydrate")]
     super::paint::attach(canvas);
+    let gestures = Gestures::new(chart, shown, size, zoom);
 
     let still = still(&chart.get_untracked(), &shown.get_untracked());
     let title = Memo::new(move |_| chart.with(|c| c.title().to_owned()));
     let axes = Memo::new(move |_| chart.with(|c| shown.with(|o| c.axes(o))));
+    let spoken = Signal::derive(move || format!("{}: {}", title.get(), axes.get()));
     let legend = Memo::new(move |_| chart.with(Chart::legend));
+    let hidden = Signal::derive(move || shown.with(|o| o.hidden.clone()));
     let table = Memo::new(move |_| chart.with(|c| shown.with(|o| c.table(o))));
-    let zoomable = Memo::new(move |_| chart.with(Chart::zoomable));
-    let live = canvas.live;
-
-    let read = move |x: f64, y: f64| hover.set(chart.with(|c| shown.with(|o| c.hover(o, x, y))));
-    let place = |e: &ev::PointerEvent| (f64::from(e.offset_x()), f64::from(e.offset_y()));
-    let on_move = move |e: ev::PointerEvent| {
-        let (x, y) = place(&e);
-        match brush.get_untracked() {
-            Some((start, _)) => brush.set(Some((start, x))),
-            None => read(x, y),
-        }
-    };
-    let on_down = move |e: ev::PointerEvent| {
-        // Touch scrolls the page; a tap reads the values.
-        if e.button() == 0 && e.pointer_type() != "touch" && zoomable.get_untracked() {
-            let x = place(&e).0;
-            brush.set(Some((x, x)));
-            hover.set(None);
-        }
-    };
-    let on_up = move |_: ev::PointerEvent| {
-        if let Some((a, b)) = brush.get_untracked() {
-            brush.set(None);
-            let range = chart.with_untracked(|c| shown.with_untracked(|o| c.range_between(o, a, b)));
-            if range.is_some() {
-                zoom.set(range);
-            }
-        }
-    };
-    let on_leave = move |_: ev::PointerEvent| {
-        hover.set(None);
-        brush.set(None);
-    };
-    let on_wheel = move |e: ev::WheelEvent| {
-        // With Ctrl (and so by pinching) only: a plain wheel scrolls the page.
-        if e.ctrl_key() && zoomable.get_untracked() {
-            e.prevent_default();
-            let factor = if e.delta_y() < 0.0 { 0.8 } else { 1.25 };
-            let at = f64::from(e.offset_x());
-            zoom.set(chart.with_untracked(|c| shown.with_untracked(|o| c.range_zoomed(o, at, factor))));
-            hover.set(None);
-        }
-    };
-    let on_key = move |e: ev::KeyboardEvent| {
-        let step = match e.key().as_str() {
-            "ArrowLeft" => -1.0,
-            "ArrowRight" => 1.0,
-            "Escape" => {
-                hover.set(None);
-                zoom.set(None);
-                return;
-            }
-            _ => return,
-        };
-        e.prevent_default();
-        let (width, height) = size.get_untracked();
-        let from = hover.with_untracked(|h| h.as_ref().map_or(f64::from(width) / 2.0, |h| h.x));
-        // On to the next place that reads differently.
-        let mut x = from;
-        while (0.0..=f64::from(width)).contains(&x) {
-            x += step * 3.0;
-            let found =
-                chart.with_untracked(|c| shown.with_untracked(|o| c.hover(o, x, f64::from(height) / 2.0)));
-            if let Some(found) = found.filter(|f| (f.x - from) * step > 0.5) {
-                hover.set(Some(found));
-                break;
-            }
-        }
-    };
     let flip = move |key: String| match toggle {
         Some(toggle) => toggle.run(key),
         None => own_hidden.update(|hidden| match hidden.iter().position(|h| *h == key) {
@@ -167,53 +101,52 @@ pub fn ChartFigure(
                     file.get().map(|href| view! { <a class="chart__file" href=href rel="external" download>"SVG"</a> })
                 }}
             </figcaption>
-            <div class="chart__plot" node_ref=canvas.plot>
-                <div class="chart__still" hidden=move || live.get() inner_html=still></div>
-                <canvas
-                    class="chart__canvas"
-                    node_ref=canvas.canvas
-                    tabindex="0"
-                    role="img"
-                    aria-label=move || format!("{}: {}", title.get(), axes.get())
-                    hidden=move || !live.get()
-                    on:pointermove=on_move
-                    on:pointerdown=on_down
-                    on:pointerup=on_up
-                    on:pointerleave=on_leave
-                    on:wheel=on_wheel
-                    on:dblclick=move |_| zoom.set(None)
-                    on:keydown=on_key
-                    on:blur=move |_| hover.set(None)
-                ></canvas>
-                {move || brush.get().map(|(a, b)| {
-                    let style = format!("left:{:.1}px;width:{:.1}px", a.min(b), (a - b).abs());
-                    view! { <div class="chart__brush" prop:style=style></div> }
-                })}
-                {move || hover.get().map(|h| view! { <Reading hover=h width=size.get_untracked().0 /> })}
-            </div>
+            <Plot still=still canvas=canvas gestures=gestures spoken=spoken />
             <div class="chart__foot">
-                <Legend entries=legend hidden=Signal::derive(move || shown.with(|o| o.hidden.clone())) live=live flip=flip />
-                <button
-                    type="button"
-                    class="chart__reset"
-                    hidden=move || zoom.get().is_none()
-                    on:click=move |_| zoom.set(None)
-                >
-                    "Reset zoom"
-                </button>
+                <Legend entries=legend hidden=hidden live=canvas.live flip=flip />
+                <ResetZoom zoom=zoom />
             </div>
-            <details class="chart__numbers">
-                <summary>"Numbers"</summary>
-                <div
-                    class="chart__table"
-                    role="region"
-                    aria-label=move || format!("Numbers of {}: {}", title.get(), axes.get())
-                    tabindex="0"
-                >
-                    {move || numbers(table.get())}
-                </div>
-            </details>
+            <Numbers table=table spoken=spoken />
         </figure>
+    }
+}
+
+/// The picture: the server's until the canvas is live, and over the canvas what is dragged and read.
+#[component]
+fn Plot(
+    still: String,
+    canvas: Canvas,
+    gestures: Gestures,
+    /// The figure's name in words.
+    spoken: Signal<String>,
+) -> impl IntoView {
+    let Gestures { size, zoom, hover, brush, .. } = gestures;
+    let live = canvas.live;
+    view! {
+        <div class="chart__plot" node_ref=canvas.plot>
+            <div class="chart__still" hidden=move || live.get() inner_html=still></div>
+            <canvas
+                class="chart__canvas"
+                node_ref=canvas.canvas
+                tabindex="0"
+                role="img"
+                aria-label=move || spoken.get()
+                hidden=move || !live.get()
+                on:pointermove=move |e| gestures.moved(&e)
+                on:pointerdown=move |e| gestures.pressed(&e)
+                on:pointerup=move |_| gestures.released()
+                on:pointerleave=move |_| gestures.left()
+                on:wheel=move |e| gestures.wheeled(&e)
+                on:dblclick=move |_| zoom.set(None)
+                on:keydown=move |e| gestures.key(&e)
+                on:blur=move |_| hover.set(None)
+            ></canvas>
+            {move || brush.get().map(|(a, b)| {
+                let style = format!("left:{:.1}px;width:{:.1}px", a.min(b), (a - b).abs());
+                view! { <div class="chart__brush" prop:style=style></div> }
+            })}
+            {move || hover.get().map(|h| view! { <Reading hover=h width=size.get_untracked().0 /> })}
+        </div>
     }
 }
 
@@ -227,6 +160,43 @@ fn still(chart: &Chart, options: &ChartOptions) -> String {
         String::new()
     };
     svg
+}
+
+/// Zooms out to all there is; absent while that is what is shown.
+#[component]
+fn ResetZoom(zoom: RwSignal<Option<(f64, f64)>>) -> impl IntoView {
+    view! {
+        <button
+            type="button"
+            class="chart__reset"
+            hidden=move || zoom.get().is_none()
+            on:click=move |_| zoom.set(None)
+        >
+            "Reset zoom"
+        </button>
+    }
+}
+
+/// The figure's numbers, folded up.
+#[component]
+fn Numbers(
+    table: Memo<Table>,
+    /// The figure's name in words.
+    spoken: Signal<String>,
+) -> impl IntoView {
+    view! {
+        <details class="chart__numbers">
+            <summary>"Numbers"</summary>
+            <div
+                class="chart__table"
+                role="region"
+                aria-label=move || format!("Numbers of {}", spoken.get())
+                tabindex="0"
+            >
+                {move || numbers(table.get())}
+            </div>
+        </details>
+    }
 }
 
 fn numbers(table: Table) -> impl IntoView {

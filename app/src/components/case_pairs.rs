@@ -134,46 +134,60 @@ fn section(
                     )}
                 </span>
             </summary>
-            <div class="table-scroll table-scroll--tall" role="region" aria-label=spoken tabindex="0">
-                <table class="data-table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Case, worst first"</th>
-                            <th scope="col" class="data-table__number">"Reference"</th>
-                            <th scope="col" class="data-table__number">"This run"</th>
-                            <th scope="col" class="data-table__number">"Difference"</th>
-                        </tr>
-                    </thead>
-                    <tbody>
-                        {pairs
-                            .into_iter()
-                            .map(|p| {
-                                let class = if metric.direction().better(p.value, p.reference) {
-                                    "difference difference--better"
-                                } else if metric.direction().better(p.reference, p.value) {
-                                    "difference difference--worse"
-                                } else {
-                                    "difference"
-                                };
-                                let (a, b, by) = (p.reference, p.value, p.difference());
-                                view! {
-                                    <tr>
-                                        <th scope="row">{if numbered { p.case_id.into_any() } else { case_link(&dataset, &p.case_id).into_any() }}</th>
-                                        <td class="data-table__number">{format::number(a, d)}</td>
-                                        <td class="data-table__number">{format::number(b, d)}</td>
-                                        <td class="data-table__number">
-                                            <span class=class>{format::signed(by, d)}</span>
-                                        </td>
-                                    </tr>
-                                }
-                            })
-                            .collect_view()}
-                    </tbody>
-                </table>
-            </div>
+            {table(spoken, metric, pairs, dataset, numbered)}
         </details>
     }
     .into_any()
+}
+
+/// The cases as a table; `spoken` says what it is.
+fn table(
+    spoken: String,
+    metric: MetricKind,
+    pairs: Vec<Pair>,
+    dataset: String,
+    numbered: bool,
+) -> impl IntoView + use<> {
+    view! {
+        <div class="table-scroll table-scroll--tall" role="region" aria-label=spoken tabindex="0">
+            <table class="data-table">
+                <thead>
+                    <tr>
+                        <th scope="col">"Case, worst first"</th>
+                        <th scope="col" class="data-table__number">"Reference"</th>
+                        <th scope="col" class="data-table__number">"This run"</th>
+                        <th scope="col" class="data-table__number">"Difference"</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {pairs.into_iter().map(|p| row(metric, p, &dataset, numbered)).collect_view()}
+                </tbody>
+            </table>
+        </div>
+    }
+}
+
+/// One case in both runs, with a link to it unless its name is only a number.
+fn row(metric: MetricKind, p: Pair, dataset: &str, numbered: bool) -> impl IntoView + use<> {
+    let d = metric.decimals();
+    let class = if metric.direction().better(p.value, p.reference) {
+        "difference difference--better"
+    } else if metric.direction().better(p.reference, p.value) {
+        "difference difference--worse"
+    } else {
+        "difference"
+    };
+    let (a, b, by) = (p.reference, p.value, p.difference());
+    view! {
+        <tr>
+            <th scope="row">{if numbered { p.case_id.into_any() } else { case_link(dataset, &p.case_id).into_any() }}</th>
+            <td class="data-table__number">{format::number(a, d)}</td>
+            <td class="data-table__number">{format::number(b, d)}</td>
+            <td class="data-table__number">
+                <span class=class>{format::signed(by, d)}</span>
+            </td>
+        </tr>
+    }
 }
 
 #[cfg(test)]

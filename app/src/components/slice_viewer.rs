@@ -188,9 +188,23 @@ fn place(stack: Stack) -> String {
     format!("{} of {} · {at} mm", z + 1, stack.shape[0])
 }
 
-/// Slice slider, masks, zoom: a form that works without scripts.
+/// Slice slider and masks: a form that works without scripts.
 #[component]
 fn Controls(stack: Stack, masks: Vec<String>) -> impl IntoView {
+    view! {
+        <form class="slice-controls" method="get">
+            <SliceSlider stack=stack />
+            <MaskChoices stack=stack masks=masks />
+            <button type="submit" class="button button--small" hidden=move || stack.live.get()>
+                "Show"
+            </button>
+        </form>
+    }
+}
+
+/// The slice in view, and links to its neighbours.
+#[component]
+fn SliceSlider(stack: Stack) -> impl IntoView {
     let shown = stack.shown;
     let last = stack.shape[0].saturating_sub(1);
     let link = move |by: isize, word: &'static str, rel: &'static str| {
@@ -213,71 +227,82 @@ fn Controls(stack: Stack, masks: Vec<String>) -> impl IntoView {
             </a>
         }
     };
+    view! {
+        <div class="slice-controls__slices">
+            {link(-1, "Previous", "prev")}
+            <label class="slice-controls__slider">
+                <span>"Slice"</span>
+                <input
+                    type="range"
+                    name="z"
+                    aria-label="Slice"
+                    min="0"
+                    max=last.to_string()
+                    step="1"
+                    value=stack.slice.get_untracked().to_string()
+                    prop:value=move || stack.slice.get().to_string()
+                    aria-valuetext=move || place(stack)
+                    on:input=move |e| {
+                        if let Ok(z) = event_target_value(&e).parse::<usize>() {
+                            shown.update(|s| s.slice = z.min(last));
+                        }
+                    }
+                />
+                <output>{move || place(stack)}</output>
+            </label>
+            {link(1, "Next", "next")}
+        </div>
+    }
+}
+
+/// Which masks lie over the images, and how they are drawn.
+#[component]
+fn MaskChoices(stack: Stack, masks: Vec<String>) -> impl IntoView {
+    let shown = stack.shown;
     let none = masks.is_empty();
     let boxes = masks.into_iter().map(|mask| mask_box(shown, mask)).collect_view();
     view! {
-        <form class="slice-controls" method="get">
-            <div class="slice-controls__slices">
-                {link(-1, "Previous", "prev")}
-                <label class="slice-controls__slider">
-                    <span>"Slice"</span>
-                    <input
-                        type="range"
-                        name="z"
-                        aria-label="Slice"
-                        min="0"
-                        max=last.to_string()
-                        step="1"
-                        value=stack.slice.get_untracked().to_string()
-                        prop:value=move || stack.slice.get().to_string()
-                        aria-valuetext=move || place(stack)
-                        on:input=move |e| {
-                            if let Ok(z) = event_target_value(&e).parse::<usize>() {
-                                shown.update(|s| s.slice = z.min(last));
-                            }
-                        }
-                    />
-                    <output>{move || place(stack)}</output>
-                </label>
-                {link(1, "Next", "next")}
-            </div>
-            <fieldset class="slice-controls__masks" hidden=none>
-                <legend class="visually-hidden">"Masks"</legend>
-                // Tells a form with no mask ticked from an address that says nothing of masks.
-                <input type="hidden" name="masks" value="" />
-                {boxes}
-                <label class="slice-controls__choice">
-                    "as "
-                    <select
-                        name="style"
-                        aria-label="How masks are drawn"
-                        prop:value=move || if shown.with(|s| s.tint) { "tint" } else { "outline" }
-                        on:change=move |e| shown.update(|s| s.tint = event_target_value(&e) == "tint")
-                    >
-                        <option value="outline" selected=shown.with_untracked(|s| !s.tint)>"outline"</option>
-                        <option value="tint" selected=shown.with_untracked(|s| s.tint)>"tint"</option>
-                    </select>
-                </label>
-                <label class="slice-controls__choice" hidden=move || !stack.live.get()>
-                    "Opacity "
-                    <input
-                        type="range"
-                        min="10"
-                        max="100"
-                        step="5"
-                        value=stack.opacity.get_untracked().to_string()
-                        on:input=move |e| {
-                            if let Ok(percent) = event_target_value(&e).parse() {
-                                stack.opacity.set(percent);
-                            }
-                        }
-                    />
-                </label>
-            </fieldset>
-            <button type="submit" class="button button--small" hidden=move || stack.live.get()>
-                "Show"
-            </button>
-        </form>
+        <fieldset class="slice-controls__masks" hidden=none>
+            <legend class="visually-hidden">"Masks"</legend>
+            // Tells a form with no mask ticked from an address that says nothing of masks.
+            <input type="hidden" name="masks" value="" />
+            {boxes}
+            <label class="slice-controls__choice">
+                "as "
+                <select
+                    name="style"
+                    aria-label="How masks are drawn"
+                    prop:value=move || if shown.with(|s| s.tint) { "tint" } else { "outline" }
+                    on:change=move |e| shown.update(|s| s.tint = event_target_value(&e) == "tint")
+                >
+                    <option value="outline" selected=shown.with_untracked(|s| !s.tint)>"outline"</option>
+                    <option value="tint" selected=shown.with_untracked(|s| s.tint)>"tint"</option>
+                </select>
+            </label>
+            <Opacity stack=stack />
+        </fieldset>
+    }
+}
+
+/// How far masks cover the images; nothing without scripts.
+#[component]
+fn Opacity(stack: Stack) -> impl IntoView {
+    view! {
+        <label class="slice-controls__choice" hidden=move || !stack.live.get()>
+            "Opacity "
+            <input
+                type="range"
+                min="10"
+                max="100"
+                step="5"
+                value=stack.opacity.get_untracked().to_string()
+                on:input=move |e| {
+                    if let Ok(percent) = event_target_value(&e).parse() {
+                        stack.opacity.set(percent);
+                    }
+                }
+            />
+        </label>
     }
 }
 

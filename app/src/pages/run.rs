@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use transferscope_domain::{
-    Failure, RunState,
+    Failure, RunId, RunState,
     alignment::{AlignmentValue, KERNEL, names},
     api::{AlignmentView, PreviewView},
     pretraining::Pretraining,
@@ -50,18 +50,7 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
     let live = use_run_events(&run, detail.last_seq);
     let first_state = run.state;
     let state = Memo::new(move |_| live.state.get().unwrap_or(first_state));
-    // A run that ends while the page is open has results that no event carries.
-    Effect::new(move |before: Option<bool>| {
-        let ended = state.get().is_final();
-        if ended && before == Some(false) {
-            // Whoever has left the page by then needs nothing more of it.
-            let again = move || {
-                let _ = reload.try_run(());
-            };
-            set_timeout(again, std::time::Duration::from_millis(700));
-        }
-        ended
-    });
+    reload_at_end(state, reload);
     let title = run_title(&run);
     let first_previews = detail.previews.clone();
     let previews = Memo::new(move |_| live.previews.with(|heard| previews_over(&first_previews, heard)));
@@ -76,8 +65,6 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
     let preview_id = id.clone();
     let measured = alignment.clone();
     let tested = cases.iter().filter(|c| c.split == "test").count();
-    let has_cases = tested > 0;
-    let on_cases = has_cases.then(|| format!(" on {}", format::plural(tested as u64, "case")));
     view! {
         <Title text=title.clone() />
         <RunHead
@@ -92,14 +79,7 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
         <RunCharts detail=detail.clone() series=series alignment=alignment.clone() live=live />
         <section class="section">
             <h2>"Metrics"</h2>
-            <p class="section__lead">
-                {if run.pretraining.is_some() {
-                    "Latest values on patients that were not learnt from; the linear probe reads frozen features, beside random ones."
-                } else {
-                    "Latest values; those of the test split come from the checkpoint that was best on validation."
-                }}
-                " One seed"{on_cases}": no interval, since other seeds would give other values."
-            </p>
+            <MetricsLead pretrains=run.pretraining.is_some() tested=tested />
             <MetricsTable task=run.task metrics=metrics />
         </section>
         <section class="section" hidden=move || !has_previews.get()>
@@ -110,7 +90,7 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
             let view = live.alignment.with(|heard| alignment_over(measured.as_ref(), heard));
             view.filter(|v| !v.values.is_empty()).map(|v| view! { <AlignmentTable view=v /> })
         }}
-        {has_cases.then(|| view! {
+        {(tested > 0).then(|| view! {
             <section class="section">
                 <h2>"Test cases"</h2>
                 <p class="section__lead">"Worst first."</p>
@@ -134,6 +114,35 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
             </section>
         })}
         <RecentLog live=live />
+        <Files id=id state=state />
+    }
+}
+
+/// What the metrics are of.
+#[component]
+fn MetricsLead(
+    /// Whether the run makes a backbone.
+    pretrains: bool,
+    /// Test cases that were scored.
+    tested: usize,
+) -> impl IntoView {
+    let on_cases = (tested > 0).then(|| format!(" on {}", format::plural(tested as u64, "case")));
+    view! {
+        <p class="section__lead">
+            {if pretrains {
+                "Latest values on patients that were not learnt from; the linear probe reads frozen features, beside random ones."
+            } else {
+                "Latest values; those of the test split come from the checkpoint that was best on validation."
+            }}
+            " One seed"{on_cases}": no interval, since other seeds would give other values."
+        </p>
+    }
+}
+
+/// What can be read of the run beside this page.
+#[component]
+fn Files(id: RunId, state: Memo<RunState>) -> impl IntoView {
+    view! {
         <section class="section">
             <h2>"Files"</h2>
             <ul class="file-list">
@@ -155,6 +164,21 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
     }
 }
 
+/// Loads the page again when the run ends while it is open: it then has results that no event carries.
+fn reload_at_end(state: Memo<RunState>, reload: Callback<()>) {
+    Effect::new(move |before: Option<bool>| {
+        let ended = state.get().is_final();
+        if ended && before == Some(false) {
+            // Whoever has left the page by then needs nothing more of it.
+            let again = move || {
+                let _ = reload.try_run(());
+            };
+            set_timeout(again, std::time::Duration::from_millis(700));
+        }
+        ended
+    });
+}
+
 /// Pictures that were heard of, laid over those that the page came with.
 fn previews_over(base: &[PreviewView], heard: &[PreviewView]) -> Vec<PreviewView> {
     let mut all: Vec<PreviewView> =
@@ -172,8 +196,67 @@ fn RunHead(
     state: Memo<RunState>,
     live: RunLive,
 ) -> impl IntoView {
-    let now = use_clock(page_now_ms);
     let title = run_title(&run);
+    let first_failure = run.failure.clone();
+    let failure = Memo::new(move |_| {
+        let failure = live.failure.get().or_else(|| first_failure.clone());
+        failure.filter(|_| matches!(state.get(), RunState::Failed | RunState::Lost | RunState::Queued))
+    });
+    view! {
+        <div class="page__head run-head">
+            <div>
+                <h1 class="run-head__title">
+                    <RunMark style=style_of(&run) />
+                    {run.backbone.clone()}
+                    <span class="run-head__task">{format!("{} · seed {}", run.task.label(), run.seed)}</span>
+                </h1>
+                <RunFacts run=run.clone() state=state />
+            </div>
+            <div class="run-head__actions">
+                <a class="button button--small" href=to(&format!("/compare?runs={}", run.id))>"Compare"</a>
+                <RunActions id=run.id.clone() state=state title=title.clone() has_checkpoint=has_checkpoint />
+            </div>
+        </div>
+        <RunProgress page_now_ms=page_now_ms run=run state=state live=live />
+        {move || failure.get().map(|f| view! { <FailurePanel failure=f /> })}
+    }
+}
+
+/// State, arm, data and id of a run.
+#[component]
+fn RunFacts(run: transferscope_domain::api::RunView, state: Memo<RunState>) -> impl IntoView {
+    let experiment = run.experiment.clone().map(|e| {
+        view! { " · "<a href=to(&format!("/experiments/{e}"))>"its experiment"</a> }
+    });
+    let took =
+        run.started_ms.zip(run.finished_ms).map(|(a, b)| format::duration((b - a).max(0) as f64 / 1000.0));
+    view! {
+        <p class="run-head__facts">
+            {move || view! { <StateBadge state=state.get() /> }}
+            " "
+            <ArmTag arm=run.arm />
+            <AdaptationTag adaptation=run.training.adaptation />
+            " "
+            <DatasetLabel name=run.dataset.clone() synthetic=run.synthetic />
+            " "
+            <span class="quiet">
+                <code>{run.id.to_string()}</code>
+                {experiment}
+                {took.map(|t| format!(" · {t} from start to end"))}
+            </span>
+        </p>
+    }
+}
+
+/// How far a run is and when it will end, until it has ended.
+#[component]
+fn RunProgress(
+    page_now_ms: i64,
+    run: transferscope_domain::api::RunView,
+    state: Memo<RunState>,
+    live: RunLive,
+) -> impl IntoView {
+    let now = use_clock(page_now_ms);
     let (first_progress, first_phase, first_eta) = (run.progress, run.phase, run.eta_s);
     let first_heard = run.heartbeat_ms;
     let progress =
@@ -182,11 +265,6 @@ fn RunHead(
         live.progress.with(|p| p.as_ref().map_or((first_phase, first_eta), |p| (Some(p.phase), p.eta_s)))
     });
     let heard = Memo::new(move |_| live.progress.with(|p| p.as_ref().map(|p| p.t_ms).or(first_heard)));
-    let first_failure = run.failure.clone();
-    let failure = Memo::new(move |_| {
-        let failure = live.failure.get().or_else(|| first_failure.clone());
-        failure.filter(|_| matches!(state.get(), RunState::Failed | RunState::Lost | RunState::Queued))
-    });
     let waiting = run.queue_position;
     let status = move || match state.get() {
         RunState::Queued => match waiting {
@@ -204,39 +282,7 @@ fn RunHead(
         }
         RunState::Stopped | RunState::Succeeded | RunState::Failed => String::new(),
     };
-    let experiment = run.experiment.clone().map(|e| {
-        view! { " · "<a href=to(&format!("/experiments/{e}"))>"its experiment"</a> }
-    });
-    let took =
-        run.started_ms.zip(run.finished_ms).map(|(a, b)| format::duration((b - a).max(0) as f64 / 1000.0));
     view! {
-        <div class="page__head run-head">
-            <div>
-                <h1 class="run-head__title">
-                    <RunMark style=style_of(&run) />
-                    {run.backbone.clone()}
-                    <span class="run-head__task">{format!("{} · seed {}", run.task.label(), run.seed)}</span>
-                </h1>
-                <p class="run-head__facts">
-                    {move || view! { <StateBadge state=state.get() /> }}
-                    " "
-                    <ArmTag arm=run.arm />
-                    <AdaptationTag adaptation=run.training.adaptation />
-                    " "
-                    <DatasetLabel name=run.dataset.clone() synthetic=run.synthetic />
-                    " "
-                    <span class="quiet">
-                        <code>{run.id.to_string()}</code>
-                        {experiment}
-                        {took.map(|t| format!(" · {t} from start to end"))}
-                    </span>
-                </p>
-            </div>
-            <div class="run-head__actions">
-                <a class="button button--small" href=to(&format!("/compare?runs={}", run.id))>"Compare"</a>
-                <RunActions id=run.id.clone() state=state title=title.clone() has_checkpoint=has_checkpoint />
-            </div>
-        </div>
         <div class="run-head__progress" hidden=move || state.get().is_final()>
             {move || view! { <ProgressBar value=progress.get() label="Progress of the run" /> }}
             <p role="status" class="run-head__status">{status}</p>
@@ -247,7 +293,6 @@ fn RunHead(
                     .map(|ms| view! { <p class="quiet">"Last sign of life "<Ago then_ms=ms now=now /></p> })
             }}
         </div>
-        {move || failure.get().map(|f| view! { <FailurePanel failure=f /> })}
     }
 }
 

@@ -5,7 +5,7 @@ use transferscope_domain::{
     Arm, MetricKind, Overrides, Task,
     experiment::ExperimentSpec,
     form::ExperimentForm,
-    leaderboard::{Resolution, Row},
+    leaderboard::{Resolution, Row, SeedScore},
 };
 
 use crate::{
@@ -152,6 +152,63 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
     let ids = row.seeds.iter().map(|s| s.run.as_str()).collect::<Vec<_>>().join(",");
     let name = format!("{}, {}, {}", row.backbone, way_label(row.arm, row.adaptation), row.dataset);
     let decimals = metric.decimals();
+    let (rank, deviations) = (rank(&row), deviations(&row));
+    let (baseline, more) = (baseline(&row, decimals), more(&row, &name));
+    let few = (row.n < SEEDS_ENOUGH).then(|| {
+        view! {
+            " "
+            <span class="tag tag--quiet" title="Fewer than three seeds: spread over seeds is hardly known">
+                "few"
+            </span>
+        }
+    });
+    view! {
+        <tr>
+            <td class="data-table__check">
+                <input type="checkbox" name="runs" value=ids form="compare-form" aria-label=format!("Compare {name}") />
+            </td>
+            <td class="data-table__number">{rank}</td>
+            <th scope="row">{row.backbone}</th>
+            <td><ArmTag arm=row.arm /><AdaptationTag adaptation=row.adaptation />{deviations}</td>
+            <td><DatasetLabel name=row.dataset synthetic=synthetic /></td>
+            <td class="data-table__number data-table__primary">{format::number(row.mean, decimals)}</td>
+            <td class="data-table__number">
+                {match row.ci95 {
+                    Some([low, high]) => {
+                        format!("{} to {}", format::number(low, decimals), format::number(high, decimals))
+                    }
+                    None => row.unsure.map_or(format::NONE, transferscope_domain::Unsure::words).to_owned(),
+                }}
+            </td>
+            <td class="data-table__number">{row.n}{few}</td>
+            {has_baseline.then(|| view! { <td>{baseline}</td> })}
+            <td class="data-table__number">{row.epochs}</td>
+            <td>
+                {seed_list(row.seeds, row.n, &name, decimals)}
+                {more}
+            </td>
+        </tr>
+    }
+}
+
+/// A row's rank, with its interval and the ranks that it cannot be told from.
+fn rank(row: &Row) -> impl IntoView + use<> {
+    let interval = row.rank_interval.filter(|[low, high]| low != high).map(|[low, high]| {
+        view! { <span class="difference" title="95 % interval of the rank">{format!("{low} to {high}")}</span> }
+    });
+    let tied = (!row.tied_with.is_empty()).then(|| {
+        let ranks: Vec<String> = row.tied_with.iter().map(u32::to_string).collect();
+        let title = "Cannot be told apart from the rows of these ranks on these test cases and seeds";
+        view! { <span class="difference" title=title>{format!("tied with {}", ranks.join(", "))}</span> }
+    });
+    view! { {row.rank}{interval}{tied} }
+}
+
+/// In what a row was trained otherwise than rows beside it.
+fn deviations(row: &Row) -> impl IntoView + use<> {
+    let settings = (!row.settings.is_empty()).then(|| {
+        view! { " "<span class="tag tag--quiet" title="Where it differs from other rows of this backbone and arm">{row.settings.join(", ")}</span> }
+    });
     let differs = (!row.differs.is_empty()).then(|| {
         let text = format!("differs: {}", row.differs.join(", "));
         let title = format!(
@@ -160,10 +217,34 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
         );
         view! { " "<span class="tag tag--warn" title=title>{text}</span> }
     });
-    let settings = (!row.settings.is_empty()).then(|| {
-        view! { " "<span class="tag tag--quiet" title="Where it differs from other rows of this backbone and arm">{row.settings.join(", ")}</span> }
-    });
-    let more = more_seeds(&row).map(|(n, fields)| {
+    view! { {settings}{differs} }
+}
+
+/// The best trivial method on the same test cases, and whether the row is above it.
+fn baseline(row: &Row, decimals: usize) -> Option<impl IntoView + use<>> {
+    row.baseline.clone().map(|b| {
+        let verdict = match row.beats_baseline {
+            Some(false) => Some(view! { " "<span class="tag tag--bad">"does not beat it"</span> }),
+            // A mean above it says little while its interval holds it; experiments compare both on the same cases.
+            Some(true) if row.ci95.is_some_and(|[low, high]| (low..=high).contains(&b.value)) => {
+                Some(view! { " "<span class="tag tag--quiet">"within the interval"</span> })
+            }
+            Some(true) | None => None,
+        };
+        view! {
+            <span class="leaderboard-table__baseline">
+                <span class="numeric">{format::number(b.value, decimals)}</span>
+                " "
+                {b.name}
+            </span>
+            {verdict}
+        }
+    })
+}
+
+/// Queues the seeds that a row lacks; `name` is the row's, for those who do not see it.
+fn more(row: &Row, name: &str) -> Option<impl IntoView + use<>> {
+    more_seeds(row).map(|(n, fields)| {
         let query = serde_urlencoded::to_string(&fields).unwrap_or_default();
         let fields = fields
             .into_iter()
@@ -181,84 +262,29 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
                 </a>
             </form>
         }
-    });
-    let interval = row.rank_interval.filter(|[low, high]| low != high).map(|[low, high]| {
-        view! { <span class="difference" title="95 % interval of the rank">{format!("{low} to {high}")}</span> }
-    });
-    let tied = (!row.tied_with.is_empty()).then(|| {
-        let ranks: Vec<String> = row.tied_with.iter().map(u32::to_string).collect();
-        let title = "Cannot be told apart from the rows of these ranks on these test cases and seeds";
-        view! { <span class="difference" title=title>{format!("tied with {}", ranks.join(", "))}</span> }
-    });
-    let baseline = row.baseline.clone().map(|b| {
-        let verdict = match row.beats_baseline {
-            Some(false) => Some(view! { " "<span class="tag tag--bad">"does not beat it"</span> }),
-            // A mean above it says little while its interval holds it; experiments compare both on the same cases.
-            Some(true) if row.ci95.is_some_and(|[low, high]| (low..=high).contains(&b.value)) => {
-                Some(view! { " "<span class="tag tag--quiet">"within the interval"</span> })
-            }
-            Some(true) | None => None,
-        };
-        view! {
-            <span class="leaderboard-table__baseline">
-                <span class="numeric">{format::number(b.value, decimals)}</span>
-                " "
-                {b.name}
-            </span>
-            {verdict}
-        }
-    });
-    let few = (row.n < SEEDS_ENOUGH).then(|| {
-        view! {
-            " "
-            <span class="tag tag--quiet" title="Fewer than three seeds: spread over seeds is hardly known">
-                "few"
-            </span>
-        }
-    });
+    })
+}
+
+/// Links to a row's runs, folded up.
+fn seed_list(seeds: Vec<SeedScore>, n: u32, name: &str, decimals: usize) -> impl IntoView + use<> {
     view! {
-        <tr>
-            <td class="data-table__check">
-                <input type="checkbox" name="runs" value=ids form="compare-form" aria-label=format!("Compare {name}") />
-            </td>
-            <td class="data-table__number">{row.rank}{interval}{tied}</td>
-            <th scope="row">{row.backbone}</th>
-            <td><ArmTag arm=row.arm /><AdaptationTag adaptation=row.adaptation />{settings}{differs}</td>
-            <td><DatasetLabel name=row.dataset synthetic=synthetic /></td>
-            <td class="data-table__number data-table__primary">{format::number(row.mean, decimals)}</td>
-            <td class="data-table__number">
-                {match row.ci95 {
-                    Some([low, high]) => {
-                        format!("{} to {}", format::number(low, decimals), format::number(high, decimals))
-                    }
-                    None => row.unsure.map_or(format::NONE, transferscope_domain::Unsure::words).to_owned(),
-                }}
-            </td>
-            <td class="data-table__number">{row.n}{few}</td>
-            {has_baseline.then(|| view! { <td>{baseline}</td> })}
-            <td class="data-table__number">{row.epochs}</td>
-            <td>
-                <details class="seed-list">
-                    <summary>
-                        {format::plural(u64::from(row.n), "run")}
-                        <span class="visually-hidden">{format!(" of {name}")}</span>
-                    </summary>
-                    <ul>
-                        {row
-                            .seeds
-                            .into_iter()
-                            .map(|s| view! {
-                                <li>
-                                    <a href=to(&format!("/runs/{}", s.run))>{format!("seed {}", s.seed)}</a>
-                                    " "
-                                    <span class="numeric">{format::number(s.value, decimals)}</span>
-                                </li>
-                            })
-                            .collect_view()}
-                    </ul>
-                </details>
-                {more}
-            </td>
-        </tr>
+        <details class="seed-list">
+            <summary>
+                {format::plural(u64::from(n), "run")}
+                <span class="visually-hidden">{format!(" of {name}")}</span>
+            </summary>
+            <ul>
+                {seeds
+                    .into_iter()
+                    .map(|s| view! {
+                        <li>
+                            <a href=to(&format!("/runs/{}", s.run))>{format!("seed {}", s.seed)}</a>
+                            " "
+                            <span class="numeric">{format::number(s.value, decimals)}</span>
+                        </li>
+                    })
+                    .collect_view()}
+            </ul>
+        </details>
     }
 }

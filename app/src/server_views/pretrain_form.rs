@@ -105,32 +105,7 @@ pub fn PretrainFields(
     let errors = if checked { form_errors(&form, &backbones, &datasets) } else { FieldErrors::new() };
     let wrong = !errors.is_empty();
     let (form, errors) = (StoredValue::new(form), StoredValue::new(errors));
-    let architectures = TRAINABLE
-        .iter()
-        .map(|name| {
-            let small = trainable(name).is_some_and(|a| a.is_small());
-            let note = if small { "a CPU is enough" } else { "published size, for a GPU" };
-            ((*name).to_owned(), format!("{name} – {note}"))
-        })
-        .collect();
-    let objectives =
-        Objective::ALL.into_iter().map(|o| (o.as_str().to_owned(), o.label().to_owned())).collect();
-    let objective_help = Objective::ALL.map(|o| format!("{}: {}", o.label(), o.help())).join(" ");
-    let precisions =
-        Precision::ALL.iter().map(|p| (p.as_str().to_owned(), p.label().to_owned())).collect::<Vec<_>>();
     let no_data = datasets.is_empty();
-    let sets = datasets
-        .iter()
-        .map(|d| (d.name.clone(), format!("{} ({} patients)", d.name, d.patients())))
-        .collect();
-    let mut starts = vec![(String::new(), "random weights".to_owned())];
-    starts.extend(
-        backbones
-            .iter()
-            .filter(|b| b.backbone.pretrained)
-            .map(|b| (b.backbone.name.clone(), b.backbone.name.clone())),
-    );
-    let epochs = PretrainSpec::DEFAULT_EPOCHS.to_string();
     view! {
         <form class="run-form" method="post" action=to("/backbones/pretrain")>
             {wrong
@@ -148,85 +123,130 @@ pub fn PretrainFields(
                         ", then load this page again."
                     </p>
                 })}
-            <div class="field-row">
-                <Field
-                    name="name"
-                    label="Name of the new backbone"
-                    help="Letters, digits, '-', '_' and '.'."
-                    placeholder="my-backbone"
-                    form=form
-                    errors=errors
-                />
-                <Choice
-                    name="architecture"
-                    label="Architecture"
-                    help="What is trained. Masked autoencoding trains profound, the other two provicnet."
-                    options=architectures
-                    form=form
-                    errors=errors
-                />
-                <Choice
-                    name="objective"
-                    label="Objective"
-                    help=objective_help
-                    options=objectives
-                    form=form
-                    errors=errors
-                />
-                <Choice
-                    name="dataset"
-                    label="Data set"
-                    help="Best one that no run is tested on: its test patients are learnt from too."
-                    options=sets
-                    form=form
-                    errors=errors
-                />
-                <Choice
-                    name="from"
-                    label="Start from"
-                    help="A backbone of the same architecture to go on from."
-                    options=starts
-                    form=form
-                    errors=errors
-                />
-            </div>
-            <details class="form-section disclosure" open=wrong>
-                <summary>"Budget and optimiser"</summary>
-                <p class="field__help">"Empty fields keep the defaults, which are shown in grey."</p>
-                <div class="field-row">
-                    <Field name="epochs" label="Epochs" help="Passes over the data." placeholder=epochs form=form errors=errors />
-                    <Field
-                        name="batch_size"
-                        label="Batch size"
-                        help="Boxes or slices in one batch; the default depends on the objective."
-                        placeholder="2, 4 or 8"
-                        form=form
-                        errors=errors
-                    />
-                    <Field
-                        name="accumulate"
-                        label="Gradient accumulation"
-                        help="Batches whose gradients are added up for one optimiser step: a larger batch in the same memory."
-                        placeholder="1"
-                        form=form
-                        errors=errors
-                    />
-                    <Field name="lr" label="Learning rate" help="Peak of the cosine schedule." placeholder="0.001" form=form errors=errors />
-                    <Choice
-                        name="precision"
-                        label="Precision"
-                        help="Of products in training steps. 16 bits are faster on CUDA cards and slower on a CPU."
-                        options=precisions
-                        form=form
-                        errors=errors
-                    />
-                    <Field name="seed" label="Seed" help="Decides weights, order and masks." placeholder="0" form=form errors=errors />
-                </div>
-            </details>
+            <Essentials form=form errors=errors backbones=backbones datasets=datasets />
+            <Budget form=form errors=errors open=wrong />
             <div class="run-form__submit">
                 <p class="plan">"One run; its page shows the curves, and the backbone is listed here when it has finished."</p>
                 <button type="submit" class="button button--primary">"Start pre-training"</button>
             </div>
         </form>
+    }
+}
+
+/// What is trained, on which data, from which weights.
+#[component]
+fn Essentials(
+    form: StoredValue<PretrainForm>,
+    errors: StoredValue<FieldErrors>,
+    backbones: Vec<BackboneView>,
+    datasets: Vec<DatasetManifest>,
+) -> impl IntoView {
+    let architectures = TRAINABLE
+        .iter()
+        .map(|name| {
+            let small = trainable(name).is_some_and(|a| a.is_small());
+            let note = if small { "a CPU is enough" } else { "published size, for a GPU" };
+            ((*name).to_owned(), format!("{name} – {note}"))
+        })
+        .collect();
+    let objectives =
+        Objective::ALL.into_iter().map(|o| (o.as_str().to_owned(), o.label().to_owned())).collect();
+    let objective_help = Objective::ALL.map(|o| format!("{}: {}", o.label(), o.help())).join(" ");
+    let sets = datasets
+        .iter()
+        .map(|d| (d.name.clone(), format!("{} ({} patients)", d.name, d.patients())))
+        .collect();
+    let mut starts = vec![(String::new(), "random weights".to_owned())];
+    starts.extend(
+        backbones
+            .iter()
+            .filter(|b| b.backbone.pretrained)
+            .map(|b| (b.backbone.name.clone(), b.backbone.name.clone())),
+    );
+    view! {
+        <div class="field-row">
+            <Field
+                name="name"
+                label="Name of the new backbone"
+                help="Letters, digits, '-', '_' and '.'."
+                placeholder="my-backbone"
+                form=form
+                errors=errors
+            />
+            <Choice
+                name="architecture"
+                label="Architecture"
+                help="What is trained. Masked autoencoding trains profound, the other two provicnet."
+                options=architectures
+                form=form
+                errors=errors
+            />
+            <Choice
+                name="objective"
+                label="Objective"
+                help=objective_help
+                options=objectives
+                form=form
+                errors=errors
+            />
+            <Choice
+                name="dataset"
+                label="Data set"
+                help="Best one that no run is tested on: its test patients are learnt from too."
+                options=sets
+                form=form
+                errors=errors
+            />
+            <Choice
+                name="from"
+                label="Start from"
+                help="A backbone of the same architecture to go on from."
+                options=starts
+                form=form
+                errors=errors
+            />
+        </div>
+    }
+}
+
+/// Budget and optimiser.
+#[component]
+fn Budget(form: StoredValue<PretrainForm>, errors: StoredValue<FieldErrors>, open: bool) -> impl IntoView {
+    let epochs = PretrainSpec::DEFAULT_EPOCHS.to_string();
+    let precisions = Precision::ALL.iter().map(|p| (p.as_str().to_owned(), p.label().to_owned())).collect();
+    view! {
+        <details class="form-section disclosure" open=open>
+            <summary>"Budget and optimiser"</summary>
+            <p class="field__help">"Empty fields keep the defaults, which are shown in grey."</p>
+            <div class="field-row">
+                <Field name="epochs" label="Epochs" help="Passes over the data." placeholder=epochs form=form errors=errors />
+                <Field
+                    name="batch_size"
+                    label="Batch size"
+                    help="Boxes or slices in one batch; the default depends on the objective."
+                    placeholder="2, 4 or 8"
+                    form=form
+                    errors=errors
+                />
+                <Field
+                    name="accumulate"
+                    label="Gradient accumulation"
+                    help="Batches whose gradients are added up for one optimiser step: a larger batch in the same memory."
+                    placeholder="1"
+                    form=form
+                    errors=errors
+                />
+                <Field name="lr" label="Learning rate" help="Peak of the cosine schedule." placeholder="0.001" form=form errors=errors />
+                <Choice
+                    name="precision"
+                    label="Precision"
+                    help="Of products in training steps. 16 bits are faster on CUDA cards and slower on a CPU."
+                    options=precisions
+                    form=form
+                    errors=errors
+                />
+                <Field name="seed" label="Seed" help="Decides weights, order and masks." placeholder="0" form=form errors=errors />
+            </div>
+        </details>
     }
 }

@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use transferscope_domain::{
     RunId, RunState,
     alignment::AlignmentValue,
-    event::{CheckpointKind, EventBody, LeftOut, RunEvent},
+    event::{CheckpointKind, EventBody, LeftOut, Phase, RunEvent},
     metric::{MetricKind, Split},
     report::{LoadReport, RunReport},
 };
@@ -238,46 +238,13 @@ impl Recording<'_> {
             }
             EventBody::Alignment(value) => self.alignment(value).await?,
             EventBody::Preview { step, epoch, case_id, file, caption } => {
-                sqlx::query(
-                    "insert into previews (run_id, file, step, epoch, case_id, caption)
-                    values (?, ?, ?, ?, ?, ?)
-                    on conflict (run_id, file) do update
-                    set step = excluded.step, epoch = excluded.epoch, case_id = excluded.case_id,
-                        caption = excluded.caption",
-                )
-                .bind(self.id.as_str())
-                .bind(file)
-                .bind(signed(*step))
-                .bind(epoch)
-                .bind(case_id)
-                .bind(caption)
-                .execute(&mut *self.tx)
-                .await?;
+                self.preview(file, *step, *epoch, case_id, caption).await?;
             }
             EventBody::Heartbeat { progress, phase, eta_s, .. } => {
-                if !self.state.is_final() {
-                    sqlx::query("update runs set progress = ?, phase = ?, eta_s = ? where id = ?")
-                        .bind(progress.clamp(0.0, 1.0))
-                        .bind(phase_name(*phase)?)
-                        .bind(eta_s)
-                        .bind(self.id.as_str())
-                        .execute(&mut *self.tx)
-                        .await?;
-                }
+                self.heartbeat(*progress, *phase, *eta_s).await?;
             }
             EventBody::Finished { seconds, peak_memory_bytes, .. } => {
-                if self.end(RunState::Succeeded, None, event.t).await? {
-                    sqlx::query(
-                        "update runs
-                        set seconds = ?, peak_memory_bytes = ?, progress = 1, failure = null
-                        where id = ?",
-                    )
-                    .bind(seconds)
-                    .bind(signed(*peak_memory_bytes))
-                    .bind(self.id.as_str())
-                    .execute(&mut *self.tx)
-                    .await?;
-                }
+                self.succeeded(event.t, *seconds, *peak_memory_bytes).await?;
             }
             EventBody::Failed { failure } => {
                 self.end(RunState::Failed, Some(failure), event.t).await?;
@@ -326,6 +293,62 @@ impl Recording<'_> {
             self.state = RunState::Running;
         }
         self.attempts = self.attempts.max(attempt);
+        Ok(())
+    }
+
+    async fn preview(
+        &mut self,
+        file: &str,
+        step: u64,
+        epoch: f64,
+        case_id: &str,
+        caption: &str,
+    ) -> Result<()> {
+        sqlx::query(
+            "insert into previews (run_id, file, step, epoch, case_id, caption)
+            values (?, ?, ?, ?, ?, ?)
+            on conflict (run_id, file) do update
+            set step = excluded.step, epoch = excluded.epoch, case_id = excluded.case_id,
+                caption = excluded.caption",
+        )
+        .bind(self.id.as_str())
+        .bind(file)
+        .bind(signed(step))
+        .bind(epoch)
+        .bind(case_id)
+        .bind(caption)
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(())
+    }
+
+    /// How far the worker is; of a run that has ended this says nothing new.
+    async fn heartbeat(&mut self, progress: f64, phase: Phase, eta_s: Option<f64>) -> Result<()> {
+        if !self.state.is_final() {
+            sqlx::query("update runs set progress = ?, phase = ?, eta_s = ? where id = ?")
+                .bind(progress.clamp(0.0, 1.0))
+                .bind(phase_name(phase)?)
+                .bind(eta_s)
+                .bind(self.id.as_str())
+                .execute(&mut *self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn succeeded(&mut self, t_ms: i64, seconds: f64, peak_memory_bytes: u64) -> Result<()> {
+        if self.end(RunState::Succeeded, None, t_ms).await? {
+            sqlx::query(
+                "update runs
+                set seconds = ?, peak_memory_bytes = ?, progress = 1, failure = null
+                where id = ?",
+            )
+            .bind(seconds)
+            .bind(signed(peak_memory_bytes))
+            .bind(self.id.as_str())
+            .execute(&mut *self.tx)
+            .await?;
+        }
         Ok(())
     }
 

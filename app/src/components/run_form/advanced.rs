@@ -150,6 +150,19 @@ fn setting_of(spec: &TrainingSpec, key: &str) -> f64 {
     }
 }
 
+/// What a setting is when left empty, of all backbones and tasks to choose from.
+fn defaults(choices: &Choices, key: &str) -> String {
+    let mut values: Vec<f64> = choices
+        .backbones
+        .iter()
+        .flat_map(|b| Task::ALL.iter().map(|task| TrainingSpec::default_for(b.backbone.family, *task)))
+        .map(|spec| setting_of(&spec, key))
+        .collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    values.into_iter().map(format::significant).collect::<Vec<_>>().join(" or ")
+}
+
 /// The settings beside budget and seeds, folded up unless one of them is given.
 #[component]
 pub(super) fn Advanced(
@@ -159,20 +172,6 @@ pub(super) fn Advanced(
 ) -> impl IntoView {
     let given: BTreeMap<&str, String> = initial.to_pairs().into_iter().collect();
     let open = Overrides::keys().any(|k| given.contains_key(k));
-    let defaults = |key: &str| {
-        let mut values: Vec<f64> = choices.with_value(|c| {
-            c.backbones
-                .iter()
-                .flat_map(|b| {
-                    Task::ALL.iter().map(|task| TrainingSpec::default_for(b.backbone.family, *task))
-                })
-                .map(|spec| setting_of(&spec, key))
-                .collect()
-        });
-        values.sort_by(f64::total_cmp);
-        values.dedup();
-        values.into_iter().map(format::significant).collect::<Vec<_>>().join(" or ")
-    };
     let selects = setting_choices()
         .into_iter()
         .map(|choice| {
@@ -184,7 +183,7 @@ pub(super) fn Advanced(
         .into_iter()
         .map(|key| {
             let (label, help) = setting_help(key);
-            let default = defaults(key);
+            let default = choices.with_value(|c| defaults(c, key));
             let varies = if default.contains(" or ") {
                 " The default depends on the backbone and the task."
             } else {
@@ -207,29 +206,37 @@ pub(super) fn Advanced(
         <details class="form-section disclosure" open=open>
             <summary>"Advanced settings"</summary>
             <p class="field__help">"Empty fields keep the defaults, which are shown in grey."</p>
-            <fieldset class="field" id="field-adaptation" aria-describedby="help-adaptation error-adaptation">
-                <legend class="field__label">"Adaptation"</legend>
-                <div class="button-row">{Adaptation::ALL
-                    .iter()
-                    .map(|a| {
-                        let checked = initial.adaptations.iter().any(|v| v == a.as_str());
-                        view! {
-                            <label class="choice-inline">
-                                <input type="checkbox" name="adaptation" value=a.as_str() checked=checked />
-                                {a.label()}
-                            </label>
-                        }
-                    })
-                    .collect_view()}</div>
-                <p class="field__help" id="help-adaptation">
-                    "What is trained: all (when none is ticked), the head on a frozen encoder, a linear layer, or head and low-rank additions. Several multiply the runs; the specialist is trained in full."
-                </p>
-                <FieldError field="adaptation" state=state />
-            </fieldset>
+            <Adaptations chosen=initial.adaptations state=state />
             <div class="field-row">
                 {selects}
                 {fields}
             </div>
         </details>
+    }
+}
+
+/// What is trained: several ways at once if so wanted.
+#[component]
+fn Adaptations(chosen: Vec<String>, state: FormState) -> impl IntoView {
+    view! {
+        <fieldset class="field" id="field-adaptation" aria-describedby="help-adaptation error-adaptation">
+            <legend class="field__label">"Adaptation"</legend>
+            <div class="button-row">{Adaptation::ALL
+                .iter()
+                .map(|a| {
+                    let checked = chosen.iter().any(|v| v == a.as_str());
+                    view! {
+                        <label class="choice-inline">
+                            <input type="checkbox" name="adaptation" value=a.as_str() checked=checked />
+                            {a.label()}
+                        </label>
+                    }
+                })
+                .collect_view()}</div>
+            <p class="field__help" id="help-adaptation">
+                "What is trained: all (when none is ticked), the head on a frozen encoder, a linear layer, or head and low-rank additions. Several multiply the runs; the specialist is trained in full."
+            </p>
+            <FieldError field="adaptation" state=state />
+        </fieldset>
     }
 }

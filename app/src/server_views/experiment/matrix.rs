@@ -10,71 +10,10 @@ use crate::{base::to, format};
 /// Backbones and arms down, tasks across; a cell has mean, interval and its seeds.
 #[component]
 pub fn Matrix(analysis: Analysis) -> impl IntoView {
-    let mut tasks: Vec<Task> = Vec::new();
-    let mut rows: Vec<(String, Arm, Option<String>)> = Vec::new();
-    for cell in &analysis.cells {
-        if !tasks.contains(&cell.key.task) {
-            tasks.push(cell.key.task);
-        }
-        for arm in &cell.arms {
-            let row = (cell.key.backbone.clone(), arm.arm, variant(&analysis, cell));
-            if !rows.contains(&row) {
-                rows.push(row);
-            }
-        }
-    }
-    for specialist in &analysis.specialists {
-        if !tasks.contains(&specialist.task) {
-            tasks.push(specialist.task);
-        }
-    }
-    let head = tasks
-        .iter()
-        .map(|task| {
-            let metric = task.primary_metric();
-            let unit = if metric.unit().is_empty() { String::new() } else { format!(" ({})", metric.unit()) };
-            view! {
-                <th scope="col" class="data-table__number">
-                    {task.label()}
-                    <span class="difference">{format!("{}{unit}, {}", metric.label(), task_direction(*task))}</span>
-                </th>
-            }
-        })
-        .collect_view();
-    let mut shares: Vec<f64> = Vec::new();
-    for specialist in &analysis.specialists {
-        if !shares.contains(&specialist.label_share) {
-            shares.push(specialist.label_share);
-        }
-    }
-    let specialists = shares
-        .into_iter()
-        .map(|of| {
-            let all = || analysis.specialists.iter().filter(|s| s.label_share == of);
-            let cells = tasks.iter().map(|task| summary(all().find(|s| s.task == *task))).collect_view();
-            let way = all()
-                .next()
-                .and_then(|s| share(&analysis, s))
-                .map(|w| view! { <span class="difference">{w}</span> });
-            view! { <tr><th scope="row">"Specialist (U-Net)"{way}</th>{cells}</tr> }
-        })
-        .collect_view();
-    let body = rows
-        .iter()
-        .map(|(backbone, arm, way)| {
-            let cells = tasks
-                .iter()
-                .map(|task| {
-                    let cell = analysis.cells.iter().find(|c| {
-                        &c.key.backbone == backbone && c.key.task == *task && &variant(&analysis, c) == way
-                    });
-                    summary(cell.and_then(|c| c.arm(*arm)))
-                })
-                .collect_view();
-            let way = way.clone().map(|w| view! { <span class="difference">{w}</span> });
-            view! { <tr><th scope="row">{format!("{backbone}, {}", arm.label().to_lowercase())}{way}</th>{cells}</tr> }
-        })
-        .collect_view();
+    let (tasks, rows) = plan(&analysis);
+    let head = tasks.iter().map(|task| task_head(*task)).collect_view();
+    let specialists = specialists(&analysis, &tasks);
+    let body = rows.iter().map(|row| network(&analysis, &tasks, row)).collect_view();
     view! {
         <section class="section">
             <h2>"Results and holes"</h2>
@@ -90,6 +29,82 @@ pub fn Matrix(analysis: Analysis) -> impl IntoView {
             </div>
         </section>
     }
+}
+
+/// Backbone, arm, and what sets the cell apart from others of both.
+type Network = (String, Arm, Option<String>);
+
+/// The tasks and the networks that have a cell, in the order of cells.
+fn plan(analysis: &Analysis) -> (Vec<Task>, Vec<Network>) {
+    let mut tasks: Vec<Task> = Vec::new();
+    let mut rows: Vec<Network> = Vec::new();
+    for cell in &analysis.cells {
+        if !tasks.contains(&cell.key.task) {
+            tasks.push(cell.key.task);
+        }
+        for arm in &cell.arms {
+            let row = (cell.key.backbone.clone(), arm.arm, variant(analysis, cell));
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    for specialist in &analysis.specialists {
+        if !tasks.contains(&specialist.task) {
+            tasks.push(specialist.task);
+        }
+    }
+    (tasks, rows)
+}
+
+/// A task with its metric.
+fn task_head(task: Task) -> impl IntoView {
+    let metric = task.primary_metric();
+    let unit = if metric.unit().is_empty() { String::new() } else { format!(" ({})", metric.unit()) };
+    view! {
+        <th scope="col" class="data-table__number">
+            {task.label()}
+            <span class="difference">{format!("{}{unit}, {}", metric.label(), task_direction(task))}</span>
+        </th>
+    }
+}
+
+/// The specialists, a row for each share of the training cases.
+fn specialists(analysis: &Analysis, tasks: &[Task]) -> impl IntoView + use<> {
+    let mut shares: Vec<f64> = Vec::new();
+    for specialist in &analysis.specialists {
+        if !shares.contains(&specialist.label_share) {
+            shares.push(specialist.label_share);
+        }
+    }
+    shares
+        .into_iter()
+        .map(|of| {
+            let all = || analysis.specialists.iter().filter(|s| s.label_share == of);
+            let cells = tasks.iter().map(|task| summary(all().find(|s| s.task == *task))).collect_view();
+            let way = all()
+                .next()
+                .and_then(|s| share(analysis, s))
+                .map(|w| view! { <span class="difference">{w}</span> });
+            view! { <tr><th scope="row">"Specialist (U-Net)"{way}</th>{cells}</tr> }
+        })
+        .collect_view()
+}
+
+/// One network over all tasks.
+fn network(analysis: &Analysis, tasks: &[Task], (backbone, arm, way): &Network) -> impl IntoView + use<> {
+    let cells = tasks
+        .iter()
+        .map(|task| {
+            let cell = analysis
+                .cells
+                .iter()
+                .find(|c| &c.key.backbone == backbone && c.key.task == *task && &variant(analysis, c) == way);
+            summary(cell.and_then(|c| c.arm(*arm)))
+        })
+        .collect_view();
+    let way = way.clone().map(|w| view! { <span class="difference">{w}</span> });
+    view! { <tr><th scope="row">{format!("{backbone}, {}", arm.label().to_lowercase())}{way}</th>{cells}</tr> }
 }
 
 fn task_direction(task: Task) -> &'static str {

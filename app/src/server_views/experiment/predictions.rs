@@ -1,11 +1,11 @@
 //! What frozen features foretold, beside what came.
 
 use leptos::prelude::*;
-use transferscope_domain::{ExperimentId, Task, prediction::Prediction};
+use transferscope_domain::{ExperimentId, prediction::Prediction};
 use transferscope_study::{
     analysis::{
         Analysis,
-        foretold::{self, SCORES},
+        foretold::{self, Better, Foretold, SCORES},
     },
     statistics::{Correlation, p_in_words},
 };
@@ -22,11 +22,49 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
     // Scores are of a backbone, cells also of a way to adapt it: those of one way are held against them.
     let ways = || analysis.cells.iter().map(|c| (c.key.adaptation, c.key.label_share));
     let beside = foretold::beside(&analysis);
-    let gain = |task: Task, backbone: &str| foretold::gain(&analysis, task, backbone);
     let several = ways().any(|way| Some(way) != beside);
     let of_which = beside.filter(|_| several).map(|(adaptation, share)| {
         format!(" The gains are those of one way of fine-tuning: {}.", way(adaptation, share))
     });
+    let told = foretold::foretelling(&analysis, &predictions);
+    let better = better(&told.pairs);
+    view! {
+            <p class="section__lead">
+                "Scores of the pre-trained features alone, from one pass over the training cases; higher is better in all. Random weights are the control."
+            </p>
+            {scores_explained(&predictions)}
+            {scores(&predictions, &analysis)}
+            <h3>"How well each ranks the cells"</h3>
+            {rankings(&told.scores)}
+            <p class="quiet">
+                "p permutes whole backbones and whole tasks. Means taken out, a correlation says whether the score tells which backbone fits which task."
+                {(!better.is_empty()).then(|| format!(" Whether one is better than another (means taken out): {better}."))}
+                {of_which}
+            </p>
+    }
+    .into_any()
+}
+
+/// What each score is, and of how many cases.
+fn scores_explained(predictions: &[Prediction]) -> impl IntoView + use<> {
+    view! {
+        <details class="disclosure">
+            <summary>"What the scores are"</summary>
+            <p>
+                "LogME: evidence of a linear model with an intercept (You et al. 2021). H-score: share of the features' spread that lies between classes, with a shrunk covariance (Ibrahim et al. 2022); of labels only. k-NN: balanced accuracy or R² of the five nearest rows of other patients. Linear probe: the same of a ridge regression on patients that it was not fitted on."
+            </p>
+            <ul>
+                {predictions
+                    .iter()
+                    .map(|p| view! { <li>{format!("{}: {}, {} cases.", p.task.label(), p.target, p.cases)}</li> })
+                    .collect_view()}
+            </ul>
+        </details>
+    }
+}
+
+/// Scores by task and backbone, beside the gain that came.
+fn scores(predictions: &[Prediction], analysis: &Analysis) -> impl IntoView + use<> {
     let rows = predictions
         .iter()
         .flat_map(|p| p.backbones.iter().map(move |b| (p, b)))
@@ -37,7 +75,7 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
                     view! { <td class="data-table__number">{shown}</td> }
                 })
                 .collect_view();
-            let came = gain(p.task, &b.backbone).map(|g| format::signed(g, 1));
+            let came = foretold::gain(analysis, p.task, &b.backbone).map(|g| format::signed(g, 1));
             view! {
                 <tr>
                     <th scope="row">{b.backbone.clone()}</th>
@@ -48,22 +86,17 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
             }
         })
         .collect_view();
-    let told = foretold::foretelling(&analysis, &predictions);
-    let foretold_rows = told
-        .scores
+    let [logme, h_score, knn, probe] = SCORES.map(|(name, _)| (name, true));
+    let columns =
+        [("Backbone", false), ("Task", false), logme, h_score, knn, probe, ("Gain that came (%)", true)];
+    table("Scores of frozen features by backbone and task", columns, rows)
+}
+
+/// How well each score ranks the cells by gain.
+fn rankings(scores: &[Foretold]) -> impl IntoView + use<> {
+    let rows = scores
         .iter()
         .map(|f| {
-            let shown = |c: Option<Correlation>| match c {
-                Some(c) => {
-                    let p = c.p.map(|p| format!(", p {}", p_in_words(p))).unwrap_or_default();
-                    let least = match c.smallest.and_then(|s| s.correlation) {
-                        Some(least) => format!("; could tell from {}", format::number(least, 2)),
-                        None => "; this table cannot tell any".into(),
-                    };
-                    format!("{}{p}{least}", format::signed(c.value, 2))
-                }
-                None => "–".into(),
-            };
             let best = match f.best_named {
                 (_, 0) => "–".to_owned(),
                 (right, of) => format!("{right} of {}", format::plural(of as u64, "task")),
@@ -73,15 +106,40 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
                 <tr>
                     <th scope="row">{f.score.clone()}</th>
                     <td class="data-table__number">{n}</td>
-                    <td class="data-table__number">{shown(f.raw)}</td>
-                    <td class="data-table__number">{shown(f.centred)}</td>
+                    <td class="data-table__number">{correlation(f.raw)}</td>
+                    <td class="data-table__number">{correlation(f.centred)}</td>
                     <td class="data-table__number">{best}</td>
                 </tr>
             }
         })
         .collect_view();
-    let better = told
-        .pairs
+    table(
+        "Spearman's correlation of each score with the gain that came",
+        [
+            ("Score", false),
+            ("Cells", true),
+            ("Raw", true),
+            ("Backbone and task means taken out", true),
+            ("Best backbone named", true),
+        ],
+        rows,
+    )
+}
+
+/// A correlation with its p-value and the smallest one that the table could tell from none.
+fn correlation(c: Option<Correlation>) -> String {
+    let Some(c) = c else { return "–".into() };
+    let p = c.p.map(|p| format!(", p {}", p_in_words(p))).unwrap_or_default();
+    let least = match c.smallest.and_then(|s| s.correlation) {
+        Some(least) => format!("; could tell from {}", format::number(least, 2)),
+        None => "; this table cannot tell any".into(),
+    };
+    format!("{}{p}{least}", format::signed(c.value, 2))
+}
+
+/// Which score ranks the cells better than which other, in words; empty without pairs.
+fn better(pairs: &[Better]) -> String {
+    pairs
         .iter()
         .map(|b| {
             let p = match (b.williams_p, b.steiger_p) {
@@ -93,36 +151,7 @@ pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl Int
             format!("{} less {} {}, {p}", b.one, b.other, format::signed(b.difference, 2))
         })
         .collect::<Vec<_>>()
-        .join("; ");
-    let [logme, h_score, knn, probe] = SCORES.map(|(name, _)| (name, true));
-    let columns =
-        [("Backbone", false), ("Task", false), logme, h_score, knn, probe, ("Gain that came (%)", true)];
-    view! {
-            <p class="section__lead">
-                "Scores of the pre-trained features alone, from one pass over the training cases; higher is better in all. Random weights are the control."
-            </p>
-            <details class="disclosure">
-                <summary>"What the scores are"</summary>
-                <p>
-                    "LogME: evidence of a linear model with an intercept (You et al. 2021). H-score: share of the features' spread that lies between classes, with a shrunk covariance (Ibrahim et al. 2022); of labels only. k-NN: balanced accuracy or R² of the five nearest rows of other patients. Linear probe: the same of a ridge regression on patients that it was not fitted on."
-                </p>
-                <ul>
-                    {predictions
-                        .iter()
-                        .map(|p| view! { <li>{format!("{}: {}, {} cases.", p.task.label(), p.target, p.cases)}</li> })
-                        .collect_view()}
-                </ul>
-            </details>
-            {table("Scores of frozen features by backbone and task", columns, rows)}
-            <h3>"How well each ranks the cells"</h3>
-            {table("Spearman's correlation of each score with the gain that came", [("Score", false), ("Cells", true), ("Raw", true), ("Backbone and task means taken out", true), ("Best backbone named", true)], foretold_rows)}
-            <p class="quiet">
-                "p permutes whole backbones and whole tasks. Means taken out, a correlation says whether the score tells which backbone fits which task."
-                {(!better.is_empty()).then(|| format!(" Whether one is better than another (means taken out): {better}."))}
-                {of_which}
-            </p>
-    }
-    .into_any()
+        .join("; ")
 }
 
 /// Makes the scores, or says what is under way.

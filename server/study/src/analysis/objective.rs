@@ -4,7 +4,7 @@
 use transferscope_domain::{Arm, Task};
 
 use super::{BackboneFacts, Cell, Choice, Finding, Verdict, restores};
-use crate::statistics::{mean, p_in_words, variance, welch};
+use crate::statistics::{Estimate, mean, p_in_words, variance, welch};
 
 /// What a backbone learnt from before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,10 +101,6 @@ fn architectures(encoders: &[&Encoder<'_>]) -> Vec<String> {
 /// of its own gains; the objectives are compared by Welch's t over encoders. It is asked only of architectures that
 /// both objectives have encoders of, since otherwise the difference would be that of the architectures.
 pub fn fits(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice) -> Finding {
-    let claim =
-        "Pre-training by reconstruction gains more on restoring images, pre-training by contrast more on \
-                 telling what is in them."
-            .to_owned();
     let gains = Gains { cells, against: choice.against };
     let there = |facts: &&BackboneFacts| cells.iter().any(|c| c.key.backbone == facts.name);
     let encoders: Vec<Encoder<'_>> = backbones
@@ -112,87 +108,127 @@ pub fn fits(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice) -> Fin
         .filter(there)
         .filter_map(|facts| Some(Encoder { kind: Kind::of(facts)?, facts }))
         .collect();
-    let of_kind = |kind: Kind| encoders.iter().filter(move |e| e.kind == kind).collect::<Vec<_>>();
     let mut because = described(&gains, &encoders, choice.against);
-    let refuse = |mut because: Vec<String>, why: String| {
-        because.push(why);
-        Finding { claim: claim.clone(), verdict: Verdict::CannotBeTold, because, refused: true }
+    let leanings = crossed(&encoders).and_then(|architectures| {
+        because.extend(alone(&encoders, &architectures));
+        let sides = Kind::ALL.map(|(kind, _)| leanings(&gains, &encoders, kind, &architectures));
+        because.extend(holes(&sides));
+        counted(sides)
+    });
+    let (verdict, refused) = match leanings {
+        Err(why) => {
+            because.push(why);
+            (Verdict::CannotBeTold, true)
+        }
+        Ok([x, y]) => {
+            let found = welch(&x, &y);
+            because.extend(found.map(|found| difference(found, x.len(), y.len())));
+            (found.map_or(Verdict::CannotBeTold, |found| Verdict::of(found.interval)), false)
+        }
     };
-    let (reconstructing, contrasting) = (of_kind(Kind::Reconstruction), of_kind(Kind::Contrast));
+    let claim =
+        "Pre-training by reconstruction gains more on restoring images, pre-training by contrast more on \
+                 telling what is in them."
+            .to_owned();
+    Finding { claim, verdict, because, refused }
+}
+
+/// Architectures that both objectives have encoders of.
+///
+/// # Errors
+/// Why the objectives cannot be compared.
+fn crossed(encoders: &[Encoder<'_>]) -> Result<Vec<String>, String> {
+    let [reconstructing, contrasting] =
+        Kind::ALL.map(|(kind, _)| encoders.iter().filter(|e| e.kind == kind).collect::<Vec<_>>());
     if reconstructing.is_empty() || contrasting.is_empty() {
-        let why = "Not asked: it takes encoders of both kinds of pre-training.".into();
-        return refuse(because, why);
+        return Err("Not asked: it takes encoders of both kinds of pre-training.".into());
     }
     let (one, other) = (architectures(&reconstructing), architectures(&contrasting));
-    let crossed: Vec<&String> = one.iter().filter(|a| other.contains(a)).collect();
-    if crossed.is_empty() {
-        let why = format!(
+    let both: Vec<String> = one.iter().filter(|a| other.contains(a)).cloned().collect();
+    if both.is_empty() {
+        return Err(format!(
             "Not asked: objective and architecture are not crossed. Encoders by reconstruction are {} ({}), encoders by \
              contrast {} ({}), so that a difference could be that of the architectures.",
             one.join(", "),
             names(&reconstructing),
             other.join(", "),
             names(&contrasting)
-        );
-        return refuse(because, why);
-    }
-    let comparable = |list: &[&Encoder<'_>]| -> Vec<(String, Option<f64>)> {
-        let kept = list.iter().filter(|e| crossed.iter().any(|a| *a == e.architecture()));
-        let leaning =
-            |name: &str| gains.leaning(|task| Some(gains.difference(name, task)? / gains.spread(task)?));
-        kept.map(|e| (e.facts.name.clone(), leaning(&e.facts.name))).collect()
-    };
-    let sides = [comparable(&reconstructing), comparable(&contrasting)];
-    let alone: Vec<String> = encoders
-        .iter()
-        .filter(|e| !crossed.iter().any(|a| *a == e.architecture()))
-        .map(|e| e.facts.name.clone())
-        .collect();
-    if !alone.is_empty() {
-        because.push(format!(
-            "Not counted, since only one kind of pre-training has their architecture: {}.",
-            alone.join(", ")
         ));
     }
-    let holes: Vec<&str> = sides
+    Ok(both)
+}
+
+/// Names the encoders whose architecture only one objective has.
+fn alone(encoders: &[Encoder<'_>], architectures: &[String]) -> Option<String> {
+    let alone: Vec<&Encoder<'_>> =
+        encoders.iter().filter(|e| !architectures.iter().any(|a| a == e.architecture())).collect();
+    (!alone.is_empty()).then(|| {
+        format!("Not counted, since only one kind of pre-training has their architecture: {}.", names(&alone))
+    })
+}
+
+/// An encoder's name, and how much more it gains on restoring, each task in standard deviations of its own gains; none
+/// where a gain is missing.
+type Leaning<'a> = (&'a str, Option<f64>);
+
+/// The leanings of one kind's encoders that have one of these architectures.
+fn leanings<'a>(
+    gains: &Gains<'_>,
+    encoders: &[Encoder<'a>],
+    kind: Kind,
+    architectures: &[String],
+) -> Vec<Leaning<'a>> {
+    let leaning =
+        |name: &str| gains.leaning(|task| Some(gains.difference(name, task)? / gains.spread(task)?));
+    encoders
         .iter()
-        .flatten()
-        .filter(|(_, leaning)| leaning.is_none())
-        .map(|(name, _)| name.as_str())
-        .collect();
-    if !holes.is_empty() {
-        because
-            .push(format!("Not counted, since a gain on one of the tasks is missing: {}.", holes.join(", ")));
-    }
+        .filter(|e| e.kind == kind && architectures.iter().any(|a| a == e.architecture()))
+        .map(|e| (e.facts.name.as_str(), leaning(&e.facts.name)))
+        .collect()
+}
+
+/// Names the encoders that have no leaning.
+fn holes(sides: &[Vec<Leaning<'_>>; 2]) -> Option<String> {
+    let holes: Vec<&str> =
+        sides.iter().flatten().filter(|(_, leaning)| leaning.is_none()).map(|(name, _)| *name).collect();
+    (!holes.is_empty())
+        .then(|| format!("Not counted, since a gain on one of the tasks is missing: {}.", holes.join(", ")))
+}
+
+/// The leanings that are known, by reconstruction and by contrast.
+///
+/// # Errors
+/// That there are too few to compare.
+fn counted(sides: [Vec<Leaning<'_>>; 2]) -> Result<[Vec<f64>; 2], String> {
     let [x, y] = sides.map(|side| side.into_iter().filter_map(|(_, leaning)| leaning).collect::<Vec<f64>>());
     if x.len() < 2 || y.len() < 2 {
-        let why = format!(
+        return Err(format!(
             "Not asked: the unit is the pre-trained encoder, and it takes two of each kind to know how much encoders of one \
              kind differ; here are {} by reconstruction and {} by contrast with gains on tasks of both kinds.",
             x.len(),
             y.len()
-        );
-        return refuse(because, why);
+        ));
     }
-    let Some(found) = welch(&x, &y) else {
-        return Finding { claim, verdict: Verdict::CannotBeTold, because, refused: false };
-    };
+    Ok([x, y])
+}
+
+/// The difference between the objectives in a sentence; `n` and `m` encoders were compared.
+fn difference(found: Estimate, n: usize, m: usize) -> String {
     let words = "How much more an encoder gains on restoring, each task in standard deviations of its own gains so that \
                  all count the same, differs between the objectives by";
-    because.push(match (found.interval, found.p) {
+    match (found.interval, found.p) {
         (Some(i), Some(p)) => format!(
-            "{words} {:+.2} (95 % interval {:+.2} to {:+.2}, p {}, Welch's t over {} and {} encoders; above 0 the \
+            "{words} {:+.2} (95 % interval {:+.2} to {:+.2}, p {}, Welch's t over {n} and {m} encoders; above 0 the \
              finding holds).",
             found.value,
             i.low,
             i.high,
-            p_in_words(p),
-            x.len(),
-            y.len()
+            p_in_words(p)
         ),
-        _ => format!("{words} {:+.2}; there is no interval, since encoders do not differ at all.", found.value),
-    });
-    Finding { claim, verdict: Verdict::of(found.interval), because, refused: false }
+        _ => {
+            format!("{words} {:+.2}; there is no interval, since encoders do not differ at all.", found.value)
+        }
+    }
 }
 
 /// With two decimals and a sign.

@@ -7,8 +7,22 @@ use crate::{alignment::Kernel, analysis::Gain, statistics::Correlation};
 
 /// How the experiment was done, in sentences made from its record.
 pub fn methods(paper: Paper<'_>) -> String {
+    let mut text = vec![design(paper)];
+    text.extend(runs(paper));
+    text.extend(gains(paper));
+    text.extend(convergence(paper));
+    text.push(alignment(paper));
+    text.extend(correlations(paper));
+    text.push(format!(
+        "Computed with Transferscope {}, which implements the study of [transfer2026].",
+        paper.version
+    ));
+    text.join(" ") + "\n"
+}
+
+/// What was trained on what.
+fn design(paper: Paper<'_>) -> String {
     let spec = paper.spec;
-    let choice = paper.analysis.choice;
     let list = |items: Vec<String>| items.join(", ");
     let backbones = paper
         .backbones
@@ -37,18 +51,6 @@ pub fn methods(paper: Paper<'_>) -> String {
             })
             .collect(),
     );
-    let how = match (choice.measured.is_mmd(), choice.how.kernel) {
-        (false, _) => String::new(),
-        (true, Kernel::Rbf) => format!(
-            ", by the {} estimate with a Gaussian kernel whose bandwidth is the median distance",
-            choice.how.estimator.as_str()
-        ),
-        (true, Kernel::RbfSum) => format!(
-            ", by the {} estimate with the sum of five Gaussian kernels, of a quarter to four times the gamma that the \
-             median distance gives",
-            choice.how.estimator.as_str()
-        ),
-    };
     let seeds: Vec<String> = spec.seeds.iter().map(u64::to_string).collect();
     let seeds = match seeds.as_slice() {
         [one] => format!("the seed {one} alone"),
@@ -56,14 +58,18 @@ pub fn methods(paper: Paper<'_>) -> String {
     };
     let epochs = spec.epochs.map_or_else(|| "the default number of".to_owned(), |e| e.to_string());
     let data = if paper.synthetic { " (synthetic: computed phantoms)" } else { "" };
-    let analysis = paper.analysis;
-    let c = analysis.counts;
-    let mut text = vec![format!(
+    format!(
         "We fine-tuned {} on the data set {}{data} for {}, each {arms}, for {epochs} epochs with {seeds}.",
         list(backbones),
         escape::markdown(&spec.dataset),
         list(tasks),
-    )];
+    )
+}
+
+/// How runs compare, and what became of them.
+fn runs(paper: Paper<'_>) -> Vec<String> {
+    let (spec, c) = (paper.spec, paper.analysis.counts);
+    let mut text = Vec::new();
     let mut say = |sentence: &str| text.push(sentence.to_owned());
     say("Runs of one backbone, task and seed share split, order of cases, budget and seed in every arm.");
     if spec.arms.contains(&Arm::Specialist) {
@@ -74,11 +80,19 @@ pub fn methods(paper: Paper<'_>) -> String {
          was tested.",
         c.planned, c.succeeded, c.failed, c.stopped
     ));
-    if !analysis.unlearnt.is_empty() && !choice.unlearnt {
-        let tasks = analysis.unlearnt.iter().map(|t| t.label().to_lowercase()).collect();
+    text
+}
+
+/// What gains are, and their intervals and p-values: only what the record has.
+fn gains(paper: Paper<'_>) -> Vec<String> {
+    let analysis = paper.analysis;
+    let mut text = Vec::new();
+    let mut say = |sentence: &str| text.push(sentence.to_owned());
+    if !analysis.unlearnt.is_empty() && !analysis.choice.unlearnt {
+        let tasks: Vec<String> = analysis.unlearnt.iter().map(|t| t.label().to_lowercase()).collect();
         say(&format!(
             "What follows on alignment leaves out {}, where no network was told apart from the best trivial method.",
-            list(tasks)
+            tasks.join(", ")
         ));
     }
     let gains: Vec<&Gain> = analysis.cells.iter().flat_map(|cell| &cell.gains).collect();
@@ -103,18 +117,51 @@ pub fn methods(paper: Paper<'_>) -> String {
     if gains.iter().any(|gain| gain.p_corrected.is_some()) {
         say("p-values of gains were corrected by Holm over cells [holm1979].");
     }
+    text
+}
+
+/// What convergence and speed-up are.
+fn convergence(paper: Paper<'_>) -> Vec<String> {
+    let analysis = paper.analysis;
+    let mut text = Vec::new();
+    let mut say = |sentence: &str| text.push(sentence.to_owned());
     say(
         "Convergence is the first epoch whose running best has covered 95 % of the way from before training to its best.",
     );
     if analysis.cells.iter().any(|cell| cell.speed_up_estimate.is_some()) {
         say("Speed-up is the geometric mean of ratios.");
     }
-    say(&format!(
+    text
+}
+
+/// How alignment was measured.
+fn alignment(paper: Paper<'_>) -> String {
+    let choice = paper.analysis.choice;
+    let how = match (choice.measured.is_mmd(), choice.how.kernel) {
+        (false, _) => String::new(),
+        (true, Kernel::Rbf) => format!(
+            ", by the {} estimate with a Gaussian kernel whose bandwidth is the median distance",
+            choice.how.estimator.as_str()
+        ),
+        (true, Kernel::RbfSum) => format!(
+            ", by the {} estimate with the sum of five Gaussian kernels, of a quarter to four times the gamma that the \
+             median distance gives",
+            choice.how.estimator.as_str()
+        ),
+    };
+    format!(
         "Alignment was measured between features of the validation cases, standardised by the features before fine-tuning, \
          as {} at the {} layer of each encoder{how} [gretton2012, kornblith2019].",
         choice.measured.label(),
         choice.layer.as_str()
-    ));
+    )
+}
+
+/// How correlations and objectives were tested: only what the record has.
+fn correlations(paper: Paper<'_>) -> Vec<String> {
+    let analysis = paper.analysis;
+    let mut text = Vec::new();
+    let mut say = |sentence: &str| text.push(sentence.to_owned());
     let correlations: Vec<&Correlation> =
         analysis.relations.iter().flat_map(|r| [&r.spearman, &r.centred]).flatten().collect();
     if !correlations.is_empty() {
@@ -132,11 +179,7 @@ pub fn methods(paper: Paper<'_>) -> String {
     if analysis.findings.first().is_some_and(|finding| !finding.refused) {
         say("Objectives of pre-training were compared by Welch's t with encoders as units [welch1947].");
     }
-    say(&format!(
-        "Computed with Transferscope {}, which implements the study of [transfer2026].",
-        paper.version
-    ));
-    text.join(" ") + "\n"
+    text
 }
 
 /// "a", "a and b", "a, b and c".

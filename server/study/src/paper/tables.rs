@@ -8,93 +8,107 @@ use crate::{
     statistics::Estimate,
 };
 
+const CSV_HEAD: &str = "backbone,task,adaptation,label_share,arm,metric,direction,n,mean,ci95_low,ci95_high,\
+     gain_specialist_percent,gain_specialist_low,gain_specialist_high,gain_specialist_p_holm,\
+     gain_scratch_percent,gain_scratch_low,gain_scratch_high,gain_scratch_p_holm,\
+     epochs_to_95,epochs_to_specialist,area,alignment,alignment_layer,alignment_value,\
+     difference_specialist,difference_specialist_low,difference_specialist_high,\
+     difference_scratch,difference_scratch_low,difference_scratch_high,\
+     speed_up,speed_up_low,speed_up_high";
+
 /// Every cell and arm with all numbers, comma-separated; undefined values are empty.
 pub fn csv(paper: Paper<'_>) -> String {
-    let mut out = String::from(
-        "backbone,task,adaptation,label_share,arm,metric,direction,n,mean,ci95_low,ci95_high,\
-         gain_specialist_percent,gain_specialist_low,gain_specialist_high,gain_specialist_p_holm,\
-         gain_scratch_percent,gain_scratch_low,gain_scratch_high,gain_scratch_p_holm,\
-         epochs_to_95,epochs_to_specialist,area,alignment,alignment_layer,alignment_value,\
-         difference_specialist,difference_specialist_low,difference_specialist_high,\
-         difference_scratch,difference_scratch_low,difference_scratch_high,\
-         speed_up,speed_up_low,speed_up_high\n",
-    );
-    let number = |v: Option<f64>| v.map(|v| v.to_string()).unwrap_or_default();
-    let quoted = |text: &str| table_cell::csv(text).into_owned();
-    let arm_fields = |arm: &ArmSummary| {
-        vec![
-            arm.n.to_string(),
-            number(arm.mean),
-            number(arm.interval.map(|i| i.low)),
-            number(arm.interval.map(|i| i.high)),
-        ]
-    };
-    let pace = |arm: &ArmSummary| {
-        let c = &arm.convergence;
-        let reached = |r: Option<crate::convergence::Reached>| r.map(|r| r.to_string()).unwrap_or_default();
-        vec![reached(c.to_share_median), reached(c.to_specialist_median), number(c.area)]
-    };
-    let gain = |gain: Option<&Gain>| {
-        let interval = gain.and_then(|g| g.interval);
-        vec![
-            number(gain.and_then(|g| g.mean)),
-            number(interval.map(|i| i.low)),
-            number(interval.map(|i| i.high)),
-            number(gain.and_then(|g| g.p_corrected)),
-        ]
-    };
-    let estimate = |estimate: Option<Estimate>| {
-        let interval = estimate.and_then(|e| e.interval);
-        [number(estimate.map(|e| e.value)), number(interval.map(|i| i.low)), number(interval.map(|i| i.high))]
-    };
-    for cell in &paper.analysis.cells {
-        for arm in &cell.arms {
-            let mut row = vec![
-                quoted(&cell.key.backbone),
-                cell.key.task.to_string(),
-                cell.key.adaptation.to_string(),
-                cell.key.label_share.to_string(),
-                arm.arm.to_string(),
-                cell.metric.clone(),
-                direction(cell.direction).to_owned(),
-            ];
-            row.extend(arm_fields(arm));
-            let tuned = arm.arm == Arm::Pretrained;
-            for against in [Arm::Specialist, Arm::Scratch] {
-                row.extend(gain(cell.gain(against).filter(|_| tuned)));
-            }
-            row.extend(pace(arm));
-            let aligned = cell.aligned().filter(|_| tuned);
-            row.push(paper.analysis.choice.measured.to_string());
-            row.push(aligned.map(|a| quoted(&a.layer)).unwrap_or_default());
-            row.push(number(aligned.map(|a| a.mean)));
-            for against in [Arm::Specialist, Arm::Scratch] {
-                row.extend(estimate(cell.gain(against).filter(|_| tuned).map(|g| g.difference)));
-            }
-            row.extend(estimate(cell.speed_up_estimate.filter(|_| tuned)));
-            out.push_str(&row.join(","));
-            out.push('\n');
-        }
-    }
-    for arm in &paper.analysis.specialists {
-        let metric = arm.task.primary_metric();
-        let mut row = vec![
-            arm.backbone.clone(),
-            arm.task.to_string(),
-            String::new(),
-            arm.label_share.to_string(),
-            arm.arm.to_string(),
-            metric.name(transferscope_domain::metric::Split::Test),
-            direction(metric.direction()).to_owned(),
-        ];
-        row.extend(arm_fields(arm));
-        row.extend(std::iter::repeat_n(String::new(), 8));
-        row.extend(pace(arm));
-        row.extend(std::iter::repeat_n(String::new(), 3 + 9));
+    let mut out = format!("{CSV_HEAD}\n");
+    let cells = paper.analysis.cells.iter();
+    let tuned = cells.flat_map(|cell| cell.arms.iter().map(move |arm| arm_row(paper, cell, arm)));
+    let specialists = paper.analysis.specialists.iter().map(specialist_row);
+    for row in tuned.chain(specialists) {
         out.push_str(&row.join(","));
         out.push('\n');
     }
     out
+}
+
+/// An arm of a cell; gains, alignment and speed-up are the pre-trained arm's.
+fn arm_row(paper: Paper<'_>, cell: &Cell, arm: &ArmSummary) -> Vec<String> {
+    let quoted = |text: &str| table_cell::csv(text).into_owned();
+    let mut row = vec![
+        quoted(&cell.key.backbone),
+        cell.key.task.to_string(),
+        cell.key.adaptation.to_string(),
+        cell.key.label_share.to_string(),
+        arm.arm.to_string(),
+        cell.metric.clone(),
+        direction(cell.direction).to_owned(),
+    ];
+    row.extend(arm_fields(arm));
+    let tuned = arm.arm == Arm::Pretrained;
+    for against in [Arm::Specialist, Arm::Scratch] {
+        row.extend(gain_fields(cell.gain(against).filter(|_| tuned)));
+    }
+    row.extend(convergence_fields(arm));
+    let aligned = cell.aligned().filter(|_| tuned);
+    row.push(paper.analysis.choice.measured.to_string());
+    row.push(aligned.map(|a| quoted(&a.layer)).unwrap_or_default());
+    row.push(number(aligned.map(|a| a.mean)));
+    for against in [Arm::Specialist, Arm::Scratch] {
+        row.extend(estimate_fields(cell.gain(against).filter(|_| tuned).map(|g| g.difference)));
+    }
+    row.extend(estimate_fields(cell.speed_up_estimate.filter(|_| tuned)));
+    row
+}
+
+/// A specialist: it has neither an adaptation nor gains.
+fn specialist_row(arm: &ArmSummary) -> Vec<String> {
+    let metric = arm.task.primary_metric();
+    let mut row = vec![
+        arm.backbone.clone(),
+        arm.task.to_string(),
+        String::new(),
+        arm.label_share.to_string(),
+        arm.arm.to_string(),
+        metric.name(transferscope_domain::metric::Split::Test),
+        direction(metric.direction()).to_owned(),
+    ];
+    row.extend(arm_fields(arm));
+    row.extend(std::iter::repeat_n(String::new(), 8));
+    row.extend(convergence_fields(arm));
+    row.extend(std::iter::repeat_n(String::new(), 3 + 9));
+    row
+}
+
+fn number(v: Option<f64>) -> String {
+    v.map(|v| v.to_string()).unwrap_or_default()
+}
+
+fn arm_fields(arm: &ArmSummary) -> [String; 4] {
+    [
+        arm.n.to_string(),
+        number(arm.mean),
+        number(arm.interval.map(|i| i.low)),
+        number(arm.interval.map(|i| i.high)),
+    ]
+}
+
+fn convergence_fields(arm: &ArmSummary) -> [String; 3] {
+    let c = &arm.convergence;
+    let reached = |r: Option<crate::convergence::Reached>| r.map(|r| r.to_string()).unwrap_or_default();
+    [reached(c.to_share_median), reached(c.to_specialist_median), number(c.area)]
+}
+
+fn gain_fields(gain: Option<&Gain>) -> [String; 4] {
+    let interval = gain.and_then(|g| g.interval);
+    [
+        number(gain.and_then(|g| g.mean)),
+        number(interval.map(|i| i.low)),
+        number(interval.map(|i| i.high)),
+        number(gain.and_then(|g| g.p_corrected)),
+    ]
+}
+
+fn estimate_fields(estimate: Option<Estimate>) -> [String; 3] {
+    let interval = estimate.and_then(|e| e.interval);
+    [number(estimate.map(|e| e.value)), number(interval.map(|i| i.low)), number(interval.map(|i| i.high))]
 }
 
 fn direction(direction: Direction) -> &'static str {

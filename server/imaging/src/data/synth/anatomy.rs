@@ -63,8 +63,14 @@ pub struct Anatomy {
     patches: Vec<Region>,
     nodules: Vec<Region>,
     lesions: Vec<Region>,
+    tissues: Tissues,
+}
+
+/// What this patient's tissues are made of, where patients differ in it.
+#[derive(Debug, Clone)]
+struct Tissues {
     peripheral: Matter,
-    transition_matter: Matter,
+    transition: Matter,
     fat: Matter,
     muscle: Matter,
     vesicle: Matter,
@@ -100,14 +106,32 @@ fn line(distance: f32, thickness: f32, edge: f32) -> f32 {
     cover(0.5 * thickness - distance.abs(), edge).min(thickness / edge)
 }
 
-impl Anatomy {
-    /// Draws a patient.
-    pub fn draw(rng: &mut impl RngExt) -> Self {
-        let look = Look {
+impl Look {
+    fn draw(rng: &mut impl RngExt) -> Self {
+        Self {
             gain: [0.85 * factor(rng, 0.18), factor(rng, 0.15)],
             noise: [rng.random_range(9.0..26.0), rng.random_range(6.0..12.0)],
             shading: std::array::from_fn(|i| normal(rng, [0.10, 0.22, 0.05, 0.12, 0.14, 0.05, 0.06][i])),
-        };
+        }
+    }
+}
+
+impl Tissues {
+    fn draw(rng: &mut impl RngExt) -> Self {
+        Self {
+            peripheral: matter::PERIPHERAL.scaled(factor(rng, 0.14), factor(rng, 0.10), factor(rng, 0.07)),
+            transition: matter::TRANSITION.scaled(factor(rng, 0.12), factor(rng, 0.10), factor(rng, 0.07)),
+            fat: matter::FAT.scaled(factor(rng, 0.10), factor(rng, 0.3), 1.0),
+            muscle: matter::MUSCLE.scaled(factor(rng, 0.12), factor(rng, 0.12), factor(rng, 0.05)),
+            vesicle: matter::VESICLE.scaled(factor(rng, 0.18), factor(rng, 0.15), factor(rng, 0.08)),
+        }
+    }
+}
+
+impl Anatomy {
+    /// Draws a patient. The order of the draws is part of what a seed stands for: another order is another patient.
+    pub fn draw(rng: &mut impl RngExt) -> Self {
+        let look = Look::draw(rng);
         let shift = [normal(rng, 2.5), normal(rng, 2.5), normal(rng, 3.0)];
         let (roll_sin, roll_cos) = normal(rng, 0.05).sin_cos();
 
@@ -119,42 +143,11 @@ impl Anatomy {
         ];
         let centre = [0.0, -6.0, 0.0];
         let prostate = Blob::draw(centre, axes, 0.08, 0.035, rng);
-        let share = 0.62 + 0.26 * enlargement;
-        let transition = Blob::draw(
-            [normal(rng, 1.2), centre[1] - 0.24 * axes[1], centre[2] + 0.16 * axes[2]],
-            [share * axes[0] * 0.98, share * axes[1] * 0.98, share * axes[2] * 1.02],
-            0.10,
-            0.05,
-            rng,
-        );
-        let stroma = Blob::draw(
-            [0.0, centre[1] - 0.95 * axes[1], centre[2]],
-            [rng.random_range(0.35..0.55) * axes[0], rng.random_range(0.18..0.32) * axes[1], 0.8 * axes[2]],
-            0.08,
-            0.05,
-            rng,
-        );
-        let urethra_at = [0.0, centre[1] - 0.12 * axes[1]];
-        let urethra_radius = rng.random_range(1.2..2.2);
-        let urethra =
-            Tube::draw(urethra_at, urethra_radius, 0.06, 0.8, rng).between(-60.0, centre[2] + 0.9 * axes[2]);
-        let duct_y = centre[1] + 0.35 * axes[1];
-        let ducts = [-1.6f32, 1.6]
-            .into_iter()
-            .map(|x| Tube::draw([x, duct_y], 0.9, 0.05, 0.4, rng).between(centre[2], centre[2] + axes[2]))
-            .collect();
-
-        let radius = rng.random_range(9.0..14.0f32);
-        let rectum_aspect = rng.random_range(1.05..1.45f32);
-        let back = centre[1] + axes[1];
-        let rectum = Tube::draw(
-            [normal(rng, 2.0), back + radius + rng.random_range(1.0..3.0)],
-            radius,
-            0.08,
-            1.5,
-            rng,
-        );
-        let gas_level = rng.random_range(-1.2..1.2) * radius;
+        let transition = Self::draw_transition(rng, centre, axes, enlargement);
+        let stroma = Self::draw_stroma(rng, centre, axes);
+        let urethra = Self::draw_urethra(rng, centre, axes);
+        let ducts = Self::draw_ducts(rng, centre, axes);
+        let (rectum, rectum_aspect, gas_level) = Self::draw_rectum(rng, centre[1] + axes[1]);
 
         let mut anatomy = Self {
             look,
@@ -168,35 +161,9 @@ impl Anatomy {
             muscles: Self::draw_muscles(rng),
             bones: Self::draw_bones(rng),
             symphysis: Blob::ellipsoid([0.0, -37.0, -12.0], [3.0, 9.0, 16.0], [0.2, 0.0, 0.0]),
-            levator: [
-                centre[1] + 0.7 * axes[1],
-                axes[0] + rng.random_range(4.0..7.0),
-                axes[1] + rng.random_range(9.0..13.0),
-                rng.random_range(1.2..2.2),
-                rng.random_range(2.0..12.0),
-            ],
-            bladder: Blob::draw(
-                [normal(rng, 2.0), centre[1] - 8.0, centre[2] + axes[2] + rng.random_range(16.0..24.0)],
-                [rng.random_range(26.0..40.0), rng.random_range(18.0..28.0), rng.random_range(18.0..24.0)],
-                0.08,
-                0.04,
-                rng,
-            ),
-            vesicles: [-1.0f32, 1.0]
-                .into_iter()
-                .flat_map(|side| {
-                    let z = centre[2] + axes[2];
-                    [(8.0, 1.5), (17.0, 5.0)].map(|(x, lift)| {
-                        let at = [side * x, centre[1] + 0.75 * axes[1], z + lift];
-                        let size = [
-                            rng.random_range(6.5..9.5),
-                            rng.random_range(3.5..6.0),
-                            rng.random_range(4.0..7.0),
-                        ];
-                        Blob::draw(at, size, 0.35, 0.09, rng)
-                    })
-                })
-                .collect(),
+            levator: Self::draw_levator(rng, centre, axes),
+            bladder: Self::draw_bladder(rng, centre, axes),
+            vesicles: Self::draw_vesicles(rng, centre, axes),
             rectum,
             rectum_aspect,
             gas_level,
@@ -215,19 +182,94 @@ impl Anatomy {
             patches: Vec::new(),
             nodules: Vec::new(),
             lesions: Vec::new(),
-            peripheral: matter::PERIPHERAL.scaled(factor(rng, 0.14), factor(rng, 0.10), factor(rng, 0.07)),
-            transition_matter: matter::TRANSITION.scaled(
-                factor(rng, 0.12),
-                factor(rng, 0.10),
-                factor(rng, 0.07),
-            ),
-            fat: matter::FAT.scaled(factor(rng, 0.10), factor(rng, 0.3), 1.0),
-            muscle: matter::MUSCLE.scaled(factor(rng, 0.12), factor(rng, 0.12), factor(rng, 0.05)),
-            vesicle: matter::VESICLE.scaled(factor(rng, 0.18), factor(rng, 0.15), factor(rng, 0.08)),
+            tissues: Tissues::draw(rng),
         };
         anatomy.draw_benign(rng, enlargement);
         anatomy.draw_lesions(rng);
         anatomy
+    }
+
+    /// The transition zone: the more of the gland, the more that is enlarged.
+    fn draw_transition(rng: &mut impl RngExt, centre: Point, axes: Point, enlargement: f32) -> Blob {
+        let share = 0.62 + 0.26 * enlargement;
+        Blob::draw(
+            [normal(rng, 1.2), centre[1] - 0.24 * axes[1], centre[2] + 0.16 * axes[2]],
+            [share * axes[0] * 0.98, share * axes[1] * 0.98, share * axes[2] * 1.02],
+            0.10,
+            0.05,
+            rng,
+        )
+    }
+
+    /// The anterior fibromuscular stroma.
+    fn draw_stroma(rng: &mut impl RngExt, centre: Point, axes: Point) -> Blob {
+        Blob::draw(
+            [0.0, centre[1] - 0.95 * axes[1], centre[2]],
+            [rng.random_range(0.35..0.55) * axes[0], rng.random_range(0.18..0.32) * axes[1], 0.8 * axes[2]],
+            0.08,
+            0.05,
+            rng,
+        )
+    }
+
+    fn draw_urethra(rng: &mut impl RngExt, centre: Point, axes: Point) -> Tube {
+        let at = [0.0, centre[1] - 0.12 * axes[1]];
+        let radius = rng.random_range(1.2..2.2);
+        Tube::draw(at, radius, 0.06, 0.8, rng).between(-60.0, centre[2] + 0.9 * axes[2])
+    }
+
+    /// The ejaculatory ducts.
+    fn draw_ducts(rng: &mut impl RngExt, centre: Point, axes: Point) -> Vec<Tube> {
+        let y = centre[1] + 0.35 * axes[1];
+        [-1.6f32, 1.6]
+            .into_iter()
+            .map(|x| Tube::draw([x, y], 0.9, 0.05, 0.4, rng).between(centre[2], centre[2] + axes[2]))
+            .collect()
+    }
+
+    /// The rectum behind a gland that ends at `back`, its aspect, and the level of gas in its lumen.
+    fn draw_rectum(rng: &mut impl RngExt, back: f32) -> (Tube, f32, f32) {
+        let radius = rng.random_range(9.0..14.0f32);
+        let aspect = rng.random_range(1.05..1.45f32);
+        let at = [normal(rng, 2.0), back + radius + rng.random_range(1.0..3.0)];
+        let tube = Tube::draw(at, radius, 0.08, 1.5, rng);
+        (tube, aspect, rng.random_range(-1.2..1.2) * radius)
+    }
+
+    fn draw_levator(rng: &mut impl RngExt, centre: Point, axes: Point) -> [f32; 5] {
+        [
+            centre[1] + 0.7 * axes[1],
+            axes[0] + rng.random_range(4.0..7.0),
+            axes[1] + rng.random_range(9.0..13.0),
+            rng.random_range(1.2..2.2),
+            rng.random_range(2.0..12.0),
+        ]
+    }
+
+    fn draw_bladder(rng: &mut impl RngExt, centre: Point, axes: Point) -> Blob {
+        Blob::draw(
+            [normal(rng, 2.0), centre[1] - 8.0, centre[2] + axes[2] + rng.random_range(16.0..24.0)],
+            [rng.random_range(26.0..40.0), rng.random_range(18.0..28.0), rng.random_range(18.0..24.0)],
+            0.08,
+            0.04,
+            rng,
+        )
+    }
+
+    /// The seminal vesicles.
+    fn draw_vesicles(rng: &mut impl RngExt, centre: Point, axes: Point) -> Vec<Blob> {
+        let z = centre[2] + axes[2];
+        [-1.0f32, 1.0]
+            .into_iter()
+            .flat_map(|side| {
+                [(8.0, 1.5), (17.0, 5.0)].map(|(x, lift)| {
+                    let at = [side * x, centre[1] + 0.75 * axes[1], z + lift];
+                    let size =
+                        [rng.random_range(6.5..9.5), rng.random_range(3.5..6.0), rng.random_range(4.0..7.0)];
+                    Blob::draw(at, size, 0.35, 0.09, rng)
+                })
+            })
+            .collect()
     }
 
     fn draw_muscles(rng: &mut impl RngExt) -> Vec<Blob> {
@@ -401,13 +443,13 @@ impl Anatomy {
     fn surroundings(&self, p: Point, edge: f32) -> Matter {
         let mut m = matter::AIR;
         let skin = self.body.depth(p);
-        m.cover(&self.fat, cover(skin, edge));
-        m.cover(&self.muscle, line(skin - 0.8, 1.4, edge));
+        m.cover(&self.tissues.fat, cover(skin, edge));
+        m.cover(&self.tissues.muscle, line(skin - 0.8, 1.4, edge));
         if skin < -edge {
             return m;
         }
         for blob in &self.muscles {
-            m.cover(&self.muscle, cover(blob.depth(p), edge));
+            m.cover(&self.tissues.muscle, cover(blob.depth(p), edge));
         }
         for blob in &self.bones {
             let depth = blob.depth(p);
@@ -421,14 +463,14 @@ impl Anatomy {
         let [y, half_x, half_y, thickness, top] = self.levator;
         let e = ((p[0] / half_x).powi(2) + ((p[1] - y) / half_y).powi(2)).sqrt();
         let band = thickness - (e - 1.0).abs() * half_x.min(half_y);
-        m.cover(&self.muscle, cover(band.min(top - p[2]).min(p[1] + 14.0), edge));
+        m.cover(&self.tissues.muscle, cover(band.min(top - p[2]).min(p[1] + 14.0), edge));
         let bladder = self.bladder.depth(p);
         m.cover(&matter::BLADDER_WALL, cover(bladder, edge));
         m.cover(&matter::URINE, cover(bladder - 3.2, edge));
         for blob in &self.vesicles {
             let depth = blob.depth(p);
             m.cover(&matter::DUCT_WALL, cover(depth, edge));
-            m.cover(&self.vesicle, cover(depth - 0.7, edge));
+            m.cover(&self.tissues.vesicle, cover(depth - 0.7, edge));
             // Folded tubules.
             let fold = (1.9 * p[0] + 1.3 * p[1]).sin() * (1.7 * p[1] - 1.1 * p[2]).cos();
             m.cover(&matter::DUCT_WALL, cover(depth - 0.7, edge) * ((fold - 0.35) * 2.0).clamp(0.0, 0.8));
@@ -453,7 +495,7 @@ impl Anatomy {
     }
 
     fn gland(&self, p: Point, inside: f32, edge: f32) -> Matter {
-        let mut m = self.peripheral;
+        let mut m = self.tissues.peripheral;
         let transition = self.transition.depth(p);
         if transition < edge {
             let [count, phase, phase_z, contrast] = self.septa;
@@ -466,7 +508,7 @@ impl Anatomy {
             // No sharp border: these are diffuse.
             m.cover(&patch.matter, patch.strength * cover(patch.blob.depth(p), edge + 2.0));
         }
-        m.cover(&self.transition_matter, cover(transition, edge));
+        m.cover(&self.tissues.transition, cover(transition, edge));
         for nodule in &self.nodules {
             let depth = nodule.blob.depth(p).min(transition + 1.0);
             if depth > -edge {
