@@ -75,7 +75,7 @@ pub struct Row {
     #[serde(default)]
     pub unsure: Option<Unsure>,
     pub n: u32,
-    /// The best trivial method on the same cases, and its score.
+    /// The best simple baseline on the same cases, and its score.
     pub baseline: Option<Baseline>,
     /// Whether the mean beats that method; none where there is none.
     pub beats_baseline: Option<bool>,
@@ -91,7 +91,7 @@ pub struct Row {
     pub finished_ms: i64,
 }
 
-/// A trivial method's score.
+/// A simple baseline's score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Baseline {

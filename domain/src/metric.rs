@@ -295,7 +295,7 @@ impl MetricKind {
         format!("{split}/{}", self.as_str())
     }
 
-    /// `split/metric@baseline`: the score of a trivial method on the same cases.
+    /// `split/metric@baseline`: the score of a simple baseline on the same cases.
     pub fn baseline_name(self, split: Split, baseline: &str) -> String {
         format!("{split}/{}@{baseline}", self.as_str())
     }

@@ -15,8 +15,8 @@ choices! {
     /// computed in 32 bits always.
     Precision, "precision" {
         Float32 = "float32", "32 bits", "Everything in 32-bit floats.";
-        /// Mixed: products in brain floats, sums, normalisations and parameters in 32 bits.
-        Bfloat16 = "bfloat16", "Mixed, brain floats",
+        /// Mixed: products in bfloat16, sums, normalisations and parameters in 32 bits.
+        Bfloat16 = "bfloat16", "Mixed, bfloat16",
             "Products in 16 bits: faster and smaller on CUDA cards, slower on a CPU.";
     }
 }

@@ -23,7 +23,7 @@ pub struct RunRecord {
     pub curve: Vec<(f64, f64)>,
     /// The task's primary test metric; none until the run has succeeded.
     pub value: Option<f64>,
-    /// The best trivial method on the same cases, and its score.
+    /// The best simple baseline on the same cases, and its score.
     pub baseline: Option<(String, f64)>,
     /// Scores of each test case by metric.
     pub cases: BTreeMap<String, BTreeMap<String, f64>>,

@@ -156,7 +156,7 @@ impl Task {
         }
     }
 
-    /// Names of the trivial methods whose scores stand beside every result of this task, as
+    /// Names of the simple baselines whose scores stand beside every result of this task, as
     /// used in metric names (`test/psnr_db@zero-filled`). A run has those that fit its input.
     pub fn baselines(self) -> &'static [&'static str] {
         match self {

@@ -39,7 +39,7 @@ pub struct Curve {
     pub band: Vec<(f64, f64)>,
 }
 
-/// A level to compare with, e.g. a trivial method's score.
+/// A level to compare with, e.g. a simple baseline's score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reference {
     pub label: String,

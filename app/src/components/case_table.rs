@@ -82,7 +82,7 @@ pub fn CaseTable(task: Task, dataset: String, cases: Vec<CaseScore>) -> impl Int
     }
 }
 
-/// Score names: the task's metrics in their order, then class-wise ones, then trivial methods.
+/// Score names: the task's metrics in their order, then class-wise ones, then simple baselines.
 fn columns(task: Task, cases: &[CaseScore]) -> Vec<String> {
     let mut names: Vec<String> = cases.iter().flat_map(|c| c.scores.keys().cloned()).collect();
     names.sort_by_key(|n| {

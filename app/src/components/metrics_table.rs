@@ -1,4 +1,4 @@
-//! A run's latest values with units, directions and the trivial methods beside them.
+//! A run's latest values with units, directions and the simple baselines beside them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use transferscope_domain::{MetricKind, Task};
 
 use crate::format;
 
-/// One line: a metric, its value, and what trivial methods score.
+/// One line: a metric, its value, and what simple baselines score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     pub name: String,
@@ -16,7 +16,7 @@ pub struct Line {
     pub baselines: Vec<Option<f64>>,
 }
 
-/// The trivial methods that a run has scores of.
+/// The simple baselines that a run has scores of.
 fn baselines(task: Task, metrics: &BTreeMap<String, f64>) -> Vec<&'static str> {
     let scored = |b: &&str| metrics.keys().any(|name| name.split_once('@').is_some_and(|(_, of)| of == *b));
     task.baselines().iter().copied().filter(scored).collect()

@@ -225,7 +225,7 @@ fn Findings(findings: Vec<Finding>) -> impl IntoView {
             let tag = match verdict {
                 Verdict::Holds => "tag tag--good",
                 Verdict::Contradicted => "tag tag--bad",
-                Verdict::CannotBeTold => "tag tag--quiet",
+                Verdict::Inconclusive => "tag tag--quiet",
             };
             let because = because.into_iter().map(|b| view! { <li>{b}</li> }).collect_view();
             view! {
@@ -258,7 +258,7 @@ fn Unlearnt(tasks: Vec<Task>, choice: Choice, frozen: bool) -> impl IntoView {
     (!tasks.is_empty()).then(|| {
         view! {
             <p class="notice">
-                {format!("Not learnt by any network: {names}. None is told from the best trivial method on the same cases. ")}
+                {format!("Not learnt by any network: {names}. None is told from the best simple baseline on the same cases. ")}
                 {if choice.unlearnt { "The findings and charts of alignment count all tasks. " } else { "The findings and charts of alignment leave that out. " }}
                 {(!frozen)
                     .then(|| view! {

@@ -88,7 +88,7 @@ pub fn LeaderboardTable(
                             {head("mean", format!("{}{unit} {arrow}", metric.label()), "data-table__number")}
                             <th scope="col" class="data-table__number">"95 % interval"</th>
                             {head("n", "Seeds".into(), "data-table__number")}
-                            {has_baseline.then(|| view! { <th scope="col">"Best trivial method"</th> })}
+                            {has_baseline.then(|| view! { <th scope="col">"Best simple baseline"</th> })}
                             <th scope="col" class="data-table__number">"Epochs"</th>
                             <th scope="col">"Runs"</th>
                         </tr>
@@ -220,7 +220,7 @@ fn deviations(row: &Row) -> impl IntoView + use<> {
     view! { {settings}{differs} }
 }
 
-/// The best trivial method on the same test cases, and whether the row is above it.
+/// The best simple baseline on the same test cases, and whether the row is above it.
 fn baseline(row: &Row, decimals: usize) -> Option<impl IntoView + use<>> {
     row.baseline.clone().map(|b| {
         let verdict = match row.beats_baseline {

@@ -18,7 +18,7 @@ use transferscope_domain::{Architecture, Head, task::Output};
 use transferscope_ml::{
     init,
     model::{
-        net::{Input, Net, Ports},
+        net::{Input, Net, TaskIo},
         provicnet::{Provicnet, ProvicnetConfig},
     },
     nn::{Mode, drop_path::DropPath},
@@ -44,15 +44,15 @@ fn main() {
                 depths: [3, 3, 9, 3],
                 dims: [96, 192, 384, 768],
             };
-            let ports = Ports { sequences: 3, out: 1, output: Output::Classes };
+            let io = TaskIo { sequences: 3, out: 1, output: Output::Classes };
             (
-                Net::<A>::new(Some(&tiny), Head::Compact, ports, &device),
+                Net::<A>::new(Some(&tiny), Head::Compact, io, &device),
                 Input::Volume(random([1, 3, 64, 224, 224])),
             )
         }
         "provicnet" => {
-            let ports = Ports { sequences: 1, out: 4, output: Output::Classes };
-            let net = Provicnet::new(&ProvicnetConfig::published(), ports, &device);
+            let io = TaskIo { sequences: 1, out: 4, output: Output::Classes };
+            let net = Provicnet::new(&ProvicnetConfig::published(), io, &device);
             let axis: Vec<f32> = (0..SLICES).flat_map(|z| [z as f32, SLICES as f32]).collect();
             let axis = Tensor::from_data(TensorData::new(axis, [SLICES, 2]), &device);
             (Net::Provicnet(net), Input::Slabs { slabs: random([SLICES, 1, 3, 256, 256]), axis, series: 1 })

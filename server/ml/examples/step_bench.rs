@@ -22,7 +22,7 @@ use transferscope_ml::{
     model::{
         convnext::{Block, ConvNext, ConvNextConfig},
         head3d::DenseHead3d,
-        net::{Input, Net, Ports},
+        net::{Input, Net, TaskIo},
         provicnet::Head2d,
         unet::{Unet, UnetEnd},
         vit::{Vit, VitConfig},
@@ -38,7 +38,7 @@ const CROP: [usize; 3] = [16, 64, 64];
 type A = Autodiff<Flex>;
 
 /// Segmentation of zones: t2w, hbv, adc in, background and two zones out.
-const PORTS: Ports = Ports { sequences: 3, out: 3, output: Output::Classes };
+const PORTS: TaskIo = TaskIo { sequences: 3, out: 3, output: Output::Classes };
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<A, D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Default::default())

@@ -64,7 +64,7 @@ pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
 
 /// Sets the last layer of an image head to zero, so that a restoration starts as its input, and that of a label head,
 /// so that every case starts undecided: a soft maximum over random evidence would be far from it.
-pub fn quiet_output<B: Backend, M: Module<B>>(module: M, output: Output) -> M {
+pub fn zero_init_output<B: Backend, M: Module<B>>(module: M, output: Output) -> M {
     let last = |name: &str| match output {
         Output::Classes => false,
         Output::Image => ["out.weight", "refine.out.weight", "head.linear.weight"].contains(&name),
@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::net::{Input, Net, Ports},
+        model::net::{Input, Net, TaskIo},
         nn::{Mode, drop_path::DropPath},
     };
 
@@ -94,14 +94,12 @@ mod tests {
     #[test]
     fn every_label_head_starts_undecided() {
         let device = Default::default();
-        let ports = Ports { sequences: 3, out: 2, output: Output::Label };
+        let io = TaskIo { sequences: 3, out: 2, output: Output::Label };
         for family in Family::ALL {
-            let net = Net::<Flex>::mini(family, ports, &device);
+            let net = Net::<Flex>::mini(family, io, &device);
             let probe = family != Family::Unet;
-            for net in
-                [Some(net.clone()), probe.then(|| net.with_probe(ports, &device))].into_iter().flatten()
-            {
-                let net = quiet_output(random(net, 3), Output::Label);
+            for net in [Some(net.clone()), probe.then(|| net.with_probe(io, &device))].into_iter().flatten() {
+                let net = zero_init_output(random(net, 3), Output::Label);
                 let volume = |shape: [usize; 5]| {
                     let values: Vec<f32> =
                         (0..shape.iter().product()).map(|i: usize| (i as f32).sin()).collect();

@@ -2,19 +2,19 @@
 
 pub mod convnext;
 pub mod fcmae;
+pub mod features;
 pub mod head3d;
 pub mod heads;
+pub mod linear_probe;
 pub mod mae_vit;
 pub mod masked;
 pub mod net;
-pub mod probe;
 pub mod provicnet;
 pub mod refine;
 pub mod transformer;
 pub mod unet;
 pub mod vit;
 pub mod volume_head;
-pub mod watch;
 
 #[cfg(test)]
 mod tests {

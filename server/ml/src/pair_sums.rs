@@ -71,7 +71,7 @@ impl<B: Backend> PairSums for OnDevice<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alignment::{Course, Discrepancy, Features, mmd2_unbiased};
+    use crate::alignment::{Discrepancy, FeatureTrajectory, Features, mmd2_unbiased};
     use burn_flex::Flex;
 
     fn features(n: usize, dim: usize, by: f32) -> Features {
@@ -103,7 +103,7 @@ mod tests {
     fn a_course_of_many_rows_is_the_same_by_either_way() {
         let layers = |by: f32| vec![("a".to_owned(), features(2100, 4, by))];
         let epochs = vec![(0.0, layers(0.0)), (1.0, layers(0.5))];
-        let course = Course {
+        let course = FeatureTrajectory {
             epochs: &epochs,
             tested: 1.0,
             random: None,
@@ -114,8 +114,10 @@ mod tests {
             elsewhere: None,
         };
         let here = OnDevice::<Flex> { device: Default::default() };
-        let (host, device) =
-            (course.values().unwrap(), Course { elsewhere: Some(&here), ..course }.values().unwrap());
+        let (host, device) = (
+            course.values().unwrap(),
+            FeatureTrajectory { elsewhere: Some(&here), ..course }.values().unwrap(),
+        );
         assert!(host.len() == device.len() && host.iter().any(|v| v.value > 0.01));
         for (host, device) in host.iter().zip(&device) {
             assert_eq!((&host.metric, host.p), (&device.metric, device.p));

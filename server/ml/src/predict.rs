@@ -23,15 +23,15 @@ use crate::{
     checkpoint::load_encoder,
     device::{Device, resolve},
     init,
-    model::net::{Net, Ports},
+    model::net::{Net, TaskIo},
     nn::kernels::Kernels,
     outcome::RunError,
     train::{
         batch::padded,
         evaluate::features_of_cases,
         example::{Example, Target, TaskPlan, load},
-        probe::{PER_CASE, joined},
-        view::View,
+        features::{PER_CASE, joined},
+        sampling::SamplingGeometry,
     },
 };
 
@@ -90,20 +90,21 @@ impl Job<'_> {
         if let Some(problem) = architecture.input_problem(self.task.sequences().len()) {
             return Err(RunError::Settings(format!("{}: {problem}", self.backbone.name)));
         }
-        let view = View::of(Some(architecture));
+        let sampling = SamplingGeometry::of(Some(architecture));
         let usual = TrainingSpec::default_for(self.backbone.family, self.task);
-        let plan = TaskPlan::new(self.task, self.manifest, view.grid, &usual);
+        let plan = TaskPlan::new(self.task, self.manifest, sampling.grid, &usual);
         let examples = load(self.dataset_dir, self.manifest, plan, Split::Train)?;
         let output = self.task.output().ok_or_else(|| RunError::Settings("no downstream task".into()))?;
-        let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output };
-        let net = Net::<B>::new(Some(architecture), Head::Compact, ports, device);
+        let io = TaskIo { sequences: plan.sequences().len(), out: plan.out(), output };
+        let net = Net::<B>::new(Some(architecture), Head::Compact, io, device);
         let net = self.with_weights(init::random(net, SEED), plan)?;
 
-        let cases: Vec<_> = features_of_cases(&net, &examples, view, device).collect();
+        let cases: Vec<_> = features_of_cases(&net, &examples, sampling, device).collect();
         let (layer, features) =
             joined(&cases).pop().ok_or_else(|| RunError::Unserved("no training case can be used".into()))?;
-        let Scores { logme, h_score, knn, linear_probe } = told(&features, &examples, view, plan.out() - 1)
-            .map_err(|e| RunError::Unserved(e.to_string()))?;
+        let Scores { logme, h_score, knn, linear_probe } =
+            told(&features, &examples, sampling, plan.out() - 1)
+                .map_err(|e| RunError::Unserved(e.to_string()))?;
         Ok(BackboneScores {
             backbone: self.backbone.name.clone(),
             checkpoint_hash: self.backbone.checkpoint_hash.clone().filter(|_| !self.random),
@@ -134,7 +135,7 @@ impl Job<'_> {
 fn told(
     features: &Features,
     examples: &[Example],
-    view: View,
+    sampling: SamplingGeometry,
     classes: usize,
 ) -> Result<Scores, AlignmentError> {
     let patients: Vec<&str> = examples.iter().map(|e| e.patient_id.as_str()).collect();
@@ -154,7 +155,7 @@ fn told(
     let mut width = 0;
     for example in examples {
         for part in 0..PER_CASE {
-            let told = of_part(example, part, view, classes);
+            let told = of_part(example, part, sampling, classes);
             width = told.len();
             values.extend(told);
         }
@@ -176,8 +177,8 @@ fn case_means(features: &Features) -> Result<Rows, AlignmentError> {
 }
 
 /// What a part of a case is: the shares of the classes but background, or mean and deviation of the change.
-fn of_part(example: &Example, part: usize, view: View, classes: usize) -> Vec<f64> {
-    let range = part_of(example, part, view);
+fn of_part(example: &Example, part: usize, sampling: SamplingGeometry, classes: usize) -> Vec<f64> {
+    let range = part_of(example, part, sampling);
     let [_, height, width] = example.shape;
     let inside = range[0].clone().flat_map(|z| {
         let columns = range[2].clone();
@@ -206,14 +207,14 @@ fn of_part(example: &Example, part: usize, view: View, classes: usize) -> Vec<f6
     }
 }
 
-/// The voxels, by axis, that a row of features was made from; see [`crate::model::watch`].
-fn part_of(example: &Example, part: usize, view: View) -> [Range<usize>; 3] {
+/// The voxels, by axis, that a row of features was made from; see [`crate::model::features`].
+fn part_of(example: &Example, part: usize, sampling: SamplingGeometry) -> [Range<usize>; 3] {
     let [d, h, w] = example.shape;
-    if view.family == Family::Provicnet {
+    if sampling.family == Family::Provicnet {
         let z = (2 * part + 1) * d / (2 * PER_CASE);
         return [z..z + 1, 0..h, 0..w];
     }
-    let padded = padded(example, view);
+    let padded = padded(example, sampling);
     std::array::from_fn(|axis| {
         let (middle, end) = ((padded[axis] / 2).min(example.shape[axis]), example.shape[axis]);
         if part >> (2 - axis) & 1 == 0 { 0..middle } else { middle..end }
@@ -254,12 +255,12 @@ mod tests {
                 labels[(z * 32 + y) * 32..][..16].fill(2);
             }
         }
-        let view = Family::Unet.into();
-        assert_eq!(of_part(&example(Target::Labels(labels.clone())), 0, view, 2), [0.0, 0.5]);
-        assert_eq!(of_part(&example(Target::Labels(labels)), 1, view, 2), [0.0, 0.0]);
+        let sampling = Family::Unet.into();
+        assert_eq!(of_part(&example(Target::Labels(labels.clone())), 0, sampling, 2), [0.0, 0.5]);
+        assert_eq!(of_part(&example(Target::Labels(labels)), 1, sampling, 2), [0.0, 0.0]);
         let sharp = (0..8 * 32 * 32).map(|i| if i % 2 == 0 { 3.0 } else { 1.0 }).collect();
         let image = Target::Image { sharp, degraded: vec![1.0; 8 * 32 * 32] };
-        assert_eq!(of_part(&example(image), 7, view, 0), [1.0, 1.0]);
+        assert_eq!(of_part(&example(image), 7, sampling, 0), [1.0, 1.0]);
     }
 
     #[test]

@@ -35,20 +35,20 @@ use crate::{
     train::{
         adapt::count,
         batch::Batch,
+        dataset::Item,
         example::{Example, load_for_pretraining},
-        items::Item,
         optimiser::Optimiser,
+        sampling::SamplingGeometry,
         state,
-        view::View,
     },
 };
 
 pub mod contrast;
 pub mod distil;
 mod learner;
+mod linear_probe;
 pub mod mae;
 mod outcome;
-mod probe;
 
 use learner::{Ended, PretrainContext};
 
@@ -57,7 +57,7 @@ use learner::{Ended, PretrainContext};
 struct Drawn<'a> {
     examples: &'a [Example],
     items: &'a [Item],
-    view: View,
+    sampling: SamplingGeometry,
     seed: u64,
     epoch: u64,
 }
@@ -94,7 +94,7 @@ trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
     fn validate(
         net: &Self::InnerModule,
         examples: &[Example],
-        view: View,
+        sampling: SamplingGeometry,
         seed: u64,
         device: &B::Device,
     ) -> Validation;
@@ -103,7 +103,7 @@ trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
 /// What a validation found.
 #[derive(Debug, Default)]
 pub struct Validation {
-    /// Metric, without split, to value; `loss` is among them. Empty where there was nothing to judge.
+    /// Metric, without split, to value; `loss` is among them. Empty where there was nothing to eval.
     pub metrics: BTreeMap<String, f64>,
     pub pictures: Vec<Shown>,
 }
@@ -171,9 +171,10 @@ impl Job<'_> {
         if let Some(problem) = objective.data_problem(&manifest) {
             return Err(RunError::Unserved(problem));
         }
-        let view = View::of(request.encoder().as_ref());
+        let sampling = SamplingGeometry::of(request.encoder().as_ref());
         let dataset_dir = self.run_dir.join(&request.dataset_dir);
-        let load = |split| load_for_pretraining(&dataset_dir, &manifest, objective.needs(), view.grid, split);
+        let load =
+            |split| load_for_pretraining(&dataset_dir, &manifest, objective.needs(), sampling.grid, split);
         // Every patient may be learnt from, but for those that tell how well it goes.
         let mut train = load(Split::Train)?;
         train.extend(load(Split::Test)?);
@@ -196,7 +197,7 @@ impl Job<'_> {
             run_dir: self.run_dir,
             train: &train,
             val: &val,
-            view,
+            sampling,
             spec: &request.training,
             accumulate: self.pretraining.accumulate.max(1),
             seed: request.seed,

@@ -21,7 +21,7 @@ use crate::{
     checkpoint::{load_encoder, remove_parts},
     device::{Device, resolve},
     init::{self, stream},
-    model::net::{Net, Ports},
+    model::net::{Net, TaskIo},
     nn::{kernels::Kernels, precision},
     observer::{Observer, Progress, emit, written},
     outcome::{Outcome, RunError},
@@ -31,17 +31,17 @@ use crate::{
     train::{
         adapt::{Parameters, adapt, count},
         baseline::Baselines,
-        evaluate::{Judge, evaluate_cases, features_of_cases, summary},
+        evaluate::{EvalConfig, evaluate_cases, features_of_cases, summary},
         example::{Example, Target, TaskPlan, load},
+        features::{self, AlignmentConfig},
         fit::{Fit, Fitted, fit, recipe},
         layer_decay::{Layers, grouping},
         optimiser::{Optimiser, Rule},
         previews,
-        probe::{self, Look},
-        rule::LossRule,
+        sampling::SamplingGeometry,
         sound,
         state::{self, Position},
-        view::View,
+        task_loss::TaskLoss,
     },
 };
 
@@ -154,8 +154,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn view(&self) -> View {
-        View::of(self.request.encoder().as_ref())
+    fn sampling(&self) -> SamplingGeometry {
+        SamplingGeometry::of(self.request.encoder().as_ref())
     }
 
     fn dataset_dir(&self) -> std::path::PathBuf {
@@ -167,21 +167,21 @@ impl Job<'_> {
         let output = plan.task.output().ok_or_else(|| {
             RunError::Settings(format!("{} names no objective: it is no downstream task", plan.task))
         })?;
-        let ports = Ports { sequences: plan.sequences().len(), out: plan.out(), output };
+        let io = TaskIo { sequences: plan.sequences().len(), out: plan.out(), output };
         let training = &self.request.training;
-        let fits = self.request.encoder().and_then(|encoder| encoder.input_problem(ports.sequences));
+        let fits = self.request.encoder().and_then(|encoder| encoder.input_problem(io.sequences));
         if let Some(problem) = fits {
             return Err(RunError::Settings(format!("{}: {problem}", self.request.backbone)));
         }
         if let Some(problem) = training.head.problem(self.request.family, plan.task) {
             return Err(RunError::Settings(problem));
         }
-        let net = Net::<B>::new(self.request.encoder().as_ref(), training.head, ports, device);
+        let net = Net::<B>::new(self.request.encoder().as_ref(), training.head, io, device);
         let net = match training.adaptation {
-            Adaptation::LinearProbe => net.with_probe(ports, device),
+            Adaptation::LinearProbe => net.with_probe(io, device),
             Adaptation::Full | Adaptation::Frozen | Adaptation::Lora => net,
         };
-        Ok(init::quiet_output(init::random(net, self.request.seed), output))
+        Ok(init::zero_init_output(init::random(net, self.request.seed), output))
     }
 
     /// A network of the kind that is trained, with random weights.
@@ -228,15 +228,15 @@ impl Job<'_> {
         }
         let data = self.open()?;
         let built = self.build::<B>(data.plan, device)?;
-        let rule = LossRule::new(self.request.training.loss, &data.train, data.plan.out());
-        let judge = Judge {
+        let loss = TaskLoss::new(self.request.training.loss, &data.train, data.plan.out());
+        let eval = EvalConfig {
             plan: data.plan,
-            view: self.view(),
-            rule: &rule,
+            sampling: self.sampling(),
+            loss: &loss,
             inference: self.request.training.inference,
-            watch: false,
+            features: false,
         };
-        let training = self.training(&data, judge);
+        let training = self.training(&data, eval);
         self.say_started(&data, &built.about, &training)?;
         let about = built.about;
         let completed = match fit(&training, built.net, built.optimiser, built.from, device)? {
@@ -244,10 +244,10 @@ impl Job<'_> {
             Fitted::Complete(completed) => completed,
         };
         let (cases, metrics) =
-            self.test::<B>(&data, judge, completed.best_cases.as_deref(), training.total_steps(), device)?;
+            self.test::<B>(&data, eval, completed.best_cases.as_deref(), training.total_steps(), device)?;
         self.phase(Phase::Aligning, training.total_steps(), 0.97);
         let begun = Instant::now();
-        let alignment = self.alignment::<B>(&data.val, judge, completed.best_epoch, device)?;
+        let alignment = self.alignment::<B>(&data.val, eval, completed.best_epoch, device)?;
         let compared = begun.elapsed().as_secs_f64();
         let report = RunReport {
             schema: REPORT_SCHEMA,
@@ -263,7 +263,7 @@ impl Job<'_> {
             left_out: data.left_out,
             seconds: completed.seconds,
             data_wait_share: Some(completed.waited),
-            alignment_share: Some((completed.watched + compared) / completed.seconds.max(1e-9)),
+            alignment_share: Some((completed.feature_seconds + compared) / completed.seconds.max(1e-9)),
             peak_memory_bytes: peak_memory_bytes(),
             synthetic_data: data.synthetic,
         };
@@ -291,7 +291,7 @@ impl Job<'_> {
     fn open(&self) -> Result<Data, RunError> {
         let request = self.request;
         let manifest = self.manifest()?;
-        let plan = TaskPlan::new(request.task, &manifest, self.view().grid, &request.training);
+        let plan = TaskPlan::new(request.task, &manifest, self.sampling().grid, &request.training);
         let examples = |split| load(&self.dataset_dir(), &manifest, plan, split);
         let train = share_of(examples(Split::Train)?, request.training.label_share, request.seed);
         let (val, test) = (examples(Split::Val)?, examples(Split::Test)?);
@@ -320,12 +320,12 @@ impl Job<'_> {
         Ok(Built { net, optimiser, from, about: About { parameters, load_report, resumed_from_step } })
     }
 
-    fn training<'a>(&'a self, data: &'a Data, judge: Judge<'a>) -> Fit<'a> {
+    fn training<'a>(&'a self, data: &'a Data, eval: EvalConfig<'a>) -> Fit<'a> {
         Fit {
             run_dir: self.run_dir,
             train: &data.train,
             val: &data.val,
-            judge,
+            eval,
             spec: &self.request.training,
             recipe: recipe(self.request.training.augmentation),
             seed: self.request.seed,
@@ -366,7 +366,7 @@ impl Job<'_> {
     fn test<B>(
         &self,
         data: &Data,
-        judge: Judge<'_>,
+        eval: EvalConfig<'_>,
         known: Option<&[CaseScore]>,
         step: u64,
         device: &B::Device,
@@ -382,13 +382,13 @@ impl Job<'_> {
         let baselines = Baselines::new(&data.train, data.plan);
         let mut cases = match known {
             Some(known) => known.to_vec(),
-            None => evaluate_cases(&best, &data.val, judge, Split::Val.as_str(), device)
-                .map(|r| r.score)
-                .collect(),
+            None => {
+                evaluate_cases(&best, &data.val, eval, Split::Val.as_str(), device).map(|r| r.score).collect()
+            }
         };
         let with_baselines = |case: &mut CaseScore, example| case.scores.extend(baselines.scores(example));
         cases.iter_mut().zip(&data.val).for_each(|(case, example)| with_baselines(case, example));
-        let tested = evaluate_cases(&best, &data.test, judge, Split::Test.as_str(), device);
+        let tested = evaluate_cases(&best, &data.test, eval, Split::Test.as_str(), device);
         for (i, (example, mut result)) in data.test.iter().zip(tested).enumerate() {
             with_baselines(&mut result.score, example);
             if i < TEST_PREVIEWS {
@@ -411,7 +411,7 @@ impl Job<'_> {
     fn alignment<B>(
         &self,
         val: &[Example],
-        judge: Judge<'_>,
+        eval: EvalConfig<'_>,
         tested: f64,
         device: &B::Device,
     ) -> Result<Vec<AlignmentValue>, RunError>
@@ -420,14 +420,14 @@ impl Job<'_> {
         B::InnerBackend: Kernels,
     {
         if self.request.checkpoint.is_some() {
-            let random = self.untrained::<B>(judge.plan, device)?.valid();
-            let cases: Vec<_> = features_of_cases(&random, val, judge.view, device).collect();
-            let rows = probe::joined(&cases);
-            written(self.observer, "features", || probe::save(self.run_dir, probe::RANDOM, &rows))?;
+            let random = self.untrained::<B>(eval.plan, device)?.valid();
+            let cases: Vec<_> = features_of_cases(&random, val, eval.sampling, device).collect();
+            let rows = features::joined(&cases);
+            written(self.observer, "features", || features::save(self.run_dir, features::RANDOM, &rows))?;
         }
         // On the CPU the host's own way is as fast and in double precision.
         let on_device = OnDevice::<B::InnerBackend> { device: device.clone() };
-        let looked_at = Look {
+        let looked_at = AlignmentConfig {
             epochs: self.request.training.epochs,
             tested,
             pretrained: self.request.checkpoint.is_some(),

@@ -303,7 +303,7 @@ struct RunResult {
     state: RunState,
     metric: String,
     value: Option<f64>,
-    /// The best trivial method on the same cases.
+    /// The best simple baseline on the same cases.
     baseline: Option<f64>,
     baseline_name: Option<String>,
     seconds: Option<f64>,

@@ -15,7 +15,7 @@ use transferscope_domain::{
     prediction::Prediction,
     study::RunRecord,
 };
-use transferscope_ml::train::probe::{BEST, INITIAL, Look, PER_CASE, path};
+use transferscope_ml::train::features::{AlignmentConfig, BEST, INITIAL, PER_CASE, path};
 use transferscope_store::{Store, StoreError};
 use transferscope_study::{
     alignment::{Discrepancy, Standard, mmd2_between},
@@ -286,7 +286,7 @@ fn measure_again(data: &DataDir, records: &mut [RunRecord], how: Discrepancy) {
     let finished = |r: &&mut RunRecord| r.arm == Arm::Pretrained && r.state == RunState::Succeeded;
     for run in records.iter_mut().filter(finished) {
         let Some(tested) = run.alignment.iter().find(|v| v.p.is_some()).map(|v| v.epoch) else { continue };
-        let look = Look {
+        let look = AlignmentConfig {
             epochs: run.training.epochs,
             tested,
             pretrained: true,

@@ -95,7 +95,7 @@ impl Store {
     }
 }
 
-/// The trivial method that did best on the same cases.
+/// The simple baseline that did best on the same cases.
 pub(crate) fn best_baseline(
     task: Task,
     metric: MetricKind,

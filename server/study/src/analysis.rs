@@ -23,7 +23,7 @@ use crate::alignment::Discrepancy;
 
 pub use aligned::{AlignedLayer, Control, D2S, LayerChoice, Measured};
 pub use cells::{ArmSummary, Cell, CellKey, Converged, Seeded, Slot};
-pub use correlate::{Dumb, LeftOut, Outcome, Point, Relation};
+pub use correlate::{LeftOut, Outcome, Point, Relation, SimpleBaseline};
 pub use encoder::EncoderShare;
 pub use findings::{Finding, Verdict};
 pub use gain::{Gain, NoPair, Pair, Unpaired};
@@ -114,7 +114,7 @@ pub struct Analysis {
     pub specialists: Vec<ArmSummary>,
     /// Networks over tasks; none where too few have results.
     pub ranking: Option<Ranking>,
-    /// Tasks on which no network is told apart from the best trivial method: what they gain is noise.
+    /// Tasks on which no network is told apart from the best simple baseline: what they gain is noise.
     pub unlearnt: Vec<Task>,
     /// What a frozen pre-trained encoder gains over a frozen random one, for each task that has such runs.
     #[serde(default)]

@@ -224,10 +224,10 @@ impl Tensors {
         let base = bytes.as_ptr() as usize;
         let entries = parsed
             .iter()
-            .map(|(name, view)| {
-                let start = view.data().as_ptr() as usize - base;
-                let range = start..start + view.data().len();
-                (name.to_owned(), Entry { dtype: view.dtype(), shape: view.shape().to_vec(), range })
+            .map(|(name, sampling)| {
+                let start = sampling.data().as_ptr() as usize - base;
+                let range = start..start + sampling.data().len();
+                (name.to_owned(), Entry { dtype: sampling.dtype(), shape: sampling.shape().to_vec(), range })
             })
             .collect();
         Ok(Self { file: file.to_owned(), entries, bytes, used: RefCell::default() })

@@ -61,7 +61,7 @@ fn setting_choices() -> Vec<Choice> {
         },
         Choice {
             name: "inference",
-            label: "Tests",
+            label: "Test-time augmentation",
             help: "Averaging with the mirror image takes twice the time.",
             options: options!(Inference::ALL),
         },
@@ -123,7 +123,7 @@ fn setting_help(key: &str) -> (&'static str, &'static str) {
             ("Samples per case", "Crops or slices drawn from each training case in one epoch.")
         }
         "lr" => ("Learning rate", "Peak of the cosine schedule."),
-        "min_lr" => ("Last learning rate", "Where the cosine schedule ends."),
+        "min_lr" => ("Final learning rate", "Where the cosine schedule ends."),
         "weight_decay" => ("Weight decay", "Decoupled, on tensors of rank 2 and more."),
         "warmup_epochs" => ("Warm-up epochs", "Linear; half of all epochs at most."),
         "label_share" => (

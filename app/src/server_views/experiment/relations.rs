@@ -91,8 +91,8 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
         .chain(&relation.without_backbone)
         .filter_map(|l| Some(format!("without {} {}", l.left_out, format::signed(l.spearman?, 2))))
         .collect::<Vec<_>>();
-    let dumb = relation
-        .dumb
+    let baselines = relation
+        .baselines
         .iter()
         .filter_map(|d| Some(format!("{} {}", d.name, format::signed(d.spearman?, 2))))
         .collect::<Vec<_>>();
@@ -112,7 +112,7 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
                 format::plural(relation.tasks as u64, "task"),
             )}
             {(!left_out.is_empty()).then(|| format!(" Spearman {}.", left_out.join(", ")))}
-            {(!dumb.is_empty()).then(|| format!(" What knows nothing of features reaches: {}.", dumb.join(", ")))}
+            {(!baselines.is_empty()).then(|| format!(" Simple baselines reach: {}.", baselines.join(", ")))}
         </p>
     }
 }

@@ -6,10 +6,10 @@
 //! then `render` (what the scanner makes of it).
 
 mod anatomy;
-mod matter;
 mod render;
 mod shape;
 mod texture;
+mod tissue;
 
 use std::{collections::BTreeMap, path::Path};
 

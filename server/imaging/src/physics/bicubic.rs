@@ -1,4 +1,4 @@
-//! Bicubic enlargement of each slice, the trivial method against which super-resolution is measured.
+//! Bicubic enlargement of each slice, the simple baseline against which super-resolution is measured.
 
 use rayon::prelude::*;
 

@@ -86,7 +86,7 @@ mod tests {
     use crate::{
         checkpoint::{Precision, open_bytes, to_bytes},
         init,
-        model::net::{Net, Ports},
+        model::net::{Net, TaskIo},
         params::collect,
     };
     use burn_flex::Flex;
@@ -94,7 +94,7 @@ mod tests {
 
     fn net(family: Family, seed: u64) -> Net<Flex> {
         init::random(
-            Net::mini(family, Ports { sequences: 3, out: 3, output: Output::Classes }, &Default::default()),
+            Net::mini(family, TaskIo { sequences: 3, out: 3, output: Output::Classes }, &Default::default()),
             seed,
         )
     }
@@ -123,9 +123,9 @@ mod tests {
     fn image_types_take_their_own_encoder_or_the_shared_one() {
         use transferscope_domain::{Architecture, Head};
         let device = Default::default();
-        let ports = Ports { sequences: 2, out: 3, output: Output::Classes };
+        let io = TaskIo { sequences: 2, out: 3, output: Output::Classes };
         let architecture = Architecture::mini(Family::Provicnet);
-        let own = || init::random(Net::<Flex>::new(architecture.as_ref(), Head::Fusion, ports, &device), 1);
+        let own = || init::random(Net::<Flex>::new(architecture.as_ref(), Head::Fusion, io, &device), 1);
         let shared = collect(&net(Family::Provicnet, 7));
         let (loaded, report) = load_encoder(own(), "f", &shared.clone().into(), &["t2w", "adc"]).unwrap();
         let value = |net: &Net<Flex>, name: &str| {

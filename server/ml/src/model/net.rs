@@ -6,6 +6,7 @@ use transferscope_domain::{Architecture, Family, Head, task::Output};
 
 use super::{
     convnext::{ConvNext, ConvNextConfig},
+    features::{self, LayerRows},
     head3d::DenseHead3d,
     heads::label::LabelHead,
     mae_vit::{MaeEncoder, MaeVitConfig},
@@ -14,7 +15,6 @@ use super::{
     unet::Unet,
     vit::VitConfig,
     volume_head::{VolumeHead, width},
-    watch::{self, LayerRows},
 };
 use crate::nn::{Mode, drop_path::DropPath, kernels::Kernels};
 
@@ -76,7 +76,7 @@ impl<B: Backend> From<Tensor<B, 5>> for Outputs<B> {
 
 /// Channels in and out of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ports {
+pub struct TaskIo {
     /// Image types that the task gives.
     pub sequences: usize,
     /// Classes, or the image's channels.
@@ -84,7 +84,7 @@ pub struct Ports {
     pub output: Output,
 }
 
-impl Ports {
+impl TaskIo {
     /// Channels of a foundation family's dense head.
     pub fn maps(self) -> usize {
         match self.output {
@@ -104,8 +104,8 @@ impl Ports {
 
 impl<B: Backend> Net<B> {
     /// The `mini` network of a family, all zeros; see [`crate::init`].
-    pub fn mini(family: Family, ports: Ports, device: &B::Device) -> Self {
-        Self::new(Architecture::mini(family).as_ref(), Head::Compact, ports, device)
+    pub fn mini(family: Family, io: TaskIo, device: &B::Device) -> Self {
+        Self::new(Architecture::mini(family).as_ref(), Head::Compact, io, device)
     }
 
     /// The network with this encoder and head, all zeros; none stands for the specialist, which has a head
@@ -113,34 +113,30 @@ impl<B: Backend> Net<B> {
     ///
     /// # Panics
     /// When the head is made for another network; requests are checked by [`Head::problem`].
-    pub fn new(architecture: Option<&Architecture>, head: Head, ports: Ports, device: &B::Device) -> Self {
+    pub fn new(architecture: Option<&Architecture>, head: Head, io: TaskIo, device: &B::Device) -> Self {
         let small = architecture.is_some_and(Architecture::is_small);
         match architecture {
             Some(Architecture::ProfoundConv { in_channels, depths, dims }) => {
                 let config = ConvNextConfig { in_channels: *in_channels, depths: *depths, dims: *dims };
                 Net::ProfoundConv(ProfoundConv {
                     encoder: ConvNext::new(&config, device),
-                    head: VolumeHead::of_convnext(&config, small, head, ports, device),
-                    refine: ports.refine(*in_channels, device),
+                    head: VolumeHead::of_convnext(&config, small, head, io, device),
+                    refine: io.refine(*in_channels, device),
                 })
             }
             Some(other @ Architecture::ProfoundVit { in_channels, patch, dim, .. }) => {
                 // The decoder is no part of a task's network.
                 let config = MaeVitConfig::of(other);
-                let head = match ports.output {
-                    Output::Label => VolumeHead::Label(LabelHead::compact(&[*dim], false, ports.out, device)),
-                    Output::Classes | Output::Image => VolumeHead::Dense(DenseHead3d::new(
-                        &[*dim],
-                        *patch,
-                        *in_channels,
-                        ports.maps(),
-                        device,
-                    )),
+                let head = match io.output {
+                    Output::Label => VolumeHead::Label(LabelHead::compact(&[*dim], false, io.out, device)),
+                    Output::Classes | Output::Image => {
+                        VolumeHead::Dense(DenseHead3d::new(&[*dim], *patch, *in_channels, io.maps(), device))
+                    }
                 };
                 Net::ProfoundVit(ProfoundVit {
                     encoder: MaeEncoder::new(&config, device),
                     head,
-                    refine: ports.refine(*in_channels, device),
+                    refine: io.refine(*in_channels, device),
                 })
             }
             Some(other @ Architecture::Provicnet { each, .. }) => {
@@ -148,24 +144,24 @@ impl<B: Backend> Net<B> {
                 let kind = if head == Head::Fusion { HeadKind::Published } else { HeadKind::Mini };
                 let shared = !(*each || head.has_own_backbones());
                 let config = ProvicnetConfig { vit, shared, head: kind };
-                Net::Provicnet(Provicnet::new(&config, ports, device))
+                Net::Provicnet(Provicnet::new(&config, io, device))
             }
-            None => Net::Unet(Unet::new(ports.sequences, ports.out, ports.output, device)),
+            None => Net::Unet(Unet::new(io.sequences, io.out, io.output, device)),
         }
     }
 
     /// The same with a linear layer of zeros instead of the head; the specialist stays as it is.
-    pub fn with_probe(self, ports: Ports, device: &B::Device) -> Self {
+    pub fn with_probe(self, io: TaskIo, device: &B::Device) -> Self {
         match self {
             Net::ProfoundConv(net) => {
-                let head = VolumeHead::probe(width(&net.encoder.norm), ports, device);
+                let head = VolumeHead::probe(width(&net.encoder.norm), io, device);
                 Net::ProfoundConv(ProfoundConv { head, refine: None, ..net })
             }
             Net::ProfoundVit(net) => {
-                let head = VolumeHead::probe(width(&net.encoder.norm), ports, device);
+                let head = VolumeHead::probe(width(&net.encoder.norm), io, device);
                 Net::ProfoundVit(ProfoundVit { head, refine: None, ..net })
             }
-            Net::Provicnet(net) => Net::Provicnet(net.with_probe(ports, device)),
+            Net::Provicnet(net) => Net::Provicnet(net.with_probe(io, device)),
             Net::Unet(net) => Net::Unet(net),
         }
     }
@@ -214,7 +210,7 @@ impl<B: Kernels> Net<B> {
     ///
     /// # Panics
     /// As [`Self::forward`].
-    pub fn watched(&self, input: Input<B>, layers: &mut LayerRows<B>) -> Tensor<B, 5> {
+    pub fn with_features(&self, input: Input<B>, layers: &mut LayerRows<B>) -> Tensor<B, 5> {
         self.pass(input, DropPath::NONE, Mode::Eval, Some(layers)).main
     }
 
@@ -223,7 +219,7 @@ impl<B: Kernels> Net<B> {
         input: Input<B>,
         drop: DropPath,
         mode: Mode,
-        watch: Option<&mut LayerRows<B>>,
+        keep: Option<&mut LayerRows<B>>,
     ) -> Outputs<B> {
         let finish = |refine: &Option<ImageHead<B>>, out: Outputs<B>, x: Tensor<B, 5>| match refine {
             // A second head's maps are no image.
@@ -233,40 +229,40 @@ impl<B: Kernels> Net<B> {
         match (self, input) {
             (Net::ProfoundConv(net), Input::Volume(x)) => {
                 let maps = net.encoder.dropping_stages(x.clone(), drop);
-                if let Some(layers) = watch {
-                    layers.extend(watch::of_convnext(&net.encoder, &maps));
+                if let Some(layers) = keep {
+                    layers.extend(features::of_convnext(&net.encoder, &maps));
                 }
                 finish(&net.refine, net.head.after_convnext(&net.encoder, maps, x.clone(), mode), x)
             }
             (Net::ProfoundVit(net), Input::Volume(x)) => {
                 let features = net.encoder.dropping_forward(x.clone(), drop);
-                if let Some(layers) = watch {
-                    layers.extend(watch::of_vit(&features));
+                if let Some(layers) = keep {
+                    layers.extend(features::of_vit(&features));
                 }
                 finish(&net.refine, net.head.after_vit(features.map(), x.clone(), mode), x)
             }
             (Net::Provicnet(net), Input::Slabs { slabs, axis, series }) => {
-                net.forward(slabs, axis, series, drop, mode, watch).into()
+                net.forward(slabs, axis, series, drop, mode, keep).into()
             }
-            (Net::Unet(net), Input::Volume(x)) => net.forward(x, mode, watch).into(),
+            (Net::Unet(net), Input::Volume(x)) => net.forward(x, mode, keep).into(),
             _ => unreachable!("a family's batches come from its own sampler"),
         }
     }
 
-    /// The features that [`Self::watched`] takes on its way, without what comes after the encoder.
+    /// The features that [`Self::with_features`] takes on its way, without what comes after the encoder.
     ///
     /// # Panics
     /// As [`Self::forward`].
     pub fn features(&self, input: Input<B>) -> LayerRows<B> {
         match (self, input) {
             (Net::ProfoundConv(net), Input::Volume(x)) => {
-                watch::of_convnext(&net.encoder, &net.encoder.dropping_stages(x, DropPath::NONE))
+                features::of_convnext(&net.encoder, &net.encoder.dropping_stages(x, DropPath::NONE))
             }
             (Net::ProfoundVit(net), Input::Volume(x)) => {
-                watch::of_vit(&net.encoder.dropping_forward(x, DropPath::NONE))
+                features::of_vit(&net.encoder.dropping_forward(x, DropPath::NONE))
             }
             (Net::Provicnet(net), Input::Slabs { slabs, axis, .. }) => net.features(slabs, axis).0,
-            (Net::Unet(net), Input::Volume(x)) => watch::of_levels(&net.levels(x)),
+            (Net::Unet(net), Input::Volume(x)) => features::of_levels(&net.levels(x)),
             _ => unreachable!("a family's batches come from its own sampler"),
         }
     }

@@ -17,12 +17,12 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::{
+    features::{self, LayerRows},
     heads::label::LabelHead,
-    net::Ports,
-    probe::LinearProbe,
+    linear_probe::LinearProbe,
+    net::TaskIo,
     refine::ImageHead,
     vit::{DinoSize, SLICES, VitConfig, VitOutput, VitTrace},
-    watch::{self, LayerRows},
 };
 use transferscope_domain::task::Output;
 
@@ -72,31 +72,29 @@ pub struct Provicnet<B: Backend> {
 
 impl<B: Backend> Provicnet<B> {
     /// A network of zeros.
-    pub fn new(config: &ProvicnetConfig, ports: Ports, device: &B::Device) -> Self {
-        let Ports { sequences, .. } = ports;
-        let head = match ports.output {
+    pub fn new(config: &ProvicnetConfig, io: TaskIo, device: &B::Device) -> Self {
+        let TaskIo { sequences, .. } = io;
+        let head = match io.output {
             Output::Label => {
-                SliceHead::Label(LabelHead::compact(&[config.vit.dim * sequences], true, ports.out, device))
+                SliceHead::Label(LabelHead::compact(&[config.vit.dim * sequences], true, io.out, device))
             }
             Output::Classes | Output::Image => {
-                SliceHead::new(config.head, config.vit.dim, sequences, ports.maps(), device)
+                SliceHead::new(config.head, config.vit.dim, sequences, io.maps(), device)
             }
         };
         Self {
             encoder: Encoders::new(&config.vit, config.shared, sequences, device),
             head,
-            refine: ports.refine(sequences, device),
+            refine: io.refine(sequences, device),
         }
     }
 
     /// The same with a linear layer of zeros instead of the head.
-    pub fn with_probe(self, ports: Ports, device: &B::Device) -> Self {
-        let features = self.encoder.dim() * ports.sequences;
-        let head = match ports.output {
-            Output::Label => SliceHead::Label(LabelHead::probe(features, ports.out, device)),
-            Output::Classes | Output::Image => {
-                SliceHead::Probe(LinearProbe::new(features, ports.out, device))
-            }
+    pub fn with_probe(self, io: TaskIo, device: &B::Device) -> Self {
+        let features = self.encoder.dim() * io.sequences;
+        let head = match io.output {
+            Output::Label => SliceHead::Label(LabelHead::probe(features, io.out, device)),
+            Output::Classes | Output::Image => SliceHead::Probe(LinearProbe::new(features, io.out, device)),
         };
         Self { head, refine: None, ..self }
     }
@@ -154,7 +152,7 @@ impl<B: Backend> Provicnet<B> {
     {
         let slices = axis.dims()[0];
         let trace = self.trace(slabs, axis);
-        (watch::of_slices(slices, &trace.blocks, &trace.output.tokens), trace.output.map)
+        (features::of_slices(slices, &trace.blocks, &trace.output.tokens), trace.output.map)
     }
 
     /// Blocks are skipped as `drop` says; the mode matters to heads with batch normalisation. Where someone
@@ -170,12 +168,12 @@ impl<B: Backend> Provicnet<B> {
         series: usize,
         drop: DropPath,
         mode: Mode,
-        watch: Option<&mut LayerRows<B>>,
+        keep: Option<&mut LayerRows<B>>,
     ) -> Tensor<B, 5>
     where
         B: Kernels,
     {
-        let map = match watch {
+        let map = match keep {
             None => self.encode(slabs.clone(), axis, drop).map,
             Some(layers) => {
                 let (rows, map) = self.features(slabs.clone(), axis);
@@ -209,8 +207,8 @@ mod tests {
     use burn::tensor::Distribution;
     use burn_flex::Flex;
 
-    fn ports(sequences: usize) -> Ports {
-        Ports { sequences, out: 4, output: Output::Classes }
+    fn io(sequences: usize) -> TaskIo {
+        TaskIo { sequences, out: 4, output: Output::Classes }
     }
 
     fn small() -> VitConfig {
@@ -222,7 +220,7 @@ mod tests {
     fn names_tell_shared_backbones_from_own_ones() {
         let names = |shared, sequences, head| -> Vec<String> {
             let config = ProvicnetConfig { vit: small(), shared, head };
-            let net = Provicnet::<Flex>::new(&config, ports(sequences), &Default::default());
+            let net = Provicnet::<Flex>::new(&config, io(sequences), &Default::default());
             params::shapes(&net).into_iter().map(|(name, _)| name).collect()
         };
         let has = |names: &[String], name: &str| names.iter().any(|n| n == name);
@@ -241,7 +239,7 @@ mod tests {
         let device = Default::default();
         let net = |shared| {
             let config = ProvicnetConfig { vit: small(), shared, head: HeadKind::Published };
-            Provicnet::<Flex>::new(&config, ports(2), &device)
+            Provicnet::<Flex>::new(&config, io(2), &device)
         };
         let shared = init::random(net(true), 1);
         let source = params::collect(&shared);

@@ -7,9 +7,9 @@ use burn::tensor::{Tensor, activation::leaky_relu, backend::Backend};
 use transferscope_domain::task::Output;
 
 use super::{
+    features::{self, LayerRows},
     heads::label::LabelHead,
     volume_head::places,
-    watch::{self, LayerRows},
 };
 use crate::nn::{
     Mode,
@@ -147,13 +147,13 @@ impl<B: Backend> Unet<B> {
     /// # Shapes
     /// `[B, C, D, H, W]`, sizes multiples of [`MULTIPLE`] -> `[B, out, D, H, W]`, or one voxel for a
     /// label.
-    pub fn forward(&self, x: Tensor<B, 5>, mode: Mode, watch: Option<&mut LayerRows<B>>) -> Tensor<B, 5>
+    pub fn forward(&self, x: Tensor<B, 5>, mode: Mode, keep: Option<&mut LayerRows<B>>) -> Tensor<B, 5>
     where
         B: Kernels,
     {
         let mut maps = self.levels(x);
-        if let Some(layers) = watch {
-            layers.extend(watch::of_levels(&maps));
+        if let Some(layers) = keep {
+            layers.extend(features::of_levels(&maps));
         }
         let out = match &self.out {
             UnetEnd::Dense(out) => out,

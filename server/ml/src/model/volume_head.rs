@@ -14,8 +14,8 @@ use super::{
         unetr::{self, UnetrHead},
         upernet::{UperNetConfig, UperNetHead},
     },
-    net::{Outputs, Ports},
-    probe::LinearProbe,
+    linear_probe::LinearProbe,
+    net::{Outputs, TaskIo},
 };
 use crate::nn::{Mode, kernels::Kernels, layer_norm::channels_first};
 
@@ -43,17 +43,17 @@ impl<B: Backend> VolumeHead<B> {
         config: &ConvNextConfig,
         small: bool,
         head: Head,
-        ports: Ports,
+        io: TaskIo,
         device: &B::Device,
     ) -> Self {
-        let out = ports.maps();
-        match (ports.output, head) {
+        let out = io.maps();
+        match (io.output, head) {
             (Output::Label, Head::Classifier) => {
                 let bottleneck = BOTTLENECK.min(config.dims[3] / 2);
-                let head = ClassifierHead::new(config.dims[3], bottleneck, ports.out, device);
+                let head = ClassifierHead::new(config.dims[3], bottleneck, io.out, device);
                 Self::Label(LabelHead::Published(head))
             }
-            (Output::Label, _) => Self::Label(LabelHead::compact(&config.dims, false, ports.out, device)),
+            (Output::Label, _) => Self::Label(LabelHead::compact(&config.dims, false, io.out, device)),
             (_, Head::Upernet) => {
                 let sizes = UperNetConfig::published(out);
                 let sizes = if small {
@@ -75,10 +75,10 @@ impl<B: Backend> VolumeHead<B> {
     }
 
     /// A linear layer of zeros.
-    pub fn probe(features: usize, ports: Ports, device: &B::Device) -> Self {
-        match ports.output {
-            Output::Label => Self::Label(LabelHead::probe(features, ports.out, device)),
-            Output::Classes | Output::Image => Self::Probe(LinearProbe::new(features, ports.out, device)),
+    pub fn probe(features: usize, io: TaskIo, device: &B::Device) -> Self {
+        match io.output {
+            Output::Label => Self::Label(LabelHead::probe(features, io.out, device)),
+            Output::Classes | Output::Image => Self::Probe(LinearProbe::new(features, io.out, device)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Mixed precision: matrix products and convolutions of a training step in brain floats, everything
+//! Mixed precision: matrix products and convolutions of a training step in bfloat16, everything
 //! else (parameters, normalisations, soft-max, losses, optimiser) in 32 bits.
 //!
 //! What is computed inside [`with`] on this thread follows it; backward passes do too, since they go
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::{
         init,
-        model::net::{Input, Net, Ports},
+        model::net::{Input, Net, TaskIo},
         nn::{Mode, drop_path::DropPath},
         params::gradients,
     };
@@ -98,10 +98,10 @@ mod tests {
     #[test]
     fn networks_and_gradients_are_close_in_mixed_precision_and_exact_outside() {
         let device = Default::default();
-        let ports = Ports { sequences: 3, out: 3, output: Output::Classes };
+        let io = TaskIo { sequences: 3, out: 3, output: Output::Classes };
         let mut rng = init::stream(1, "input");
         for family in [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet] {
-            let net = init::random(Net::<A>::mini(family, ports, &device), 1);
+            let net = init::random(Net::<A>::mini(family, io, &device), 1);
             let mut random = |shape: [usize; 5]| {
                 let values = (0..shape.iter().product()).map(|_| rng.random_range(-1.7f32..1.7)).collect();
                 Tensor::<A, 5>::from_data(TensorData::new(values, shape), &device)

@@ -36,10 +36,10 @@ use crate::{
     preview::segmentation_strip,
     train::{
         batch::{TargetBatch, training_batch, whole},
+        dataset::Item,
         evaluate::{scalar, values},
         example::{Example, Target},
-        items::Item,
-        view::View,
+        sampling::SamplingGeometry,
     },
 };
 
@@ -105,8 +105,8 @@ where
     B::InnerBackend: Kernels,
 {
     fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
-        let Drawn { examples, items, view, seed, epoch } = drawn;
-        let batch = training_batch(examples, items, view, None, seed, epoch).on::<B>(device);
+        let Drawn { examples, items, sampling, seed, epoch } = drawn;
+        let batch = training_batch(examples, items, sampling, None, seed, epoch).on::<B>(device);
         let (Input::Slabs { slabs, axis, .. }, TargetBatch::Labels(labels)) = (batch.input, batch.target)
         else {
             unreachable!("the 2.5-D family's batches of labelled cases")
@@ -143,11 +143,11 @@ where
     fn validate(
         net: &Self::InnerModule,
         examples: &[Example],
-        view: View,
+        sampling: SamplingGeometry,
         _seed: u64,
         device: &B::Device,
     ) -> Validation {
-        validate(net, examples, view, device)
+        validate(net, examples, sampling, device)
     }
 }
 
@@ -190,7 +190,7 @@ fn choose(labels: &[i32], [h, w]: [usize; 2], seed: u64, epoch: u64, items: &[It
 fn validate<B: Kernels>(
     net: &Contrast<B>,
     examples: &[Example],
-    view: View,
+    sampling: SamplingGeometry,
     device: &B::Device,
 ) -> Validation {
     let net = net.network();
@@ -198,7 +198,7 @@ fn validate<B: Kernels>(
     let (mut loss, mut batches) = (0.0, 0u32);
     for (i, example) in examples.iter().enumerate() {
         let mut labels = Vec::new();
-        for batch in whole(example, view) {
+        for batch in whole(example, sampling) {
             let batch = batch.on::<B>(device);
             let (Input::Slabs { slabs, axis, .. }, TargetBatch::Labels(truth)) = (batch.input, batch.target)
             else {

@@ -35,10 +35,10 @@ use crate::{
     },
     params::{Fill, collect, fill},
     train::{
+        dataset::Item,
         evaluate::scalar,
         example::Example,
-        items::Item,
-        view::{View, WorkingGrid},
+        sampling::{SamplingGeometry, WorkingGrid},
     },
 };
 
@@ -142,7 +142,7 @@ impl<B: Backend> SelfDistillation<B> {
 
 /// Crops of some slices, all of one kind.
 struct Crops {
-    /// `[N, 3, side, side]`, view by view.
+    /// `[N, 3, side, side]`, sampling by sampling.
     data: Vec<f32>,
     /// Slice index and count of each.
     axis: Vec<f32>,
@@ -159,7 +159,7 @@ impl Crops {
     }
 }
 
-/// `views` crops of every image type of every item, view by view.
+/// `views` crops of every image type of every item, sampling by sampling.
 fn crops(
     drawn: Drawn<'_>,
     (views, share, grid): (usize, &std::ops::Range<f32>, usize),
@@ -168,17 +168,17 @@ fn crops(
     let Drawn { examples, items, seed, epoch, .. } = drawn;
     let side = grid * patch;
     let jobs: Vec<(usize, &Item)> =
-        (0..views).flat_map(|view| items.iter().map(move |item| (view, item))).collect();
+        (0..views).flat_map(|sampling| items.iter().map(move |item| (sampling, item))).collect();
     let parts: Vec<(Vec<f32>, Vec<f32>)> = jobs
         .into_par_iter()
-        .map(|(view, item)| {
+        .map(|(sampling, item)| {
             let example = &examples[item.example];
             let [d, h, w] = example.shape;
             let place =
                 |label: &str| stream(seed, &format!("{label}/{epoch}/{}/{}", example.case_id, item.draw));
-            // The slice is that of the item, whatever the view.
+            // The slice is that of the item, whatever the sampling.
             let z = place("slice").random_range(0..d);
-            let mut rng = place(&format!("crop{side}/{view}"));
+            let mut rng = place(&format!("crop{side}/{sampling}"));
             let mut data = Vec::with_capacity(example.inputs.len() * SLICES * side * side);
             let mut axis = Vec::new();
             for volume in &example.inputs {
@@ -214,10 +214,10 @@ fn crops(
     all
 }
 
-/// Cross-entropy of every student view with every teacher view of the same image but itself.
+/// Cross-entropy of every student sampling with every teacher sampling of the same image but itself.
 ///
 /// # Shapes
-/// `teacher [LARGE * N, K]` and `student [(LARGE + SMALL) * N, K]`, view by view -> `[1]`.
+/// `teacher [LARGE * N, K]` and `student [(LARGE + SMALL) * N, K]`, sampling by sampling -> `[1]`.
 fn agreement<B: Backend>(
     teacher: Tensor<B, 2>,
     student: Tensor<B, 2>,
@@ -228,11 +228,11 @@ fn agreement<B: Backend>(
     let views = student.dims()[0] / images;
     let wanted = softmax((teacher - centre.reshape([1, k])) / TEACHER_TEMPERATURE, 1).detach();
     let said = log_softmax(student / STUDENT_TEMPERATURE, 1);
-    let view = |x: &Tensor<B, 2>, v: usize| x.clone().slice([v * images..(v + 1) * images, 0..k]);
+    let sampling = |x: &Tensor<B, 2>, v: usize| x.clone().slice([v * images..(v + 1) * images, 0..k]);
     let mut terms = Vec::new();
     for t in 0..LARGE {
         for s in (0..views).filter(|s| *s != t) {
-            terms.push((view(&wanted, t) * view(&said, s)).sum_dim(1).mean().neg());
+            terms.push((sampling(&wanted, t) * sampling(&said, s)).sum_dim(1).mean().neg());
         }
     }
     Tensor::cat(terms, 0).mean()
@@ -242,7 +242,7 @@ impl<B: Kernels> SelfDistillation<B> {
     /// The loss of some items, and the teacher's outputs.
     fn views(&self, drawn: Drawn<'_>, device: &B::Device) -> (Tensor<B, 1>, Tensor<B, 2>) {
         let patch = self.encoder.patch();
-        let [large, small] = if drawn.view.grid == WorkingGrid::SMALL { GRIDS } else { FULL_GRIDS };
+        let [large, small] = if drawn.sampling.grid == WorkingGrid::SMALL { GRIDS } else { FULL_GRIDS };
         let large = crops(drawn, (LARGE, &LARGE_SHARE, large), patch);
         let small = crops(drawn, (SMALL, &SMALL_SHARE, small), patch);
         let (x, axis) = large.tensors::<B>(device);
@@ -291,14 +291,15 @@ where
     fn validate(
         net: &Self::InnerModule,
         examples: &[Example],
-        view: View,
+        sampling: SamplingGeometry,
         seed: u64,
         device: &B::Device,
     ) -> Validation {
         // One slice of a case at a time, the same in every validation.
         let losses = (0..examples.len()).map(|example| {
             let items = [Item { example, draw: 0 }];
-            let (loss, _) = net.views(Drawn { examples, items: &items, view, seed, epoch: u64::MAX }, device);
+            let (loss, _) =
+                net.views(Drawn { examples, items: &items, sampling, seed, epoch: u64::MAX }, device);
             scalar(loss)
         });
         let loss = losses.sum::<f64>() / examples.len() as f64;
@@ -348,9 +349,9 @@ mod tests {
         let before = collect(&net.encoder);
         assert_eq!(before[0].data, collect(&net.student)[0].data);
         let items = [Item { example: 0, draw: 0 }];
-        let view = Family::Provicnet.into();
+        let sampling = Family::Provicnet.into();
         let loss =
-            net.loss(Drawn { examples: &[example()], items: &items, view, seed: 0, epoch: 0 }, &device);
+            net.loss(Drawn { examples: &[example()], items: &items, sampling, seed: 0, epoch: 0 }, &device);
         let grads = GradientsParams::from_grads(loss.backward(), &net);
         let mut optimiser = crate::train::optimiser::Optimiser::adamw(0.0);
         let (net, norm) = optimiser.step(net, grads, 1e-2, 1.0);
@@ -372,9 +373,9 @@ mod tests {
     fn views_of_an_item_are_of_one_slice_and_can_be_drawn_again() {
         let draw = |seed| {
             let (examples, items) = ([example()], [Item { example: 0, draw: 2 }]);
-            let view = Family::Provicnet.into();
+            let sampling = Family::Provicnet.into();
             crops(
-                Drawn { examples: &examples, items: &items, view, seed, epoch: 1 },
+                Drawn { examples: &examples, items: &items, sampling, seed, epoch: 1 },
                 (3, &SMALL_SHARE, 2),
                 14,
             )

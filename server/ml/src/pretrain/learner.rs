@@ -16,14 +16,14 @@ use crate::{
     outcome::RunError,
     params::{NamedTensor, collect},
     train::{
+        dataset::{Item, epoch_items},
         evaluate::scalar,
         example::Example,
-        items::{Item, epoch_items},
         optimiser::Optimiser,
         previews,
+        sampling::SamplingGeometry,
         state::Position,
         training_loop::{self, Learner, Learnt, TrainingLoop},
-        view::View,
     },
 };
 
@@ -32,7 +32,7 @@ pub struct PretrainContext<'a> {
     pub run_dir: &'a Path,
     pub train: &'a [Example],
     pub val: &'a [Example],
-    pub view: View,
+    pub sampling: SamplingGeometry,
     pub spec: &'a TrainingSpec,
     /// Batches in one optimiser step.
     pub accumulate: u32,
@@ -179,8 +179,13 @@ where
         let mut accumulator = GradientsAccumulator::new();
         let mut value = 0.0;
         for items in &batches {
-            let drawn =
-                Drawn { examples: context.train, items, view: context.view, seed: context.seed, epoch };
+            let drawn = Drawn {
+                examples: context.train,
+                items,
+                sampling: context.sampling,
+                seed: context.seed,
+                epoch,
+            };
             let loss = precision::with(spec.precision, || net.loss(drawn, device)) / batches.len() as f64;
             value += scalar(loss.clone().inner());
             accumulator.accumulate(net, GradientsParams::from_grads(loss.backward(), net));
@@ -201,7 +206,7 @@ where
     fn validate(&mut self, net: &M, position: &mut Position) -> Result<(), RunError> {
         let (context, step) = (self.context, position.step);
         let epoch = step as f64 / context.steps_per_epoch() as f64;
-        let found = M::validate(&net.valid(), context.val, context.view, context.seed, self.device);
+        let found = M::validate(&net.valid(), context.val, context.sampling, context.seed, self.device);
         let emit = |body| emit(context.observer, body);
         for (name, value) in &found.metrics {
             let name = format!("{}/{name}", Split::Val);

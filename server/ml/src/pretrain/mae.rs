@@ -25,11 +25,11 @@ use crate::{
     nn::kernels::Kernels,
     preview::{Panel, strip},
     train::{
-        batch::boxes,
+        batch::random_crops,
+        dataset::Item,
         evaluate::{scalar, values},
         example::Example,
-        items::Item,
-        view::{View, WorkingGrid},
+        sampling::{SamplingGeometry, WorkingGrid},
     },
 };
 use transferscope_domain::report::LoadReport;
@@ -44,7 +44,7 @@ struct Geometry {
 /// A network that reconstructs the hidden cells of a box.
 trait Masked<B: Kernels> {
     /// Voxels D, H, W of a box that one step sees, and of a cell.
-    fn geometry(view: View) -> Geometry;
+    fn geometry(sampling: SamplingGeometry) -> Geometry;
 
     /// Share of cells that are hidden.
     const HIDDEN: f64;
@@ -69,9 +69,9 @@ trait Masked<B: Kernels> {
 
     /// Boxes of some samples, what of them is hidden, and which voxels belong to a case.
     fn draw(drawn: Drawn<'_>, device: &B::Device) -> (Tensor<B, 5>, Vec<Vec<bool>>, Option<Inside<B>>) {
-        let Drawn { examples, items, view, seed, epoch } = drawn;
-        let geometry = Self::geometry(view);
-        let mut batch = boxes(examples, items, geometry.whole, view, seed, epoch).on::<B>(device);
+        let Drawn { examples, items, sampling, seed, epoch } = drawn;
+        let geometry = Self::geometry(sampling);
+        let mut batch = random_crops(examples, items, geometry.whole, sampling, seed, epoch).on::<B>(device);
         let inside = batch.inside.take();
         let label = |i: &Item| format!("{epoch}/{}/{}", examples[i.example].case_id, i.draw);
         (volume(batch), Self::mask(&items.iter().map(label).collect::<Vec<_>>(), geometry, seed), inside)
@@ -80,7 +80,7 @@ trait Masked<B: Kernels> {
     /// Mean squared error on hidden cells; those that only pad a case do not count.
     fn objective(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
         let (x, hidden, inside) = Self::draw(drawn, device);
-        let cell = Self::geometry(drawn.view).cell;
+        let cell = Self::geometry(drawn.sampling).cell;
         let target = standardised(cells(x.clone(), cell));
         let pred = self.reconstruct(x, &hidden);
         let hidden = shares(&hidden, device);
@@ -92,13 +92,19 @@ trait Masked<B: Kernels> {
 
     /// Error on hidden cells of the validation cases, beside that of the mean of what is visible, and a
     /// picture of the first cases.
-    fn validation(&self, examples: &[Example], view: View, seed: u64, device: &B::Device) -> Validation {
-        let cell = Self::geometry(view).cell;
+    fn validation(
+        &self,
+        examples: &[Example],
+        sampling: SamplingGeometry,
+        seed: u64,
+        device: &B::Device,
+    ) -> Validation {
+        let cell = Self::geometry(sampling).cell;
         let (mut reached, mut baseline, mut n) = (0.0, 0.0, 0.0);
         let mut pictures = Vec::new();
         for (i, example) in examples.iter().enumerate() {
             let items = [Item { example: i, draw: 0 }];
-            let drawn = Drawn { examples, items: &items, view, seed, epoch: u64::MAX };
+            let drawn = Drawn { examples, items: &items, sampling, seed, epoch: u64::MAX };
             let (x, mask, _) = Self::draw(drawn, device);
             let hidden = shares::<B>(&mask, device);
             let goal = standardised(cells(x.clone(), cell));
@@ -107,7 +113,7 @@ trait Masked<B: Kernels> {
             let trivial = scalar(masked_error(trivial, goal.clone(), judged.clone()));
             let pred = self.reconstruct(x.clone(), &mask);
             let error = scalar(masked_error(pred.clone(), goal, judged));
-            // Where only padding is hidden, there is nothing to judge.
+            // Where only padding is hidden, there is nothing to eval.
             if trivial.is_finite() {
                 reached += error;
                 baseline += trivial;
@@ -133,9 +139,9 @@ trait Masked<B: Kernels> {
 impl<B: Kernels> Masked<B> for Fcmae<B> {
     const HIDDEN: f64 = 0.6;
 
-    fn geometry(view: View) -> Geometry {
+    fn geometry(sampling: SamplingGeometry) -> Geometry {
         // Published: 64 x 224 x 224 voxels.
-        let whole = if view.grid == WorkingGrid::SMALL { [16, 96, 96] } else { [64, 224, 224] };
+        let whole = if sampling.grid == WorkingGrid::SMALL { [16, 96, 96] } else { [64, 224, 224] };
         Geometry { whole, cell: fcmae::CELL }
     }
 
@@ -158,11 +164,11 @@ where
     fn validate(
         net: &Self::InnerModule,
         examples: &[Example],
-        view: View,
+        sampling: SamplingGeometry,
         seed: u64,
         device: &B::Device,
     ) -> Validation {
-        net.validation(examples, view, seed, device)
+        net.validation(examples, sampling, seed, device)
     }
 }
 
@@ -187,8 +193,8 @@ impl<B: Backend> VitAutoencoder<B> {
 impl<B: Kernels> Masked<B> for VitAutoencoder<B> {
     const HIDDEN: f64 = 0.75;
 
-    fn geometry(view: View) -> Geometry {
-        Geometry { whole: view.crop, cell: view.multiple }
+    fn geometry(sampling: SamplingGeometry) -> Geometry {
+        Geometry { whole: sampling.crop, cell: sampling.multiple }
     }
 
     fn reconstruct(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 3> {
@@ -221,11 +227,11 @@ where
     fn validate(
         net: &Self::InnerModule,
         examples: &[Example],
-        view: View,
+        sampling: SamplingGeometry,
         seed: u64,
         device: &B::Device,
     ) -> Validation {
-        net.validation(examples, view, seed, device)
+        net.validation(examples, sampling, seed, device)
     }
 }
 

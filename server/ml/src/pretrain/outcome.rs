@@ -11,12 +11,12 @@ use transferscope_domain::{
     task::Output,
 };
 
-use super::{Job, learner::Completed, probe};
+use super::{Job, learner::Completed, linear_probe};
 use crate::{
     backbone::Card,
     checkpoint::{Precision, load_encoder, sync_folder, to_bytes, write_atomically},
     init,
-    model::net::{Net, Ports},
+    model::net::{Net, TaskIo},
     nn::kernels::Kernels,
     observer::{Progress, written},
     outcome::RunError,
@@ -24,7 +24,7 @@ use crate::{
     train::{
         adapt::Parameters,
         example::{Example, PRETRAINING_CLASSES},
-        view::View,
+        sampling::SamplingGeometry,
     },
 };
 
@@ -46,14 +46,16 @@ impl Job<'_> {
     ) -> Result<BTreeMap<String, f64>, RunError> {
         let (step, encoder) = (completed.steps, self.request.encoder());
         self.observer.progress(Progress { step, progress: 0.96, phase: Phase::Testing, eta_s: None });
-        let ports = Ports { sequences: 3, out: PRETRAINING_CLASSES, output: Output::Classes };
-        let net = Net::<B>::new(encoder.as_ref(), Head::Compact, ports, device);
+        let io = TaskIo { sequences: 3, out: PRETRAINING_CLASSES, output: Output::Classes };
+        let net = Net::<B>::new(encoder.as_ref(), Head::Compact, io, device);
         let random = init::random(net, self.request.seed);
         let (learnt, _) =
             load_encoder(random.clone(), "the pre-trained encoder", &completed.encoder.clone().into(), &[])?;
         let mut found = BTreeMap::new();
         for (name, net) in [(PROBE.to_owned(), learnt), (format!("{PROBE}@{RANDOM}"), random)] {
-            if let Some(dice) = probe::dice(&net, View::of(encoder.as_ref()), train, val, device) {
+            if let Some(dice) =
+                linear_probe::dice(&net, SamplingGeometry::of(encoder.as_ref()), train, val, device)
+            {
                 let epoch = f64::from(self.request.training.epochs);
                 let full = format!("{}/{name}", Split::Val);
                 self.emit(EventBody::Metric { name: full, step, epoch, value: dice })?;

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::{
         init,
-        model::net::{Input, Ports},
+        model::net::{Input, TaskIo},
         nn::{Mode, drop_path::DropPath},
         params::{collect, gradients},
     };
@@ -94,7 +94,7 @@ mod tests {
 
     type A = Autodiff<Flex>;
 
-    const PORTS: Ports = Ports { sequences: 3, out: 3, output: Output::Classes };
+    const PORTS: TaskIo = TaskIo { sequences: 3, out: 3, output: Output::Classes };
     const FAMILIES: [Family; 3] = [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet];
 
     fn spec(family: Family, adaptation: Adaptation) -> TrainingSpec {

@@ -1,4 +1,4 @@
-//! What needs no network: scores of trivial methods on the same cases, some of which learn a mean from
+//! What needs no network: scores of simple baselines on the same cases, some of which learn a mean from
 //! the training cases.
 
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ impl Baselines {
         Self { plan, learnt }
     }
 
-    /// Scores of the task's trivial methods on a case, named `metric@method`.
+    /// Scores of the task's simple baselines on a case, named `metric@method`.
     pub fn scores(&self, example: &Example) -> BTreeMap<String, f64> {
         let wanted = |name: &&str| self.plan.task.baselines().contains(name);
         let mut all = BTreeMap::new();

@@ -11,9 +11,9 @@ use transferscope_domain::Family;
 use transferscope_imaging::augment::{Augmentation, Crop, Grid, Recipe, Warp};
 
 use super::{
+    dataset::Item,
     example::{Example, Target},
-    items::Item,
-    view::View,
+    sampling::SamplingGeometry,
 };
 use crate::{
     data::window::window,
@@ -205,12 +205,12 @@ impl Sample<'_> {
 pub fn training_batch(
     examples: &[Example],
     items: &[Item],
-    view: impl Into<View>,
+    sampling: impl Into<SamplingGeometry>,
     recipe: Option<&Recipe>,
     seed: u64,
     epoch: u64,
 ) -> HostBatch {
-    let view = view.into();
+    let sampling = sampling.into();
     // One size for all cases, so that any of them can stand in one batch: smaller ones are padded.
     let longest = longest(examples);
     let samples: Vec<Sample<'_>> = items
@@ -225,9 +225,9 @@ pub fn training_batch(
             let mut rng = stream(seed, &format!("sample/{epoch}/{}/{}", example.case_id, item.draw));
             let mirrored = rng.random_bool(0.5) && augmentation.is_none();
             let [d, h, w] = example.shape;
-            let parts = match (view.family, &example.target) {
+            let parts = match (sampling.family, &example.target) {
                 (Family::Provicnet, Target::Label(_)) => {
-                    let (start, size) = middle(example.shape, labelled_box(examples, view));
+                    let (start, size) = middle(example.shape, labelled_box(examples, sampling));
                     let slice = |i: usize| {
                         // One slice of each of as many stretches.
                         let at = (i as f64 + rng.random_range(0.0..1.0)) / SLICES_OF_A_SAMPLE as f64;
@@ -248,12 +248,12 @@ pub fn training_batch(
                     }]
                 }
                 (_, Target::Label(_)) => {
-                    let (start, size) = middle(example.shape, labelled_box(examples, view));
+                    let (start, size) = middle(example.shape, labelled_box(examples, sampling));
                     vec![Part { start, size, mirrored }]
                 }
                 (_, _) => {
                     let mut place = |n: usize, size: usize| place(&mut rng, n, size);
-                    let size = view.crop_of(longest);
+                    let size = sampling.crop_of(longest);
                     let start = [place(d, size[0]), place(h, size[1]), place(w, size[2])];
                     vec![Part { start, size, mirrored }]
                 }
@@ -261,17 +261,17 @@ pub fn training_batch(
             Sample { example, parts, augmentation }
         })
         .collect();
-    batch(&samples, view)
+    batch(&samples, sampling)
 }
 
 /// The box in which a label of a whole case is looked for, one size for all examples so that they can stand in
 /// one batch: all slices, and of their middle as much as the network's box takes. The prostate is there, and what
 /// lies outside has no say in its diagnosis.
-fn labelled_box(examples: &[Example], view: View) -> [usize; 3] {
+fn labelled_box(examples: &[Example], sampling: SamplingGeometry) -> [usize; 3] {
     let longest = longest(examples);
     let [depth, height, width] =
-        std::array::from_fn(|axis| longest[axis].next_multiple_of(view.multiple[axis]));
-    [depth, height.min(view.crop[1]), width.min(view.crop[2])]
+        std::array::from_fn(|axis| longest[axis].next_multiple_of(sampling.multiple[axis]));
+    [depth, height.min(sampling.crop[1]), width.min(sampling.crop[2])]
 }
 
 /// The longest side of the cases along every axis.
@@ -288,15 +288,15 @@ fn middle(shape: [usize; 3], size: [usize; 3]) -> ([isize; 3], [usize; 3]) {
 ///
 /// # Panics
 /// As [`training_batch`].
-pub fn boxes(
+pub fn random_crops(
     examples: &[Example],
     items: &[Item],
     size: [usize; 3],
-    view: impl Into<View>,
+    sampling: impl Into<SamplingGeometry>,
     seed: u64,
     epoch: u64,
 ) -> HostBatch {
-    let view = view.into();
+    let sampling = sampling.into();
     let samples: Vec<Sample<'_>> = items
         .iter()
         .map(|item| {
@@ -307,7 +307,7 @@ pub fn boxes(
             Sample { example, parts: vec![Part { start, size, mirrored }], augmentation: None }
         })
         .collect();
-    batch(&samples, view)
+    batch(&samples, sampling)
 }
 
 /// A random start of `size` voxels among `n`; the larger of the two contains the other.
@@ -317,12 +317,12 @@ fn place(rng: &mut ChaCha8Rng, n: usize, size: usize) -> isize {
 }
 
 /// The shape of [`whole`]'s batches joined: the example's, padded to what the network needs.
-pub fn padded(example: &Example, view: impl Into<View>) -> [usize; 3] {
-    let view = view.into();
-    match view.family {
+pub fn padded(example: &Example, sampling: impl Into<SamplingGeometry>) -> [usize; 3] {
+    let sampling = sampling.into();
+    match sampling.family {
         Family::Provicnet => example.shape,
         Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
-            std::array::from_fn(|axis| example.shape[axis].next_multiple_of(view.multiple[axis]))
+            std::array::from_fn(|axis| example.shape[axis].next_multiple_of(sampling.multiple[axis]))
         }
     }
 }
@@ -330,27 +330,27 @@ pub fn padded(example: &Example, view: impl Into<View>) -> [usize; 3] {
 /// Batches that cover a whole example without augmentation: one padded volume for the 3-D families,
 /// runs of slices for the 2.5-D one. Outputs, joined in order, are cut to `example.shape`; a label of the
 /// whole case comes from one batch of its middle.
-pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
-    let view = view.into();
+pub fn whole(example: &Example, sampling: impl Into<SamplingGeometry>) -> Vec<HostBatch> {
+    let sampling = sampling.into();
     let [d, h, w] = example.shape;
     let slice = |z: usize| Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: false };
-    match (view.family, &example.target) {
+    match (sampling.family, &example.target) {
         (Family::Provicnet, Target::Label(_)) => {
             let n = d.min(SLICES_OF_A_CASE);
             let (start, [_, height, width]) =
-                middle(example.shape, labelled_box(std::slice::from_ref(example), view));
+                middle(example.shape, labelled_box(std::slice::from_ref(example), sampling));
             let slice = |z: usize| Part {
                 start: [z as isize, start[1], start[2]],
                 size: [1, height, width],
                 mirrored: false,
             };
             let parts = (0..n).map(|i| slice((2 * i + 1) * d / (2 * n))).collect();
-            vec![batch(&[plain(example, parts)], view)]
+            vec![batch(&[plain(example, parts)], sampling)]
         }
         (Family::ProfoundConv | Family::ProfoundVit | Family::Unet, Target::Label(_)) => {
-            let (start, size) = middle(example.shape, labelled_box(std::slice::from_ref(example), view));
+            let (start, size) = middle(example.shape, labelled_box(std::slice::from_ref(example), sampling));
             let part = Part { start, size, mirrored: false };
-            vec![batch(&[plain(example, vec![part])], view)]
+            vec![batch(&[plain(example, vec![part])], sampling)]
         }
         (Family::Provicnet, _) => {
             const SLICES_AT_ONCE: usize = 8;
@@ -358,22 +358,22 @@ pub fn whole(example: &Example, view: impl Into<View>) -> Vec<HostBatch> {
             let runs = all.chunks(SLICES_AT_ONCE);
             runs.map(|run| {
                 let samples: Vec<_> = run.iter().map(|z| plain(example, vec![slice(*z)])).collect();
-                batch(&samples, view)
+                batch(&samples, sampling)
             })
             .collect()
         }
         (Family::ProfoundConv | Family::ProfoundVit | Family::Unet, _) => {
-            let part = Part { start: [0; 3], size: padded(example, view), mirrored: false };
-            vec![batch(&[plain(example, vec![part])], view)]
+            let part = Part { start: [0; 3], size: padded(example, sampling), mirrored: false };
+            vec![batch(&[plain(example, vec![part])], sampling)]
         }
     }
 }
 
 /// Of [`whole`] what `rows` evenly spaced rows of features are made from: of slices as many, and all of a volume.
-pub fn watched_parts(example: &Example, view: View, rows: usize) -> Vec<HostBatch> {
+pub fn feature_parts(example: &Example, sampling: SamplingGeometry, rows: usize) -> Vec<HostBatch> {
     let [d, h, w] = example.shape;
-    if view.family != Family::Provicnet || matches!(example.target, Target::Label(_)) || d <= rows {
-        return whole(example, view);
+    if sampling.family != Family::Provicnet || matches!(example.target, Target::Label(_)) || d <= rows {
+        return whole(example, sampling);
     }
     let samples: Vec<_> = (0..rows)
         .map(|i| {
@@ -381,7 +381,7 @@ pub fn watched_parts(example: &Example, view: View, rows: usize) -> Vec<HostBatc
             plain(example, vec![Part { start, size: [1, h, w], mirrored: false }])
         })
         .collect();
-    vec![batch(&samples, view)]
+    vec![batch(&samples, sampling)]
 }
 
 /// A sample as it is.
@@ -390,14 +390,14 @@ fn plain(example: &Example, parts: Vec<Part>) -> Sample<'_> {
 }
 
 /// All parts have one size, and all samples as many of them.
-fn batch(samples: &[Sample<'_>], view: View) -> HostBatch {
+fn batch(samples: &[Sample<'_>], sampling: SamplingGeometry) -> HostBatch {
     let parts: Vec<(&Sample<'_>, Part)> =
         samples.iter().flat_map(|s| s.parts.iter().map(move |part| (s, *part))).collect();
     let n = parts.len();
     let [d, h, w] = parts[0].1.size;
     let images = parts[0].0.example.inputs.len();
     let mut input = Vec::new();
-    let (dims, slabs) = match view.family {
+    let (dims, slabs) = match sampling.family {
         Family::Provicnet => {
             input.reserve(n * images * SLICES * h * w);
             let mut axis = Vec::with_capacity(2 * n);
@@ -408,7 +408,7 @@ fn batch(samples: &[Sample<'_>], view: View) -> HostBatch {
             ([n, images, SLICES, h, w], Some((axis, n / samples.len())))
         }
         Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
-            let channels = view.channels.unwrap_or(images).max(images);
+            let channels = sampling.channels.unwrap_or(images).max(images);
             let voxels = d * h * w;
             input.reserve(n * channels * voxels);
             for (sample, part) in &parts {
@@ -548,8 +548,8 @@ mod tests {
         let cases = [sized([3, 64, 64]), sized([1, 32, 48]), sized([20, 48, 32])];
         let items = [0, 1, 2].map(|example| Item { example, draw: 0 });
         for family in Family::ALL {
-            let view = View::from(family);
-            let batch = training_batch(&cases, &items, view, None, 1, 0);
+            let sampling = SamplingGeometry::from(family);
+            let batch = training_batch(&cases, &items, sampling, None, 1, 0);
             let [n, .., h, w] = batch.dims;
             assert_eq!((n, h, w), (3, 64, 64), "{family:?}");
             let (mask, dims) = batch.inside.as_ref().unwrap();
@@ -557,11 +557,12 @@ mod tests {
             assert_eq!(dims, of_labels);
             assert!(mask.iter().zip(labels).all(|(m, l)| *m == *l as f32), "{family:?}");
             let inside = |i: usize| mask.chunks(mask.len() / 3).nth(i).unwrap().iter().sum::<f32>();
-            let slices = |depth: usize| if family == Family::Provicnet { 1 } else { depth.min(view.crop[0]) };
+            let slices =
+                |depth: usize| if family == Family::Provicnet { 1 } else { depth.min(sampling.crop[0]) };
             let expected =
                 [(3, 64 * 64), (1, 32 * 48), (20, 48 * 32)].map(|(d, area)| (slices(d) * area) as f32);
             assert_eq!([0, 1, 2].map(inside), expected, "{family:?}");
-            let augmented = training_batch(&cases, &items, view, Some(&Recipe::default()), 1, 0);
+            let augmented = training_batch(&cases, &items, sampling, Some(&Recipe::default()), 1, 0);
             assert_eq!(augmented.dims, batch.dims);
             assert!(augmented.inside.is_some());
         }

@@ -8,18 +8,18 @@ use transferscope_domain::{Inference, metric::MetricKind, report::CaseScore};
 use transferscope_study::feature_file::Layers;
 
 use super::{
-    batch::{Batch, watched_parts, whole},
+    batch::{Batch, feature_parts, whole},
     example::{Example, Target, TaskPlan},
-    probe::{self, PER_CASE},
-    rule::LossRule,
+    features::{self, PER_CASE},
+    sampling::SamplingGeometry,
     scores,
-    view::View,
+    task_loss::TaskLoss,
 };
 use crate::{
     infer::sliding_window::{Blending, SlidingWindow},
     model::{
+        features::LayerRows,
         net::{Input, Net},
-        watch::LayerRows,
     },
     nn::{Mode, drop_path::DropPath, kernels::Kernels},
 };
@@ -46,13 +46,13 @@ pub struct CaseResult {
 
 /// How cases are put through a network and judged.
 #[derive(Debug, Clone, Copy)]
-pub struct Judge<'a> {
+pub struct EvalConfig<'a> {
     pub plan: TaskPlan,
-    pub view: View,
-    pub rule: &'a LossRule,
+    pub sampling: SamplingGeometry,
+    pub loss: &'a TaskLoss,
     pub inference: Inference,
     /// Whether features of the encoder's layers are kept.
-    pub watch: bool,
+    pub features: bool,
 }
 
 /// [`evaluate_case`] of each example, in their order; on the CPU a few at once, since small networks
@@ -60,11 +60,11 @@ pub struct Judge<'a> {
 pub fn evaluate_cases<'a, B: Kernels>(
     net: &'a Net<B>,
     examples: &'a [Example],
-    judge: Judge<'a>,
+    eval: EvalConfig<'a>,
     split: &'a str,
     device: &'a B::Device,
 ) -> impl Iterator<Item = CaseResult> + 'a {
-    a_few_at_once(net, examples, move |net, example| evaluate_case(net, example, judge, split, device))
+    a_few_at_once(net, examples, move |net, example| evaluate_case(net, example, eval, split, device))
 }
 
 fn a_few_at_once<'a, B: Kernels, T: Send + 'a>(
@@ -87,14 +87,14 @@ fn a_few_at_once<'a, B: Kernels, T: Send + 'a>(
 pub fn features_of_cases<'a, B: Kernels>(
     net: &'a Net<B>,
     examples: &'a [Example],
-    view: View,
+    sampling: SamplingGeometry,
     device: &'a B::Device,
 ) -> impl Iterator<Item = Layers> + 'a {
     a_few_at_once(net, examples, move |net, example| {
         let mut layers = LayerRows::new();
-        match sliding(example, view) {
+        match sliding(example, sampling) {
             Some(window) => {
-                let Input::Volume(x) = whole(example, view).remove(0).on::<B>(device).input else {
+                let Input::Volume(x) = whole(example, sampling).remove(0).on::<B>(device).input else {
                     unreachable!("slices are not cut into windows")
                 };
                 window_by_window(x, window, device, |input| {
@@ -104,12 +104,12 @@ pub fn features_of_cases<'a, B: Kernels>(
                 });
             }
             None => {
-                for batch in watched_parts(example, view, PER_CASE) {
+                for batch in feature_parts(example, sampling, PER_CASE) {
                     layers.extend(net.features(batch.on::<B>(device).input));
                 }
             }
         }
-        probe::of_case(layers)
+        features::of_case(layers)
     })
 }
 
@@ -118,17 +118,17 @@ pub fn features_of_cases<'a, B: Kernels>(
 pub fn evaluate_case<B: Kernels>(
     net: &Net<B>,
     example: &Example,
-    judge: Judge<'_>,
+    eval: EvalConfig<'_>,
     split: &str,
     device: &B::Device,
 ) -> CaseResult {
-    let answer = answer(net, example, judge, device);
+    let answer = answer(net, example, eval, device);
     let out = answer.channels;
     let (scores, prediction) = match &example.target {
         Target::Labels(truth) => {
             let probability = probabilities(&answer.values, out);
             let labels = argmax(&probability, out);
-            let scores = scores::labels(&probability, &labels, truth, example, judge.plan.segmentation);
+            let scores = scores::labels(&probability, &labels, truth, example, eval.plan.segmentation);
             (scores, Prediction::Labels(labels))
         }
         Target::Image { sharp, degraded } => {
@@ -158,19 +158,19 @@ struct Answer {
     layers: Layers,
 }
 
-fn answer<B: Kernels>(net: &Net<B>, example: &Example, judge: Judge<'_>, device: &B::Device) -> Answer {
-    if let Some(window) = sliding(example, judge.view) {
-        return by_windows(net, example, judge, window, device);
+fn answer<B: Kernels>(net: &Net<B>, example: &Example, eval: EvalConfig<'_>, device: &B::Device) -> Answer {
+    if let Some(window) = sliding(example, eval.sampling) {
+        return by_windows(net, example, eval, window, device);
     }
     let [d, h, w] = example.shape;
     let mut outputs = Vec::new();
-    let mut layers = judge.watch.then(LayerRows::new);
+    let mut layers = eval.features.then(LayerRows::new);
     let (mut loss_sum, mut samples) = (0.0, 0.0);
-    for batch in whole(example, judge.view) {
+    for batch in whole(example, eval.sampling) {
         let Batch { input, target, inside } = batch.on::<B>(device);
-        let output = ask(net, input, judge.inference, layers.as_mut());
+        let output = predict(net, input, eval.inference, layers.as_mut());
         let n = output.dims()[0] as f64;
-        loss_sum += n * scalar(judge.rule.of(output.clone().into(), target, inside.as_ref()));
+        loss_sum += n * scalar(eval.loss.of(output.clone().into(), target, inside.as_ref()));
         samples += n;
         let [n, out, depth, height, width] = output.dims();
         // Slices in a row become a volume: [S, out, 1, H, W] -> [1, out, S, H, W].
@@ -182,20 +182,20 @@ fn answer<B: Kernels>(net: &Net<B>, example: &Example, judge: Judge<'_>, device:
         Target::Label(_) => output,
         Target::Labels(_) | Target::Image { .. } => output.slice([0..1, 0..channels, 0..d, 0..h, 0..w]),
     };
-    let layers = layers.map(probe::of_case).unwrap_or_default();
+    let layers = layers.map(features::of_case).unwrap_or_default();
     Answer { values: values(output), channels, loss: loss_sum / samples, layers }
 }
 
 /// What the network says of an input, or of it and its mirror image. Features are those of the input itself.
-fn ask<B: Kernels>(
+fn predict<B: Kernels>(
     net: &Net<B>,
     input: Input<B>,
     inference: Inference,
-    watch: Option<&mut LayerRows<B>>,
+    keep: Option<&mut LayerRows<B>>,
 ) -> Tensor<B, 5> {
     let plain = |input| net.forward(input, DropPath::NONE, Mode::Eval);
-    let run = |input| match watch {
-        Some(layers) => net.watched(input, layers),
+    let run = |input| match keep {
+        Some(layers) => net.with_features(input, layers),
         None => plain(input),
     };
     match inference {
@@ -212,11 +212,11 @@ fn ask<B: Kernels>(
 
 /// The windows that a case goes through a 3-D network in, where it is larger than what the network was
 /// trained on and its grid fine; small grids go through at once.
-fn sliding(example: &Example, view: View) -> Option<SlidingWindow> {
+fn sliding(example: &Example, sampling: SamplingGeometry) -> Option<SlidingWindow> {
     let dense = !matches!(example.target, Target::Label(_));
-    let size = view.crop_of(example.shape);
+    let size = sampling.crop_of(example.shape);
     let larger = (0..3).any(|axis| example.shape[axis] > size[axis]);
-    (dense && larger && view.slides).then_some(SlidingWindow {
+    (dense && larger && sampling.slides).then_some(SlidingWindow {
         size,
         overlap: 0.5,
         blending: Blending::Gaussian,
@@ -226,24 +226,24 @@ fn sliding(example: &Example, view: View) -> Option<SlidingWindow> {
 fn by_windows<B: Kernels>(
     net: &Net<B>,
     example: &Example,
-    judge: Judge<'_>,
+    eval: EvalConfig<'_>,
     window: SlidingWindow,
     device: &B::Device,
 ) -> Answer {
-    let padded = whole(example, judge.view).remove(0).on::<B>(device);
+    let padded = whole(example, eval.sampling).remove(0).on::<B>(device);
     let Input::Volume(x) = padded.input else { unreachable!("slices are not cut into windows") };
     let [_, _, d, h, w] = x.dims();
-    let mut layers = judge.watch.then(LayerRows::new);
+    let mut layers = eval.features.then(LayerRows::new);
     let joined = window_by_window(x, window, device, |input| {
-        values(ask(net, input, judge.inference, layers.as_mut()))
+        values(predict(net, input, eval.inference, layers.as_mut()))
     });
     let channels = joined.len() / (d * h * w);
     let data = burn::tensor::TensorData::new(joined, [1, channels, d, h, w]);
     let output = Tensor::<B, 5>::from_data(data, device);
-    let loss = scalar(judge.rule.of(output.clone().into(), padded.target, padded.inside.as_ref()));
+    let loss = scalar(eval.loss.of(output.clone().into(), padded.target, padded.inside.as_ref()));
     let [d, h, w] = example.shape;
     let values = values(output.slice([0..1, 0..channels, 0..d, 0..h, 0..w]));
-    Answer { values, channels, loss, layers: layers.map(probe::of_case).unwrap_or_default() }
+    Answer { values, channels, loss, layers: layers.map(features::of_case).unwrap_or_default() }
 }
 
 /// What `of` makes of every window of a volume, joined.
@@ -314,7 +314,7 @@ pub(crate) fn values<B: Backend, const D: usize>(x: Tensor<B, D>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{init, model::net::Ports};
+    use crate::{init, model::net::TaskIo};
     use burn_flex::Flex;
     use transferscope_domain::{
         Architecture, Family, Loss,
@@ -336,10 +336,15 @@ mod tests {
 
     fn images(net: &Net<Flex>, examples: &[Example], family: Family) -> Vec<Vec<f32>> {
         let plan = TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones);
-        let rule = LossRule::new(Loss::Standard, &[], 1);
-        let judge =
-            Judge { plan, view: family.into(), rule: &rule, inference: Inference::Once, watch: false };
-        evaluate_cases(net, examples, judge, "val", &Default::default())
+        let loss = TaskLoss::new(Loss::Standard, &[], 1);
+        let eval = EvalConfig {
+            plan,
+            sampling: family.into(),
+            loss: &loss,
+            inference: Inference::Once,
+            features: false,
+        };
+        evaluate_cases(net, examples, eval, "val", &Default::default())
             .zip(examples)
             .map(|(result, example)| {
                 assert_eq!(result.score.case_id, example.case_id);
@@ -355,8 +360,8 @@ mod tests {
     fn a_restoration_starts_as_its_input_and_cases_at_once_agree_with_one_at_a_time() {
         let examples: Vec<Example> = (0..5).map(example).collect();
         for family in [Family::ProfoundConv, Family::Provicnet, Family::Unet] {
-            let ports = Ports { sequences: 1, out: 1, output: Output::Image };
-            let net = init::random(Net::<Flex>::mini(family, ports, &Default::default()), 1);
+            let io = TaskIo { sequences: 1, out: 1, output: Output::Image };
+            let net = init::random(Net::<Flex>::mini(family, io, &Default::default()), 1);
             let together = images(&net, &examples, family);
             for (example, image) in examples.iter().zip(&together) {
                 assert_eq!(
@@ -367,7 +372,7 @@ mod tests {
                 let Target::Image { degraded, .. } = &example.target else { unreachable!("made so above") };
                 assert_ne!(image, degraded, "{family:?}: random weights change the image");
             }
-            let quiet = images(&init::quiet_output(net, Output::Image), &examples, family);
+            let quiet = images(&init::zero_init_output(net, Output::Image), &examples, family);
             for (example, image) in examples.iter().zip(&quiet) {
                 let Target::Image { degraded, .. } = &example.target else { unreachable!("made so above") };
                 assert_eq!(image, degraded, "{family:?}");
@@ -378,31 +383,33 @@ mod tests {
     #[test]
     fn features_alone_are_those_of_a_pass_that_is_watched() {
         let device = Default::default();
-        let rule = LossRule::new(Loss::Standard, &[], 1);
+        let loss = TaskLoss::new(Loss::Standard, &[], 1);
         let plan = TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones);
         let conv = Architecture::ProfoundConv { in_channels: 3, depths: [1; 4], dims: [4, 8, 12, 16] };
-        let slides = View { slides: true, crop: [16, 32, 32], ..View::of(Some(&conv)) };
-        let views =
-            [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet].map(View::from);
-        for view in views.into_iter().chain([slides]) {
-            let ports = Ports { sequences: 1, out: 1, output: Output::Image };
-            let net = init::random(Net::<Flex>::mini(view.family, ports, &device), 1);
+        let slides =
+            SamplingGeometry { slides: true, crop: [16, 32, 32], ..SamplingGeometry::of(Some(&conv)) };
+        let views = [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet]
+            .map(SamplingGeometry::from);
+        for sampling in views.into_iter().chain([slides]) {
+            let io = TaskIo { sequences: 1, out: 1, output: Output::Image };
+            let net = init::random(Net::<Flex>::mini(sampling.family, io, &device), 1);
             // Positions of a transformer over volumes are those of its own image.
-            let absolute = view.family == Family::ProfoundVit;
+            let absolute = sampling.family == Family::ProfoundVit;
             let shapes: &[[usize; 3]] = if absolute { &[[24, 96, 96]] } else { &[[20, 48, 48], [5, 32, 32]] };
             for &shape in shapes {
                 let image: Vec<f32> = (0..shape.iter().product()).map(|i| (i as f32 * 0.013).sin()).collect();
                 let target = Target::Image { sharp: image.clone(), degraded: image.clone() };
                 let case = [Example::new(("a", "a"), shape, vec![image], target, Vec::new())];
-                let judge = Judge { plan, view, rule: &rule, inference: Inference::Once, watch: true };
-                let watched = evaluate_case(&net, &case[0], judge, "val", &device).layers;
-                let alone = features_of_cases(&net, &case, view, &device).next().unwrap();
-                assert!(watched.len() > 1 && watched.len() == alone.len());
-                for ((name, expected), (other, ours)) in watched.iter().zip(&alone) {
+                let eval =
+                    EvalConfig { plan, sampling, loss: &loss, inference: Inference::Once, features: true };
+                let with_features = evaluate_case(&net, &case[0], eval, "val", &device).layers;
+                let alone = features_of_cases(&net, &case, sampling, &device).next().unwrap();
+                assert!(with_features.len() > 1 && with_features.len() == alone.len());
+                for ((name, expected), (other, ours)) in with_features.iter().zip(&alone) {
                     assert_eq!((name, expected.n, expected.dim), (other, ours.n, ours.dim));
                     let largest = expected.data.iter().zip(&ours.data).map(|(a, b)| (a - b).abs());
                     let largest = largest.fold(0.0, f32::max);
-                    assert!(largest < 1e-5, "{:?} {name}: {largest}", view.family);
+                    assert!(largest < 1e-5, "{:?} {name}: {largest}", sampling.family);
                 }
             }
         }
@@ -411,8 +418,8 @@ mod tests {
     /// Of a network that does not care for sides, the mirror image is as good as the case.
     #[test]
     fn a_case_and_its_mirror_image_are_averaged() {
-        let ports = Ports { sequences: 1, out: 1, output: Output::Image };
-        let net = init::random(Net::<Flex>::mini(Family::Unet, ports, &Default::default()), 1);
+        let io = TaskIo { sequences: 1, out: 1, output: Output::Image };
+        let net = init::random(Net::<Flex>::mini(Family::Unet, io, &Default::default()), 1);
         let x = Tensor::<Flex, 5>::random(
             [1, 1, 4, 16, 16],
             burn::tensor::Distribution::Default,
@@ -420,9 +427,9 @@ mod tests {
         );
         let run = |x: &Tensor<Flex, 5>| net.forward(Input::Volume(x.clone()), DropPath::NONE, Mode::Eval);
         let expected = (run(&x) + run(&x.clone().flip([4])).flip([4])) / 2.0;
-        let both = ask(&net, Input::Volume(x.clone()), Inference::Flipped, None);
+        let both = predict(&net, Input::Volume(x.clone()), Inference::Flipped, None);
         assert!((both.clone() - expected).abs().max().into_scalar() < 1e-6);
-        let turned = ask(&net, Input::Volume(x.flip([4])), Inference::Flipped, None).flip([4]);
+        let turned = predict(&net, Input::Volume(x.flip([4])), Inference::Flipped, None).flip([4]);
         assert!((both - turned).abs().max().into_scalar() < 1e-5);
     }
 

@@ -10,7 +10,7 @@ use transferscope_domain::{
 };
 use transferscope_imaging::region::Region;
 
-use super::{placement::Placement, prepare, view::WorkingGrid};
+use super::{placement::Placement, prepare, sampling::WorkingGrid};
 use crate::data::{DataError, case};
 
 /// One case, ready for a task.
@@ -29,7 +29,7 @@ pub struct Example {
     pub display: Vec<f32>,
     /// The truth on the case's own grid, where labels are scored; none where this grid is it.
     pub native: Option<Native>,
-    /// What trivial methods make of an image, by their name.
+    /// What simple baselines make of an image, by their name.
     pub baselines: Vec<(&'static str, Vec<f32>)>,
     /// The box of the grid in which images are scored; all of it where there is none.
     pub region: Option<Region>,

@@ -15,14 +15,15 @@ use transferscope_domain::{
 
 use super::{
     batch::{HostBatch, training_batch},
-    evaluate::{CaseResult, Judge, evaluate_cases, scalar, summary},
+    dataset::{Item, balanced_items, epoch_items},
+    evaluate::{CaseResult, EvalConfig, evaluate_cases, scalar, summary},
     example::{Example, Target},
-    items::{Item, balanced_items, epoch_items},
+    features,
     loader::Loader,
     optimiser::Optimiser,
-    previews, probe,
-    rule::LossRule,
+    previews,
     state::{self, Position},
+    task_loss::TaskLoss,
     training_loop::{Ended, Learner, Learnt, TrainingLoop},
 };
 use crate::{
@@ -37,7 +38,7 @@ pub struct Fit<'a> {
     pub run_dir: &'a Path,
     pub train: &'a [Example],
     pub val: &'a [Example],
-    pub judge: Judge<'a>,
+    pub eval: EvalConfig<'a>,
     pub spec: &'a TrainingSpec,
     /// What is done to training samples; none mirrors half of them.
     pub recipe: Option<Recipe>,
@@ -71,7 +72,7 @@ pub struct Completed {
     /// Of this process's steps, the share of time that the training waited for its batches.
     pub waited: f64,
     /// Seconds in which this process kept features.
-    pub watched: f64,
+    pub feature_seconds: f64,
 }
 
 /// Share of a run's work that training and validation take; the rest is testing and alignment.
@@ -95,7 +96,7 @@ impl Fit<'_> {
     fn items(&self, epoch: u64) -> Vec<Item> {
         let per_case = self.spec.samples_per_case;
         let whole = matches!(self.train.first().map(|e| &e.target), Some(Target::Label(_)));
-        if whole && LossRule::balances_samples(self.spec.loss) {
+        if whole && TaskLoss::balances_samples(self.spec.loss) {
             balanced_items(self.train, per_case, self.seed, epoch)
         } else {
             epoch_items(self.train.len(), per_case, self.seed, epoch)
@@ -109,7 +110,14 @@ impl Fit<'_> {
         let items = self.items(epoch);
         let from = (step % per_epoch) as usize * self.spec.batch_size as usize;
         let to = (from + self.spec.batch_size as usize).min(items.len());
-        training_batch(self.train, &items[from..to], self.judge.view, self.recipe.as_ref(), self.seed, epoch)
+        training_batch(
+            self.train,
+            &items[from..to],
+            self.eval.sampling,
+            self.recipe.as_ref(),
+            self.seed,
+            epoch,
+        )
     }
 
     fn emit(&self, body: EventBody) -> Result<(), RunError> {
@@ -148,20 +156,21 @@ where
     let first = from.as_ref().map_or(0, |p| p.step);
     std::thread::scope(|scope| {
         let loader = Loader::start(scope, first..training.total_steps(), |step| fit.batch(step));
-        let mut tuning = FineTuning::<B> { fit, loader, device, begun: None, watched: 0.0, best_cases: None };
+        let mut tuning =
+            FineTuning::<B> { fit, loader, device, begun: None, feature_seconds: 0.0, best_cases: None };
         let position = match training.run(&mut tuning, net, optimiser, from)? {
             Ended::Cancelled { step, epoch } => return Ok(Fitted::Cancelled { step, epoch }),
             Ended::Complete { position, .. } => position,
         };
         let best =
             position.best.ok_or_else(|| RunError::Unserved("no validation case gave a score".into()))?;
-        let (waited, watched) = (tuning.waited(), tuning.watched);
+        let (waited, feature_seconds) = (tuning.waited(), tuning.feature_seconds);
         Ok(Fitted::Complete(Completed {
             best_epoch: best.epoch,
             best_cases: tuning.best_cases,
             seconds: position.seconds,
             waited,
-            watched,
+            feature_seconds,
         }))
     })
 }
@@ -174,7 +183,7 @@ struct FineTuning<'a, B: AutodiffBackend> {
     /// When this process began its first step.
     begun: Option<Instant>,
     /// Seconds in which features were kept.
-    watched: f64,
+    feature_seconds: f64,
     /// Scores of the validation cases at the best epoch that this process saw.
     best_cases: Option<Vec<CaseScore>>,
 }
@@ -196,7 +205,7 @@ where
         let rate = if spec.adaptation.freezes_encoder() { 0.0 } else { spec.drop_path };
         let drop = DropPath { rate, seed: self.fit.seed, step };
         let outputs = precision::with(spec.precision, || net.outputs(batch.input, drop, Mode::Train));
-        let loss = self.fit.judge.rule.of(outputs, batch.target, batch.inside.as_ref());
+        let loss = self.fit.eval.loss.of(outputs, batch.target, batch.inside.as_ref());
         let gradients = GradientsParams::from_grads(loss.backward(), net);
         Ok(Learnt { loss: scalar(loss.inner()), gradients })
     }
@@ -206,16 +215,17 @@ where
     fn validate(&mut self, net: &Net<B>, position: &mut Position) -> Result<(), RunError> {
         let fit = self.fit;
         let epoch = position.step as f64 / fit.steps_per_epoch() as f64;
-        let judge = Judge { watch: true, ..fit.judge };
+        let eval = EvalConfig { features: true, ..fit.eval };
         let results: Vec<_> =
-            evaluate_cases(&net.valid(), fit.val, judge, Split::Val.as_str(), self.device).collect();
+            evaluate_cases(&net.valid(), fit.val, eval, Split::Val.as_str(), self.device).collect();
         let values = self.say(&results, position.step, epoch)?;
         let begun = Instant::now();
-        let layers = probe::joined(results.iter().map(|r| &r.layers));
-        let keep = |name: &str| written(fit.observer, "features", || probe::save(fit.run_dir, name, &layers));
-        keep(&probe::at_epoch(position.step / fit.steps_per_epoch()))?;
-        self.watched += begun.elapsed().as_secs_f64();
-        let kind = fit.judge.plan.task.primary_metric();
+        let layers = features::joined(results.iter().map(|r| &r.layers));
+        let keep =
+            |name: &str| written(fit.observer, "features", || features::save(fit.run_dir, name, &layers));
+        keep(&features::at_epoch(position.step / fit.steps_per_epoch()))?;
+        self.feature_seconds += begun.elapsed().as_secs_f64();
+        let kind = fit.eval.plan.task.primary_metric();
         let direction: Direction = kind.direction();
         // A network that was not trained is none to be tested, however lucky its weights are.
         let value = values.get(kind.as_str()).copied().filter(|_| position.step > 0);
@@ -225,7 +235,7 @@ where
             return Ok(());
         }
         position.best = Some(found);
-        keep(probe::BEST)?;
+        keep(features::BEST)?;
         written(fit.observer, "the checkpoint", || state::save_best(fit.run_dir, net))?;
         fit.emit(EventBody::Checkpoint {
             step: position.step,

@@ -56,8 +56,8 @@ mod tests {
     use super::*;
     use crate::train::{
         batch::training_batch,
+        dataset::Item,
         example::{Example, Target},
-        items::Item,
     };
     use transferscope_domain::Family;
 

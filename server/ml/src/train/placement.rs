@@ -1,6 +1,6 @@
 //! Where a network's grid lies in a case's own, and the way there and back.
 
-use super::view::WorkingGrid;
+use super::sampling::WorkingGrid;
 use crate::{
     data::{volume::Volume, window::window},
     nn::resize::{antialiased_bicubic, linear, resize},
@@ -50,7 +50,7 @@ impl Placement {
     ///
     /// # Panics
     /// When the volume is not of the case's shape.
-    pub fn there(&self, volume: &Volume, kind: Kind) -> Volume {
+    pub fn to_working_grid(&self, volume: &Volume, kind: Kind) -> Volume {
         assert_eq!(volume.shape, self.native, "volumes of one case have one shape");
         let ([d, h, w], [_, h2, w2]) = (self.native, self.resized);
         let resized = if (h2, w2) == (h, w) {
@@ -86,7 +86,7 @@ impl Placement {
     ///
     /// # Shapes
     /// `values` as [`Placement::shape`] -> as the case.
-    pub fn back(&self, values: &[f32], outside: f32) -> Vec<f32> {
+    pub fn to_native_grid(&self, values: &[f32], outside: f32) -> Vec<f32> {
         let ([d, h, w], [_, h2, w2]) = (self.native, self.resized);
         // Zeros of the window stand for `outside`.
         let shifted: Vec<f32> = values.iter().map(|v| v - outside).collect();
@@ -114,27 +114,27 @@ mod tests {
         let mut volume = Volume::filled([3, 192, 200], 2.0);
         volume.data[0] = 0.0;
         let small = Placement::new(volume.shape, [3.0, 0.5, 0.5], WorkingGrid::SMALL);
-        let out = small.there(&volume, Kind::Image);
+        let out = small.to_working_grid(&volume, Kind::Image);
         assert_eq!((out.shape, small.spacing_mm), ([3, 96, 96], [3.0, 1.0, 1.0]));
         assert!(out.data[96 * 96 + 48 * 96 + 48] > 1.99);
         let full = Placement::new(volume.shape, [3.0, 0.5, 0.5], WorkingGrid::FULL);
-        assert_eq!(full.there(&volume, Kind::Image).shape, [3, 192, 208]);
+        assert_eq!(full.to_working_grid(&volume, Kind::Image).shape, [3, 192, 208]);
         let short = Volume::filled([40, 20, 33], 1.0);
-        let small =
-            Placement::new(short.shape, [3.0, 1.0, 1.0], WorkingGrid::SMALL).there(&short, Kind::Labels);
+        let small = Placement::new(short.shape, [3.0, 1.0, 1.0], WorkingGrid::SMALL)
+            .to_working_grid(&short, Kind::Labels);
         assert_eq!(small.shape, [32, 32, 48]);
         assert_eq!(small.data.iter().sum::<f32>(), (32 * 20 * 33) as f32);
     }
 
     /// What is smooth comes back nearly as it was; what the network has not seen is `outside`.
     #[test]
-    fn there_and_back_again() {
+    fn to_the_working_grid_and_back_again() {
         let shape = [4, 120, 250];
         let value = |y: usize, x: usize| 1.0 + (y as f32 * 0.05).sin() + (x as f32 * 0.03).cos();
         let data = (0..4 * 120 * 250).map(|i| value(i / 250 % 120, i % 250)).collect();
         let volume = Volume { shape, data };
         let place = Placement::new(shape, [3.0, 0.5, 0.5], WorkingGrid::SMALL);
-        let back = place.back(&place.there(&volume, Kind::Image).data, -1.0);
+        let back = place.to_native_grid(&place.to_working_grid(&volume, Kind::Image).data, -1.0);
         assert_eq!(back.len(), volume.data.len());
         // 125 pixels of 1 mm are cut to 96: 14 on the left, 28 of the case's.
         assert_eq!(back[60 * 250 + 20], -1.0);
@@ -144,6 +144,6 @@ mod tests {
         }
         let same = Placement::new([2, 32, 48], [3.0, 1.0, 1.0], WorkingGrid::SMALL);
         let ramp: Vec<f32> = (0..2 * 32 * 48).map(|i| i as f32).collect();
-        assert_eq!(same.back(&ramp, 0.0), ramp);
+        assert_eq!(same.to_native_grid(&ramp, 0.0), ramp);
     }
 }

@@ -1,4 +1,4 @@
-//! What each task makes of a case: input, target, and what trivial methods give.
+//! What each task makes of a case: input, target, and what simple baselines give.
 
 use transferscope_domain::{Degradation, dataset::CaseEntry};
 use transferscope_imaging::{
@@ -39,7 +39,7 @@ impl Prepared<'_> {
 
     /// A volume of the case on the working grid.
     fn working(&self, name: &str, kind: Kind) -> Result<Volume, DataError> {
-        Ok(self.placement().there(self.case.volume(name)?, kind))
+        Ok(self.placement().to_working_grid(self.case.volume(name)?, kind))
     }
 
     /// An image as networks see it.
@@ -109,7 +109,7 @@ impl Prepared<'_> {
         let (hbv, adc) = (self.case.volume("hbv")?, self.case.volume("adc")?);
         let place = Place::of(self.case);
         let distortion = Distortion::draw(&self.entry.case_id, TASK_SEED, &place);
-        let bent = |volume: &Volume| self.placement().there(volume, Kind::Image).data;
+        let bent = |volume: &Volume| self.placement().to_working_grid(volume, Kind::Image).data;
         let degraded = bent(&distortion.apply(hbv));
         let adc = bent(&distortion.displace_map(adc).unwrap_or_else(|| adc.clone()));
         // The scale must be known without the target.

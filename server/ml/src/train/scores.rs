@@ -36,7 +36,9 @@ pub fn labels(
             let there: Vec<f32> = probability
                 .chunks(voxels)
                 .enumerate()
-                .flat_map(|(class, values)| own.placement.back(values, if class == 0 { 1.0 } else { 0.0 }))
+                .flat_map(|(class, values)| {
+                    own.placement.to_native_grid(values, if class == 0 { 1.0 } else { 0.0 })
+                })
                 .collect();
             native = argmax(&there, probability.len() / voxels);
             (native.as_slice(), own.labels.as_slice(), own.shape, own.spacing_mm)
@@ -149,7 +151,7 @@ mod tests {
         evaluate::summary,
         example::{Native, Target},
         placement::Placement,
-        view::WorkingGrid,
+        sampling::WorkingGrid,
     };
 
     fn case(probability: f64, truth: u8) -> CaseScore {

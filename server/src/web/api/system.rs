@@ -36,7 +36,7 @@ pub async fn health(State(state): State<AppState>) -> Json<Health> {
     })
 }
 
-/// The downstream tasks, with their metrics and trivial methods.
+/// The downstream tasks, with their metrics and simple baselines.
 #[utoipa::path(get, path = "/api/v1/tasks", operation_id = "list_tasks",
     tag = "server", responses((status = 200, body = TaskList)))]
 pub async fn tasks() -> Json<TaskList> {

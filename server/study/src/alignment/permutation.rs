@@ -19,7 +19,7 @@ impl Estimate {
     }
 }
 
-/// `count` random orders of `0..n` that depend on the seed alone, dealing out whole groups of
+/// `count` random permutations of `0..n` that depend on the seed alone, dealing out whole groups of
 /// `group` neighbouring rows (a last, shorter group counts as one).
 ///
 /// Rows of one case resemble each other; dealt out one by one they would make chance look

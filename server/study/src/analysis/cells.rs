@@ -56,7 +56,7 @@ pub struct ArmSummary {
     pub unsure: Option<Unsure>,
     pub n: usize,
     pub baseline: Option<(String, f64)>,
-    /// How much better than the best trivial method on the same cases, 95 %, from the same layout; above 0 is better
+    /// How much better than the best simple baseline on the same cases, 95 %, from the same layout; above 0 is better
     /// whatever the metric's direction.
     pub over_trivial: Option<Interval>,
     pub convergence: Converged,

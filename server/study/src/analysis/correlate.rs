@@ -47,7 +47,7 @@ pub struct LeftOut {
 
 /// What something that knows nothing of features reaches on the same points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Dumb {
+pub struct SimpleBaseline {
     pub name: String,
     pub spearman: Option<f64>,
 }
@@ -68,7 +68,9 @@ pub struct Relation {
     pub centred: Option<Correlation>,
     pub without_task: Vec<LeftOut>,
     pub without_backbone: Vec<LeftOut>,
-    pub dumb: Vec<Dumb>,
+    /// On the wire by its first name.
+    #[serde(rename = "dumb", alias = "baselines")]
+    pub baselines: Vec<SimpleBaseline>,
     /// Different tasks and backbones among the points: points that share one are not independent.
     pub tasks: usize,
     pub backbones: usize,
@@ -161,8 +163,10 @@ fn relation(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice, outcom
     };
     let parameters =
         |name: &str| backbones.iter().find(|b| b.name == name).map_or(0.0, |b| b.parameters as f64);
-    let dumb =
-        |name: &str, list: Vec<f64>| Dumb { name: name.into(), spearman: Measure::Spearman.of(&list, &y) };
+    let baseline = |name: &str, list: Vec<f64>| SimpleBaseline {
+        name: name.into(),
+        spearman: Measure::Spearman.of(&list, &y),
+    };
     Relation {
         outcome,
         without_value,
@@ -172,9 +176,9 @@ fn relation(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice, outcom
         centred: correlation(Measure::Spearman, Centring::Double),
         without_task: without(points.iter().map(|p| p.task.label().to_owned()).collect()),
         without_backbone: without(points.iter().map(|p| p.backbone.clone()).collect()),
-        dumb: vec![
-            dumb("number of parameters", points.iter().map(|p| parameters(&p.backbone)).collect()),
-            dumb(
+        baselines: vec![
+            baseline("number of parameters", points.iter().map(|p| parameters(&p.backbone)).collect()),
+            baseline(
                 "whether the task restores an image",
                 points.iter().map(|p| f64::from(u8::from(restores(p.task)))).collect(),
             ),

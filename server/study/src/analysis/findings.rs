@@ -13,7 +13,9 @@ pub enum Verdict {
     Holds,
     /// The opposite is seen.
     Contradicted,
-    CannotBeTold,
+    /// On the wire by its first name.
+    #[serde(rename = "cannot-be-told", alias = "inconclusive")]
+    Inconclusive,
 }
 
 impl Verdict {
@@ -21,7 +23,7 @@ impl Verdict {
         match self {
             Self::Holds => "holds here",
             Self::Contradicted => "does not hold here: the opposite is seen",
-            Self::CannotBeTold => "cannot be told from these runs",
+            Self::Inconclusive => "inconclusive from these runs",
         }
     }
 
@@ -30,7 +32,7 @@ impl Verdict {
         match interval {
             Some(i) if i.low > 0.0 => Self::Holds,
             Some(i) if i.high < 0.0 => Self::Contradicted,
-            _ => Self::CannotBeTold,
+            _ => Self::Inconclusive,
         }
     }
 }
@@ -79,7 +81,7 @@ pub fn findings(of: Counted<'_>, choice: Choice) -> Vec<Finding> {
     let mut note = |note: String| all.iter_mut().for_each(|finding| finding.because.push(note.clone()));
     if !of.unlearnt.is_empty() {
         note(format!(
-            "{left}: {}, where no network can be told from the best trivial method, so that gains are noise.",
+            "{left}: {}, where no network can be told from the best simple baseline, so that gains are noise.",
             names(of.unlearnt)
         ));
     }
@@ -109,12 +111,12 @@ pub fn findings(of: Counted<'_>, choice: Choice) -> Vec<Finding> {
         for finding in &mut all {
             finding.because.push(note.clone());
             // What is seen of a part may turn round with the rest; runs that failed will not come.
-            if unfinished > counts.failed && finding.verdict != Verdict::CannotBeTold {
+            if unfinished > counts.failed && finding.verdict != Verdict::Inconclusive {
                 let so_far = finding.verdict.label();
                 finding
                     .because
                     .push(format!("So far it {so_far}; there is a verdict when all runs are done."));
-                finding.verdict = Verdict::CannotBeTold;
+                finding.verdict = Verdict::Inconclusive;
             }
         }
     }
@@ -133,7 +135,7 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
     let n = relation.points.len();
     let Some(spearman) = relation.spearman else {
         let why = format!("Backbones on tasks with both values: {n}. Fewer than three say nothing.");
-        return Finding { claim, verdict: Verdict::CannotBeTold, because: vec![why], refused: false };
+        return Finding { claim, verdict: Verdict::Inconclusive, because: vec![why], refused: false };
     };
     let place = if sign > 0.0 { "above" } else { "below" };
     let mut because = vec![format!(
@@ -168,11 +170,11 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
     if !changes.is_empty() {
         because.push(format!("Its sign turns round where {} is left out.", changes.join(" or ")));
     }
-    for dumb in &relation.dumb {
-        if let Some(value) = dumb.spearman {
+    for baseline in &relation.baselines {
+        if let Some(value) = baseline.spearman {
             because.push(format!(
-                "What knows nothing of features reaches {value:+.2} on the same points: {}.",
-                dumb.name
+                "A simple baseline reaches {value:+.2} on the same points: {}.",
+                baseline.name
             ));
         }
     }
@@ -184,7 +186,7 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
     let verdict = match found {
         true if sign * spearman.value > 0.0 => Verdict::Holds,
         true => Verdict::Contradicted,
-        false => Verdict::CannotBeTold,
+        false => Verdict::Inconclusive,
     };
     Finding { claim, verdict, because, refused: false }
 }

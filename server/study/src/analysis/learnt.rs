@@ -4,8 +4,8 @@ use transferscope_domain::Task;
 
 use super::{ArmSummary, Cell};
 
-/// The tasks on which no arm of any network is better than the best trivial method on the same cases with the whole
-/// 95 % interval of the difference. Where nothing has an interval yet, or there is no trivial method, nothing is said.
+/// The tasks on which no arm of any network is better than the best simple baseline on the same cases with the whole
+/// 95 % interval of the difference. Where nothing has an interval yet, or there is no simple baseline, nothing is said.
 pub fn unlearnt(cells: &[Cell], specialists: &[ArmSummary]) -> Vec<Task> {
     let mut known: Vec<(Task, bool)> = Vec::new();
     for arm in cells.iter().flat_map(|c| &c.arms).chain(specialists) {

@@ -118,12 +118,12 @@ pub fn fits(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice) -> Fin
     let (verdict, refused) = match leanings {
         Err(why) => {
             because.push(why);
-            (Verdict::CannotBeTold, true)
+            (Verdict::Inconclusive, true)
         }
         Ok([x, y]) => {
             let found = welch(&x, &y);
             because.extend(found.map(|found| difference(found, x.len(), y.len())));
-            (found.map_or(Verdict::CannotBeTold, |found| Verdict::of(found.interval)), false)
+            (found.map_or(Verdict::Inconclusive, |found| Verdict::of(found.interval)), false)
         }
     };
     let claim =

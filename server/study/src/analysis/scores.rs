@@ -82,7 +82,7 @@ impl CaseTable {
         Self::by(first.task.primary_metric(), &cases, &first.patients)
     }
 
-    /// The runs, and after them as many rows of what a trivial method scored on their cases.
+    /// The runs, and after them as many rows of what a simple baseline scored on their cases.
     ///
     /// # Errors
     /// As [`CaseTable::of`].

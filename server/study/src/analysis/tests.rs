@@ -129,11 +129,11 @@ fn gains_of_complete_pairs() {
     assert!(arm.interval.unwrap().contains(arm.mean.unwrap()) && cell.unpaired.is_empty());
 
     // One encoder of each objective, and of another architecture: nothing can be said of objectives.
-    assert!(all.findings[0].refused && all.findings[0].verdict == Verdict::CannotBeTold);
+    assert!(all.findings[0].refused && all.findings[0].verdict == Verdict::Inconclusive);
     assert!(all.findings[0].because.last().unwrap().contains("not known here"), "{:?}", all.findings[0]);
     assert!(all.findings[0].because.iter().any(|b| b.contains("not crossed")), "{:?}", all.findings[0]);
     // All trainings take one epoch: nothing goes with it.
-    assert_eq!(all.findings[2].verdict, Verdict::CannotBeTold);
+    assert_eq!(all.findings[2].verdict, Verdict::Inconclusive);
     assert_eq!((all.relations[0].points.len(), all.relations[0].without_value), (10, 0));
     assert!(all.relations[0].spearman.unwrap().value < -0.5);
 }
@@ -188,7 +188,7 @@ fn the_findings_that_were_built_in_are_found_with_encoders_as_units() {
     apart[..2].iter_mut().for_each(|b| b.architecture = Some("profound-conv".into()));
     let refused = &of(&apart).findings[0];
     assert!(
-        refused.refused && refused.verdict == Verdict::CannotBeTold && refused.label().contains("not asked")
+        refused.refused && refused.verdict == Verdict::Inconclusive && refused.label().contains("not asked")
     );
     // One encoder of an architecture of its own does not count, and then one alone has no spread.
     apart = backbones.clone();
@@ -353,7 +353,7 @@ fn a_missing_control_is_a_hole_and_no_gain() {
     let specialist = all.specialists.iter().find(|s| s.task == Task::Segmentation).unwrap();
     assert!(specialist.slots.iter().all(|s| s.run.is_none()) && specialist.mean.is_none());
     assert!(all.findings[0].because.iter().any(|b| b.contains("47 of 50")));
-    assert!(all.findings.iter().all(|f| f.verdict == Verdict::CannotBeTold), "not before all is done");
+    assert!(all.findings.iter().all(|f| f.verdict == Verdict::Inconclusive), "not before all is done");
 }
 
 #[test]
@@ -484,14 +484,14 @@ fn experiments_are_set_against_each_other_network_by_network() {
     assert_eq!((other.difference, other.differs[0].as_str()), (None, "data set"), "other cases are no pair");
 }
 
-/// A task on which nobody is told apart from the trivial method does not move the findings.
+/// A task on which nobody is told apart from the simple baseline does not move the findings.
 #[test]
 fn tasks_that_nobody_has_learnt_are_left_out_of_the_findings_unless_they_are_asked_for() {
     let mut records = records(&spec());
     for run in &mut records {
         let trivial = if run.task == Task::ModalityTranslation { 0.9 } else { 0.1 };
         run.baseline = Some(("mean-image".into(), trivial));
-        // Cases differ far more than networks do: only on the same cases can they be told from the trivial method.
+        // Cases differ far more than networks do: only on the same cases can they be told from the simple baseline.
         for (case, scores) in run.cases.values_mut().enumerate() {
             for name in [run.task.primary_metric().as_str(), "probability"] {
                 let score = scores[name];

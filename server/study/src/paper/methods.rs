@@ -91,7 +91,7 @@ fn gains(paper: Paper<'_>) -> Vec<String> {
     if !analysis.unlearnt.is_empty() && !analysis.choice.unlearnt {
         let tasks: Vec<String> = analysis.unlearnt.iter().map(|t| t.label().to_lowercase()).collect();
         say(&format!(
-            "What follows on alignment leaves out {}, where no network was told apart from the best trivial method.",
+            "What follows on alignment leaves out {}, where no network was told apart from the best simple baseline.",
             tasks.join(", ")
         ));
     }

@@ -77,7 +77,7 @@ pub fn kendall_auto_p(x: &[f64], y: &[f64]) -> Option<f64> {
     Some(exact_p(x.len(), fewer as usize))
 }
 
-/// Two-sided p of at most `inversions` inversions in a random order of `n`.
+/// Two-sided p of at most `inversions` inversions in a random permutation of `n`.
 fn exact_p(n: usize, inversions: usize) -> f64 {
     // Share of the orders with each number of inversions, up to the wanted one: each further element adds 0 to i.
     let mut shares = vec![0.0; inversions + 1];

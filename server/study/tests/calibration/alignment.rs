@@ -2,7 +2,7 @@
 
 use transferscope_domain::alignment::names;
 use transferscope_study::{
-    alignment::{Course, Discrepancy, Features},
+    alignment::{Discrepancy, FeatureTrajectory, Features},
     feature_file::Layers,
 };
 
@@ -33,7 +33,7 @@ fn study(cases: usize, rows: usize, same: bool, by: f64) -> impl Fn(&mut Draw) -
         let first = places(draw);
         let second = if same { first.clone() } else { places(draw) };
         let epochs = [(0.0, layers(draw, &first, rows, 0.0)), (1.0, layers(draw, &second, rows, by))];
-        let course = Course {
+        let course = FeatureTrajectory {
             epochs: &epochs,
             tested: 1.0,
             random: None,

@@ -41,7 +41,7 @@ fn study(each: usize, seeds: usize, spread: f64, effect: f64) -> impl Fn(&mut Dr
         let all = analysis(&planned, &records, &facts, Arm::Scratch);
         let finding = &all.findings[0];
         assert!(!finding.refused, "{finding:?}");
-        let called = finding.verdict != transferscope_study::analysis::Verdict::CannotBeTold;
+        let called = finding.verdict != transferscope_study::analysis::Verdict::Inconclusive;
         vec![Seen { covered: None, called: Some(called) }]
     }
 }

@@ -219,7 +219,7 @@ fn encoder_shares() {
     all_kept(&kept);
 }
 
-/// An arm against the trivial method on the same cases, which has no seeds; a task counts as learnt where the whole
+/// An arm against the simple baseline on the same cases, which has no seeds; a task counts as learnt where the whole
 /// interval is above 0, so that half of the false calls are left.
 #[test]
 fn arms_over_the_trivial_method() {
@@ -248,11 +248,11 @@ fn arms_over_the_trivial_method() {
     let mut kept = Vec::new();
     for design in Design::all().into_iter().filter(|d| full() || d.seeds == 3) {
         let words = design.words();
-        kept.push(line("Over the trivial method, none", &words, Wanted::null(0.04), study(design, 0.0)));
+        kept.push(line("Over the simple baseline, none", &words, Wanted::null(0.04), study(design, 0.0)));
         if full() {
             let wanted = Wanted::coverage();
             kept.push(line(
-                "Over the trivial method, 0.03: share learnt",
+                "Over the simple baseline, 0.03: share learnt",
                 &words,
                 wanted,
                 study(design, 0.03),

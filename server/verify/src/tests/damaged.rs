@@ -157,7 +157,7 @@ fn without(bytes: &[u8], case: &str) -> Vec<u8> {
     let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
     let is_of = |name: &str| name == case || name.starts_with(&format!("{case}."));
     let kept = file.iter().filter(|(name, _)| !is_of(name));
-    safetensors::serialize(kept.map(|(name, view)| (name.to_owned(), view)), None).unwrap()
+    safetensors::serialize(kept.map(|(name, sampling)| (name.to_owned(), sampling)), None).unwrap()
 }
 
 /// A folder may have any part of the cases.

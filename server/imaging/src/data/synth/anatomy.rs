@@ -6,15 +6,15 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 
 use super::{
-    matter::{self, Matter},
     shape::{Blob, Point, Tube},
+    tissue::{self, Tissue},
 };
 
 /// A region inside the gland that differs from its zone.
 #[derive(Debug, Clone)]
 struct Region {
     blob: Blob,
-    matter: Matter,
+    tissue: Tissue,
     /// How far it replaces the tissue under it, 0 to 1.
     strength: f32,
     /// Dark rim, as round a BPH nodule.
@@ -23,7 +23,7 @@ struct Region {
 
 /// How this patient was scanned.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct Appearance {
     /// Receiver gain of the T2-weighted and the diffusion series.
     pub gain: [f32; 2],
     /// Standard deviation of the noise in the real and imaginary part, T2-weighted and diffusion.
@@ -36,7 +36,7 @@ pub struct Look {
 /// One patient.
 #[derive(Debug, Clone)]
 pub struct Anatomy {
-    pub look: Look,
+    pub appearance: Appearance,
     shift: Point,
     /// Cosine and sine of the roll about z.
     roll: [f32; 2],
@@ -52,7 +52,7 @@ pub struct Anatomy {
     rectum_aspect: f32,
     /// Height of the gas-stool level in the rectum's lumen, relative to its centre.
     gas_level: f32,
-    vessels: Vec<(Tube, Matter)>,
+    vessels: Vec<(Tube, Tissue)>,
     prostate: Blob,
     transition: Blob,
     stroma: Blob,
@@ -69,17 +69,17 @@ pub struct Anatomy {
 /// What this patient's tissues are made of, where patients differ in it.
 #[derive(Debug, Clone)]
 struct Tissues {
-    peripheral: Matter,
-    transition: Matter,
-    fat: Matter,
-    muscle: Matter,
-    vesicle: Matter,
+    peripheral: Tissue,
+    transition: Tissue,
+    fat: Tissue,
+    muscle: Tissue,
+    vesicle: Tissue,
 }
 
 /// What is found at a point.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    pub matter: Matter,
+    pub tissue: Tissue,
     /// 0 outside the gland, 1 peripheral, 2 transition zone.
     pub zone: u8,
     pub lesion: bool,
@@ -106,7 +106,7 @@ fn line(distance: f32, thickness: f32, edge: f32) -> f32 {
     cover(0.5 * thickness - distance.abs(), edge).min(thickness / edge)
 }
 
-impl Look {
+impl Appearance {
     fn draw(rng: &mut impl RngExt) -> Self {
         Self {
             gain: [0.85 * factor(rng, 0.18), factor(rng, 0.15)],
@@ -119,11 +119,11 @@ impl Look {
 impl Tissues {
     fn draw(rng: &mut impl RngExt) -> Self {
         Self {
-            peripheral: matter::PERIPHERAL.scaled(factor(rng, 0.14), factor(rng, 0.10), factor(rng, 0.07)),
-            transition: matter::TRANSITION.scaled(factor(rng, 0.12), factor(rng, 0.10), factor(rng, 0.07)),
-            fat: matter::FAT.scaled(factor(rng, 0.10), factor(rng, 0.3), 1.0),
-            muscle: matter::MUSCLE.scaled(factor(rng, 0.12), factor(rng, 0.12), factor(rng, 0.05)),
-            vesicle: matter::VESICLE.scaled(factor(rng, 0.18), factor(rng, 0.15), factor(rng, 0.08)),
+            peripheral: tissue::PERIPHERAL.scaled(factor(rng, 0.14), factor(rng, 0.10), factor(rng, 0.07)),
+            transition: tissue::TRANSITION.scaled(factor(rng, 0.12), factor(rng, 0.10), factor(rng, 0.07)),
+            fat: tissue::FAT.scaled(factor(rng, 0.10), factor(rng, 0.3), 1.0),
+            muscle: tissue::MUSCLE.scaled(factor(rng, 0.12), factor(rng, 0.12), factor(rng, 0.05)),
+            vesicle: tissue::VESICLE.scaled(factor(rng, 0.18), factor(rng, 0.15), factor(rng, 0.08)),
         }
     }
 }
@@ -131,7 +131,7 @@ impl Tissues {
 impl Anatomy {
     /// Draws a patient. The order of the draws is part of what a seed stands for: another order is another patient.
     pub fn draw(rng: &mut impl RngExt) -> Self {
-        let look = Look::draw(rng);
+        let appearance = Appearance::draw(rng);
         let shift = [normal(rng, 2.5), normal(rng, 2.5), normal(rng, 3.0)];
         let (roll_sin, roll_cos) = normal(rng, 0.05).sin_cos();
 
@@ -150,7 +150,7 @@ impl Anatomy {
         let (rectum, rectum_aspect, gas_level) = Self::draw_rectum(rng, centre[1] + axes[1]);
 
         let mut anatomy = Self {
-            look,
+            appearance,
             shift,
             roll: [roll_cos, roll_sin],
             body: Blob::ellipsoid(
@@ -301,11 +301,11 @@ impl Anatomy {
         bones
     }
 
-    fn draw_vessels(rng: &mut impl RngExt, centre: Point, axes: Point) -> Vec<(Tube, Matter)> {
+    fn draw_vessels(rng: &mut impl RngExt, centre: Point, axes: Point) -> Vec<(Tube, Tissue)> {
         let mut vessels = Vec::new();
-        let mut add = |rng: &mut _, angle: f32, away: f32, radius: f32, matter: Matter| {
+        let mut add = |rng: &mut _, angle: f32, away: f32, radius: f32, tissue: Tissue| {
             let at = [centre[0] + (axes[0] + away) * angle.cos(), centre[1] + (axes[1] + away) * angle.sin()];
-            vessels.push((Tube::draw(at, radius, 0.12, 1.2, rng), matter));
+            vessels.push((Tube::draw(at, radius, 0.12, 1.2, rng), tissue));
         };
         for side in [1.0f32, -1.0] {
             // Neurovascular bundles at five and seven o'clock.
@@ -313,23 +313,23 @@ impl Anatomy {
                 let angle = TAU / 4.0 - side * rng.random_range(0.45..0.95);
                 let away = rng.random_range(1.5..5.0);
                 let radius = rng.random_range(0.6..1.5);
-                let matter = if k % 3 == 0 { matter::NERVE } else { matter::VEIN };
-                add(rng, angle, away, radius, matter);
+                let tissue = if k % 3 == 0 { tissue::NERVE } else { tissue::VEIN };
+                add(rng, angle, away, radius, tissue);
             }
         }
         // Periprostatic veins in front and at the sides.
         for _ in 0..rng.random_range(12..22) {
             let angle = -TAU / 4.0 + rng.random_range(-2.0..2.0f32);
             let (away, radius) = (rng.random_range(1.8..8.0), rng.random_range(0.6..2.0));
-            let matter = if rng.random_bool(0.75) { matter::VEIN } else { matter::NERVE };
-            add(rng, angle, away, radius, matter);
+            let tissue = if rng.random_bool(0.75) { tissue::VEIN } else { tissue::NERVE };
+            add(rng, angle, away, radius, tissue);
         }
         // Small vessels and fascia in the fat round about.
         for _ in 0..rng.random_range(30..46) {
             let angle = rng.random_range(0.0..TAU);
             let (away, radius) = (rng.random_range(9.0..26.0), rng.random_range(0.5..1.4));
-            let matter = if rng.random_bool(0.4) { matter::VEIN } else { matter::NERVE };
-            add(rng, angle, away, radius, matter);
+            let tissue = if rng.random_bool(0.4) { tissue::VEIN } else { tissue::NERVE };
+            add(rng, angle, away, radius, tissue);
         }
         vessels
     }
@@ -359,10 +359,10 @@ impl Anatomy {
             let Some(at) = self.place(rng, |p| self.transition.depth(p) > 0.45 * size) else { continue };
             let axes = std::array::from_fn(|_| size * factor(rng, 0.15));
             let glandular = rng.random_bool(0.55);
-            let base = if glandular { matter::NODULE_GLANDULAR } else { matter::NODULE_STROMAL };
+            let base = if glandular { tissue::NODULE_GLANDULAR } else { tissue::NODULE_STROMAL };
             self.nodules.push(Region {
                 blob: Blob::draw(at, axes, 0.5, 0.05, rng),
-                matter: base.scaled(factor(rng, 0.18), factor(rng, 0.10), factor(rng, 0.10)),
+                tissue: base.scaled(factor(rng, 0.18), factor(rng, 0.10), factor(rng, 0.10)),
                 strength: rng.random_range(0.6..1.0),
                 rim: rng.random_bool(0.8),
             });
@@ -372,7 +372,7 @@ impl Anatomy {
             let axes = [rng.random_range(3.0..9.0), rng.random_range(2.5..5.0), rng.random_range(4.0..10.0)];
             self.patches.push(Region {
                 blob: Blob::draw(at, axes, 0.5, 0.10, rng),
-                matter: matter::INFLAMED.scaled(factor(rng, 0.15), factor(rng, 0.05), factor(rng, 0.08)),
+                tissue: tissue::INFLAMED.scaled(factor(rng, 0.15), factor(rng, 0.05), factor(rng, 0.08)),
                 strength: rng.random_range(0.35..0.9),
                 rim: false,
             });
@@ -382,7 +382,7 @@ impl Anatomy {
             let axes = [rng.random_range(2.5..7.0), rng.random_range(2.0..5.0), rng.random_range(3.0..8.0)];
             self.patches.push(Region {
                 blob: Blob::draw(at, axes, 0.5, 0.10, rng),
-                matter: matter::HAEMORRHAGE.scaled(factor(rng, 0.15), factor(rng, 0.05), factor(rng, 0.06)),
+                tissue: tissue::HAEMORRHAGE.scaled(factor(rng, 0.15), factor(rng, 0.05), factor(rng, 0.06)),
                 strength: rng.random_range(0.6..1.0),
                 rim: false,
             });
@@ -406,7 +406,7 @@ impl Anatomy {
                 [size * factor(rng, 0.2), size * 0.8 * factor(rng, 0.2), size * 1.1 * factor(rng, 0.2)];
             self.lesions.push(Region {
                 blob: Blob::draw(at, axes, 0.6, 0.08, rng),
-                matter: matter::LESION.scaled(factor(rng, 0.14), factor(rng, 0.12), factor(rng, 0.12)),
+                tissue: tissue::LESION.scaled(factor(rng, 0.14), factor(rng, 0.12), factor(rng, 0.12)),
                 strength: rng.random_range(0.5..1.0),
                 rim: false,
             });
@@ -423,12 +423,12 @@ impl Anatomy {
         let q: Point = std::array::from_fn(|i| world[i] - self.shift[i]);
         let p = [self.roll[0] * q[0] + self.roll[1] * q[1], self.roll[0] * q[1] - self.roll[1] * q[0], q[2]];
         let inside = self.prostate.depth(p);
-        let mut m = matter::AIR;
+        let mut m = tissue::AIR;
         if inside < edge {
             m = self.surroundings(p, edge);
         }
         if inside <= -edge {
-            return Sample { matter: m, zone: 0, lesion: false };
+            return Sample { tissue: m, zone: 0, lesion: false };
         }
         m.cover(&self.gland(p, inside, edge), cover(inside, edge));
         let zone = match inside > 0.0 {
@@ -437,11 +437,11 @@ impl Anatomy {
             true => 1,
         };
         let lesion = zone != 0 && self.lesions.iter().any(|l| l.blob.depth(p) > 0.0);
-        Sample { matter: m, zone, lesion }
+        Sample { tissue: m, zone, lesion }
     }
 
-    fn surroundings(&self, p: Point, edge: f32) -> Matter {
-        let mut m = matter::AIR;
+    fn surroundings(&self, p: Point, edge: f32) -> Tissue {
+        let mut m = tissue::AIR;
         let skin = self.body.depth(p);
         m.cover(&self.tissues.fat, cover(skin, edge));
         m.cover(&self.tissues.muscle, line(skin - 0.8, 1.4, edge));
@@ -453,33 +453,33 @@ impl Anatomy {
         }
         for blob in &self.bones {
             let depth = blob.depth(p);
-            m.cover(&matter::CORTEX, cover(depth, edge));
-            m.cover(&matter::MARROW, cover(depth - 1.6, edge));
+            m.cover(&tissue::CORTEX, cover(depth, edge));
+            m.cover(&tissue::MARROW, cover(depth - 1.6, edge));
         }
-        m.cover(&matter::CARTILAGE, cover(self.symphysis.depth(p), edge));
-        for (tube, matter) in &self.vessels {
-            m.cover(matter, cover(tube.depth(p), edge));
+        m.cover(&tissue::CARTILAGE, cover(self.symphysis.depth(p), edge));
+        for (tube, tissue) in &self.vessels {
+            m.cover(tissue, cover(tube.depth(p), edge));
         }
         let [y, half_x, half_y, thickness, top] = self.levator;
         let e = ((p[0] / half_x).powi(2) + ((p[1] - y) / half_y).powi(2)).sqrt();
         let band = thickness - (e - 1.0).abs() * half_x.min(half_y);
         m.cover(&self.tissues.muscle, cover(band.min(top - p[2]).min(p[1] + 14.0), edge));
         let bladder = self.bladder.depth(p);
-        m.cover(&matter::BLADDER_WALL, cover(bladder, edge));
-        m.cover(&matter::URINE, cover(bladder - 3.2, edge));
+        m.cover(&tissue::BLADDER_WALL, cover(bladder, edge));
+        m.cover(&tissue::URINE, cover(bladder - 3.2, edge));
         for blob in &self.vesicles {
             let depth = blob.depth(p);
-            m.cover(&matter::DUCT_WALL, cover(depth, edge));
+            m.cover(&tissue::DUCT_WALL, cover(depth, edge));
             m.cover(&self.tissues.vesicle, cover(depth - 0.7, edge));
             // Folded tubules.
             let fold = (1.9 * p[0] + 1.3 * p[1]).sin() * (1.7 * p[1] - 1.1 * p[2]).cos();
-            m.cover(&matter::DUCT_WALL, cover(depth - 0.7, edge) * ((fold - 0.35) * 2.0).clamp(0.0, 0.8));
+            m.cover(&tissue::DUCT_WALL, cover(depth - 0.7, edge) * ((fold - 0.35) * 2.0).clamp(0.0, 0.8));
         }
         self.cover_rectum(p, edge, &mut m);
         m
     }
 
-    fn cover_rectum(&self, p: Point, edge: f32, m: &mut Matter) {
+    fn cover_rectum(&self, p: Point, edge: f32, m: &mut Tissue) {
         let [x, y] = self.rectum.offset(p);
         let r = ((x / self.rectum_aspect).powi(2) + y * y).sqrt();
         let depth = self.rectum.radius - r;
@@ -488,13 +488,13 @@ impl Anatomy {
         }
         // The wall is folded: the lumen's outline waves.
         let fold = 0.9 * (5.0 * y.atan2(x) + 0.25 * p[2]).sin();
-        m.cover(&matter::RECTAL_MUSCLE, cover(depth, edge));
-        m.cover(&matter::MUCOSA, cover(depth - 2.0, edge));
-        let lumen = if y < self.gas_level { matter::GAS } else { matter::STOOL };
+        m.cover(&tissue::RECTAL_MUSCLE, cover(depth, edge));
+        m.cover(&tissue::MUCOSA, cover(depth - 2.0, edge));
+        let lumen = if y < self.gas_level { tissue::GAS } else { tissue::STOOL };
         m.cover(&lumen, cover(depth - 4.2 - fold, edge));
     }
 
-    fn gland(&self, p: Point, inside: f32, edge: f32) -> Matter {
+    fn gland(&self, p: Point, inside: f32, edge: f32) -> Tissue {
         let mut m = self.tissues.peripheral;
         let transition = self.transition.depth(p);
         if transition < edge {
@@ -502,34 +502,34 @@ impl Anatomy {
             let centre = self.transition.centre;
             let angle = (p[1] - centre[1]).atan2(p[0] - centre[0]);
             let wave = (count * angle + phase + 1.5 * (0.22 * p[2] + phase_z).sin()).sin();
-            m.cover(&matter::DUCT_WALL, contrast * ((wave - 0.75) * 4.0).clamp(0.0, 1.0));
+            m.cover(&tissue::DUCT_WALL, contrast * ((wave - 0.75) * 4.0).clamp(0.0, 1.0));
         }
         for patch in &self.patches {
             // No sharp border: these are diffuse.
-            m.cover(&patch.matter, patch.strength * cover(patch.blob.depth(p), edge + 2.0));
+            m.cover(&patch.tissue, patch.strength * cover(patch.blob.depth(p), edge + 2.0));
         }
         m.cover(&self.tissues.transition, cover(transition, edge));
         for nodule in &self.nodules {
             let depth = nodule.blob.depth(p).min(transition + 1.0);
             if depth > -edge {
-                m.cover(&nodule.matter, nodule.strength * cover(depth, edge));
+                m.cover(&nodule.tissue, nodule.strength * cover(depth, edge));
                 if nodule.rim {
-                    m.cover(&matter::NODULE_RIM, 0.8 * line(depth - 0.4, 0.8, edge));
+                    m.cover(&tissue::NODULE_RIM, 0.8 * line(depth - 0.4, 0.8, edge));
                 }
             }
         }
-        m.cover(&matter::CAPSULE, 0.75 * line(transition, 0.9, edge));
-        m.cover(&matter::STROMA, 0.9 * cover(self.stroma.depth(p), edge + 1.5));
+        m.cover(&tissue::CAPSULE, 0.75 * line(transition, 0.9, edge));
+        m.cover(&tissue::STROMA, 0.9 * cover(self.stroma.depth(p), edge + 1.5));
         let urethra = self.urethra.depth(p);
-        m.cover(&matter::DUCT_WALL, cover(urethra + 1.0, edge));
-        m.cover(&matter::URETHRA, cover(urethra, edge));
+        m.cover(&tissue::DUCT_WALL, cover(urethra + 1.0, edge));
+        m.cover(&tissue::URETHRA, cover(urethra, edge));
         for duct in &self.ducts {
-            m.cover(&matter::URETHRA, 0.8 * cover(duct.depth(p), edge));
+            m.cover(&tissue::URETHRA, 0.8 * cover(duct.depth(p), edge));
         }
         for lesion in &self.lesions {
-            m.cover(&lesion.matter, lesion.strength * cover(lesion.blob.depth(p), edge + 0.8));
+            m.cover(&lesion.tissue, lesion.strength * cover(lesion.blob.depth(p), edge + 0.8));
         }
-        m.cover(&matter::CAPSULE, 0.85 * line(inside - 0.45, 0.9, edge));
+        m.cover(&tissue::CAPSULE, 0.85 * line(inside - 0.45, 0.9, edge));
         m
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use rand::RngExt;
 
 use super::{
-    anatomy::{Anatomy, Look},
-    matter::Matter,
+    anatomy::{Anatomy, Appearance},
     shape::Point,
     texture,
+    tissue::Tissue,
 };
 use crate::data::Volume;
 
@@ -31,9 +31,9 @@ pub struct Scan {
     spacing: [f32; 3],
 }
 
-/// Tissue on the grid.
-struct Tissue {
-    matter: Vec<Matter>,
+/// TissueMaps on the grid.
+struct TissueMaps {
+    tissue: Vec<Tissue>,
     zones: Vec<f32>,
     lesion: Vec<f32>,
 }
@@ -46,19 +46,19 @@ impl Scan {
 
     /// Images (t2w, adc, hbv) and masks (gland, zones, lesion), whole numbers all.
     pub fn run(&self, anatomy: &Anatomy, rng: &mut impl RngExt) -> BTreeMap<String, Volume> {
-        let tissue = self.tissue(anatomy);
+        let maps = self.maps(anatomy);
         let fine = texture::correlated(rng, self.shape, self.voxels([1.0, 0.55, 0.55]));
         let coarse = texture::correlated(rng, self.shape, self.voxels([2.5, 2.2, 2.2]));
-        let t2w = self.t2w(&tissue, &anatomy.look, &fine, &coarse, rng);
-        let (adc, hbv) = self.diffusion(&tissue, &anatomy.look, &coarse, rng);
-        let gland = tissue.zones.iter().map(|z| f32::from(*z > 0.0)).collect();
+        let t2w = self.t2w(&maps, &anatomy.appearance, &fine, &coarse, rng);
+        let (adc, hbv) = self.diffusion(&maps, &anatomy.appearance, &coarse, rng);
+        let gland = maps.zones.iter().map(|z| f32::from(*z > 0.0)).collect();
         [
             ("t2w", t2w),
             ("adc", adc),
             ("hbv", hbv),
             ("gland", gland),
-            ("zones", tissue.zones),
-            ("lesion", tissue.lesion),
+            ("zones", maps.zones),
+            ("lesion", maps.lesion),
         ]
         .into_iter()
         .map(|(name, data)| (name.to_owned(), Volume { shape: self.shape, data }))
@@ -77,10 +77,10 @@ impl Scan {
         [at(2, w), at(1, h), at(0, d)]
     }
 
-    fn tissue(&self, anatomy: &Anatomy) -> Tissue {
+    fn maps(&self, anatomy: &Anatomy) -> TissueMaps {
         let n = self.shape.iter().product();
-        let mut tissue = Tissue {
-            matter: Vec::with_capacity(n),
+        let mut maps = TissueMaps {
+            tissue: Vec::with_capacity(n),
             zones: Vec::with_capacity(n),
             lesion: Vec::with_capacity(n),
         };
@@ -92,20 +92,20 @@ impl Scan {
                     let samples = SUB_SLICES.map(|part| {
                         anatomy.sample([centre[0], centre[1], centre[2] + part * self.spacing[0]], edge)
                     });
-                    let mut mean = samples[0].matter;
-                    mean.cover(&samples[1].matter, 0.5);
-                    mean.cover(&samples[2].matter, 1.0 / 3.0);
-                    tissue.matter.push(mean);
-                    tissue.zones.push(f32::from(samples[1].zone));
-                    tissue.lesion.push(f32::from(samples[1].lesion));
+                    let mut mean = samples[0].tissue;
+                    mean.cover(&samples[1].tissue, 0.5);
+                    mean.cover(&samples[2].tissue, 1.0 / 3.0);
+                    maps.tissue.push(mean);
+                    maps.zones.push(f32::from(samples[1].zone));
+                    maps.lesion.push(f32::from(samples[1].lesion));
                 }
             }
         }
-        tissue
+        maps
     }
 
     /// Coil shading: a smooth positive field, about 1 in the middle.
-    fn shading(&self, look: &Look, strength: f32) -> Vec<f32> {
+    fn shading(&self, appearance: &Appearance, strength: f32) -> Vec<f32> {
         let half = [48.0, 48.0, 36.0];
         let mut field = Vec::with_capacity(self.shape.iter().product());
         for d in 0..self.shape[0] {
@@ -113,7 +113,7 @@ impl Scan {
                 for w in 0..self.shape[2] {
                     let p = self.world(d, h, w);
                     let [x, y, z]: Point = std::array::from_fn(|a| p[a] / half[a]);
-                    let s = &look.shading;
+                    let s = &appearance.shading;
                     let log = s[0] * x
                         + s[1] * y
                         + s[2] * z
@@ -130,25 +130,27 @@ impl Scan {
 
     fn t2w(
         &self,
-        tissue: &Tissue,
-        look: &Look,
+        maps: &TissueMaps,
+        appearance: &Appearance,
         fine: &[f32],
         coarse: &[f32],
         rng: &mut impl RngExt,
     ) -> Vec<f32> {
-        let shading = self.shading(look, 1.0);
-        let mut signal: Vec<f32> = tissue
-            .matter
+        let shading = self.shading(appearance, 1.0);
+        let mut signal: Vec<f32> = maps
+            .tissue
             .iter()
             .zip(fine.iter().zip(coarse))
             .zip(&shading)
-            .map(|((m, (f, c)), s)| look.gain[0] * s * m.t2w * (1.0 + m.fine * f + m.coarse * c).max(0.05))
+            .map(|((m, (f, c)), s)| {
+                appearance.gain[0] * s * m.t2w * (1.0 + m.fine * f + m.coarse * c).max(0.05)
+            })
             .collect();
         // The acquisition's own blur is small beside the voxel, so that fine detail stays.
         texture::smooth(&mut signal, self.shape, [0.0, 0.35, 0.35]);
         let real = texture::white(rng, self.shape);
         let imaginary = texture::white(rng, self.shape);
-        rician(&signal, &real, &imaginary, look.noise[0])
+        rician(&signal, &real, &imaginary, appearance.noise[0])
             .into_iter()
             .map(|v| v.round().clamp(0.0, 4095.0))
             .collect()
@@ -157,22 +159,22 @@ impl Scan {
     /// ADC in 1e-6 mm^2/s (0 where the signal is weak) and the high-b image.
     fn diffusion(
         &self,
-        tissue: &Tissue,
-        look: &Look,
+        maps: &TissueMaps,
+        appearance: &Appearance,
         coarse: &[f32],
         rng: &mut impl RngExt,
     ) -> (Vec<f32>, Vec<f32>) {
-        let shading = self.shading(look, 0.7);
+        let shading = self.shading(appearance, 0.7);
         let own = texture::correlated(rng, self.shape, self.voxels([2.0, 1.6, 1.6]));
         let weighted = |b: f32| -> Vec<f32> {
-            let mut signal: Vec<f32> = tissue
-                .matter
+            let mut signal: Vec<f32> = maps
+                .tissue
                 .iter()
                 .zip(coarse.iter().zip(&own))
                 .zip(&shading)
                 .map(|((m, (c, o)), s)| {
                     let variation = (1.0 + 0.35 * m.coarse * c + 0.4 * m.coarse * o).max(0.3);
-                    look.gain[1] * s * m.s0 * (-b * 1e-6 * m.adc * variation).exp()
+                    appearance.gain[1] * s * m.s0 * (-b * 1e-6 * m.adc * variation).exp()
                 })
                 .collect();
             // Echo-planar images are acquired on a coarser grid.
@@ -185,14 +187,14 @@ impl Scan {
             let sigma = self.voxels([0.0, 0.7, 0.7]);
             let real = texture::correlated(rng, self.shape, sigma);
             let imaginary = texture::correlated(rng, self.shape, sigma);
-            rician(&signal, &real, &imaginary, look.noise[1])
+            rician(&signal, &real, &imaginary, appearance.noise[1])
         };
         let (low, mid, high) = (measure(B_LOW), measure(B_MID), measure(B_HIGH));
         let adc = low
             .iter()
             .zip(&mid)
             .map(|(low, mid)| {
-                if *low < WEAK * look.noise[1] {
+                if *low < WEAK * appearance.noise[1] {
                     return 0.0;
                 }
                 let adc = (low / mid.max(1.0)).ln() / (B_MID - B_LOW) * 1e6;

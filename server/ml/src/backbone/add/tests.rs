@@ -2,15 +2,15 @@ use super::{super::*, *};
 use crate::{
     checkpoint::{Precision, load_encoder, to_bytes},
     init,
-    model::net::{Net, Ports},
+    model::net::{Net, TaskIo},
     params::{NamedTensor, collect},
 };
 use burn_flex::Flex;
 use transferscope_domain::{Family, Head, task::Output};
 
 fn net(family: Family, seed: u64) -> Net<Flex> {
-    let ports = Ports { sequences: 3, out: 3, output: Output::Classes };
-    init::random(Net::mini(family, ports, &Default::default()), seed)
+    let io = TaskIo { sequences: 3, out: 3, output: Output::Classes };
+    init::random(Net::mini(family, io, &Default::default()), seed)
 }
 
 /// A safetensors file of these tensors in a folder of its own.
@@ -92,13 +92,13 @@ fn a_backbone_may_have_an_encoder_for_each_image_type() {
 
     let card = add(&backbones, &files[0].1, &options(&files[1].1)).unwrap();
     assert!(card.architecture.to_string().ends_with("one for each image type"));
-    let ports = Ports { sequences: 2, out: 2, output: Output::Classes };
+    let io = TaskIo { sequences: 2, out: 2, output: Output::Classes };
     let found = listed(data.path(), "all");
     let run = data.path().join("runs/1");
     fs::create_dir_all(&run).unwrap();
     let reference = checkpoint_reference(data.path(), &run, &found);
     let weights = read(&run, &reference, found.checkpoint_hash.as_deref()).unwrap();
-    let empty = Net::<Flex>::new(found.architecture.as_ref(), Head::Compact, ports, &Default::default());
+    let empty = Net::<Flex>::new(found.architecture.as_ref(), Head::Compact, io, &Default::default());
     let (loaded, _) = load_encoder(empty, &reference, &weights, &["t2w", "adc"]).unwrap();
     let value = |tensors: Vec<NamedTensor>, name: &str| {
         tensors.into_iter().find(|t| t.name == name).unwrap_or_else(|| panic!("{name}")).data

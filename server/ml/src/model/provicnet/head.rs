@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use crate::model::{
     heads::{conv_head::ConvHead, fusion::Fusion, label::LabelHead},
-    probe::LinearProbe,
+    linear_probe::LinearProbe,
 };
 use crate::nn::{Mode, conv::SameConv2d, kernels::Kernels, rows::group_norm};
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     checkpoint::read,
     init,
-    model::net::Ports,
+    model::net::TaskIo,
     observer::Progress,
     params::NamedTensor,
     train::{
@@ -84,14 +84,20 @@ fn labels_of_cases_are_learnt() {
         let val: Vec<Example> = (100..124).map(labelled).collect();
         let spec = TrainingSpec { epochs: 10, ..TrainingSpec::default_for(family, Task::Classification) };
         let plan = TaskPlan::usual(Task::Classification, SegmentationTarget::Gland);
-        let ports = Ports { sequences: 3, out: plan.out(), output: Output::Label };
-        let net = init::quiet_output(init::random(Net::<A>::mini(family, ports, &device), 5), Output::Label);
-        let rule = LossRule::new(spec.loss, &examples, plan.out());
+        let io = TaskIo { sequences: 3, out: plan.out(), output: Output::Label };
+        let net = init::zero_init_output(init::random(Net::<A>::mini(family, io, &device), 5), Output::Label);
+        let loss = TaskLoss::new(spec.loss, &examples, plan.out());
         let training = Fit {
             run_dir: run_dir.path(),
             train: &examples,
             val: &val,
-            judge: Judge { plan, view: family.into(), rule: &rule, inference: spec.inference, watch: true },
+            eval: EvalConfig {
+                plan,
+                sampling: family.into(),
+                loss: &loss,
+                inference: spec.inference,
+                features: true,
+            },
             spec: &spec,
             recipe: recipe(spec.augmentation),
             seed: 5,
@@ -115,20 +121,26 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
         std::fs::create_dir_all(run_dir.join(folder)).unwrap();
     }
     let (examples, val) = ((0..3).map(example).collect::<Vec<_>>(), [example(3)]);
-    let ports = Ports { sequences: 3, out: 2, output: Output::Classes };
-    let net = Net::<A>::mini(family, ports, &device);
-    let net = if spec.adaptation == Adaptation::LinearProbe { net.with_probe(ports, &device) } else { net };
+    let io = TaskIo { sequences: 3, out: 2, output: Output::Classes };
+    let net = Net::<A>::mini(family, io, &device);
+    let net = if spec.adaptation == Adaptation::LinearProbe { net.with_probe(io, &device) } else { net };
     let net = adapt(init::random(net, 5), spec, 5, &device);
     let mut optimiser = Optimiser::new(Rule::ADAMW, grouping(Layers::of(&net), spec));
     let (net, from) = state::load_last(run_dir, net, &mut optimiser, &device).unwrap();
     let plan = TaskPlan::usual(Task::Segmentation, SegmentationTarget::Gland);
-    let rule = LossRule::new(spec.loss, &examples, plan.out());
+    let loss = TaskLoss::new(spec.loss, &examples, plan.out());
     let observer = StopAfter(AtomicU64::new(steps));
     let training = Fit {
         run_dir,
         train: &examples,
         val: &val,
-        judge: Judge { plan, view: family.into(), rule: &rule, inference: spec.inference, watch: true },
+        eval: EvalConfig {
+            plan,
+            sampling: family.into(),
+            loss: &loss,
+            inference: spec.inference,
+            features: true,
+        },
         spec,
         recipe: recipe(spec.augmentation),
         seed: 5,

@@ -12,9 +12,9 @@ use transferscope_study::feature_file::{self, FeatureFileError, Layers};
 
 use super::evaluate::values;
 use crate::{
-    alignment::{Course, Discrepancy, Features, PairSums},
+    alignment::{Discrepancy, FeatureTrajectory, Features, PairSums},
     checkpoint::write_atomically,
-    model::watch::LayerRows,
+    model::features::LayerRows,
 };
 
 /// Rows of features of each case: the octants of a volume, or evenly spaced slices.
@@ -81,7 +81,7 @@ pub fn save(run_dir: &Path, name: &str, layers: &Layers) -> io::Result<()> {
 
 /// How the alignment of a run is measured from the features that it left.
 #[derive(Debug, Clone, Copy)]
-pub struct Look<'a> {
+pub struct AlignmentConfig<'a> {
     pub epochs: u32,
     /// The epoch whose network was tested.
     pub tested: f64,
@@ -95,8 +95,8 @@ pub struct Look<'a> {
     pub elsewhere: Option<&'a dyn PairSums>,
 }
 
-impl Look<'_> {
-    /// See [`Course::values`].
+impl AlignmentConfig<'_> {
+    /// See [`FeatureTrajectory::values`].
     ///
     /// # Errors
     /// In words, when a file is damaged or not there, or features cannot be compared.
@@ -107,7 +107,7 @@ impl Look<'_> {
         } else {
             epochs.first().map(|(_, layers)| layers.clone()).unwrap_or_default()
         };
-        let course = Course {
+        let course = FeatureTrajectory {
             epochs: &epochs,
             tested: self.tested,
             random: Some(&random),

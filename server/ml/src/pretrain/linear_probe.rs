@@ -17,7 +17,7 @@ use crate::{
         batch::{TargetBatch, whole},
         evaluate::values,
         example::{Example, PRETRAINING_CLASSES, Target},
-        view::View,
+        sampling::SamplingGeometry,
     },
 };
 
@@ -28,16 +28,16 @@ const RIDGE: f64 = 1e-3;
 /// or the features are useless (constant or not finite).
 pub fn dice<B: Kernels>(
     net: &Net<B>,
-    view: View,
+    sampling: SamplingGeometry,
     train: &[Example],
     val: &[Example],
     device: &B::Device,
 ) -> Option<f64> {
-    let weights = fit(net, view, train, device)?;
+    let weights = fit(net, sampling, train, device)?;
     let mut by_case = Vec::new();
     for example in val {
         let mut labels = Vec::with_capacity(example.voxels());
-        for batch in whole(example, view) {
+        for batch in whole(example, sampling) {
             let batch = batch.on::<B>(device);
             let (features, grid) = features(net.maps(batch.input));
             let [_, c] = features.dims();
@@ -49,7 +49,7 @@ pub fn dice<B: Kernels>(
             labels.extend(enlarged(&best, grid, &batch.target));
         }
         let Target::Labels(truth) = &example.target else { continue };
-        labels = cut(labels, example, view);
+        labels = cut(labels, example, sampling);
         by_case.push(metrics::dice_by_class(&labels, truth, (PRETRAINING_CLASSES - 1) as u8));
     }
     let known: Vec<f64> = metrics::mean_by_class(&by_case).into_iter().flatten().collect();
@@ -57,10 +57,15 @@ pub fn dice<B: Kernels>(
 }
 
 /// Weights `[C, classes]`, row-major.
-fn fit<B: Kernels>(net: &Net<B>, view: View, train: &[Example], device: &B::Device) -> Option<Vec<f32>> {
+fn fit<B: Kernels>(
+    net: &Net<B>,
+    sampling: SamplingGeometry,
+    train: &[Example],
+    device: &B::Device,
+) -> Option<Vec<f32>> {
     let mut normal: Option<(DMatrix<f64>, DMatrix<f64>)> = None;
     for example in train {
-        for batch in whole(example, view) {
+        for batch in whole(example, sampling) {
             let batch = batch.on::<B>(device);
             let (x, grid) = features(net.maps(batch.input));
             let y = shares(&batch.target, grid, device);
@@ -136,8 +141,8 @@ fn enlarged<B: Backend>(cells: &[f32], [b, d, h, w]: [usize; 4], target: &Target
 }
 
 /// A padded volume cut to the example's shape; slices of a 2.5-D family are not padded.
-fn cut(labels: Vec<u8>, example: &Example, view: View) -> Vec<u8> {
-    let padded = crate::train::batch::padded(example, view);
+fn cut(labels: Vec<u8>, example: &Example, sampling: SamplingGeometry) -> Vec<u8> {
+    let padded = crate::train::batch::padded(example, sampling);
     if padded == example.shape {
         return labels;
     }
@@ -147,7 +152,7 @@ fn cut(labels: Vec<u8>, example: &Example, view: View) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{init, model::net::Ports};
+    use crate::{init, model::net::TaskIo};
     use burn_flex::Flex;
     use transferscope_domain::{Family, task::Output};
 
@@ -170,8 +175,8 @@ mod tests {
     fn a_bright_block_is_found_from_random_features() {
         let examples: Vec<Example> = (0..3).map(example).collect();
         for family in [Family::ProfoundConv, Family::Provicnet] {
-            let ports = Ports { sequences: 3, out: 3, output: Output::Classes };
-            let net = init::random(Net::<Flex>::mini(family, ports, &Default::default()), 1);
+            let io = TaskIo { sequences: 3, out: 3, output: Output::Classes };
+            let net = init::random(Net::<Flex>::mini(family, io, &Default::default()), 1);
             let dice =
                 dice(&net, family.into(), &examples[..2], &examples[2..], &Default::default()).unwrap();
             assert!(dice > 0.5, "{family:?}: {dice}");

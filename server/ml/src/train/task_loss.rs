@@ -24,12 +24,12 @@ const AUXILIARY_WEIGHT: f64 = 0.4;
 
 /// The loss of a training.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LossRule {
+pub struct TaskLoss {
     /// None for a plain Dice + cross-entropy, or cross-entropy.
     emphasis: Option<Emphasis>,
 }
 
-impl LossRule {
+impl TaskLoss {
     /// The chosen loss; `train` tells how frequent each of `classes` classes is.
     pub fn new(choice: Loss, train: &[Example], classes: usize) -> Self {
         let emphasis = match choice {
@@ -124,13 +124,13 @@ mod tests {
         let example =
             |label| Example::new(("c", "p"), [1, 1, 1], Vec::new(), Target::Label(label), Vec::new());
         let train: Vec<Example> = [0, 0, 0, 1].map(example).into();
-        let rule = LossRule::new(Loss::Balanced, &train, 2);
-        assert_eq!(rule.emphasis.as_ref().unwrap().weights, Some(vec![2.0 / 3.0, 2.0]));
+        let loss = TaskLoss::new(Loss::Balanced, &train, 2);
+        assert_eq!(loss.emphasis.as_ref().unwrap().weights, Some(vec![2.0 / 3.0, 2.0]));
         let logits = Tensor::<Flex, 5>::zeros([1, 2, 1, 1, 1], &device);
         let target = || TargetBatch::Label(Tensor::from_ints([1], &device));
-        let one = rule.of(logits.clone().into(), target(), None).into_scalar();
+        let one = loss.of(logits.clone().into(), target(), None).into_scalar();
         let outputs = Outputs { main: logits.clone(), auxiliary: Some(logits) };
-        let both = rule.of(outputs, target(), None).into_scalar();
+        let both = loss.of(outputs, target(), None).into_scalar();
         assert!((one - 2f32.ln()).abs() < 1e-6 && (both - 1.4 * 2f32.ln()).abs() < 1e-6, "{one} {both}");
     }
 }

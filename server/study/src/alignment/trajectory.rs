@@ -16,7 +16,7 @@ use crate::{
 
 /// Features of the same cases at several times of a training.
 #[derive(Debug, Clone, Copy)]
-pub struct Course<'a> {
+pub struct FeatureTrajectory<'a> {
     /// Epoch and features, in order; the first are those before training.
     pub epochs: &'a [(f64, Layers)],
     /// The epoch whose network was tested.
@@ -33,7 +33,7 @@ pub struct Course<'a> {
     pub elsewhere: Option<&'a dyn PairSums>,
 }
 
-impl Course<'_> {
+impl FeatureTrajectory<'_> {
     /// Of every layer and epoch: `d2p`, MMD² to before training; `d2r`, MMD² to random weights; `cka` and
     /// `procrustes`, how alike the features are to those before training. Of the tested network also a p-value of
     /// `d2p`, and the controls: `control-identity`, the MMD² of the features before training with themselves (at most
@@ -149,7 +149,7 @@ mod tests {
     fn features_that_move_away_are_farther_by_epoch_under_one_bandwidth() {
         let epochs = vec![(0.0, layers(0.0, 1.0)), (1.0, layers(1.0, 1.0)), (2.0, layers(4.0, 1.0))];
         let random = layers(-9.0, 0.2);
-        let course = Course {
+        let course = FeatureTrajectory {
             epochs: &epochs,
             tested: 2.0,
             random: Some(&random),
@@ -181,7 +181,7 @@ mod tests {
             vec![("a".to_owned(), Features { n: 2100, dim: 2, data })]
         };
         let epochs = vec![(0.0, many(0.0)), (1.0, many(0.5))];
-        let course = Course {
+        let course = FeatureTrajectory {
             epochs: &epochs,
             tested: 1.0,
             random: None,
@@ -201,7 +201,7 @@ mod tests {
     fn constant_features_and_other_layers_are_told() {
         let flat = vec![("a".to_owned(), Features { n: 4, dim: 2, data: vec![0.5; 8] })];
         let epochs = vec![(0.0, flat.clone()), (1.0, flat)];
-        let course = Course {
+        let course = FeatureTrajectory {
             epochs: &epochs,
             tested: 1.0,
             random: None,
@@ -216,9 +216,9 @@ mod tests {
         assert_eq!((d2p.value, d2p.p, d2p.bandwidth), (0.0, Some(1.0), 0.0));
         assert!(values.iter().all(|v| v.metric != names::CKA), "0/0 is no similarity");
         let other = vec![(0.0, layers(0.0, 1.0)), (1.0, vec![])];
-        let error = Course { epochs: &other, ..course }.values().unwrap_err();
+        let error = FeatureTrajectory { epochs: &other, ..course }.values().unwrap_err();
         assert!(error.to_string().contains("stage0"), "{error}");
-        assert!(Course { epochs: &[], ..course }.values().unwrap().is_empty());
+        assert!(FeatureTrajectory { epochs: &[], ..course }.values().unwrap().is_empty());
     }
 
     fn features(n: usize, dim: usize, f: impl Fn(usize) -> f32) -> Features {
@@ -241,7 +241,7 @@ mod tests {
         permutations: usize,
     ) -> Result<Vec<AlignmentValue>, AlignmentError> {
         let epochs = [(0.0, before.clone()), (1.0, after.clone())];
-        let course = Course {
+        let course = FeatureTrajectory {
             epochs: &epochs,
             tested: 1.0,
             random: None,

@@ -24,7 +24,7 @@ impl WorkingGrid {
 
 /// What batches must know of a network.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct View {
+pub struct SamplingGeometry {
     pub family: Family,
     /// Input channels of a 3-D encoder, of which those without an image are zero; none for a network that has
     /// one for each image.
@@ -44,7 +44,7 @@ const SMALL_CROP: [usize; 3] = [16, 64, 64];
 /// Box of the published ones, a quarter of the volume that they were pre-trained on.
 const FULL_CROP: [usize; 3] = [64, 112, 112];
 
-impl View {
+impl SamplingGeometry {
     /// That of a network with this encoder; none stands for the specialist.
     pub fn of(architecture: Option<&Architecture>) -> Self {
         let small = architecture.is_none_or(Architecture::is_small);
@@ -77,7 +77,7 @@ impl View {
 }
 
 /// That of the family's small network.
-impl From<Family> for View {
+impl From<Family> for SamplingGeometry {
     fn from(family: Family) -> Self {
         Self::of(Architecture::mini(family).as_ref())
     }
@@ -89,14 +89,14 @@ mod tests {
 
     #[test]
     fn boxes_fit_the_network_and_stay_within_the_case() {
-        let conv = View::from(Family::ProfoundConv);
+        let conv = SamplingGeometry::from(Family::ProfoundConv);
         assert_eq!(conv.crop_of([24, 96, 96]), [16, 64, 64]);
         assert_eq!(conv.crop_of([5, 32, 48]), [16, 32, 48]);
-        let vit = View::from(Family::ProfoundVit);
+        let vit = SamplingGeometry::from(Family::ProfoundVit);
         assert_eq!(vit.crop_of([24, 96, 80]), [24, 96, 80]);
         let large =
             Architecture::ProfoundConv { in_channels: 3, depths: [3, 3, 9, 3], dims: [96, 192, 384, 768] };
-        assert_eq!(View::of(Some(&large)).grid, WorkingGrid::FULL);
-        assert_eq!(View::from(Family::Unet).grid, WorkingGrid::SMALL);
+        assert_eq!(SamplingGeometry::of(Some(&large)).grid, WorkingGrid::FULL);
+        assert_eq!(SamplingGeometry::from(Family::Unet).grid, WorkingGrid::SMALL);
     }
 }
