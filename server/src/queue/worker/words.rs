@@ -41,9 +41,16 @@ pub fn memory_kind(text: &str) -> Option<FailureKind> {
     says(&MEMORY_SIGNS).then_some(FailureKind::OutOfMemory)
 }
 
-/// In lower case: what CUDA and Vulkan say of a card's own memory.
-const DEVICE_SIGNS: [&str; 4] =
-    ["cuda_error_out_of_memory", "cudaerrormemoryallocation", "cuda out of memory", "out_of_device_memory"];
+/// In lower case: what CUDA and Vulkan say of a card's own memory, and how cubecl shows that a buffer on a device cannot
+/// be had.
+const DEVICE_SIGNS: [&str; 6] = [
+    "cuda_error_out_of_memory",
+    "cudaerrormemoryallocation",
+    "cuda out of memory",
+    "out_of_device_memory",
+    "can't allocate buffer of size",
+    "buffertoobig",
+];
 
 /// In lower case: the allocator's words, errno's, those of libraries, a cgroup's.
 const MEMORY_SIGNS: [&str; 8] = [
@@ -81,9 +88,12 @@ mod tests {
         ] {
             assert_eq!(memory_kind(text), memory, "{text}");
         }
-        for text in
-            ["DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")", "VK_ERROR_OUT_OF_DEVICE_MEMORY"]
-        {
+        for text in [
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+            "VK_ERROR_OUT_OF_DEVICE_MEMORY",
+            "can't allocate buffer of size: 8589934592",
+            "BufferTooBig { size: 8589934592 }",
+        ] {
             assert_eq!(memory_kind(text), Some(FailureKind::OutOfDeviceMemory), "{text}");
         }
         for text in ["index out of bounds", "No space left on device (os error 28)"] {
