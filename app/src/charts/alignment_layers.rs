@@ -279,7 +279,7 @@ mod tests {
         assert!(!chart.has_families() && !chart.axes().contains("architecture"));
         other.values = vec![None, point, None];
         chart.series.push(other);
-        assert!(chart.has_families() && chart.axes().contains("each architecture's"));
+        assert!(chart.has_families() && chart.axes().contains("for each architecture"));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub fn ShareForm(runs: Vec<RunId>) -> impl IntoView {
                 <label class="choice">
                     <input type="checkbox" name="include_patients" value="true" />
                     <span>
-                        <strong>"With patient data"</strong>
+                        <strong>"With patients"</strong>
                         " – ids of patients and cases, and the labels, predictions and images of each case; otherwise cases are numbered and the rest is left out"
                     </span>
                 </label>

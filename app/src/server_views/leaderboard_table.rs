@@ -106,7 +106,7 @@ pub fn LeaderboardTable(
             </div>
             <p class="board__note">
                 {format!("{}: {}, on the test split. ", metric.label(), metric.direction().label())}
-                "Intervals of means are 95 % intervals over seeds and test patients, cut to the metric's range, as on the pages of experiments. Two rows are tied if the interval of their difference, from the same model of seeds and patients, contains 0; this is not corrected for the number of pairs. Intervals of ranks are corrected over a row's pairs (Holm). A row of one seed has neither, since the variation between seeds is unknown."
+                "Intervals of means are 95 % intervals over seeds and test patients, kept within the metric's range, as on the pages of experiments. Two rows are tied if the interval of their difference, from the same model of seeds and patients, contains 0; this is not corrected for the number of pairs. Intervals of ranks are corrected over a row's pairs (Holm). A row of one seed has neither, since the variation between seeds is unknown."
             </p>
         </section>
     }

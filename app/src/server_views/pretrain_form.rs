@@ -240,7 +240,7 @@ fn Budget(form: StoredValue<PretrainForm>, errors: StoredValue<FieldErrors>, ope
                 <Choice
                     name="precision"
                     label="Precision"
-                    help="Of matrix products in training steps. 16 bits are faster on CUDA cards and slower on a CPU."
+                    help="For multiplications in training steps. 16 bits are faster on CUDA cards and slower on a CPU."
                     options=precisions
                     form=form
                     errors=errors

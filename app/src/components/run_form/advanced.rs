@@ -68,7 +68,7 @@ fn setting_choices() -> Vec<Choice> {
         Choice {
             name: "precision",
             label: "Precision",
-            help: "Of matrix products in training steps, not in tests. 16 bits are faster on CUDA cards and slower on a CPU.",
+            help: "For multiplications in training steps, not in tests. 16 bits are faster on CUDA cards and slower on a CPU.",
             options: options!(Precision::ALL),
         },
     ]
