@@ -265,7 +265,7 @@ async fn a_stranger_starts_an_experiment_and_shares_the_comparison() {
     let told = "document.body.innerText.includes('2 of 2 runs have a result')";
     browser.until("what the runs say", 20, told).await;
     let text = browser.text().await;
-    for part in ["What the numbers say", "Results and holes", "Gain of pre-training", "Convergence"] {
+    for part in ["What the numbers say", "Results and missing runs", "Gain of pre-training", "Convergence"] {
         assert!(text.contains(part), "{part} is not on the experiment's page:\n{text}");
     }
     browser.js("document.querySelector('select[name=against]').value = 'scratch'; document.querySelector('form.filters button').click(); return 0;").await;

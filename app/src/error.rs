@@ -34,8 +34,8 @@ impl AppError {
             AppError::NotFound(_) => "Check the address, or look for it among the runs.",
             AppError::Gone(_) => "Ask whoever sent the link for another one.",
             AppError::Invalid(_) => "Change the address or the filters and try again.",
-            AppError::Unreachable(_) => "See whether the server is running, then load the page again.",
-            AppError::Internal(_) => "Load the page again; if it stays, the server's log says more.",
+            AppError::Unreachable(_) => "Check that the server is running, then load the page again.",
+            AppError::Internal(_) => "Load the page again; if the error persists, see the server's log.",
         }
     }
 }

@@ -24,7 +24,7 @@ pub async fn backbones(query: String) -> Result<Rendered, AppError> {
     use transferscope_store::RunFilter;
 
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&query)
-        .map_err(|_| AppError::Invalid("The address holds no form that can be read.".into()))?;
+        .map_err(|_| AppError::Invalid("The address contains no readable form.".into()))?;
     let checked = pairs.iter().any(|(key, value)| key == "checked" && value == "1");
     let form = PretrainForm::from_pairs(pairs);
     let filter = RunFilter { task: Some(Task::Pretraining), limit: Some(10), ..RunFilter::default() };

@@ -46,7 +46,7 @@ pub async fn dataset(name: String, split: String, page: String) -> Result<Render
             None => format!("There is no data set {name:?}."),
             Some(runs) => {
                 let runs = crate::format::plural(runs.into(), "run");
-                format!("The data set {name} is no longer in the data folder; what {runs} on it recorded is still shown.")
+                format!("The data set {name} is no longer in the data folder; what {runs} on it recorded can still be seen.")
             }
         })
     })?;

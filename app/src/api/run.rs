@@ -53,7 +53,7 @@ pub async fn run(id: String) -> Result<RunPageData, AppError> {
     let dataset = datasets.iter().find(|d| d.name == detail.run.dataset);
     let gone = (detail.run.attempts > 0 && !(catalogue()?.has_files)(&id)).then(|| {
         format!(
-            "The directory runs/{id} is no longer in the data folder: what was recorded is shown, but pictures, log and \
+            "The directory runs/{id} is no longer in the data folder: the recorded values are shown, but pictures, log and \
              report are gone."
         )
     });

@@ -58,8 +58,11 @@ struct Layout<'a> {
 impl AlignmentLayers {
     pub fn axes(&self) -> String {
         let note = if self.note.is_empty() { String::new() } else { format!(" ({})", self.note) };
-        let apart = if self.has_families() { "; each architecture's layers stand by themselves" } else { "" };
-        format!("MMD² between features before and after fine-tuning, by layer{note}; 0 means unmoved{apart}")
+        let apart =
+            if self.has_families() { "; layers are listed separately for each architecture" } else { "" };
+        format!(
+            "MMD² between features before and after fine-tuning, by layer{note}; 0 means unchanged{apart}"
+        )
     }
 
     /// Whether there are two series each of which has layers that the other has not: layers of two architectures,
@@ -276,7 +279,7 @@ mod tests {
         assert!(!chart.has_families() && !chart.axes().contains("architecture"));
         other.values = vec![None, point, None];
         chart.series.push(other);
-        assert!(chart.has_families() && chart.axes().contains("each architecture's"));
+        assert!(chart.has_families() && chart.axes().contains("for each architecture"));
     }
 
     #[test]

@@ -50,7 +50,7 @@ struct Layout {
 impl CasePairs {
     pub fn axes(&self) -> String {
         format!(
-            "{} of each test case: {} along x, {} along y; points {} the diagonal are better in the latter",
+            "{} of each test case: {} along x, {} along y; points {} the diagonal are better in the second",
             self.kind.label(),
             self.a_label,
             self.b_label,
@@ -100,7 +100,7 @@ impl CasePairs {
         let probe = frame::plot_rect(options, &[], margins(44.0));
         let values = self.usable().flat_map(|(_, p)| [p.a, p.b]);
         let Some(domain) = domain_of(values, false, 0.06) else {
-            return Err((probe, "No test cases that both runs have scored"));
+            return Err((probe, "No test cases scored by both runs"));
         };
         let scale = |from, to| Scale::new(false, domain, (from, to));
         let y_ticks = scale(probe.bottom, probe.top).ticks(frame::tick_count(probe.height(), 36.0));

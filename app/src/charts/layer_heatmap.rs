@@ -32,7 +32,7 @@ struct Layout {
 
 impl LayerHeatmap {
     pub fn axes(&self) -> String {
-        "MMD² to the features before fine-tuning, layers over epochs; darker has moved further".into()
+        "MMD² to the features before fine-tuning, layers over epochs; darker means a larger change".into()
     }
 
     fn value(&self, layer: usize, epoch: usize) -> Option<f64> {
@@ -62,7 +62,7 @@ impl LayerHeatmap {
         let all = (0..rows).flat_map(|l| (0..columns).filter_map(move |e| self.value(l, e)));
         let largest = all.fold(f64::NEG_INFINITY, f64::max);
         if !largest.is_finite() {
-            return Err((plot, "No alignment yet: it is computed at the end of epochs"));
+            return Err((plot, "No alignment yet: it is computed at the end of an epoch"));
         }
         Ok(Layout {
             plot,

@@ -137,7 +137,7 @@ pub fn CompareChart(
                         } else {
                             view! {
                                 <p class="charts__none">
-                                    "No paired test cases: both runs must be of one task and have been tested."
+                                    "No paired test cases: both runs must have the same task and have been tested."
                                 </p>
                             }.into_any()
                         }}

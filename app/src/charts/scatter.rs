@@ -143,7 +143,7 @@ impl Drawing for Scatter {
         }
         let left_out = places.iter().filter(|p| p.is_none()).count();
         if left_out > 0 {
-            let words = format!("{left_out} without a name: no room");
+            let words = format!("{left_out} not labelled: no room");
             let at = (plot.right, f64::from(options.height) - frame::SMALL);
             surface.text(&words, at, Anchor::Right, Letters::new(muted, frame::SMALL))?;
         }

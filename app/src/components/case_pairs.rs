@@ -76,7 +76,7 @@ pub fn CasePairTables(data: CompareData, styles: Vec<Style>) -> impl IntoView {
             "Each run against the reference, "
             {run_title(&reference)}
             {format!(
-                ", on the test cases that both have scored; {}, {}. One seed each: what other seeds would do is not in these numbers.",
+                ", on the test cases scored by both runs; {}, {}. One seed each: these numbers do not include the variation between seeds.",
                 metric.label(),
                 metric.direction().label(),
             )}
@@ -99,9 +99,9 @@ fn section(
     let n = pairs.len();
     if n == 0 {
         let why = if comparable {
-            "no test cases that both have scored yet"
+            "no test cases scored by both runs yet"
         } else {
-            "another task or data set: cases do not pair"
+            "different task or data set: cases cannot be paired"
         };
         return view! {
             <p class="pair-summary">

@@ -98,7 +98,7 @@ fn result_cell(name: &str, run: &RunView, reference: Option<&RunView>) -> impl I
         let (class, words) = match direction {
             Some(d) if d.better(v, b) => ("difference difference--better", "better than the reference"),
             Some(d) if d.better(b, v) => ("difference difference--worse", "worse than the reference"),
-            _ => ("difference", "difference to the reference"),
+            _ => ("difference", "difference from the reference"),
         };
         view! { <span class=class title=words>{format::metric_difference(name, v - b)}</span> }
     });
@@ -182,7 +182,7 @@ pub fn SettingDifferences(runs: Vec<RunView>, styles: Vec<Style>) -> impl IntoVi
             </div>
         }
     });
-    let none = table.is_none().then(|| view! { <p>"The runs agree in every setting."</p> });
+    let none = table.is_none().then(|| view! { <p>"The runs have the same settings."</p> });
     view! {
         {table}
         {none}

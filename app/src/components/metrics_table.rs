@@ -69,8 +69,8 @@ pub fn MetricsTable(task: Task, #[prop(into)] metrics: Signal<BTreeMap<String, f
                         {move || {
                             let words = match metrics.with(|m| baselines(task, m).len()) {
                                 0 => None,
-                                1 => Some("Against it"),
-                                _ => Some("Against the best of them"),
+                                1 => Some("Against the baseline"),
+                                _ => Some("Against the best baseline"),
                             };
                             words.map(|words| view! { <th scope="col">{words}</th> })
                         }}
@@ -104,7 +104,7 @@ fn row(task: Task, line: Line) -> impl IntoView {
         if k.direction().better(line.value, b) {
             view! { <span class="tag tag--good">"better"</span>" "<span class="numeric">{difference}</span> }.into_any()
         } else {
-            view! { <span class="tag tag--bad">"does not beat it"</span>" "<span class="numeric">{difference}</span> }
+            view! { <span class="tag tag--bad">"not better"</span>" "<span class="numeric">{difference}</span> }
                 .into_any()
         }
     });

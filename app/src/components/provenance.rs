@@ -13,15 +13,15 @@ pub fn settings(t: &TrainingSpec) -> Vec<(&'static str, String)> {
         other => other.label().to_owned(),
     };
     vec![
-        ("Segmentation learns", t.target.label().to_owned()),
-        ("Super-resolution restores", t.degradation.label().to_owned()),
+        ("Segmentation target", t.target.label().to_owned()),
+        ("Super-resolution input", t.degradation.label().to_owned()),
         ("Adaptation", adaptation),
         ("Head", t.head.label().to_owned()),
         ("Loss", t.loss.label().to_owned()),
         ("Augmentation", t.augmentation.label().to_owned()),
         ("Test-time augmentation", t.inference.label().to_owned()),
         ("Precision", t.precision.label().to_owned()),
-        ("Layer-wise rate decay", format::significant(t.layer_decay)),
+        ("Layer-wise learning rate decay", format::significant(t.layer_decay)),
         ("Stochastic depth", format::significant(t.drop_path)),
         ("Share of training cases", format::significant(t.label_share)),
         ("Epochs", t.epochs.to_string()),
@@ -71,7 +71,7 @@ pub fn Provenance(
     let changed = match dataset_unchanged {
         Some(true) => None,
         Some(false) => Some("The data set of this name has changed since."),
-        None => Some("The data set is no longer there."),
+        None => Some("The data set no longer exists."),
     };
     let splits = splits.filter(|_| dataset_unchanged == Some(true)).map(|s| {
         fact(
@@ -91,7 +91,7 @@ pub fn Provenance(
             {detail.checkpoint_hash.as_deref().map(|h| fact("Checkpoint", hash_view(h)))}
             {detail.parameters.map(|n| fact("Parameters", format::parameters(n)))}
             {detail.total_steps.map(|n| fact("Optimiser steps", format::count(n)))}
-            {detail.seconds.map(|s| fact("Wall time of the training itself", format::duration(s)))}
+            {detail.seconds.map(|s| fact("Wall time of training alone", format::duration(s)))}
             {detail.peak_memory_bytes.map(|b| fact("Peak memory", format::bytes(b)))}
             {fact("Created", format::date_time(run.created_ms))}
             {run.started_ms.map(|t| fact("Started", format::date_time(t)))}
@@ -137,13 +137,13 @@ pub fn LoadReportView(report: LoadReport) -> impl IntoView {
     view! {
         <p>"From "<code>{report.source}</code>"."</p>
         {report.notes.into_iter().map(|note| view! { <p>{note}</p> }).collect_view()}
-        {list("Applied", "Tensors that the checkpoint filled.", report.applied)}
-        {list("Missing", "Model tensors that the file does not have; they started at random.", report.missing)}
-        {list("Unused", "Tensors of the file that the model does not have.", report.unused)}
+        {list("Applied", "Tensors loaded from the checkpoint.", report.applied)}
+        {list("Missing", "Model tensors that are not in the file; they were initialised at random.", report.missing)}
+        {list("Unused", "Tensors in the file that are not in the model.", report.unused)}
         {list("Reshaped", "Tensors that were resized to fit.", report.reshaped)}
         {list(
             "Defaulted",
-            "Model tensors that pre-training does not have; they started as in a new network.",
+            "Model tensors that pre-training does not have; they were initialised as in a new network.",
             report.defaulted,
         )}
     }

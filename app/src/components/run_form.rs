@@ -40,8 +40,8 @@ const FIELDS: [(&str, &str); 26] = [
     ("dataset", "Data set"),
     ("seeds", "Seeds"),
     ("epochs", "Epochs"),
-    ("target", "Segmentation learns"),
-    ("degradation", "Super-resolution restores"),
+    ("target", "Segmentation target"),
+    ("degradation", "Super-resolution input"),
     ("adaptation", "Adaptation"),
     ("head", "Head"),
     ("loss", "Loss"),
@@ -49,7 +49,7 @@ const FIELDS: [(&str, &str); 26] = [
     ("inference", "Test-time augmentation"),
     ("precision", "Precision"),
     ("lora_rank", "LoRA rank"),
-    ("layer_decay", "Layer-wise rate decay"),
+    ("layer_decay", "Layer-wise learning rate decay"),
     ("drop_path", "Stochastic depth"),
     ("batch_size", "Batch size"),
     ("samples_per_case", "Samples per case"),
@@ -120,7 +120,7 @@ pub fn RunForm(choices: Choices, initial: ExperimentForm, checked: bool) -> impl
                     <TextField
                         name="seeds"
                         label="Seeds"
-                        help="Whole numbers or ranges: 0, 1, 2 or 0-4. Three or more tell spread from chance."
+                        help="Whole numbers or ranges: 0, 1, 2 or 0-4. Use three or more, so that the spread over seeds can be estimated."
                         value=initial.seeds.clone()
                         placeholder="0".into()
                         numeric=false
@@ -138,7 +138,7 @@ pub fn RunForm(choices: Choices, initial: ExperimentForm, checked: bool) -> impl
                     <TextField
                         name="name"
                         label="Name"
-                        help="Optional; to find the experiment again."
+                        help="Optional; helps to find the experiment later."
                         value=initial.name.clone()
                         placeholder=String::new()
                         numeric=false
@@ -256,7 +256,7 @@ fn BackboneFields(backbones: Vec<BackboneView>, initial: Vec<String>, state: For
                     format!("Pre-trained with {objective}{on}")
                 }
                 (None, true) => "Pre-trained".to_owned(),
-                (_, false) => "No pre-trained checkpoint at hand".to_owned(),
+                (_, false) => "No pre-trained checkpoint available".to_owned(),
             };
             view! {
                 <label class="card choice-card">
@@ -352,7 +352,7 @@ fn ArmFields(initial: Vec<String>, state: FormState) -> impl IntoView {
         <fieldset class="form-section" id="field-arms" aria-describedby="help-arms error-arms">
             <legend>"Arms"</legend>
             <p class="field__help" id="help-arms">
-                "How weights start. Arms of one backbone, task and seed are paired: same split, same case order, same budget."
+                "How the weights are initialised. Arms of one backbone, task and seed are paired: same split, same case order, same budget."
             </p>
             <div class="choice-grid">{cards}</div>
             <FieldError field="arms" state=state />
@@ -402,7 +402,7 @@ fn DatasetFields(datasets: Vec<DatasetManifest>, initial: String, state: FormSta
                 .then(|| view! {
                     <p>
                         "There is no data set yet. Add one with "<code>"transferscope dataset add FOLDER"</code>
-                        " or make phantoms with "<code>"transferscope dataset synth"</code>", then load this page again."
+                        " or generate phantoms with "<code>"transferscope dataset synth"</code>", then load this page again."
                     </p>
                 })}
             <div class="choice-grid">{cards}</div>
@@ -426,12 +426,12 @@ fn Plan(parsed: Memo<Result<ExperimentSpec, FieldErrors>>, choices: StoredValue<
                     "How long they take is not known yet: no run of this kind has finished here.".to_owned()
                 } else if e.measured == e.runs {
                     format!(
-                        "About {} one after another, by runs that finished here.",
+                        "About {} one after another, estimated from runs that finished here.",
                         format::duration(e.seconds)
                     )
                 } else {
                     format!(
-                        "About {} for {} of them, by runs that finished here; the rest is not known yet.",
+                        "About {} for {} of them, estimated from runs that finished here; the rest is not known yet.",
                         format::duration(e.seconds),
                         e.measured,
                     )

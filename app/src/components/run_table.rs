@@ -28,7 +28,7 @@ pub fn RunTable(#[prop(into)] runs: Signal<Vec<RunView>>, now: Signal<i64>) -> i
                         <th scope="col">"State"</th>
                         <th scope="col">"Progress"</th>
                         <th scope="col" class="data-table__number">"Time left"</th>
-                        <th scope="col">"Last sign of life"</th>
+                        <th scope="col">"Last heartbeat"</th>
                         <th scope="col" class="data-table__number">"Result, one seed"</th>
                         <th scope="col">"Data set"</th>
                         <th scope="col">

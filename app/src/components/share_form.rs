@@ -38,14 +38,14 @@ pub fn ShareForm(runs: Vec<RunId>) -> impl IntoView {
                     <input type="radio" name="frozen" value="false" />
                     <span>
                         <strong>"Live"</strong>
-                        " – shows these runs as they are when it is opened"
+                        " – shows the state of these runs when it is opened"
                     </span>
                 </label>
                 <label class="choice">
                     <input type="checkbox" name="include_patients" value="true" />
                     <span>
                         <strong>"With patients"</strong>
-                        " – ids of patients and cases, what is known of each case, what was predicted, and pictures; otherwise cases are numbered and the rest is left out"
+                        " – ids of patients and cases, and the labels, predictions and images of each case; otherwise cases are numbered and the rest is left out"
                     </span>
                 </label>
             </fieldset>

@@ -271,7 +271,7 @@ fn MaskChoices(stack: Stack, masks: Vec<String>) -> impl IntoView {
                 "as "
                 <select
                     name="style"
-                    aria-label="How masks are drawn"
+                    aria-label="Display of masks"
                     prop:value=move || if shown.with(|s| s.tint) { "tint" } else { "outline" }
                     on:change=move |e| shown.update(|s| s.tint = event_target_value(&e) == "tint")
                 >

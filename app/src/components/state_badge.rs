@@ -21,15 +21,13 @@ pub fn state_label(state: RunState) -> &'static str {
 fn state_help(state: RunState) -> &'static str {
     match state {
         RunState::Queued => "Waiting for a free worker",
-        RunState::Preparing => "A worker was started and has not begun training",
+        RunState::Preparing => "A worker was started but has not begun training",
         RunState::Running => "A worker is training",
-        RunState::Stopping => "Asked to stop; the worker has not ended yet",
-        RunState::Stopped => "Ended because someone asked",
+        RunState::Stopping => "Stop requested; the worker has not ended yet",
+        RunState::Stopped => "Stopped on request",
         RunState::Succeeded => "Finished with a result",
         RunState::Failed => "Ended with an error",
-        RunState::Lost => {
-            "The worker is gone without a word; it will be started again from its last checkpoint"
-        }
+        RunState::Lost => "The worker was lost; another one will continue from the last checkpoint",
     }
 }
 

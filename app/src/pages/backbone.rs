@@ -111,9 +111,9 @@ fn HowMade(made: Made) -> impl IntoView {
             </div>
         </section>
         <section class="section">
-            <h2>"What it reached"</h2>
+            <h2>"Pre-training results"</h2>
             <p class="section__lead">
-                "On patients that were not learnt from. The linear probe reads frozen features; beside it stands the same probe on random weights."
+                "On held-out patients. The linear probe uses frozen features; the same probe on random weights is shown for comparison."
             </p>
             <MetricsTable task=Task::Pretraining metrics=Signal::stored(metrics) />
         </section>

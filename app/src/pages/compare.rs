@@ -45,7 +45,7 @@ pub fn ComparePage() -> impl IntoView {
                 let search = search.get_untracked();
                 view! {
                     {(!missing.is_empty()).then(|| view! {
-                        <p class="notice notice--warn">{format!("Not there any more, or never: {missing}. The others are compared.")}</p>
+                        <p class="notice notice--warn">{format!("Not found: {missing}. The others are compared.")}</p>
                     })}
                     <Chosen data=data.clone() search=search />
                     <Comparison data=data />
@@ -62,9 +62,9 @@ pub fn ComparePage() -> impl IntoView {
 #[component]
 fn Nothing() -> impl IntoView {
     view! {
-        <EmptyState title="No runs are chosen">
+        <EmptyState title="No runs selected">
             <p>
-                "Tick runs on the "<a href=to("/")>"leaderboard"</a>" or among the "<a href=to("/runs")>"runs"</a>
+                "Select runs on the "<a href=to("/")>"leaderboard"</a>" or among the "<a href=to("/runs")>"runs"</a>
                 " and press “Compare selected”."
             </p>
         </EmptyState>
@@ -100,7 +100,7 @@ fn Chosen(data: CompareData, search: String) -> impl IntoView {
                         <a
                             class="chosen-runs__remove"
                             href=without(&search, &ids, &run.id)
-                            aria-label=format!("Take {} out of the comparison", run_title(run))
+                            aria-label=format!("Remove {} from the comparison", run_title(run))
                         >
                             "×"
                         </a>
@@ -110,7 +110,7 @@ fn Chosen(data: CompareData, search: String) -> impl IntoView {
         </ul>
         {one.then(|| view! {
             <p class="notice">
-                "One run alone: add others by ticking them on the "<a href=to("/")>"leaderboard"</a>" or among the "
+                "Only one run: add others by selecting them on the "<a href=to("/")>"leaderboard"</a>" or among the "
                 <a href=to("/runs")>"runs"</a>"."
             </p>
         })}
@@ -136,14 +136,14 @@ pub fn Comparison(
     view! {
         {synthetic.then(|| view! { <p class="notice">"Runs marked as synthetic were trained and tested on computed phantoms, not on images of patients."</p> })}
         {tasks_differ.then(|| view! {
-            <p class="notice notice--warn">"These runs have different tasks: their metrics do not rank against each other."</p>
+            <p class="notice notice--warn">"These runs have different tasks: their metrics cannot be compared with each other."</p>
         })}
         <CompareChart data=data.clone() base_view=base_view />
         <section class="section">
             <h2>"Results"</h2>
             <p class="section__lead">
-                "Test split, checkpoint that was best on validation; small numbers are differences to the first run. "
-                "A row is one seed: neither values nor differences have an interval here; gains with one are on an experiment's page."
+                "Test set, checkpoint that was best on the validation set; small numbers are differences from the first run. "
+                "Each row is a single seed, so neither values nor differences have an interval; the page of an experiment shows gains with intervals."
             </p>
             <ResultTable runs=data.runs.clone() styles=styles.clone() />
         </section>

@@ -29,7 +29,7 @@ pub fn LeaderboardPage() -> impl IntoView {
     });
     let board = Resource::new(move || state.get(), leaderboard);
     view! {
-        <Meta name="description" content="Which vision foundation models help which downstream tasks, with intervals over seeds." />
+        <Meta name="description" content="Which vision foundation models help which downstream tasks, with intervals over seeds and test patients." />
         {rendered(board, "the leaderboard")}
     }
 }

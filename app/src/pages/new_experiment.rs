@@ -62,7 +62,7 @@ pub fn NewExperimentPage() -> impl IntoView {
             <div>
                 <h1>"New experiment"</h1>
                 <p class="page__lead">
-                    "Every combination of what is ticked becomes a run; the specialist is trained once per task and seed."
+                    "Every combination of the selected options becomes a run; the specialist is trained once per task and seed."
                 </p>
             </div>
             <p class="presets">
@@ -73,7 +73,7 @@ pub fn NewExperimentPage() -> impl IntoView {
                 " (backbones of published size, for a CUDA card)"
             </p>
         </div>
-        {loaded(choices, "what can be chosen", Within::HeadedPage, move |choices: Choices| {
+        {loaded(choices, "the available options", Within::HeadedPage, move |choices: Choices| {
             // The form starts anew when the query changes, not when the choices do.
             move || {
                 let (form, checked) = query.with(|q| (form_of(q, &choices), last(q, "checked") == Some("1")));

@@ -130,11 +130,11 @@ fn MetricsLead(
     view! {
         <p class="section__lead">
             {if pretrains {
-                "Latest values on patients that were not learnt from; the linear probe reads frozen features, beside random ones."
+                "Latest values on held-out patients; the linear probe uses frozen features and is shown beside the same probe on random weights."
             } else {
-                "Latest values; those of the test split come from the checkpoint that was best on validation."
+                "Latest values; those of the test set come from the checkpoint that was best on the validation set."
             }}
-            " One seed"{on_cases}": no interval, since other seeds would give other values."
+            " One seed"{on_cases}": no interval, since the variation between seeds is unknown."
         </p>
     }
 }
@@ -146,18 +146,18 @@ fn Files(id: RunId, state: Memo<RunState>) -> impl IntoView {
         <section class="section">
             <h2>"Files"</h2>
             <ul class="file-list">
-                <li><a href=to(&format!("/runs/{id}/log")) rel="external">"Log of the worker"</a></li>
+                <li><a href=to(&format!("/runs/{id}/log")) rel="external">"Worker log"</a></li>
                 <li>
                     <a href=to(&format!("/api/v1/runs/{id}/metrics.csv")) rel="external" download="">"metrics.csv"</a>
-                    " – every value that was recorded"
+                    " – every recorded value"
                 </li>
                 <li>
                     <a href=to(&format!("/runs/{id}/tensorboard")) rel="external" download="">"TensorBoard"</a>
-                    " – the same as an event file"
+                    " – the same values as an event file"
                 </li>
                 <li hidden=move || state.get() != RunState::Succeeded>
                     <a href=to(&format!("/runs/{id}/report.json")) rel="external" download="">"report.json"</a>
-                    " – the whole result"
+                    " – the complete result"
                 </li>
             </ul>
         </section>
@@ -271,7 +271,9 @@ fn RunProgress(
             Some(1) | None => "Next in the queue.".to_owned(),
             Some(n) => format!("Place {n} in the queue."),
         },
-        RunState::Lost => "The worker is gone; another one will go on from the last checkpoint.".to_owned(),
+        RunState::Lost => {
+            "The worker was lost; another one will continue from the last checkpoint.".to_owned()
+        }
         RunState::Preparing | RunState::Running | RunState::Stopping => {
             let (phase, eta) = doing.get();
             let mut text = phase.map_or_else(|| "starting".to_owned(), |p| p.label().to_owned());
@@ -290,7 +292,7 @@ fn RunProgress(
                 heard
                     .get()
                     .filter(|_| state.get().has_worker())
-                    .map(|ms| view! { <p class="quiet">"Last sign of life "<Ago then_ms=ms now=now /></p> })
+                    .map(|ms| view! { <p class="quiet">"Last heartbeat "<Ago then_ms=ms now=now /></p> })
             }}
         </div>
     }
@@ -313,7 +315,7 @@ fn Makes(pretraining: Pretraining, state: Memo<RunState>) -> impl IntoView {
                 }
             }}
             {(pretraining.accumulate > 1)
-                .then(|| format!("; gradients of {} batches make a step", pretraining.accumulate))}
+                .then(|| format!("; gradients of {} batches are added up for one step", pretraining.accumulate))}
             "."
         </p>
     }
@@ -334,10 +336,10 @@ fn FailurePanel(failure: Failure) -> impl IntoView {
 /// What a value of alignment is, in the words of an experiment's page; none for one that is not known.
 fn measure(metric: &str) -> Option<&'static str> {
     Some(match metric {
-        names::D2P => "MMD² to before fine-tuning (D2P)",
+        names::D2P => "MMD² to the features before fine-tuning (D2P)",
         names::D2R => "MMD² to random weights (D2R)",
-        names::CKA => "CKA with before fine-tuning",
-        names::PROCRUSTES => "Procrustes distance to before fine-tuning",
+        names::CKA => "CKA with the features before fine-tuning",
+        names::PROCRUSTES => "Procrustes distance to the features before fine-tuning",
         names::CONTROL_IDENTITY => "Control: same weights (MMD², at most 0)",
         names::CONTROL_RANDOM => "Control: random weights (MMD²)",
         names::CONTROL_SHUFFLED => "Control: shuffled cases (CKA)",

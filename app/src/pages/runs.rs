@@ -263,7 +263,7 @@ fn Filters(state: RunsState, experiments: Vec<(String, String)>) -> impl IntoVie
 fn Empty(filtered: bool) -> impl IntoView {
     if filtered {
         view! {
-            <EmptyState title="No run fits these filters">
+            <EmptyState title="No run matches these filters">
                 <p><a href=to("/runs")>"Show all runs"</a></p>
             </EmptyState>
         }

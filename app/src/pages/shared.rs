@@ -102,9 +102,9 @@ fn SharedView(share: ShareView, host: String) -> impl IntoView {
         .into_any()
     };
     let patients = if share.include_patients {
-        "It shows patients: ids, what is known of each case, predictions and pictures."
+        "It shows patient data: ids, labels, predictions and images of each case."
     } else {
-        "Patients are left out: cases are numbered, without what is known of them, predictions and pictures."
+        "Patient data are left out: cases are numbered, and labels, predictions and images are not shown."
     };
     let again = {
         let ids = share.runs.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(",");

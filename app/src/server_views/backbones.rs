@@ -28,7 +28,7 @@ pub fn Backbones(
             <div>
                 <h1>"Backbones"</h1>
                 <p class="page__lead">
-                    "The networks that runs start from: what each is, what it learnt, on what, and the runs that used it."
+                    "The networks that runs start from: what each is, how and on what data it was pre-trained, and the runs that used it."
                 </p>
             </div>
         </div>

@@ -63,7 +63,7 @@ pub fn CheckTag(status: CheckStatus, errors: usize, warnings: usize, refused: us
         {first}
         {some(errors, "tag--bad", "error")}
         {some(warnings, "tag--warn", "warning")}
-        {(refused > 0).then(|| tag("", format!("{refused} refused")))}
+        {(refused > 0).then(|| tag("", format!("{refused} rejected")))}
     }
 }
 
@@ -79,7 +79,7 @@ pub fn Contents(page: DatasetSummary) -> impl IntoView {
     let labels = labels.collect::<Vec<_>>().join("; ");
     view! {
         <section class="section">
-            <h2>"What it holds"</h2>
+            <h2>"Contents"</h2>
             <dl class="facts">
                 {fact("Cases", format!(
                     "{} of {}",
@@ -87,22 +87,22 @@ pub fn Contents(page: DatasetSummary) -> impl IntoView {
                     format::plural(row.patients as u64, "patient"),
                 ))}
                 {fact("Split by patient", format!(
-                    "{train} training, {val} validation, {test} test; drawn with seed {}",
+                    "{train} training, {val} validation, {test} test; split with seed {}",
                     page.split_seed
                 ))}
                 {(!page.patient_sources.is_empty())
-                    .then(|| fact("Who the patients are, from", counted(&page.patient_sources)))}
+                    .then(|| fact("Source of the patient ids", counted(&page.patient_sources)))}
                 {fact("Channels", channels(&row.channels, row.cases))}
                 {fact("Slices × rows × columns", sizes(&page.shapes))}
                 {fact("Voxel size [mm]", sizes(&page.spacings_mm))}
-                {(!labels.is_empty()).then(|| fact("Values of the masks", labels))}
+                {(!labels.is_empty()).then(|| fact("Label values of the masks", labels))}
                 {page
                     .mask_sources
                     .iter()
-                    .map(|(mask, makers)| fact("Who drew the masks", format!("{mask}: {}", counted(makers))))
+                    .map(|(mask, makers)| fact("Source of the masks", format!("{mask}: {}", counted(makers))))
                     .collect_view()}
                 {cancer(&page.cspca).map(|text| fact("Clinically significant cancer, cases", text))}
-                {page.folds.map(|f| fact("Cross-validation", format!("fold {} of {} tests", f.test, f.count)))}
+                {page.folds.map(|f| fact("Cross-validation", format!("fold {} of {} is the test set", f.test, f.count)))}
                 {(!page.split_hash.is_empty()).then(|| fact("Hash of the split", hash_view(&page.split_hash)))}
                 {fact("Hash of the content", hash_view(&page.hash))}
             </dl>
@@ -119,7 +119,7 @@ pub fn Findings(page: DatasetSummary) -> impl IntoView {
     let status = match &row.status {
         CheckStatus::Running => view! {
             <p class="notice" role="status">
-                "The data set is being checked: every case is read. What was found stands here afterwards."
+                "The data set is being checked: every case is read. The findings will be shown here."
             </p>
         }
         .into_any(),
@@ -191,7 +191,7 @@ pub fn Tasks(tasks: Vec<TaskRow>) -> impl IntoView {
         .collect_view();
     view! {
         <section class="section">
-            <h2>"What each task uses"</h2>
+            <h2>"Cases for each task"</h2>
             <div class="table-scroll" role="region" aria-label="Tasks" tabindex="0">
                 <table class="data-table">
                     <thead>
@@ -232,7 +232,7 @@ pub fn Refused(refused: Vec<Reason>) -> impl IntoView {
     (!refused.is_empty()).then(|| {
         view! {
             <section class="section">
-                <h2>"Refused when it was added"</h2>
+                <h2>"Rejected on import"</h2>
                 {reasons(refused)}
             </section>
         }

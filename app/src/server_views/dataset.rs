@@ -28,7 +28,7 @@ pub fn Dataset(page: DatasetSummary, split: String) -> impl IntoView {
     } else {
         view! {
             <p class="notice">
-                "Images of patients. Use and share them, and pictures of them, only as the licence of their source allows."
+                "Images of patients. Use and share the images, and screenshots of them, only as the licence of their source allows."
             </p>
         }
         .into_any()

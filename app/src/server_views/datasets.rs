@@ -24,7 +24,7 @@ pub fn Datasets(datasets: Vec<DatasetRow>, preparing: Option<String>) -> impl In
             <div>
                 <h1>"Data sets"</h1>
                 <p class="page__lead">
-                    "The examinations that runs learn from and are tested on: where they come from, what they hold, which tasks they can serve."
+                    "The examinations that runs are trained and tested on: where they come from, what they contain and which tasks they can be used for."
                 </p>
             </div>
         </div>
@@ -40,13 +40,13 @@ pub fn Datasets(datasets: Vec<DatasetRow>, preparing: Option<String>) -> impl In
 /// What to do where there is no data set; `waiting` while one is being made.
 #[component]
 fn Empty(waiting: bool) -> impl IntoView {
-    let title = if waiting { "The first data set is being made" } else { "No data set yet" };
+    let title = if waiting { "The first data set is being generated" } else { "No data set yet" };
     view! {
         <EmptyState title=title>
-            <p>"Add a folder with one folder a case (t2w, adc, hbv and, where there are, masks):"</p>
+            <p>"Add a folder that has one subfolder per case (t2w, adc, hbv and, if available, masks):"</p>
             <p><code>"transferscope dataset add FOLDER"</code></p>
             {(!waiting).then(|| view! {
-                <p>"Or make the built-in phantoms: " <code>"transferscope dataset synth"</code></p>
+                <p>"Or generate the built-in phantoms: " <code>"transferscope dataset synth"</code></p>
             })}
         </EmptyState>
     }

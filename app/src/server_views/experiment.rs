@@ -52,7 +52,7 @@ pub fn choice<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result
                     .parse()
                     .ok()
                     .filter(|arm| *arm != Arm::Pretrained)
-                    .ok_or_else(|| format!("{value:?} is no control: use specialist or scratch"))?;
+                    .ok_or_else(|| format!("{value:?} is not a control: use specialist or scratch"))?;
             }
             "kernel" => choice.how.kernel = value.parse()?,
             "estimator" => choice.how.estimator = value.parse()?,
@@ -95,7 +95,7 @@ fn synthetic_notice(synthetic: bool) -> impl IntoView {
     synthetic.then(|| {
         view! {
             <p class="notice">
-                "Computed phantoms (synthetic data): the numbers show what the method does, not how a model does on patients."
+                "Computed phantoms (synthetic data): the numbers show how the method works, not how a model performs on patients."
             </p>
         }
     })
@@ -174,8 +174,8 @@ fn Progress(
     let Counts { planned, succeeded, failed, stopped, open } = counts;
     let left = time_left_s
         .filter(|s| *s > 0.0 && open > 0)
-        .map(|s| format!(" About {} left, by the time that finished runs took.", format::duration(s)));
-    let gone = (failed + stopped > 0).then(|| format!(" {failed} failed, {stopped} were stopped."));
+        .map(|s| format!(" About {} left, estimated from finished runs.", format::duration(s)));
+    let gone = (failed + stopped > 0).then(|| format!(" {failed} failed, {stopped} stopped."));
     let words = format!("{succeeded} of {planned} runs have a result, {open} queued or running.");
     view! {
         <section class="section" aria-label="Progress">
@@ -187,7 +187,7 @@ fn Progress(
                         <div class="button-row">
                             <form method="post" action=to(&format!("/experiments/{id}/move"))>
                                 <button type="submit" name="to" value="first" class="button button--small">
-                                    "To the front of the queue"
+                                    "Move to the front of the queue"
                                 </button>
                             </form>
                             <form method="post" action=to(&format!("/experiments/{id}/cancel"))>
@@ -207,7 +207,7 @@ fn Progress(
                                 {format!("Queue {}", format::plural(missing as u64, "missing run"))}
                             </button>
                             " "
-                            <span class="quiet">"Runs that failed, were stopped, or never were."</span>
+                            <span class="quiet">"Runs that failed, were stopped or were never queued."</span>
                         </form>
                     }
                 })}
@@ -243,7 +243,7 @@ fn Findings(findings: Vec<Finding>) -> impl IntoView {
             <p class="section__lead">
                 "The two findings of "
                 <a href="https://arxiv.org/abs/2601.15888" rel="external">"arXiv 2601.15888"</a>
-                ", asked of these runs. The sentences are made from the numbers below, whatever they are."
+                ", tested on these runs. The sentences below are generated from the numbers on this page, whatever the outcome."
             </p>
             {items}
         </section>
@@ -258,12 +258,12 @@ fn Unlearnt(tasks: Vec<Task>, choice: Choice, frozen: bool) -> impl IntoView {
     (!tasks.is_empty()).then(|| {
         view! {
             <p class="notice">
-                {format!("Not learnt by any network: {names}. None is told from the best simple baseline on the same cases. ")}
-                {if choice.unlearnt { "The findings and charts of alignment count all tasks. " } else { "The findings and charts of alignment leave that out. " }}
+                {format!("Not above the baseline: {names}. No network is shown to be better than the best simple baseline on the same cases. ")}
+                {if choice.unlearnt { "The findings and the alignment charts include all tasks. " } else { "The findings and the alignment charts exclude what is listed here. " }}
                 {(!frozen)
                     .then(|| view! {
                         <a href=format!("?{other}") rel="external">
-                            {if choice.unlearnt { "Leave that out" } else { "Count all tasks" }}
+                            {if choice.unlearnt { "Exclude it" } else { "Include all tasks" }}
                         </a>
                     })}
             </p>
@@ -295,7 +295,7 @@ fn Selectors(choice: Choice) -> impl IntoView {
         .map(|(arm, label)| option(arm.as_str(), label, arm == choice.against))
         .collect_view();
     view! {
-        <form method="get" class="filters" aria-label="What is looked at">
+        <form method="get" class="filters" aria-label="Choices for the analysis">
             <label class="filters__field">"Alignment"<select name="alignment">{measured}</select></label>
             <label class="filters__field">"Layer"<select name="layer">{layers}</select></label>
             <label class="filters__field">"Gain over"<select name="against">{against}</select></label>
@@ -338,7 +338,7 @@ pub(super) fn Links(
         <section class="section" id="links">
             <h2>"To share"</h2>
             <p>
-                "The address of this page is a live link: it shows the runs as they are. A frozen link keeps this page and its numbers as they are now."
+                "The address of this page is a live link: it always shows the current state of the runs. A frozen link keeps this page and its numbers as they are now."
             </p>
             <ul class="file-list">{kept}</ul>
             <form method="post" action=to("/experiments/freeze")>
@@ -366,9 +366,9 @@ fn Downloads(id: ExperimentId, choice: Choice) -> impl IntoView {
             <h2>"For a paper"</h2>
             <ul class="file-list">
                 {file("table.csv", "every cell with its numbers")}
-                {file("table.md", "the table of gains, Markdown")}
-                {file("table.tex", "the same for LaTeX (booktabs)")}
-                {file("methods.md", "a methods paragraph from what was stored")}
+                {file("table.md", "the table of gains in Markdown")}
+                {file("table.tex", "the same in LaTeX (booktabs)")}
+                {file("methods.md", "a methods paragraph written from the stored settings")}
                 {file("references.bib", "BibTeX of the methods used")}
                 {file("repeat.toml", "the experiment: transferscope experiment --file repeat.toml")}
                 {file("analysis.json", "everything on this page")}

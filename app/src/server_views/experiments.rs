@@ -35,7 +35,7 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
     let content = if experiments.is_empty() {
         view! {
             <EmptyState title="No experiment yet">
-                <p>"An experiment is a set of runs that are meant to be compared: backbones x tasks x arms x seeds."</p>
+                <p>"An experiment is a set of runs to be compared: backbones × tasks × arms × seeds."</p>
                 <p><a class="button button--primary" href=to("/new?preset=quick") rel="external">"Start with the quick preset"</a></p>
             </EmptyState>
         }
@@ -43,8 +43,8 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
     } else {
         view! {
             <form method="get" action=to("/experiments/compare") id="compare-experiments" class="button-row">
-                <button type="submit" class="button">"Compare the ticked ones"</button>
-                <span class="quiet">"Two to six; the first that is listed is what the others are held against."</span>
+                <button type="submit" class="button">"Compare selected"</button>
+                <span class="quiet">"Two to six; the first listed is the reference for the others."</span>
             </form>
             {table("Experiments, newest first", [("Compare", false), ("Name", false), ("Started", false), ("Runs", true), ("Ended", true)], rows)}
         }
@@ -54,7 +54,7 @@ pub fn Experiments(experiments: Vec<ExperimentSummary>) -> impl IntoView {
         <div class="page__head">
             <div>
                 <h1>"Experiments"</h1>
-                <p class="page__lead">"What pre-training brings, how fast, and whether one could see it coming."</p>
+                <p class="page__lead">"What pre-training gains, how fast it converges, and whether this could have been predicted."</p>
             </div>
             <a class="button button--primary" href=to("/new") rel="external">"New experiment"</a>
         </div>

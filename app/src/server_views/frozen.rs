@@ -113,7 +113,7 @@ pub fn served(html: &str, slug: &ShareSlug, title: &str, site: &str, nonce: &str
         let head = view! {
             {meta("og:title", title)}
             {meta("og:type", "article".into())}
-            {meta("og:description", "A frozen study of what pre-training brings: its numbers do not change.".into())}
+            {meta("og:description", "A frozen study of the gain of pre-training: its numbers do not change.".into())}
             {meta("og:image", format!("{site}/s/{slug}/preview.png"))}
         };
         let foot = view! {

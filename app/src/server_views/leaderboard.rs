@@ -72,7 +72,7 @@ pub fn Leaderboard(
                 <form method="get" action=to("/compare") id="compare-form" class="compare-bar__form">
                     <input type="hidden" name="seeds" value="1" />
                     <button type="submit" class="button">"Compare selected"</button>
-                    <span class="quiet">"Tick rows below; a row brings all of its seeds."</span>
+                    <span class="quiet">"Select rows below; a row adds all of its seeds."</span>
                 </form>
                 <a class="compare-bar__export" href=csv rel="external">"CSV"</a>
             </div>
@@ -84,7 +84,7 @@ pub fn Leaderboard(
         let now = href(&LeaderboardState { asof: String::new(), ..state.clone() });
         view! {
             <p class="notice">
-                {format!("The board as it was at the end of {} (UTC). ", state.asof)}
+                {format!("The leaderboard as it was at the end of {} (UTC). ", state.asof)}
                 <a href=now>"Show it as it is now"</a>
                 "."
             </p>
@@ -94,7 +94,7 @@ pub fn Leaderboard(
         <div class="page__head">
             <div>
                 <h1>"Leaderboard"</h1>
-                <p class="page__lead">"When does a pre-trained model help a downstream task? Finished runs, seeds together."</p>
+                <p class="page__lead">"When does a pre-trained model help a downstream task? Finished runs, averaged over seeds."</p>
             </div>
             <a class="button button--primary" href=to("/new")>"New experiment"</a>
         </div>
@@ -102,7 +102,7 @@ pub fn Leaderboard(
         {all_synthetic
             .then(|| view! {
                 <p class="notice">
-                    "All rows come from synthetic data (computed phantoms): they show that the method works, not how a model does on patients."
+                    "All rows come from synthetic data (computed phantoms): they show that the method works, not how a model performs on patients."
                 </p>
             })}
         {asof}
@@ -142,15 +142,15 @@ fn Guard(board: LeaderboardView, state: LeaderboardState) -> impl IntoView {
         if board.mixed {
             view! {
                 <p class="notice notice--warn">
-                    {format!("Ranks are mixed: {rows} differ from the others of the task in what should agree, and are ranked against them all the same. ")}
-                    <a href=other>"Rank only what compares"</a>
+                    {format!("Ranks are mixed: {rows} differ from the others of the same task in settings that should agree, but are ranked with them. ")}
+                    <a href=other>"Rank only comparable rows"</a>
                     "."
                 </p>
             }
         } else {
             view! {
                 <p class="notice">
-                    {format!("{rows} differ from most of the task in what should agree (marked “differs”), and are ranked among themselves. ")}
+                    {format!("{rows} differ from most rows of the same task in settings that should agree (marked “differs”) and are ranked separately. ")}
                     <a href=other>"Rank all together"</a>
                     "."
                 </p>
@@ -220,7 +220,7 @@ fn Filters(state: LeaderboardState, datasets: Vec<String>) -> impl IntoView {
 fn Empty(filtered: bool, waiting: bool) -> impl IntoView {
     if filtered {
         return view! {
-            <EmptyState title="No finished run fits these filters">
+            <EmptyState title="No finished run matches these filters">
                 <p><a href=to("/")>"Show all"</a>", or look at the "<a href=to("/runs")>"runs under way"</a>"."</p>
             </EmptyState>
         }
@@ -229,7 +229,7 @@ fn Empty(filtered: bool, waiting: bool) -> impl IntoView {
     if waiting {
         return view! {
             <EmptyState title="No run has finished yet">
-                <p>"Follow the "<a href=to("/runs")>"runs under way"</a>"; each comes onto the board when it has a test result."</p>
+                <p>"Follow the "<a href=to("/runs")>"runs under way"</a>"; each appears on the leaderboard when it has a test result."</p>
             </EmptyState>
         }
         .into_any();
@@ -237,7 +237,7 @@ fn Empty(filtered: bool, waiting: bool) -> impl IntoView {
     view! {
         <EmptyState title="Nothing has been trained here yet">
             <p>
-                "Start an experiment: pick backbones, tasks and arms, and the runs are trained here, on this machine. "
+                "Start an experiment: choose backbones, tasks and arms. The runs are trained on this machine. "
                 "The quick preset takes two small backbones, all five tasks and all arms with three seeds."
             </p>
             <p class="empty-state__actions">

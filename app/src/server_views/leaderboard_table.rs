@@ -106,7 +106,7 @@ pub fn LeaderboardTable(
             </div>
             <p class="board__note">
                 {format!("{}: {}, on the test split. ", metric.label(), metric.direction().label())}
-                "Intervals of means: 95 %, over seeds and test patients, inside the metric's range, as on experiments' pages. Rows are tied where the interval of their difference, from the same layout, holds 0, pair by pair; intervals of ranks are corrected over a row's pairs (Holm). A row of one seed has neither, since what another seed would give is not known."
+                "Intervals of means are 95 % intervals over seeds and test patients, kept within the metric's range, as on the pages of experiments. Two rows are tied if the interval of their difference, from the same model of seeds and patients, contains 0; this is not corrected for the number of pairs. Intervals of ranks are corrected over a row's pairs (Holm). A row of one seed has neither, since the variation between seeds is unknown."
             </p>
         </section>
     }
@@ -138,9 +138,9 @@ fn resolved(resolution: &[Resolution], metric: MetricKind) -> impl IntoView + us
             };
             let sentence = if r.difference < widest {
                 let least = format::number(r.difference, metric.decimals());
-                format!("{whose} {cases} and these seeds, differences below about {least}{unit} cannot be told apart.")
+                format!("{whose} {cases} and these seeds, rows that differ by less than about {least}{unit} are not distinguishable.")
             } else {
-                format!("{whose} {cases} and these seeds, no difference can be told apart: more of either are needed.")
+                format!("{whose} {cases} and these seeds, no rows are distinguishable: more cases or seeds are needed.")
             };
             view! { <p class="board__help">{sentence}</p> }
         })
@@ -157,7 +157,7 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
     let few = (row.n < SEEDS_ENOUGH).then(|| {
         view! {
             " "
-            <span class="tag tag--quiet" title="Fewer than three seeds: spread over seeds is hardly known">
+            <span class="tag tag--quiet" title="Fewer than three seeds: the spread over seeds is poorly known">
                 "few"
             </span>
         }
@@ -198,7 +198,7 @@ fn rank(row: &Row) -> impl IntoView + use<> {
     });
     let tied = (!row.tied_with.is_empty()).then(|| {
         let ranks: Vec<String> = row.tied_with.iter().map(u32::to_string).collect();
-        let title = "Cannot be told apart from the rows of these ranks on these test cases and seeds";
+        let title = "Not distinguishable from the rows of these ranks with these test cases and seeds";
         view! { <span class="difference" title=title>{format!("tied with {}", ranks.join(", "))}</span> }
     });
     view! { {row.rank}{interval}{tied} }
@@ -212,7 +212,7 @@ fn deviations(row: &Row) -> impl IntoView + use<> {
     let differs = (!row.differs.is_empty()).then(|| {
         let text = format!("differs: {}", row.differs.join(", "));
         let title = format!(
-            "This row differs from most rows of its task and data set in {}; a rank against them would mislead.",
+            "This row differs from most rows of its task and data set in {}; ranking it with them would be misleading.",
             row.differs.join(" and ")
         );
         view! { " "<span class="tag tag--warn" title=title>{text}</span> }
@@ -224,10 +224,10 @@ fn deviations(row: &Row) -> impl IntoView + use<> {
 fn baseline(row: &Row, decimals: usize) -> Option<impl IntoView + use<>> {
     row.baseline.clone().map(|b| {
         let verdict = match row.beats_baseline {
-            Some(false) => Some(view! { " "<span class="tag tag--bad">"does not beat it"</span> }),
+            Some(false) => Some(view! { " "<span class="tag tag--bad">"not better"</span> }),
             // A mean above it says little while its interval holds it; experiments compare both on the same cases.
             Some(true) if row.ci95.is_some_and(|[low, high]| (low..=high).contains(&b.value)) => {
-                Some(view! { " "<span class="tag tag--quiet">"within the interval"</span> })
+                Some(view! { " "<span class="tag tag--quiet">"baseline within the interval"</span> })
             }
             Some(true) | None => None,
         };
@@ -253,12 +253,12 @@ fn more(row: &Row, name: &str) -> Option<impl IntoView + use<>> {
         view! {
             <form method="post" action=to("/new") class="more-seeds">
                 {fields}
-                <button type="submit" class="button button--small" title="Queues them at once, trained as these runs were">
+                <button type="submit" class="button button--small" title="Queues them at once, with the settings of these runs">
                     {format!("Run {n} more {}", if n == 1 { "seed" } else { "seeds" })}
                     <span class="visually-hidden">{format!(" of {name}")}</span>
                 </button>
-                <a class="quiet" href=to(&format!("/new?{query}")) title="The form, filled in as these runs were trained">
-                    "change first"
+                <a class="quiet" href=to(&format!("/new?{query}")) title="The form, filled in with the settings of these runs">
+                    "edit first"
                 </a>
             </form>
         }

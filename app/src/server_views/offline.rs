@@ -59,10 +59,10 @@ fn body(share: &ShareView, data: &CompareData, title: &str) -> impl IntoView + u
             <p>
                 {format!("Frozen on {}, as the link ", format::date_time(share.created_ms))}
                 <code>{format!("/s/{}", share.slug)}</code>
-                ". The numbers do not change. Everything is in this file, the data as JSON in the element "
+                ". The numbers do not change. This file holds everything except the images of single cases; the data are JSON in the element "
                 <code>"comparison"</code>
-                " at its end; the pictures of single cases are not."
-                {data.numbered.then_some(" Patients are left out: cases and patients bear numbers, and what is known of a case and what was predicted for it is not in it.")}
+                " at its end."
+                {data.numbered.then_some(" Patient data are left out: cases and patients are numbered, and the labels of a case and the predictions for it are not included.")}
             </p>
             {share.content_hash.clone().map(|hash| view! { <p>"BLAKE3 of the data: "<code>{hash}</code></p> })}
             {synthetic.then(|| view! {
@@ -71,8 +71,8 @@ fn body(share: &ShareView, data: &CompareData, title: &str) -> impl IntoView + u
             <p>"Transferscope is a research tool, not a medical device."</p>
             <h2>"Results"</h2>
             <p>
-                "Test split, checkpoint that was best on validation; ↑ higher is better, ↓ lower is better. "
-                "A row is one seed: its values have no interval here; gains with one are on an experiment's page."
+                "Test set, checkpoint that was best on the validation set; ↑ higher is better, ↓ lower is better. "
+                "Each row is a single seed, so its values have no interval; the page of an experiment shows gains with intervals."
             </p>
             {results(&data.runs)}
             <h2>"Curves"</h2>
@@ -142,7 +142,7 @@ fn paired(data: &CompareData) -> impl IntoView + use<> {
         let pairs = if same { pairs(metric, base, cases) } else { Vec::new() };
         let title = format!("{} against {}", run_title(run), run_title(reference));
         if pairs.is_empty() {
-            return view! { <p>{title}": no test cases that pair."</p> }.into_any();
+            return view! { <p>{title}": no paired test cases."</p> }.into_any();
         }
         let head = ["Case, worst first", "Reference", "This run", "Difference"].map(str::to_owned).to_vec();
         let rows = pairs.iter().map(|p| {
@@ -154,7 +154,7 @@ fn paired(data: &CompareData) -> impl IntoView + use<> {
     });
     let lead = (data.runs.len() > 1).then(|| {
         let better = metric.direction().label();
-        let words = "One seed each: what other seeds would do is not in these numbers.";
+        let words = "One seed each: these numbers do not include the variation between seeds.";
         view! { <p>{format!("{}, {better}. {words}", metric.label())}</p> }
     });
     view! { {lead}{sections.collect_view()} }.into_any()

@@ -112,13 +112,13 @@ pub fn PretrainFields(
                 .then(|| view! {
                     <div class="error-panel" role="alert">
                         <h3 class="error-panel__title">"The pre-training cannot start yet"</h3>
-                        <p>"What is wrong stands below the fields."</p>
+                        <p>"The errors are shown below the fields."</p>
                     </div>
                 })}
             {no_data
                 .then(|| view! {
                     <p class="notice">
-                        "There is no data set yet: the built-in one is being made, or add one with "
+                        "There is no data set yet: the built-in one is being generated, or add one with "
                         <code>"transferscope dataset add FOLDER"</code>
                         ", then load this page again."
                     </p>
@@ -192,7 +192,7 @@ fn Essentials(
             <Choice
                 name="dataset"
                 label="Data set"
-                help="Best one that no run is tested on: its test patients are learnt from too."
+                help="Best a data set that no run is tested on, since its test patients are trained on too."
                 options=sets
                 form=form
                 errors=errors
@@ -200,7 +200,7 @@ fn Essentials(
             <Choice
                 name="from"
                 label="Start from"
-                help="A backbone of the same architecture to go on from."
+                help="A backbone of the same architecture to continue from."
                 options=starts
                 form=form
                 errors=errors
@@ -240,12 +240,12 @@ fn Budget(form: StoredValue<PretrainForm>, errors: StoredValue<FieldErrors>, ope
                 <Choice
                     name="precision"
                     label="Precision"
-                    help="Of products in training steps. 16 bits are faster on CUDA cards and slower on a CPU."
+                    help="For multiplications in training steps. 16 bits are faster on CUDA cards and slower on a CPU."
                     options=precisions
                     form=form
                     errors=errors
                 />
-                <Field name="seed" label="Seed" help="Decides weights, order and masks." placeholder="0" form=form errors=errors />
+                <Field name="seed" label="Seed" help="Determines the initial weights, the order of the data and the masks." placeholder="0" form=form errors=errors />
             </div>
         </details>
     }

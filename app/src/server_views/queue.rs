@@ -66,7 +66,7 @@ pub fn Queue(queue: QueueView) -> impl IntoView {
 
 /// How much there is to do, in a sentence or two.
 fn words(running: &[RunView], waiting: u32, measured: u32, jobs: u32, left: Option<f64>) -> String {
-    let at_once = if jobs == 1 { "one after the other".to_owned() } else { format!("{jobs} at a time") };
+    let at_once = if jobs == 1 { "one at a time".to_owned() } else { format!("{jobs} at a time") };
     let mut text = format!(
         "{} under way, {} waiting, {at_once}.",
         format::plural(running.len() as u64, "run"),
@@ -77,13 +77,13 @@ fn words(running: &[RunView], waiting: u32, measured: u32, jobs: u32, left: Opti
             text.push_str(&format!(" About {} left", format::duration(seconds)));
             if measured < waiting {
                 text.push_str(&format!(
-                    " for what has been measured: {} of a kind that has not finished here yet",
+                    ", not counting {} of a kind that has not finished here yet",
                     format::plural(u64::from(waiting - measured), "run")
                 ));
             }
             text.push('.');
         }
-        None => text.push_str(" How long that takes is told once a run of its kind has finished."),
+        None => text.push_str(" An estimate of the time follows once a run of the same kind has finished."),
     }
     text
 }
@@ -193,7 +193,7 @@ fn waiting_table(waiting: Vec<RunView>, count: u32, names: &Names) -> impl IntoV
         view! {
             <section class="section">
                 <h2>"Whole experiments"</h2>
-                {table("Experiments that wait", [("Experiment", false), ("Move all of its waiting runs", false)], rows)}
+                {table("Waiting experiments", [("Experiment", false), ("Move all of its waiting runs", false)], rows)}
             </section>
         }
     });
@@ -201,7 +201,7 @@ fn waiting_table(waiting: Vec<RunView>, count: u32, names: &Names) -> impl IntoV
         {whole}
         <section class="section">
             <h2>"Waiting"</h2>
-            {table("Waiting runs in their order", columns, rows)}
+            {table("Waiting runs in order", columns, rows)}
             {more}
         </section>
     }

@@ -31,44 +31,44 @@ fn setting_choices() -> Vec<Choice> {
     vec![
         Choice {
             name: "target",
-            label: "Segmentation learns",
-            help: "Which mask; cases without it are left out.",
+            label: "Segmentation target",
+            help: "Which mask is segmented; cases without it are left out.",
             options: options!(Target::ALL),
         },
         Choice {
             name: "degradation",
-            label: "Super-resolution restores",
-            help: "What its input has lost.",
+            label: "Super-resolution input",
+            help: "How the input was degraded.",
             options: options!(Degradation::ALL),
         },
         Choice {
             name: "head",
             label: "Head",
-            help: "What turns features into the task's output. The published ones are for one family each; the specialist has its own.",
+            help: "Turns features into the task's output. The published heads are for one family each; the specialist has its own.",
             options: options!(Head::ALL),
         },
         Choice {
             name: "loss",
             label: "Loss",
-            help: "What the training makes small; images to be restored keep L1 + SSIM.",
+            help: "What training minimises; image restoration keeps L1 + SSIM.",
             options: options!(Loss::ALL),
         },
         Choice {
             name: "augmentation",
             label: "Augmentation",
-            help: "What is done to training samples, the same in every arm. Images to be restored are at most mirrored.",
+            help: "Applied to training samples, the same in every arm. For image restoration, samples are at most mirrored.",
             options: options!(Augmentation::ALL),
         },
         Choice {
             name: "inference",
             label: "Test-time augmentation",
-            help: "Averaging with the mirror image takes twice the time.",
+            help: "Averaging with the mirrored input takes twice the time.",
             options: options!(Inference::ALL),
         },
         Choice {
             name: "precision",
             label: "Precision",
-            help: "Of products in training steps, not in tests. 16 bits are faster on CUDA cards, slower on a CPU.",
+            help: "For multiplications in training steps, not in tests. 16 bits are faster on CUDA cards and slower on a CPU.",
             options: options!(Precision::ALL),
         },
     ]
@@ -109,14 +109,14 @@ fn ChoiceField(choice: Choice, value: String, state: FormState) -> impl IntoView
 /// What a field means and what it is when left empty.
 fn setting_help(key: &str) -> (&'static str, &'static str) {
     match key {
-        "lora_rank" => ("LoRA rank", "Of the additions to the encoder's matrices; LoRA only."),
+        "lora_rank" => ("LoRA rank", "Rank of the updates to the encoder's matrices; LoRA only."),
         "layer_decay" => (
-            "Layer-wise rate decay",
-            "Rate of a layer of the encoder by that of the layer above; 1 is the same.",
+            "Layer-wise learning rate decay",
+            "Learning rate of an encoder layer divided by that of the layer above; 1 means equal.",
         ),
         "drop_path" => (
             "Stochastic depth",
-            "Chance to skip the encoder's last block, less for earlier ones; full fine-tuning only.",
+            "Probability of skipping the encoder's last block, lower for earlier blocks; full fine-tuning only.",
         ),
         "batch_size" => ("Batch size", "Samples in one optimiser step."),
         "samples_per_case" => {
@@ -125,12 +125,12 @@ fn setting_help(key: &str) -> (&'static str, &'static str) {
         "lr" => ("Learning rate", "Peak of the cosine schedule."),
         "min_lr" => ("Final learning rate", "Where the cosine schedule ends."),
         "weight_decay" => ("Weight decay", "Decoupled, on tensors of rank 2 and more."),
-        "warmup_epochs" => ("Warm-up epochs", "Linear; half of all epochs at most."),
+        "warmup_epochs" => ("Warm-up epochs", "Linear; at most half of all epochs."),
         "label_share" => (
             "Shares of training cases",
-            "Cases learnt from, drawn alike in every arm, such as 0.1, 0.25, 1. Several multiply the runs.",
+            "Fraction of the training cases that is used, the same cases in every arm, such as 0.1, 0.25, 1. Several values multiply the runs.",
         ),
-        _ => ("Gradient clipping", "Largest norm of all gradients together."),
+        _ => ("Gradient clipping", "Largest norm of all gradients taken together."),
     }
 }
 
@@ -234,7 +234,7 @@ fn Adaptations(chosen: Vec<String>, state: FormState) -> impl IntoView {
                 })
                 .collect_view()}</div>
             <p class="field__help" id="help-adaptation">
-                "What is trained: all (when none is ticked), the head on a frozen encoder, a linear layer, or head and low-rank additions. Several multiply the runs; the specialist is trained in full."
+                "What is trained: everything (if none is selected), the head on a frozen encoder, a linear layer, or the head and low-rank updates. Several choices multiply the runs; the specialist is always trained in full."
             </p>
             <FieldError field="adaptation" state=state />
         </fieldset>

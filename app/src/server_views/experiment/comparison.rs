@@ -52,14 +52,14 @@ pub fn Comparison(
             <div>
                 <h1>"Experiments compared"</h1>
                 <p class="page__lead">
-                    {format!("{} is what the others are held against.", names[0])}
+                    {format!("{} is the reference for the others.", names[0])}
                 </p>
             </div>
             {(!frozen).then(|| view! { <a class="button" href=to("/experiments") rel="external">"All experiments"</a> })}
         </div>
         {(!missing.is_empty()).then(|| {
             let ids = missing.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
-            view! { <p class="notice notice--warn">{format!("Not there any more, or never: {ids}. The others are compared.")}</p> }
+            view! { <p class="notice notice--warn">{format!("Not found: {ids}. The others are compared.")}</p> }
         })}
         {synthetic_notice(synthetic)}
         <Asked studies=studies.clone() names=names frozen=frozen />
@@ -126,7 +126,7 @@ fn Asked(studies: Vec<Study>, names: Vec<String>, frozen: bool) -> impl IntoView
         })
         .collect();
     let none = differing.is_empty().then(|| {
-        view! { <p class="board__note">"They were asked for with the same settings."</p> }
+        view! { <p class="board__note">"All have the same settings."</p> }
     });
     let differences = differing
         .into_iter()
@@ -141,7 +141,7 @@ fn Asked(studies: Vec<Study>, names: Vec<String>, frozen: bool) -> impl IntoView
         let first = (place > 0 && !frozen).then(|| {
             view! {
                 <span class="difference">
-                    <a href=with_first(&ids, place) rel="external">"hold the others against this"</a>
+                    <a href=with_first(&ids, place) rel="external">"use as the reference"</a>
                 </span>
             }
         });
@@ -155,8 +155,8 @@ fn Asked(studies: Vec<Study>, names: Vec<String>, frozen: bool) -> impl IntoView
     };
     view! {
         <section class="section">
-            <h2>"What was asked for"</h2>
-            {table_of("The experiments, and their settings where they differ", columns, rows)}
+            <h2>"Settings"</h2>
+            {table_of("The experiments and the settings in which they differ", columns, rows)}
             {none}
         </section>
     }
@@ -244,7 +244,7 @@ fn Networks(task: Task, names: Vec<String>, networks: Vec<Network>) -> impl Into
             <h2>{task.label()}</h2>
             <p class="section__lead">
                 {format!(
-                    "{}{unit}, {}: mean over seeds with its 95 % interval over seeds and test patients. Below it the difference to the first experiment over seeds that both have, with interval and p from the same layout, p corrected over all networks (Holm). One seed has no interval.",
+                    "{}{unit}, {}: mean over seeds with its 95 % interval over seeds and test patients. Below it: the difference from the first experiment, over the seeds that both have, with its interval and p from the same model of seeds and patients; p is corrected over all networks (Holm). A single seed has no interval.",
                     metric.label(),
                     metric.direction().label(),
                 )}
@@ -270,7 +270,7 @@ fn side(task: Task, side: Option<&Side>, paired: bool) -> AnyView {
     let interval = side.interval.map(|i| view! { <span class="difference">{range(i.low, i.high)}</span> });
     let unsure = side.unsure.map(|why| view! { <span class="difference">{why.words()}</span> });
     let apart = (paired && side.against_first.is_none())
-        .then(|| view! { <span class="difference">"no seed in both"</span> });
+        .then(|| view! { <span class="difference">"no seed in common"</span> });
     let few =
         (side.n < 3).then(|| view! { " "<span class="tag tag--quiet">{format!("n = {}", side.n)}</span> });
     view! {
@@ -290,7 +290,7 @@ fn against(task: Task, against: &Against) -> impl IntoView + use<> {
     let differs = (!against.differs.is_empty())
         .then(|| view! { <span class="difference">{format!("runs differ in {}", against.differs.join(", "))}</span> });
     let Some(difference) = against.difference else {
-        return view! { <span class="difference">"other test cases: no difference"</span>{differs} }
+        return view! { <span class="difference">"different test cases: no difference computed"</span>{differs} }
             .into_any();
     };
     let interval = against.interval.map(|i| {

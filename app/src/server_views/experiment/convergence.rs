@@ -42,12 +42,12 @@ pub fn Convergence(analysis: Analysis) -> impl IntoView {
         <section class="section">
             <h2>"Convergence"</h2>
             <p class="section__lead">
-                "On the running best of the validation metric, so that a lucky spike does not count twice. “> 5” was not reached within five epochs."
+                "Computed on the running best of the validation metric, so that a single lucky epoch does not count twice. “> 5” means not reached within five epochs."
             </p>
             <details class="disclosure">
                 <summary>"How this is computed"</summary>
                 <p>
-                    "Epochs to 95 %: the first epoch whose running best has covered 95 % of the way from before training to its best, median over seeds. Epochs to the specialist: the first whose running best is as good as the best of the specialist of the same seed. Area: mean height of the running best between its first and its best value; 1 is there at once. Speed-up: epochs to 95 % of scratch by those of the pre-trained network, geometric mean over seeds where both got there (a plain mean of ratios of equal arms is above 1), its 95 % interval by Student's t of the logarithms."
+                    "Epochs to 95 %: the first epoch at which the running best has covered 95 % of the way from the value before training to its best; median over seeds. Epochs to the specialist: the first epoch at which the running best is as good as the best value of the specialist of the same seed. Area: mean height of the running best between its first and its best value; 1 means reached at once. Speed-up: epochs to 95 % from scratch divided by those of the pre-trained network, as the geometric mean over the seeds where both reached it (the arithmetic mean of ratios would be above 1 even for equal arms), with a 95 % interval from Student's t on the logarithms."
                 </p>
             </details>
             {table("Convergence by backbone, task and arm", [("Network", false), ("Task", false), ("Arm", false), ("Epochs to 95 %", true), ("Epochs to the specialist", true), ("Area (0 to 1)", true), ("Speed-up", true)], rows)}

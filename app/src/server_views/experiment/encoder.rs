@@ -24,12 +24,12 @@ pub fn EncoderShares(analysis: Analysis) -> impl IntoView {
             };
             let percent = match share.percent {
                 Some(percent) => format!("{} % of the random encoders", format::signed(percent, 1)),
-                None => "relative gain undefined: a random encoder is at 0".into(),
+                None => "relative gain undefined: a random encoder scores 0".into(),
             };
             let verdict = match share.depends() {
                 Some(true) => "depends on the encoder",
-                Some(false) => "does not depend on the encoder here: left out of the findings",
-                None => "cannot be told",
+                Some(false) => "does not depend on the encoder here: excluded from the findings",
+                None => "inconclusive",
             };
             let of_share = share_label(share.label_share).map(|w| view! { <span class="difference">{w}</span> });
             view! {
@@ -52,9 +52,9 @@ pub fn EncoderShares(analysis: Analysis) -> impl IntoView {
     (!rows.is_empty()).then(|| {
         view! {
             <section class="section">
-                <h2>"Share of the encoder"</h2>
+                <h2>"Contribution of the encoder"</h2>
                 <p class="section__lead">
-                    "What frozen pre-trained encoders gain over the same head on frozen random ones, mean over backbones and seeds, with its 95 % interval over seeds and test patients. Where the interval holds 0, nothing about encoders can be learnt from the task."
+                    "Gain of frozen pre-trained encoders over frozen random ones with the same head, mean over backbones and seeds, with its 95 % interval over seeds and test patients. Where the interval contains 0, the task says nothing about encoders."
                 </p>
                 {table("Gain of frozen pre-trained encoders over random ones by task", [("Task", false), ("Encoder", false), ("Backbones", false), ("Gain", true), ("95 % interval", true), ("p", true), ("Seeds", true), ("Here", false)], rows)}
             </section>

@@ -33,12 +33,12 @@ pub fn Gains(analysis: Analysis) -> impl IntoView {
         <section class="section">
             <h2>"Gain of pre-training"</h2>
             <p class="section__lead">
-                "Difference to the control in the metric's own unit, above 0 where pre-training is better, mean over complete pairs (same seed, split, order and budget) with its 95 % interval; beside it the same in percent of the control. A seed that makes no pair says why."
+                "Difference from the control in the metric's own unit, above 0 where pre-training is better: mean over complete pairs (same seed, split, order and budget) with its 95 % interval, and the same in percent of the control. For a seed without a complete pair, the reason is given."
             </p>
             <details class="disclosure">
                 <summary>"How this is computed"</summary>
                 <p>
-                    "Seeds and test patients were both drawn, so both count for the interval: the variance of the mean difference is (MS of seeds + MS of patients − MS of the rest) / (seeds × patients), with Student's t and Satterthwaite's degrees of freedom; metrics of all cases together (AUROC) enter by their jackknife pseudo-values. p is of the difference being 0, corrected over all cells by Holm's method. One seed has a value and no interval, since what another seed would give is not known. The relative gain is 100 · s · (m − c) / |c| (arXiv 2601.15888); where a control is 0 it is undefined and the difference stands."
+                    "Seeds and test patients are both random samples, so the interval covers both: the variance of the mean difference is (MS of seeds + MS of patients − MS of the rest) / (seeds × patients), with Student's t and Satterthwaite's degrees of freedom; metrics over all cases together (AUROC) enter as jackknife pseudo-values. p tests whether the difference is 0 and is corrected over all cells by Holm's method. A single seed has a value but no interval, since the variation between seeds is unknown. The relative gain is 100 · s · (m − c) / |c| (arXiv 2601.15888); it is undefined where a control is 0; the difference is still given."
                 </p>
             </details>
             {table("Gain of pre-training by backbone and task", [("Backbone", false), ("Task", false), ("Over the specialist", true), ("p (Holm)", true), ("Over scratch", true), ("p (Holm)", true)], rows)}
@@ -77,7 +77,7 @@ fn gain(cell: &Cell, against: Arm) -> AnyView {
     let shown = |value: f64| format::metric_difference(&cell.metric, value);
     let difference = &gain.difference;
     let interval = difference.interval.map(|i| {
-        let cut = if difference.clipped { ", cut where the metric ends" } else { "" };
+        let cut = if difference.clipped { ", cut to the metric's range" } else { "" };
         view! { <span class="difference">{format!("{} to {}{cut}", shown(i.low), shown(i.high))}</span> }
     });
     let unsure = difference.unsure.map(|why| view! { <span class="difference">{why.words()}</span> });

@@ -16,9 +16,9 @@ pub fn Matrix(analysis: Analysis) -> impl IntoView {
     let body = rows.iter().map(|row| network(&analysis, &tasks, row)).collect_view();
     view! {
         <section class="section">
-            <h2>"Results and holes"</h2>
+            <h2>"Results and missing runs"</h2>
             <p class="section__lead">
-                "Test metric, mean over seeds with its 95 % interval over seeds and test patients, the same as on the leaderboard; one seed has none. Small squares are the seeds: filled with a result, crossed failed or stopped, hollow still open or missing."
+                "Test metric: mean over seeds with its 95 % interval over seeds and test patients, as on the leaderboard; a single seed has no interval. Each small square is a seed: filled has a result, crossed failed or was stopped, hollow is unfinished or missing."
             </p>
             <div class="table-scroll" role="region" aria-label="Results by backbone and task" tabindex="0">
                 <table class="data-table">
@@ -140,7 +140,7 @@ fn summary(arm: Option<&ArmSummary>) -> AnyView {
         let better = arm.task.primary_metric().direction().better(mean, *value);
         let words = match arm.over_trivial {
             _ if !better => "not better than",
-            Some(difference) if difference.contains(0.0) => "not told apart from",
+            Some(difference) if difference.contains(0.0) => "not distinguishable from",
             _ => return None,
         };
         let value = format::metric_value(metric, *value);

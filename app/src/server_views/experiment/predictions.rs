@@ -17,28 +17,29 @@ use crate::{base::to, context::Scoring, format, server_views::table::table};
 #[component]
 pub fn Predictions(predictions: Vec<Prediction>, analysis: Analysis) -> impl IntoView {
     if predictions.is_empty() {
-        return view! { <p>"No scores of frozen features yet. They take seconds a backbone."</p> }.into_any();
+        return view! { <p>"No scores of frozen features yet. They take seconds per backbone."</p> }
+            .into_any();
     }
     // Scores are of a backbone, cells also of a way to adapt it: those of one way are held against them.
     let ways = || analysis.cells.iter().map(|c| (c.key.adaptation, c.key.label_share));
     let beside = foretold::beside(&analysis);
     let several = ways().any(|way| Some(way) != beside);
     let of_which = beside.filter(|_| several).map(|(adaptation, share)| {
-        format!(" The gains are those of one way of fine-tuning: {}.", way(adaptation, share))
+        format!(" The gains are those of one fine-tuning setting: {}.", way(adaptation, share))
     });
     let told = foretold::foretelling(&analysis, &predictions);
     let better = better(&told.pairs);
     view! {
             <p class="section__lead">
-                "Scores of the pre-trained features alone, from one pass over the training cases; higher is better in all. Random weights are the control."
+                "Scores of the pre-trained features alone, from one pass over the training cases; higher is better for all scores. Random weights are the control."
             </p>
             {scores_explained(&predictions)}
             {scores(&predictions, &analysis)}
             <h3>"How well each ranks the cells"</h3>
             {rankings(&told.scores)}
             <p class="quiet">
-                "p permutes whole backbones and whole tasks. Means taken out, a correlation says whether the score tells which backbone fits which task."
-                {(!better.is_empty()).then(|| format!(" Whether one is better than another (means taken out): {better}."))}
+                "p comes from permutations of whole backbones and whole tasks. With the means removed, a correlation shows whether the score predicts which backbone suits which task."
+                {(!better.is_empty()).then(|| format!(" Comparison of the scores (means removed): {better}."))}
                 {of_which}
             </p>
     }
@@ -51,7 +52,7 @@ fn scores_explained(predictions: &[Prediction]) -> impl IntoView + use<> {
         <details class="disclosure">
             <summary>"What the scores are"</summary>
             <p>
-                "LogME: evidence of a linear model with an intercept (You et al. 2021). H-score: share of the features' spread that lies between classes, with a shrunk covariance (Ibrahim et al. 2022); of labels only. k-NN: balanced accuracy or R² of the five nearest rows of other patients. Linear probe: the same of a ridge regression on patients that it was not fitted on."
+                "LogME: evidence of a linear model with an intercept (You et al. 2021). H-score: share of the features' variance that lies between classes, with a shrunk covariance (Ibrahim et al. 2022); for class labels only. k-NN: balanced accuracy or R² from the five nearest rows of other patients. Linear probe: the same from a ridge regression, on patients that it was not fitted to."
             </p>
             <ul>
                 {predictions
@@ -88,7 +89,7 @@ fn scores(predictions: &[Prediction], analysis: &Analysis) -> impl IntoView + us
         .collect_view();
     let [logme, h_score, knn, probe] = SCORES.map(|(name, _)| (name, true));
     let columns =
-        [("Backbone", false), ("Task", false), logme, h_score, knn, probe, ("Gain that came (%)", true)];
+        [("Backbone", false), ("Task", false), logme, h_score, knn, probe, ("Actual gain (%)", true)];
     table("Scores of frozen features by backbone and task", columns, rows)
 }
 
@@ -114,13 +115,13 @@ fn rankings(scores: &[Foretold]) -> impl IntoView + use<> {
         })
         .collect_view();
     table(
-        "Spearman's correlation of each score with the gain that came",
+        "Spearman's correlation of each score with the actual gain",
         [
             ("Score", false),
             ("Cells", true),
             ("Raw", true),
-            ("Backbone and task means taken out", true),
-            ("Best backbone named", true),
+            ("Backbone and task means removed", true),
+            ("Best backbone predicted", true),
         ],
         rows,
     )
@@ -131,8 +132,8 @@ fn correlation(c: Option<Correlation>) -> String {
     let Some(c) = c else { return "–".into() };
     let p = c.p.map(|p| format!(", p {}", p_in_words(p))).unwrap_or_default();
     let least = match c.smallest.and_then(|s| s.correlation) {
-        Some(least) => format!("; could tell from {}", format::number(least, 2)),
-        None => "; this table cannot tell any".into(),
+        Some(least) => format!("; significant from {}", format::number(least, 2)),
+        None => "; no value could be significant here".into(),
     };
     format!("{}{p}{least}", format::signed(c.value, 2))
 }
@@ -148,7 +149,7 @@ fn better(pairs: &[Better]) -> String {
                 (None, Some(p)) => format!("p {} (Steiger)", p_in_words(p)),
                 (None, None) => "too few cells for a test".into(),
             };
-            format!("{} less {} {}, {p}", b.one, b.other, format::signed(b.difference, 2))
+            format!("{} minus {} {}, {p}", b.one, b.other, format::signed(b.difference, 2))
         })
         .collect::<Vec<_>>()
         .join("; ")
@@ -164,7 +165,7 @@ pub fn Score(id: ExperimentId, scoring: Scoring, dataset: String) -> impl IntoVi
                     {words}
                     " "
                     <a href=to(&format!("/experiments/{id}")) rel="external">"Load this page again"</a>
-                    " to see how far it is."
+                    " to see the progress."
                 </p>
             }
             .into_any();
@@ -173,7 +174,7 @@ pub fn Score(id: ExperimentId, scoring: Scoring, dataset: String) -> impl IntoVi
         Scoring::Idle => None,
     };
     view! {
-        {failed.map(|reason| view! { <p class="notice notice--warn">"The scores could not be made: "{reason}"."</p> })}
+        {failed.map(|reason| view! { <p class="notice notice--warn">"The scores could not be computed: "{reason}"."</p> })}
         <form method="post" action=to(&format!("/experiments/{id}/predict"))>
             <button type="submit" class="button">"Score all backbones on these tasks"</button>
             " "

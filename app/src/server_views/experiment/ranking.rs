@@ -21,10 +21,10 @@ pub fn Ranks(ranking: Option<Ranking>) -> impl IntoView {
                 });
                 let behind = n.mean_rank - best;
                 let apart = match critical_difference {
-                    Some(least) if behind > least => "told apart from the first",
+                    Some(least) if behind > least => "distinguishable from the first",
                     _ if place == 0 => "",
                     _ if behind == 0.0 => "equal to the first",
-                    _ => "not told apart from the first",
+                    _ => "not distinguishable from the first",
                 };
                 view! {
                     <tr>
@@ -36,14 +36,14 @@ pub fn Ranks(ranking: Option<Ranking>) -> impl IntoView {
             })
             .collect_view();
         let least = critical_difference.map(|d| {
-            format!(" Mean ranks must lie {} apart to be told apart at 5 % (Nemenyi).", format::number(d, 2))
+            format!(" Mean ranks are distinguishable at the 5 % level if they differ by more than {} (Nemenyi).", format::number(d, 2))
         });
         view! {
             <section class="section">
                 <h2>"Ranks over tasks"</h2>
                 <p class="section__lead">
                     {format!(
-                        "Each network's rank by its mean over seeds, averaged over {}; 1 is best. Friedman's test of whether ranks differ at all: p {}.",
+                        "Each network's rank by its mean over seeds, averaged over {}; 1 is best. Friedman's test for any difference in rank: p {}.",
                         format::plural(tasks.len() as u64, "task"),
                         p_in_words(p),
                     )}

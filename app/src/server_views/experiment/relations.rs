@@ -33,7 +33,7 @@ pub fn Relations(
                 <figure class="study-figure">
                     <div class="study-figure__picture" role="region" aria-label=what tabindex="0" inner_html=picture></div>
                     <figcaption>
-                        "Each point is a backbone on a task: one colour a backbone, one marker a task. Bars: least to largest seed along x"
+                        "Each point is a backbone on a task: one colour per backbone, one marker per task. Bars: range over seeds along x"
                         {bars}
                         ". "
                         {(!frozen).then(|| view! { <a href=href rel="external">"SVG"</a> })}
@@ -47,7 +47,7 @@ pub fn Relations(
         <section class="section">
             <h2>"Alignment"</h2>
             <p class="section__lead">
-                "How far fine-tuning moved the features of the validation cases, layer by layer, against what pre-training brought."
+                "How far fine-tuning moved the features of the validation cases, layer by layer, against the gain of pre-training."
             </p>
             <Definitions />
             {pictures}
@@ -63,12 +63,12 @@ fn Definitions() -> impl IntoView {
         <details class="disclosure">
             <summary>"How alignment is measured"</summary>
             <p>
-                "Features of the validation cases without augmentation, averaged over the octants of a volume or over a slice (eight rows a case), standardised by mean and deviation of the features before training. MMD² has a Gaussian kernel whose bandwidth is the median distance over both sets, one for a run and layer, or the sum of five with a quarter to four times its gamma; the unbiased estimate can be slightly negative, the biased one cannot (Gretton et al. 2012)."
+                "Features of the validation cases without augmentation, averaged over the octants of a volume or over a slice (eight rows per case) and standardised by the mean and standard deviation of the features before training. MMD² uses a Gaussian kernel whose bandwidth is the median distance over both sets, one per run and layer, or the sum of five such kernels with a quarter to four times its gamma; the unbiased estimate can be slightly negative, the biased one cannot (Gretton et al. 2012)."
             </p>
             <ul>
                 <li>"D2P: between the tested network and the same one before fine-tuning: the divergence of arXiv 2601.15888."</li>
-                <li>"D2R: between the tested network and random weights. D2S: between the tested network and the one trained from scratch with the same seed. Both are our reading of the study."</li>
-                <li>"CKA (Kornblith et al. 2019) is 1, Procrustes distance is 0 for features that are the same up to rotation and scale."</li>
+                <li>"D2R: between the tested network and random weights. D2S: between the tested network and the one trained from scratch with the same seed. Both are our interpretation of the study."</li>
+                <li>"For features that are the same up to rotation and scale, CKA (Kornblith et al. 2019) is 1 and the Procrustes distance is 0."</li>
             </ul>
             <p>"A smaller divergence, or a larger CKA, is called closer alignment here."</p>
         </details>
@@ -79,7 +79,7 @@ fn Definitions() -> impl IntoView {
 fn RelationNumbers(relation: Relation) -> impl IntoView {
     let rows = [
         ("Spearman", relation.spearman),
-        ("Spearman, backbone and task means taken out", relation.centred),
+        ("Spearman, backbone and task means removed", relation.centred),
         ("Pearson", relation.pearson),
         ("Kendall tau-b", relation.kendall),
     ]
@@ -103,10 +103,10 @@ fn RelationNumbers(relation: Relation) -> impl IntoView {
         Outcome::Epochs => "Correlation of alignment with convergence over cells",
     };
     view! {
-        {table_of(caption, [("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true), ("Smallest that could be found", true)], rows)}
+        {table_of(caption, [("Correlation", false), ("Value", true), ("95 % interval", true), ("p (permutation)", true), ("Smallest significant value", true)], rows)}
         <p class="quiet">
             {format!(
-                "{} of {} and {}. What was drawn are backbones and tasks: p and interval come from orders of whole ones; adaptations and shares of the cases are averaged before.",
+                "{} of {} and {}. Backbones and tasks are the units of sampling: p and the interval come from permutations of whole backbones and whole tasks, after averaging over ways of fine-tuning and shares of the training cases.",
                 format::plural(n as u64, "cell"),
                 format::plural(relation.backbones as u64, "backbone"),
                 format::plural(relation.tasks as u64, "task"),
@@ -131,7 +131,7 @@ fn correlation_row(name: &'static str, correlation: Option<Correlation>) -> AnyV
     let p = c.p.map(|p| format!("{}{}", p_in_words(p), if c.exact { " (exact)" } else { "" }));
     let least = c.smallest.map(|smallest| match smallest.correlation {
         Some(least) => format::number(least, 2),
-        None => format!("none: p is {} at least", p_in_words(smallest.least_p)),
+        None => format!("none: p is at least {}", p_in_words(smallest.least_p)),
     });
     view! {
         <tr>

@@ -46,7 +46,7 @@ async fn the_page_needs_no_scripts_and_an_unknown_experiment_is_said() {
     assert!(app.get("/experiments").await.text().contains(&format!("/experiments/{id}")));
     let page = app.get(&format!("/experiments/{id}?against=scratch")).await.text();
     for words in
-        ["What the numbers say", "Results and holes", "0 of 2 runs have a result", "Seed 7 is queued"]
+        ["What the numbers say", "Results and missing runs", "0 of 2 runs have a result", "Seed 7 is queued"]
     {
         assert!(page.contains(words), "{words}");
     }
@@ -110,12 +110,15 @@ async fn scores_are_asked_for_by_a_button_and_a_failure_is_said() {
     let mut text = String::new();
     for _ in 0..600 {
         text = app.get(&page).await.text();
-        if text.contains("The scores could not be made") {
+        if text.contains("The scores could not be computed") {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert!(text.contains("The scores could not be made") && text.contains("Score all backbones"), "{text}");
+    assert!(
+        text.contains("The scores could not be computed") && text.contains("Score all backbones"),
+        "{text}"
+    );
     app.post_form("/experiments/no-such-thing/predict", "").await.problem(404, "not-found");
 }
 
@@ -145,13 +148,9 @@ async fn experiments_stand_side_by_side_and_a_wrong_choice_is_refused() {
     assert_eq!((sides[0]["n"].as_u64(), sides[1]["n"].as_u64()), (Some(0), Some(1)), "{networks}");
     assert!(sides[1]["against_first"].is_null(), "no pair");
     let page = app.get(&format!("/experiments/compare?id={first}&id={second}")).await.text();
-    for words in [
-        "Experiments compared",
-        "asked for with the same settings",
-        "0.65",
-        "no result",
-        "hold the others against this",
-    ] {
+    for words in
+        ["Experiments compared", "All have the same settings", "0.65", "no result", "use as the reference"]
+    {
         assert!(page.contains(words), "{words}: {page}");
     }
     assert!(app.get("/experiments").await.text().contains("action=\"/experiments/compare\""));

@@ -59,7 +59,7 @@ async fn the_page_says_what_comes_next_and_how_long_it_takes() {
     app.finished().await;
     let runs = app.start(&[1, 2]).await;
     let page = app.get("/queue").await.text();
-    assert!(page.contains("0 runs under way, 2 waiting, one after the other."), "{page}");
+    assert!(page.contains("0 runs under way, 2 waiting, one at a time."), "{page}");
     assert!(page.contains(&format!("action=\"/runs/{}/move\"", runs[1])));
     assert!(!page.contains("hydrate"));
     let queue = app.get("/api/v1/queue").await.json();

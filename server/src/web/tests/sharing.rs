@@ -191,7 +191,7 @@ async fn experiments_side_by_side_are_frozen_together_and_a_wrong_choice_is_refu
     let link = created.header(header::LOCATION).to_owned();
     let page = app.get(&link).await.text();
     assert!(page.contains("Experiments compared"), "{page}");
-    for asks in ["Make a frozen link", "hold the others against this"] {
+    for asks in ["Make a frozen link", "use as the reference"] {
         assert!(!page.contains(asks), "{asks}: {page}");
     }
     let live = app.get(&format!("/experiments/compare?id={}&id={}", ids[0], ids[1])).await.text();
@@ -249,7 +249,7 @@ async fn patients_leave_by_a_link_only_when_its_maker_ticked_so() {
         let stored = app.get(&format!("/api/v1/shares{}", &link[2..])).await;
         assert_eq!(stored.json()["include_patients"], false);
         let page = app.get(&link).await.text();
-        assert!(page.contains("Patients are left out"), "{page}");
+        assert!(page.contains("Patient data are left out"), "{page}");
         let mut texts = vec![stored.text(), page];
         if frozen == "true" {
             texts.push(app.get(&format!("{link}/export.html")).await.text());
@@ -269,7 +269,7 @@ async fn patients_leave_by_a_link_only_when_its_maker_ticked_so() {
         (&stored.json()["view"], &stored.json()["include_patients"]),
         (&serde_json::json!({}), &Value::Bool(true))
     );
-    assert!(app.get(&link).await.text().contains("It shows patients"));
+    assert!(app.get(&link).await.text().contains("It shows patient data"));
     let body = serde_json::json!({"runs": [run], "frozen": true, "include_patients": true});
     let created = app.post_json("/api/v1/shares", body.to_string()).await.json();
     let stored = app.get(&format!("/api/v1/shares/{}", created["slug"].as_str().unwrap())).await.text();
@@ -319,7 +319,7 @@ async fn a_link_of_before_keeps_its_content_and_says_so() {
         (&Value::Bool(true), &share["content_hash"])
     );
     let page = app.get("/s/old-link").await.text();
-    assert!(page.contains("It shows patients"), "{page}");
+    assert!(page.contains("It shows patient data"), "{page}");
 }
 
 /// An old address of a comparison outlives one of its runs.
