@@ -329,7 +329,7 @@ async fn what_is_gone_is_named_and_the_others_are_compared() {
     let run = app.finished().await;
     let page = app.get(&format!("/compare?runs={run},zzzzzzzzzz")).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.text());
-    assert!(page.text().contains("Not there any more, or never: zzzzzzzzzz."), "{}", page.text());
+    assert!(page.text().contains("Not found: zzzzzzzzzz. The others are compared."), "{}", page.text());
     assert!(page.text().contains(run.as_str()));
     let chart = app.get(&format!("/compare/charts/val.svg?runs={run},zzzzzzzzzz&metric=val/dice")).await;
     assert_eq!(chart.status, StatusCode::OK, "{}", chart.text());
@@ -344,7 +344,7 @@ async fn what_is_gone_is_named_and_the_others_are_compared() {
     let ids = format!("id={}&id=zzzzzzzzzz&id={}", one.as_str().unwrap(), other.as_str().unwrap());
     let page = app.get(&format!("/experiments/compare?{ids}")).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.text());
-    assert!(page.text().contains("Not there any more, or never: zzzzzzzzzz."), "{}", page.text());
+    assert!(page.text().contains("Not found: zzzzzzzzzz. The others are compared."), "{}", page.text());
     let answer = app.get(&format!("/api/v1/comparisons?{ids}")).await;
     assert_eq!((answer.status, answer.header("x-missing")), (StatusCode::OK, "zzzzzzzzzz"));
     let alone = app.get(&format!("/api/v1/comparisons?id={}&id=zzzzzzzzzz", one.as_str().unwrap())).await;
