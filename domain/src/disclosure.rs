@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_failure_in_short_names_no_file() {
         let failure =
-            Failure::new(FailureKind::BadData, "/home/x/Smith: empty mask").with_hint("look at /home/x");
+            Failure::new(FailureKind::BadData, "/data/x/Smith: empty mask").with_hint("look at /data/x");
         let short = failure.in_short();
         assert_eq!(
             (short.kind.as_str(), short.message.as_str(), short.hint.as_str()),

@@ -281,11 +281,11 @@ async fn a_link_tells_what_failed_and_not_where() {
     let app = TestApp::new().await;
     let created = app.post_json("/api/v1/experiments", spec(&[0]).to_string()).await.json();
     let run: RunId = created["runs"][0]["id"].as_str().unwrap().parse().unwrap();
-    let message = "/home/jane/prostate/smith-2019/t2w.nii.gz: cut off";
-    let failure = Failure::new(FailureKind::BadData, message).with_hint("Look at /home/jane.");
+    let message = "/data/jane/prostate/smith-2019/t2w.nii.gz: cut off";
+    let failure = Failure::new(FailureKind::BadData, message).with_hint("Look at /data/jane.");
     app.say(&run, [EventBody::Failed { failure }]).await;
     let shown = app.get(&format!("/api/v1/runs/{run}")).await.text();
-    assert!(shown.contains("/home/jane/prostate"), "its own people see where: {shown}");
+    assert!(shown.contains("/data/jane/prostate"), "its own people see where: {shown}");
     let share = app.post_form("/compare/share", &format!("runs={run}&frozen=true")).await;
     let snapshot =
         app.post_form("/experiments/freeze", &format!("id={}", created["id"].as_str().unwrap())).await;
