@@ -49,6 +49,23 @@ macro_rules! choices {
             }
         }
 
+        impl $crate::setting::SettingType for $name {
+            fn read(text: &str) -> Result<Self, String> {
+                text.parse()
+            }
+            fn value(self) -> $crate::setting::Value {
+                let (name, label, help) = (self.as_str(), self.label(), self.help());
+                $crate::setting::Value::Choice($crate::setting::Choice { name, label, help })
+            }
+            fn kind(_limits: Option<(Self, Self)>) -> $crate::setting::Kind {
+                use $crate::setting::Choice;
+                $crate::setting::Kind::Choice(&[
+                    Choice { name: $first_text, label: $first_label, help: $first_help },
+                    $(Choice { name: $text, label: $label, help: $help },)*
+                ])
+            }
+        }
+
         // By hand: the derived one does not see names that come from a macro's literals.
         #[cfg(feature = "openapi")]
         impl utoipa::PartialSchema for $name {

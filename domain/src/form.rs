@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Adaptation, Arm, Overrides, Task,
+    Adaptation, Arm, Overrides, Setting, Task,
     api::BackboneView,
     backbone::SPECIALIST,
     dataset::{Aim, DatasetManifest},
@@ -26,27 +26,9 @@ pub struct ExperimentForm {
     pub dataset: String,
     pub seeds: String,
     pub epochs: String,
-    /// Several are an axis of the experiment; none is the default.
-    pub adaptations: Vec<String>,
-    pub target: String,
-    pub degradation: String,
-    pub head: String,
-    pub loss: String,
-    pub augmentation: String,
-    pub inference: String,
-    pub precision: String,
-    pub lora_rank: String,
-    pub layer_decay: String,
-    pub drop_path: String,
-    pub batch_size: String,
-    pub samples_per_case: String,
-    pub lr: String,
-    pub min_lr: String,
-    pub weight_decay: String,
-    pub warmup_epochs: String,
-    pub clip_norm: String,
-    /// One share, or several as an axis of the experiment.
-    pub label_share: String,
+    /// By the key of a [`Setting`], what was typed or chosen; the default where there is none. Several texts stand only
+    /// where an experiment may have several values.
+    pub settings: BTreeMap<String, Vec<String>>,
 }
 
 impl ExperimentForm {
@@ -55,67 +37,71 @@ impl ExperimentForm {
     pub fn from_pairs<K: AsRef<str>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let mut form = Self::default();
         for (key, value) in pairs {
-            let value: String = value.into();
-            match key.as_ref() {
-                "backbones" => form.backbones.push(value),
-                "tasks" => form.tasks.push(value),
-                "arms" => form.arms.push(value),
-                // Links from before there could be several are empty for the default.
-                "adaptation" => form.adaptations.extend(Some(value).filter(|v| !v.is_empty())),
-                other => {
-                    if let Some(field) = form.text_mut(other) {
-                        *field = value;
-                    }
-                }
-            }
+            form.put(key.as_ref(), value.into());
         }
         form
     }
 
+    /// Takes one pair in; an empty text takes a setting back to its default.
+    fn put(&mut self, key: &str, value: String) {
+        if let Some(list) = self.list_mut(key) {
+            list.push(value);
+        } else if let Some(text) = self.text_mut(key) {
+            *text = value;
+        } else if let Some(setting) = Setting::named(key) {
+            let texts = self.settings.entry(key.to_owned()).or_default();
+            if !setting.several {
+                texts.clear();
+            }
+            texts.extend(Some(value).filter(|v| !v.is_empty()));
+            if texts.is_empty() {
+                self.settings.remove(key);
+            }
+        }
+    }
+
     /// The fields as key-value pairs, empty ones left out: the form's state in a URL.
     pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
+        let mut form = self.clone();
         let mut pairs = Vec::new();
-        for (key, list) in
-            Self::LISTS.into_iter().zip([&self.backbones, &self.tasks, &self.arms, &self.adaptations])
-        {
-            pairs.extend(list.iter().map(|v| (key, v.clone())));
+        for key in Self::LISTS {
+            let list = form.list_mut(key).map(std::mem::take).unwrap_or_default();
+            pairs.extend(list.into_iter().map(|v| (key, v)));
         }
-        for key in Self::TEXT_FIELDS {
-            if let Some(value) = self.clone().text_mut(key).filter(|v| !v.is_empty()) {
-                pairs.push((key, value.clone()));
-            }
+        for key in Self::TEXTS {
+            let text = form.text_mut(key).map(std::mem::take).unwrap_or_default();
+            pairs.extend(Some((key, text)).filter(|(_, v)| !v.is_empty()));
+        }
+        for setting in Setting::ALL {
+            pairs.extend(self.texts(setting).iter().map(|v| (setting.name, v.clone())));
         }
         pairs
     }
 
-    /// Names of the fields that hold a list.
-    pub const LISTS: [&'static str; 4] = ["backbones", "tasks", "arms", "adaptation"];
+    /// Whether the form has a field of this name.
+    pub fn has(key: &str) -> bool {
+        Self::LISTS.contains(&key) || Self::TEXTS.contains(&key) || Setting::named(key).is_some()
+    }
 
-    /// Names of the fields that hold one text.
-    pub const TEXT_FIELDS: [&'static str; 22] = [
-        "name",
-        "dataset",
-        "seeds",
-        "epochs",
-        "target",
-        "degradation",
-        "head",
-        "loss",
-        "augmentation",
-        "inference",
-        "precision",
-        "lora_rank",
-        "layer_decay",
-        "drop_path",
-        "batch_size",
-        "samples_per_case",
-        "lr",
-        "min_lr",
-        "weight_decay",
-        "warmup_epochs",
-        "clip_norm",
-        "label_share",
-    ];
+    /// What was typed or chosen for a setting.
+    pub fn texts(&self, setting: &Setting) -> &[String] {
+        self.settings.get(setting.name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Names of the fields beside the settings that hold a list.
+    const LISTS: [&'static str; 3] = ["backbones", "tasks", "arms"];
+
+    /// Names of the fields beside the settings that hold one text.
+    const TEXTS: [&'static str; 4] = ["name", "dataset", "seeds", "epochs"];
+
+    fn list_mut(&mut self, key: &str) -> Option<&mut Vec<String>> {
+        Some(match key {
+            "backbones" => &mut self.backbones,
+            "tasks" => &mut self.tasks,
+            "arms" => &mut self.arms,
+            _ => return None,
+        })
+    }
 
     fn text_mut(&mut self, key: &str) -> Option<&mut String> {
         Some(match key {
@@ -123,24 +109,6 @@ impl ExperimentForm {
             "dataset" => &mut self.dataset,
             "seeds" => &mut self.seeds,
             "epochs" => &mut self.epochs,
-            "target" => &mut self.target,
-            "degradation" => &mut self.degradation,
-            "head" => &mut self.head,
-            "loss" => &mut self.loss,
-            "augmentation" => &mut self.augmentation,
-            "inference" => &mut self.inference,
-            "precision" => &mut self.precision,
-            "lora_rank" => &mut self.lora_rank,
-            "layer_decay" => &mut self.layer_decay,
-            "drop_path" => &mut self.drop_path,
-            "batch_size" => &mut self.batch_size,
-            "samples_per_case" => &mut self.samples_per_case,
-            "lr" => &mut self.lr,
-            "min_lr" => &mut self.min_lr,
-            "weight_decay" => &mut self.weight_decay,
-            "warmup_epochs" => &mut self.warmup_epochs,
-            "clip_norm" => &mut self.clip_norm,
-            "label_share" => &mut self.label_share,
             _ => return None,
         })
     }
@@ -170,21 +138,18 @@ impl ExperimentForm {
             dataset: spec.dataset.clone(),
             seeds: joined(&spec.seeds),
             epochs: spec.epochs.map(|e| e.to_string()).unwrap_or_default(),
-            adaptations: spec.adaptations.iter().map(ToString::to_string).collect(),
-            label_share: joined(&spec.label_shares),
             ..Self::default()
         };
-        for (key, value) in spec.overrides.to_pairs() {
-            match key {
-                "adaptation" if spec.adaptations.is_empty() => form.adaptations.push(value),
-                "label_share" if !spec.label_shares.is_empty() => {}
-                other => {
-                    if let Some(field) = form.text_mut(other) {
-                        *field = value;
-                    }
-                }
+        let axis = |form: &mut Self, key: &str, values: Vec<String>| {
+            if !values.is_empty() {
+                form.settings.insert(key.into(), values);
             }
+        };
+        for (key, value) in spec.overrides.to_pairs() {
+            axis(&mut form, key, vec![value]);
         }
+        axis(&mut form, "adaptation", spec.adaptations.iter().map(ToString::to_string).collect());
+        axis(&mut form, "label_share", spec.label_shares.iter().map(ToString::to_string).collect());
         form
     }
 
@@ -220,17 +185,18 @@ impl ExperimentForm {
             }),
         };
         let mut overrides = Overrides::default();
-        let mut adaptations = Vec::new();
-        for text in &self.adaptations {
-            match text.parse::<Adaptation>() {
-                Ok(adaptation) => adaptations.push(adaptation),
-                Err(e) => drop(errors.insert("adaptation".into(), e)),
+        let (mut adaptations, mut label_shares) = (Vec::new(), Vec::new());
+        for setting in Setting::ALL {
+            let texts = self.texts(setting);
+            let read = match setting.name {
+                "adaptation" => parse_adaptations(texts).map(|values| adaptations = values),
+                "label_share" => parse_shares(&texts.join(", ")).map(|values| label_shares = values),
+                _ => texts.iter().try_for_each(|text| setting.set(&mut overrides, text)),
+            };
+            if let Err(e) = read {
+                errors.insert(setting.name.into(), e);
             }
         }
-        let mut label_shares = parse_shares(&self.label_share).unwrap_or_else(|e| {
-            errors.insert("label_share".into(), e);
-            Vec::new()
-        });
         // One value is no axis.
         if let [one] = adaptations.as_slice() {
             overrides.adaptation = Some(*one);
@@ -239,12 +205,6 @@ impl ExperimentForm {
         if let [one] = label_shares.as_slice() {
             overrides.label_share = Some(*one);
             label_shares.clear();
-        }
-        for key in Overrides::keys().filter(|key| !["adaptation", "label_share"].contains(key)) {
-            let text = self.clone().text_mut(key).cloned().unwrap_or_default();
-            if let Err(e) = overrides.set(key, &text) {
-                errors.insert(key.into(), e);
-            }
         }
         let spec = ExperimentSpec {
             name: self.name.trim().to_owned(),
@@ -263,6 +223,10 @@ impl ExperimentForm {
         }
         if errors.is_empty() { Ok(spec) } else { Err(errors) }
     }
+}
+
+fn parse_adaptations(texts: &[String]) -> Result<Vec<Adaptation>, String> {
+    texts.iter().map(|text| text.parse()).collect()
 }
 
 /// Parses `0.1, 0.25, 1` or `10%`; at most 20 shares.
@@ -385,11 +349,19 @@ mod tests {
     use crate::{Adaptation, metric::Split};
     use proptest::prelude::*;
 
+    /// `form` with these settings as well.
+    fn with(mut form: ExperimentForm, pairs: &[(&str, &str)]) -> ExperimentForm {
+        for (key, value) in pairs {
+            form.settings.remove(*key);
+            form.put(key, (*value).into());
+        }
+        form
+    }
+
     #[test]
     fn a_good_form_parses() {
-        let mut form = ExperimentForm::initial("phantom");
+        let mut form = with(ExperimentForm::initial("phantom"), &[("lr", "3e-4")]);
         form.seeds = "0-2, 7".into();
-        form.lr = "3e-4".into();
         form.epochs = "3".into();
         let spec = form.parse().unwrap();
         assert_eq!(spec.seeds, [0, 1, 2, 7]);
@@ -425,23 +397,25 @@ mod tests {
 
     #[test]
     fn how_the_encoder_is_adapted_goes_through_form_and_link() {
-        let form = ExperimentForm {
-            adaptations: vec!["lora".into()],
-            lora_rank: "8".into(),
-            layer_decay: "0.75".into(),
-            drop_path: "0.1".into(),
-            min_lr: "1e-6".into(),
-            ..ExperimentForm::initial("phantom")
-        };
+        let form = with(
+            ExperimentForm::initial("phantom"),
+            &[
+                ("adaptation", "lora"),
+                ("lora_rank", "8"),
+                ("layer_decay", "0.75"),
+                ("drop_path", "0.1"),
+                ("min_lr", "1e-6"),
+            ],
+        );
         let spec = ExperimentForm::from_pairs(form.to_pairs()).parse().unwrap();
         assert_eq!(spec.overrides.adaptation, Some(Adaptation::Lora));
         assert_eq!((spec.overrides.lora_rank, spec.overrides.drop_path), (Some(8), Some(0.1)));
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<ExperimentSpec>(&json).unwrap(), spec);
         // Links from before there was a choice.
-        let old = ExperimentForm::from_pairs([("lr", "1e-3"), ("seeds", "0")]);
-        assert_eq!((old.adaptations.len(), old.lr.as_str()), (0, "1e-3"));
-        let wrong = ExperimentForm { adaptations: vec!["half".into()], drop_path: "2".into(), ..form };
+        let old = ExperimentForm::from_pairs([("lr", "1e-3"), ("seeds", "0"), ("adaptation", "")]);
+        assert_eq!(old.settings, [("lr".to_owned(), vec!["1e-3".to_owned()])].into());
+        let wrong = with(form, &[("adaptation", "half"), ("drop_path", "2")]);
         let errors = wrong.parse().unwrap_err();
         assert!(errors["adaptation"].contains("frozen") && errors.contains_key("drop_path"));
     }
@@ -462,22 +436,20 @@ mod tests {
 
     #[test]
     fn several_shares_and_adaptations_are_axes_and_one_is_a_setting() {
-        let form = ExperimentForm {
-            label_share: "10%, 0.5; 1".into(),
-            adaptations: vec!["full".into(), "frozen".into()],
-            target: "lesion".into(),
-            ..ExperimentForm::initial("phantom")
-        };
+        let mut form =
+            with(ExperimentForm::initial("phantom"), &[("label_share", "10%, 0.5; 1"), ("target", "lesion")]);
+        form.put("adaptation", "full".into());
+        form.put("adaptation", "frozen".into());
         let spec = ExperimentForm::from_pairs(form.to_pairs()).parse().unwrap();
         assert_eq!(spec.label_shares, [0.1, 0.5, 1.0]);
         assert_eq!(spec.adaptations, [Adaptation::Full, Adaptation::Frozen]);
         assert_eq!((spec.overrides.label_share, spec.overrides.adaptation), (None, None));
         assert_eq!(spec.overrides.target, Some(crate::Target::Lesion));
-        let one = ExperimentForm { label_share: "25%".into(), adaptations: Vec::new(), ..form.clone() };
+        let one = with(form.clone(), &[("label_share", "25%"), ("adaptation", "")]);
         let spec = one.parse().unwrap();
         assert_eq!((spec.overrides.label_share, spec.label_shares.len()), (Some(0.25), 0));
         for wrong in ["half", "2", "nan", "0"] {
-            let form = ExperimentForm { label_share: wrong.into(), ..form.clone() };
+            let form = with(form.clone(), &[("label_share", wrong)]);
             assert!(form.parse().unwrap_err().contains_key("label_share"), "{wrong}");
         }
     }
@@ -487,9 +459,8 @@ mod tests {
         let form = ExperimentForm {
             seeds: "x".into(),
             epochs: "0".into(),
-            lr: "fast".into(),
             arms: vec!["sideways".into()],
-            ..ExperimentForm::default()
+            ..with(ExperimentForm::default(), &[("lr", "fast")])
         };
         let errors = form.parse().unwrap_err();
         for field in ["seeds", "epochs", "lr", "arms", "tasks", "dataset", "backbones"] {
@@ -500,15 +471,16 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_survived(seeds in ".{0,40}", lr in ".{0,12}", epochs in ".{0,12}") {
-            let form = ExperimentForm { seeds, lr, epochs, ..ExperimentForm::initial("phantom") };
+            let form = ExperimentForm { seeds, epochs, ..with(ExperimentForm::initial("phantom"), &[("lr", &lr)]) };
             if let Ok(spec) = form.parse() {
                 prop_assert!(!spec.seeds.is_empty() && spec.plan().len() <= crate::experiment::RUNS_MAX);
             }
         }
 
         #[test]
-        fn pairs_go_round(name in "[a-z &=+%]{0,12}", seeds in "[0-9, -]{0,12}") {
-            let form = ExperimentForm { name, seeds, ..ExperimentForm::initial("phantom") };
+        fn pairs_go_round(name in "[a-z &=+%]{0,12}", seeds in "[0-9, -]{0,12}", share in ".{0,8}") {
+            let settings = [("label_share", share.as_str()), ("head", "unetr")];
+            let form = ExperimentForm { name, seeds, ..with(ExperimentForm::initial("phantom"), &settings) };
             prop_assert_eq!(ExperimentForm::from_pairs(form.to_pairs()), form);
         }
     }

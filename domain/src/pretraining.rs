@@ -17,7 +17,7 @@ use crate::{
     dataset::DatasetManifest,
     experiment::SEED_MAX,
     form::FieldErrors,
-    training::{EPOCHS, TrainingSpec},
+    training::{EPOCHS, Overrides, TrainingSpec},
 };
 
 /// Names of the architectures that can be pre-trained here, in the order in which pages list them: the
@@ -151,11 +151,9 @@ impl PretrainSpec {
             }
         };
         range("epochs", self.epochs, EPOCHS);
-        range("batch_size", self.batch_size, 1..=256);
         range("accumulate", self.accumulate, ACCUMULATE);
-        if let Some(lr) = self.lr.filter(|v| !(1e-8..=1.0).contains(v)) {
-            add("lr", format!("{lr} is out of range: use 1e-8 to 1"));
-        }
+        let settings = Overrides { batch_size: self.batch_size, lr: self.lr, ..Overrides::default() };
+        errors.extend(settings.errors());
         errors
     }
 }

@@ -3,10 +3,7 @@
 
 use std::{fmt::Write, fs, path::Path};
 
-use crate::{
-    Adaptation, Augmentation, Degradation, Direction, Family, Head, Inference, Loss, MetricKind, Overrides,
-    Precision, Target, Task, TrainingSpec, training::EPOCHS,
-};
+use crate::{Direction, Family, MetricKind, Setting, Task, TrainingSpec, setting::Kind, training::EPOCHS};
 
 /// Holds a page against its file, or writes the file where that is asked for.
 fn hold(name: &str, page: &str) {
@@ -122,56 +119,25 @@ Pre-training is never ranked; its values are of the validation cases. How interv
     page
 }
 
-/// What a setting that is a number means.
-fn number(key: &str) -> &'static str {
-    match key {
-        "lora_rank" => "Rank of LoRA's additions to the encoder's matrices; LoRA only.",
-        "layer_decay" => "Learning rate of an encoder layer divided by that of the layer above it.",
-        "drop_path" => {
-            "Chance that a sample skips the encoder's last block, less for earlier ones; full fine-tuning only."
-        }
-        "batch_size" => "Samples in one optimiser step.",
-        "samples_per_case" => {
-            "Crops (3-D networks) or slices (ProViCNet) drawn from each training case in one epoch."
-        }
-        "lr" => "Peak of the cosine schedule.",
-        "min_lr" => "End of the cosine schedule; at most `lr`.",
-        "weight_decay" => "Decoupled weight decay, on tensors of rank 2 and more.",
-        "warmup_epochs" => "Epochs of linear warm-up; at most half of all epochs.",
-        "clip_norm" => "Largest norm of all gradients together; larger ones are scaled down.",
-        "label_share" => "Share of the training cases that is learnt from; the same cases in every arm.",
-        other => panic!("{other} has no words yet"),
-    }
-}
-
-/// The limits of a setting, as its own message names them.
-fn limits(key: &str) -> String {
-    let mut beyond = Overrides::default();
-    beyond.set(key, "4000000000").unwrap();
-    let errors = beyond.errors();
-    errors[key].split_once(": use ").unwrap().1.to_owned()
-}
-
 /// The default of a setting for a network and a task.
-fn default_of(key: &str, family: Family, task: Task) -> Option<String> {
-    let pairs = Overrides::of(&TrainingSpec::default_for(family, task), task).to_pairs();
-    pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+fn default_of(setting: &Setting, family: Family, task: Task) -> String {
+    setting.text(&TrainingSpec::default_for(family, task))
 }
 
 /// The default of a setting that all networks and tasks share; none where they differ.
-fn shared_default(key: &str) -> Option<String> {
-    let mut all = Family::ALL.into_iter().flat_map(|f| Task::ALL.map(|t| default_of(key, f, t)));
-    let first = all.next()??;
-    all.all(|other| other.as_ref() == Some(&first)).then_some(first)
+fn shared_default(setting: &Setting) -> Option<String> {
+    let mut all = Family::ALL.into_iter().flat_map(|f| Task::ALL.map(|t| default_of(setting, f, t)));
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
 }
 
 /// A row of defaults that differ for each network and all tasks that have the same ones.
-fn differing(keys: &[&str]) -> String {
+fn differing(settings: &[&Setting]) -> String {
     let mut rows = String::new();
     for family in Family::ALL {
         let mut found: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
         for task in Task::ALL {
-            let values: Vec<String> = keys.iter().filter_map(|key| default_of(key, family, task)).collect();
+            let values: Vec<String> = settings.iter().map(|s| default_of(s, family, task)).collect();
             match found.iter_mut().find(|(known, _)| *known == values) {
                 Some((_, tasks)) => tasks.push(task.as_str()),
                 None => found.push((values, vec![task.as_str()])),
@@ -196,7 +162,7 @@ fn settings() -> String {
         "\
 # Settings of a training
 
-*Made from the code (`domain/src/training.rs`, `domain/src/recipe.rs`) by a test; edit it there.*
+*Made from the code (`domain/src/setting.rs`, `domain/src/recipe.rs`) by a test; edit it there.*
 
 On the form they stand under \"Advanced settings\", on the command line `--set key=value` sets one, and a specification or the API
 has them under `overrides`. What is not set has its default. `epochs` ({} to {}, default {}) stands beside them (`--epochs`).
@@ -204,51 +170,48 @@ All arms of an experiment get the same settings; what is said of encoders does n
 
 ## Numbers
 
-| key | limits | default | what it is |
-|---|---|---|---|
+| key | on pages | limits | default | what it is |
+|---|---|---|---|---|
 ",
         EPOCHS.start(),
         EPOCHS.end(),
         TrainingSpec::DEFAULT_EPOCHS
     );
     let mut several = Vec::new();
-    for key in Overrides::NUMBERS {
-        let default = shared_default(key).unwrap_or_else(|| {
-            several.push(key);
+    for setting in Setting::ALL {
+        let (low, high) = match setting.kind() {
+            Kind::Whole { low, high } => (low.to_string(), high.to_string()),
+            Kind::Real { low, high } => (low.to_string(), high.to_string()),
+            Kind::Choice(_) => continue,
+        };
+        let default = shared_default(setting).unwrap_or_else(|| {
+            several.push(setting);
             "see below".into()
         });
-        writeln!(page, "| `{key}` | {} | {default} | {} |", limits(key), number(key)).unwrap();
+        let Setting { name, label, help, .. } = setting;
+        writeln!(page, "| `{name}` | {label} | {low} to {high} | {default} | {help} |").unwrap();
     }
     writeln!(
         page,
         "\nDefaults that depend on network and task:\n\n| network | tasks | {} |\n|---|---|{}\n{}",
-        several.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" | "),
+        several.iter().map(|s| format!("`{}`", s.name)).collect::<Vec<_>>().join(" | "),
         "---|".repeat(several.len()),
         differing(&several).trim_end()
     )
     .unwrap();
-    page.push_str("\n## Choices\n\nThe first of each is the default.\n\n| key | value | on pages | what it does |\n|---|---|---|---|\n");
-    let mut row = |key: &str, value: &str, label: &str, help: &str| {
-        writeln!(page, "| `{key}` | `{value}` | {label} | {help} |").unwrap();
-    };
-    for a in Adaptation::ALL {
-        let help = match a {
-            Adaptation::Full => "Encoder and head are trained.",
-            Adaptation::Frozen => "The encoder stays as it is, the head is trained.",
-            Adaptation::LinearProbe => {
-                "The encoder stays as it is, one linear layer on its last features is the head."
-            }
-            Adaptation::Lora => "The encoder's matrices get low-rank additions, trained with the head.",
-        };
-        row("adaptation", a.as_str(), a.label(), help);
+    page.push_str("\n## Choices\n\nThe first of each is the default.\n");
+    for setting in Setting::ALL {
+        let Kind::Choice(choices) = setting.kind() else { continue };
+        let Setting { name, label, help, .. } = setting;
+        writeln!(
+            page,
+            "\n### `{name}`: {label}\n\n{help}\n\n| value | on pages | what it does |\n|---|---|---|"
+        )
+        .unwrap();
+        for choice in choices {
+            writeln!(page, "| `{}` | {} | {} |", choice.name, choice.label, choice.help).unwrap();
+        }
     }
-    macro_rules! rows {
-        ($($key:literal $name:ident),*) => {
-            $($name::ALL.iter().for_each(|c| row($key, c.as_str(), c.label(), c.help()));)*
-        };
-    }
-    rows!("target" Target, "degradation" Degradation, "head" Head, "loss" Loss, "augmentation" Augmentation,
-        "inference" Inference, "precision" Precision);
     page
 }
 
@@ -259,9 +222,5 @@ fn the_page_of_metrics_is_what_the_code_says() {
 
 #[test]
 fn the_page_of_settings_is_what_the_code_says() {
-    let page = settings();
-    for key in Overrides::keys() {
-        assert!(page.contains(&format!("| `{key}` |")), "{key} is missing");
-    }
-    hold("settings.md", &page);
+    hold("settings.md", &settings());
 }

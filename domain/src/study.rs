@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Adaptation, Arm, Family, RunId, RunState, Task, TrainingSpec, alignment::AlignmentValue, run::RunRequest,
+    Adaptation, Arm, Family, RunId, RunState, Setting, Task, TrainingSpec, alignment::AlignmentValue,
+    run::RunRequest,
 };
 
 /// One run of an experiment.
@@ -73,18 +74,16 @@ pub fn differences(
     other: (&[String; 3], &TrainingSpec),
 ) -> Vec<&'static str> {
     let ((from, a), (to, b)) = (one, other);
-    let pairs = [
-        ("data set", from[0] != to[0]),
-        ("split", from[1] != to[1]),
-        ("code version", from[2] != to[2]),
-        ("epochs", a.epochs != b.epochs),
-        ("share of training cases", a.label_share != b.label_share),
-        ("segmentation's target", a.target != b.target),
-        ("degradation", a.degradation != b.degradation),
-        ("loss", a.loss != b.loss),
-        ("augmentation", a.augmentation != b.augmentation),
-        ("inference", a.inference != b.inference),
-        ("precision", a.precision != b.precision),
-    ];
-    pairs.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
+    let mut fields = Vec::new();
+    let mut add = |field, differs: bool| fields.extend(differs.then_some(field));
+    add("data set", from[0] != to[0]);
+    add("split", from[1] != to[1]);
+    add("code version", from[2] != to[2]);
+    add("epochs", a.epochs != b.epochs);
+    for setting in Setting::ALL {
+        if let Some(called) = setting.must_agree {
+            add(called, !setting.same(a, b));
+        }
+    }
+    fields
 }

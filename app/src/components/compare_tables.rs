@@ -121,7 +121,8 @@ pub fn setting_differences(runs: &[RunView]) -> (Vec<Setting>, Vec<(&'static str
                 ("Seed", r.seed.to_string()),
                 ("Data set", r.dataset.clone()),
             ];
-            list.extend(settings(&r.training));
+            let text = |value: Option<String>| value.unwrap_or_else(|| format::NONE.to_owned());
+            list.extend(settings(r).into_iter().map(|(name, value)| (name, text(value))));
             list.push(("Device", r.device.clone()));
             list
         })

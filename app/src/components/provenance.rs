@@ -1,38 +1,28 @@
 //! Where a run's numbers come from: configuration, hashes, versions, what was left out.
 
 use leptos::prelude::*;
-use transferscope_domain::{Adaptation, api::RunDetail, report::LoadReport, training::TrainingSpec};
+use transferscope_domain::{
+    Setting,
+    api::{RunDetail, RunView},
+    report::LoadReport,
+    setting::Value,
+};
 
 use super::run_mark::DatasetLabel;
 use crate::{api::SplitCounts, format};
 
-/// Names and values of everything that decides a training, in the order in which pages list it.
-pub fn settings(t: &TrainingSpec) -> Vec<(&'static str, String)> {
-    let adaptation = match t.adaptation {
-        Adaptation::Lora => format!("{}, rank {}", t.adaptation.label(), t.lora_rank),
-        other => other.label().to_owned(),
+/// Names and values of everything that decides a run's training, in the order in which pages list it; no value where a
+/// setting does not count in such a run.
+pub fn settings(run: &RunView) -> Vec<(&'static str, Option<String>)> {
+    let spec = &run.training;
+    let text = |setting: &Setting| {
+        setting.counts(spec, run.task, run.arm).then(|| match setting.value(spec) {
+            Value::Number(value) => format::significant(value),
+            Value::Choice(choice) => choice.label.to_owned(),
+        })
     };
-    vec![
-        ("Segmentation target", t.target.label().to_owned()),
-        ("Super-resolution input", t.degradation.label().to_owned()),
-        ("Adaptation", adaptation),
-        ("Head", t.head.label().to_owned()),
-        ("Loss", t.loss.label().to_owned()),
-        ("Augmentation", t.augmentation.label().to_owned()),
-        ("Test-time augmentation", t.inference.label().to_owned()),
-        ("Precision", t.precision.label().to_owned()),
-        ("Layer-wise learning rate decay", format::significant(t.layer_decay)),
-        ("Stochastic depth", format::significant(t.drop_path)),
-        ("Share of training cases", format::significant(t.label_share)),
-        ("Epochs", t.epochs.to_string()),
-        ("Batch size", t.batch_size.to_string()),
-        ("Samples per case and epoch", t.samples_per_case.to_string()),
-        ("Learning rate", format::significant(t.lr)),
-        ("Final learning rate", format::significant(t.min_lr)),
-        ("Weight decay", format::significant(t.weight_decay)),
-        ("Warm-up epochs", format::significant(t.warmup_epochs)),
-        ("Gradient clipping, norm", format::significant(t.clip_norm)),
-    ]
+    let epochs = ("Epochs", Some(spec.epochs.to_string()));
+    std::iter::once(epochs).chain(Setting::ALL.iter().map(|s| (s.label, text(s)))).collect()
 }
 
 /// A name with its value, for a list of facts.
@@ -52,12 +42,9 @@ pub fn hash_view(hash: &str) -> impl IntoView + use<> {
 
 /// Training configuration.
 #[component]
-pub fn Configuration(training: TrainingSpec) -> impl IntoView {
-    view! {
-        <dl class="facts">
-            {settings(&training).into_iter().map(|(name, value)| fact(name, value)).collect_view()}
-        </dl>
-    }
+pub fn Configuration(run: RunView) -> impl IntoView {
+    let given = settings(&run).into_iter().filter_map(|(name, value)| Some(fact(name, value?)));
+    view! { <dl class="facts">{given.collect_view()}</dl> }
 }
 
 /// Data, device, code and hashes.

@@ -5,7 +5,7 @@ mod advanced;
 
 use leptos::{ev, prelude::*};
 use transferscope_domain::{
-    Arm, Task,
+    Arm, Setting, Task,
     api::BackboneView,
     backbone::SPECIALIST,
     dataset::DatasetManifest,
@@ -31,8 +31,8 @@ pub fn form_errors(form: &ExperimentForm, choices: &Choices) -> Result<Experimen
     if errors.is_empty() { Ok(spec) } else { Err(errors) }
 }
 
-/// Labels of the fields, in the order of the page.
-const FIELDS: [(&str, &str); 26] = [
+/// Labels of the fields beside the settings, in the order of the page.
+const FIELDS: [(&str, &str); 7] = [
     ("name", "Name"),
     ("backbones", "Backbones"),
     ("tasks", "Tasks"),
@@ -40,25 +40,6 @@ const FIELDS: [(&str, &str); 26] = [
     ("dataset", "Data set"),
     ("seeds", "Seeds"),
     ("epochs", "Epochs"),
-    ("target", "Segmentation target"),
-    ("degradation", "Super-resolution input"),
-    ("adaptation", "Adaptation"),
-    ("head", "Head"),
-    ("loss", "Loss"),
-    ("augmentation", "Augmentation"),
-    ("inference", "Test-time augmentation"),
-    ("precision", "Precision"),
-    ("lora_rank", "LoRA rank"),
-    ("layer_decay", "Layer-wise learning rate decay"),
-    ("drop_path", "Stochastic depth"),
-    ("batch_size", "Batch size"),
-    ("samples_per_case", "Samples per case"),
-    ("lr", "Learning rate"),
-    ("min_lr", "Final learning rate"),
-    ("weight_decay", "Weight decay"),
-    ("warmup_epochs", "Warm-up epochs"),
-    ("clip_norm", "Gradient clipping"),
-    ("label_share", "Share of training cases"),
 ];
 
 /// What the fields share: the form as it is, and what is wrong with it.
@@ -185,11 +166,13 @@ fn read_form(_event: &ev::Event, _form: RwSignal<ExperimentForm>) {}
 
 fn error_summary(errors: &FieldErrors) -> impl IntoView + use<> {
     (!errors.is_empty()).then(|| {
+        let settings = Setting::ALL.iter().map(|s| (s.name, s.label));
         let items = FIELDS
-            .iter()
+            .into_iter()
+            .chain(settings)
             .filter_map(|(field, label)| {
-                let message = errors.get(*field)?.clone();
-                Some(view! { <li><a href=format!("#field-{field}") rel="external">{*label}</a>": "{message}</li> })
+                let message = errors.get(field)?.clone();
+                Some(view! { <li><a href=format!("#field-{field}") rel="external">{label}</a>": "{message}</li> })
             })
             .collect_view();
         view! {

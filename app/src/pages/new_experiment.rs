@@ -17,9 +17,7 @@ use crate::{
 
 /// The fields of the form among those of the query.
 fn fields(query: &[(String, String)]) -> Vec<(String, String)> {
-    let is_field =
-        |key: &str| ExperimentForm::LISTS.into_iter().chain(ExperimentForm::TEXT_FIELDS).any(|f| f == key);
-    query.iter().filter(|(key, _)| is_field(key)).cloned().collect()
+    query.iter().filter(|(key, _)| ExperimentForm::has(key)).cloned().collect()
 }
 
 fn last<'a>(query: &'a [(String, String)], key: &str) -> Option<&'a str> {

@@ -100,7 +100,7 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
         <div class="section-columns">
             <section class="section">
                 <h2>"Configuration"</h2>
-                <Configuration training=run.training.clone() />
+                <Configuration run=run.clone() />
             </section>
             <section class="section">
                 <h2>"Provenance"</h2>

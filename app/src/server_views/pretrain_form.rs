@@ -41,7 +41,7 @@ fn Field(
                 type="text"
                 id=format!("field-{name}")
                 name=name
-                value=form.with_value(|f| f.field(name))
+                value=form.with_value(|f| f.field(name).to_owned())
                 placeholder=placeholder
                 autocomplete="off"
                 spellcheck="false"
@@ -70,7 +70,7 @@ fn Choice(
     errors: StoredValue<FieldErrors>,
 ) -> impl IntoView {
     let error = errors.with_value(|e| e.get(name).cloned());
-    let chosen = form.with_value(|f| f.field(name));
+    let chosen = form.with_value(|f| f.field(name).to_owned());
     view! {
         <div class="field">
             <label class="field__label" for=format!("field-{name}")>{label}</label>

@@ -6,11 +6,12 @@ use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 use anyhow::{Context as _, Result, anyhow};
 use serde::Serialize;
 use transferscope_domain::{
-    Arm, Failure, MetricKind, RunId, RunState, Task,
+    Arm, Failure, MetricKind, RunId, RunState, Setting, Task,
     api::{CreatedRun, ExperimentCreated, RunView},
     experiment::ExperimentSpec,
     metric::Split,
     run::DeviceChoice,
+    setting::Kind,
 };
 use transferscope_server::{
     config::{Access, ServerConfig, default_site_dir},
@@ -40,14 +41,22 @@ pub struct TrainingArgs {
     /// Passes over the training data (default: 10).
     #[arg(long)]
     epochs: Option<u32>,
-    /// Changes a training setting; may be repeated. target (zones, gland or lesion), degradation (in-plane-2,
-    /// in-plane-4, thick-2 or thick-4), adaptation (full, frozen, linear-probe or lora),
-    /// head (compact, classifier, upernet, unetr or fusion), loss (standard, focal or balanced),
-    /// augmentation (flip, none or standard), inference (once or flipped), precision (float32 or bfloat16),
-    /// lora_rank, layer_decay, drop_path, batch_size, samples_per_case, lr, min_lr, weight_decay,
-    /// warmup_epochs, clip_norm or label_share (of the training cases).
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    /// Changes a training setting; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", help = settings_help())]
     set: Vec<String>,
+}
+
+/// The keys of `--set`, with their values where these are a choice.
+fn settings_help() -> String {
+    let keys = Setting::ALL.iter().map(|setting| match setting.kind() {
+        Kind::Choice(choices) => {
+            let names: Vec<_> = choices.iter().map(|c| c.name).collect();
+            format!("{} ({})", setting.name, names.join(", "))
+        }
+        Kind::Whole { .. } | Kind::Real { .. } => setting.name.to_owned(),
+    });
+    let keys: Vec<_> = keys.collect();
+    format!("Changes a training setting; may be repeated. Keys: {}", keys.join(", "))
 }
 
 impl TrainingArgs {

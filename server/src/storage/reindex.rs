@@ -291,7 +291,8 @@ fn spec_of(runs: &[&NewRun]) -> ExperimentSpec {
     let ordered = |wanted: &dyn Fn(&RunRequest) -> bool| requests().any(wanted);
     let shares: BTreeSet<u64> = requests().map(|r| r.training.label_share.to_bits()).collect();
     let adaptations: Vec<_> = transferscope_domain::Adaptation::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|a| ordered(&|r| r.training.adaptation == *a))
         .collect();
     ExperimentSpec {

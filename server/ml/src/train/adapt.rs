@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn gradients_reach_what_is_trained_and_nothing_else() {
-        for (family, adaptation) in FAMILIES.iter().flat_map(|f| Adaptation::ALL.map(|a| (*f, a))) {
+        for (family, adaptation) in FAMILIES.iter().flat_map(|f| Adaptation::ALL.iter().map(|a| (*f, *a))) {
             let net = net(family, adaptation);
             for (name, gradient) in all_gradients(&net, family) {
                 let case = format!("{} {adaptation}: {name}", family.as_str());

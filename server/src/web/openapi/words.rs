@@ -1,4 +1,6 @@
-//! What fields and parameters mean wherever they stand.
+//! What fields and parameters mean wherever they stand. Settings have their words in `domain::setting`.
+
+use transferscope_domain::Setting;
 
 /// What a status says where its response says nothing itself.
 pub(super) fn status(status: &str) -> &'static str {
@@ -25,7 +27,8 @@ pub(super) fn parameter(name: &str) -> Option<&'static str> {
 /// What a property of a schema means; none where it must say so itself.
 pub(super) fn property(schema: &str, name: &str) -> Option<&'static str> {
     let of = |wanted: &str| PROPERTIES.iter().find(|(known, _)| *known == wanted).map(|(_, words)| *words);
-    of(&format!("{schema}.{name}")).or_else(|| of(name))
+    let setting = || Setting::named(name).map(|s| s.help);
+    of(&format!("{schema}.{name}")).or_else(|| of(name)).or_else(setting)
 }
 
 /// Everything that has words here.
@@ -100,19 +103,16 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("TaskList.tasks", "Every task"),
     ("WithoutOne.left_out", "What was left out"),
     ("accumulate", "Batches whose gradients are added up before a step"),
-    ("adaptation", "What of the encoder is trained"),
     ("against", "The control"),
     ("alignment", "Closeness of features, by layer and epoch"),
     ("applied", "Tensors that the file filled"),
     ("arm", "How the weights start: pre-trained, from scratch, or a specialist"),
     ("arms", "Which arms are trained"),
     ("attempt", "How often a worker was started for this run"),
-    ("augmentation", "What is done to training samples"),
     ("backbone", "Name of the backbone; `unet` for the specialist"),
     ("backbones", "Backbones by name"),
     ("baseline", "The best simple baseline on the same cases, and its value"),
     ("baselines", "Simple baselines that stand beside every result"),
-    ("batch_size", "Samples in one batch"),
     ("bottom", "Letter at the lower edge"),
     ("caption", "What the picture shows"),
     ("case", "The case"),
@@ -124,7 +124,6 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("checkpoint_hash", "BLAKE3 of the checkpoint that was loaded; none where none was"),
     ("choice", "What was looked at"),
     ("claim", "The finding in words"),
-    ("clip_norm", "Largest norm of all gradients together; larger ones are scaled down"),
     ("code_version", "Version of the program"),
     ("columns", "Slices in a row"),
     ("control", "The control's run"),
@@ -137,13 +136,11 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("dataset", "Name of the data set"),
     ("dataset_hash", "BLAKE3 of the data set's cases and splits"),
     ("datasets", "Every data set that runs can use"),
-    ("degradation", "What a super-resolution's input has lost"),
     ("depth", "Blocks, or the place of a layer, 0 being the first"),
     ("detail", "What was wrong, in words for people"),
     ("device", "The device in words"),
     ("dim", "Width of the encoder"),
     ("direction", "Which way is better"),
-    ("drop_path", "Chance that a sample skips the encoder's last block in training"),
     ("dumb", "What something that knows nothing of features reaches on the same points"),
     ("epoch", "Epochs since the start, with fractions"),
     ("epochs", "Budget in epochs"),
@@ -163,37 +160,29 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("gain", "In percent of the control"),
     ("grad_norm", "Norm of all gradients before clipping"),
     ("hash", "BLAKE3 of the content"),
-    ("head", "Which head follows the encoder"),
     ("heads", "Attention heads"),
     ("help", "What it is, in a line"),
     ("high", "Upper end"),
     ("id", "Its id"),
     ("images", "Grey values of every image"),
     ("in_channels", "Images that go in at once"),
-    ("inference", "How a case is predicted"),
     ("interval", "95 % interval; none where there is none"),
     ("kendall", "Kendall's tau-b"),
     ("kernel", "Which kernel, around the bandwidth"),
     ("key", "Which cell"),
     ("label", "The name on pages"),
-    ("label_share", "Share of the training cases that are learnt from"),
     ("layer", "Name of the layer"),
-    ("layer_decay", "Each layer learns at this share of the rate of the one above it"),
     ("left", "Letter at the left edge"),
     ("left_out", "Cases that the task could not use, with the reason"),
     ("level", "How grave it is"),
     ("licence", "Licence of the file, as told when it was added"),
     ("load_report", "What the checkpoint filled; none where none was loaded"),
-    ("lora_rank", "Rank of LoRA's additions"),
-    ("loss", "The training loss"),
     ("low", "Lower end"),
-    ("lr", "Learning rate"),
     ("mean", "Mean over seeds"),
     ("measured", "How closeness of features is measured"),
     ("message", "In words for people"),
     ("metric", "Name of the metric"),
     ("metrics", "Metrics that a result holds"),
-    ("min_lr", "Learning rate at the end of the schedule"),
     ("ms", "Milliseconds that the step took"),
     ("n", "How many there are: seeds of a mean, rows of features"),
     ("name", "Its name"),
@@ -211,7 +200,6 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("placement", "How slices lie in the patient"),
     ("planned", "Runs that were asked for"),
     ("points", "The points"),
-    ("precision", "Precision of the arithmetic"),
     ("pretrained", "The pre-trained run"),
     ("previews", "Pictures of the run"),
     ("primary", "Name of the metric that ranks"),
@@ -227,7 +215,6 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("run", "Its run"),
     ("running", "Runs that have a worker"),
     ("runs", "Its runs"),
-    ("samples_per_case", "Samples drawn from each training case in one epoch"),
     ("schema", "Version of the format"),
     ("seconds", "Seconds that it took"),
     ("seed", "Seed of everything random"),
@@ -248,7 +235,6 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("succeeded", "Runs that have a result"),
     ("synthetic", "Whether the images are computed phantoms"),
     ("synthetic_data", "Whether the images are computed phantoms"),
-    ("target", "Which mask a segmentation learns"),
     ("task", "The task"),
     ("tasks", "Tasks"),
     ("test", "Cases that test"),
@@ -272,8 +258,6 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("version", "Version of the program"),
     ("view", "What of it is shown: the page's query"),
     ("waiting_count", "How many wait in all"),
-    ("warmup_epochs", "Epochs of linear warm-up"),
-    ("weight_decay", "Decoupled weight decay"),
     ("Unpaired.why", "Why it makes no pair"),
     ("which", "The last checkpoint, or the best one"),
     ("without_backbone", "With one backbone left out"),

@@ -195,7 +195,7 @@ fn assert_resumes(family: Family, adaptation: Adaptation) {
 
 #[test]
 fn a_stopped_training_ends_as_one_that_was_not() {
-    for adaptation in Adaptation::ALL {
+    for &adaptation in Adaptation::ALL {
         assert_resumes(Family::Provicnet, adaptation);
     }
     assert_resumes(Family::ProfoundConv, Adaptation::Lora);
