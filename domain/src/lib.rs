@@ -42,7 +42,7 @@ pub use failure::{Failure, FailureKind};
 pub use ids::{ExperimentId, RunId, ShareSlug};
 pub use metric::{Direction, MetricKind};
 pub use pretraining::Objective;
-pub use recipe::{Augmentation, Degradation, Head, Inference, Loss, Precision, Target};
+pub use recipe::{Augmentation, Degradation, Head, Inference, Loss, Optimiser, Precision, Target};
 pub use run::{RunRequest, RunState};
 pub use setting::Setting;
 pub use task::Task;

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    TrainingSpec,
     backbone::Family,
     choice::choices,
     task::{Output, Task},
@@ -80,6 +81,29 @@ choices! {
         /// Cross-entropy weighted by how rare a class is, on samples as they come.
         Balanced = "balanced", "Class-balanced",
             "Cross-entropy weighted against frequent classes; segmentation keeps its Dice part.";
+    }
+}
+
+choices! {
+    /// How parameters follow their gradients.
+    Optimiser, "optimiser" {
+        AdamW = "adamw", "AdamW", "Adam with decoupled weight decay.";
+        Sgd = "sgd", "SGD with momentum",
+            "Gradient descent with momentum 0.9; by default 10 times the learning rate and weight decay 0.0001.";
+        /// You et al., 2017, in the form of MAE's linear probing.
+        Lars = "lars", "LARS",
+            "Gradient descent with momentum 0.9 and steps in proportion to a layer's weights; by default 100 times the learning rate and no weight decay.";
+    }
+}
+
+impl Optimiser {
+    /// Replaces the defaults that were made for AdamW: what decay and learning rate mean depends on the rule.
+    pub fn adjust_defaults(self, spec: &mut TrainingSpec) {
+        match self {
+            Optimiser::AdamW => {}
+            Optimiser::Sgd => (spec.lr, spec.weight_decay) = (10.0 * spec.lr, 1e-4),
+            Optimiser::Lars => (spec.lr, spec.weight_decay) = (100.0 * spec.lr, 0.0),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ pub use row::{Choice, Kind, Scope, Setting, SettingType, Value};
 use row::{choice, number, settings};
 
 use crate::{
-    Adaptation, Augmentation, Degradation, Family, Head, Inference, Loss, Precision, Target, Task,
+    Adaptation, Augmentation, Degradation, Family, Head, Inference, Loss, Optimiser, Precision, Target, Task,
     task::Output,
 };
 
@@ -86,6 +86,10 @@ settings! {
     /// Crops (3-D families) or slices (2.5-D) drawn from each training case in one epoch.
     samples_per_case: u32 = number("Samples per case and epoch", 1, 256).by_network(samples_per_case)
         .help("Crops (3-D networks) or slices (ProViCNet) drawn from each training case in one epoch.");
+
+    /// How parameters follow their gradients.
+    optimiser: Optimiser = choice("Optimiser", Optimiser::AdamW)
+        .help("How parameters follow their gradients.");
 
     /// Peak learning rate.
     lr: f64 = number("Learning rate", 1e-8, 1.0).by_network(lr)

@@ -46,6 +46,7 @@ impl TrainingSpec {
     /// Applies what a request changes.
     pub fn with(mut self, epochs: Option<u32>, overrides: &Overrides) -> Self {
         self.epochs = epochs.unwrap_or(self.epochs);
+        overrides.optimiser.unwrap_or_default().adjust_defaults(&mut self);
         Setting::ALL.iter().for_each(|s| (s.apply)(overrides, &mut self));
         self.warmup_epochs = self.warmup_epochs.min(f64::from(self.epochs) / 2.0);
         self.min_lr = self.min_lr.min(self.lr);
@@ -153,10 +154,28 @@ mod tests {
         assert!(turned.errors()["min_lr"].contains("more than the learning rate"));
     }
 
+    /// What was said counts; what was not is what the rule usually has.
+    #[test]
+    fn an_optimiser_brings_its_own_defaults() {
+        let default = TrainingSpec::default_for(Family::Unet, Task::Segmentation);
+        let with = |pairs: &[(&str, &str)]| {
+            let mut o = Overrides::default();
+            pairs.iter().for_each(|(key, text)| o.set(key, text).unwrap());
+            default.clone().with(None, &o)
+        };
+        let sgd = with(&[("optimiser", "sgd")]);
+        assert_eq!((sgd.lr, sgd.weight_decay), (10.0 * default.lr, 1e-4));
+        let lars = with(&[("optimiser", "lars"), ("lr", "0.5")]);
+        assert_eq!((lars.lr, lars.weight_decay), (0.5, 0.0));
+        assert_eq!(with(&[("optimiser", "adamw")]), default);
+    }
+
     #[test]
     fn a_training_can_be_asked_for_again() {
         let mut o = Overrides::default();
-        for (key, text) in [("lr", "3e-4"), ("degradation", "thick-2"), ("label_share", "0.25")] {
+        for (key, text) in
+            [("lr", "3e-4"), ("optimiser", "sgd"), ("degradation", "thick-2"), ("label_share", "0.25")]
+        {
             o.set(key, text).unwrap();
         }
         let task = Task::SuperResolution;
@@ -187,6 +206,7 @@ mod tests {
             "augmentation",
             "inference",
             "precision",
+            "optimiser",
             "label_share",
         ];
         for key in later {

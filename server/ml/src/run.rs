@@ -36,7 +36,7 @@ use crate::{
         features::{self, AlignmentConfig},
         fit::{Fit, Fitted, fit, recipe},
         layer_decay::{Layers, grouping},
-        optimiser::{Optimiser, Rule},
+        optimiser::Optimiser,
         previews,
         sampling::SamplingGeometry,
         sound,
@@ -314,7 +314,7 @@ impl Job<'_> {
         let (net, load_report) = self.initial::<B>(plan, device)?;
         let parameters = count(&net);
         let groups = grouping(Layers::of(&net), &self.request.training);
-        let mut optimiser = Optimiser::new(Rule::ADAMW, groups);
+        let mut optimiser = Optimiser::new(self.request.training.optimiser.into(), groups);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
         let resumed_from_step = from.as_ref().map_or(0, |p| p.step);
         Ok(Built { net, optimiser, from, about: About { parameters, load_report, resumed_from_step } })

@@ -10,6 +10,7 @@ use burn::tensor::{
     Tensor, TensorData,
     backend::{AutodiffBackend, Backend},
 };
+use transferscope_domain::Optimiser as Setting;
 
 use crate::{
     nn::lora::is_lora,
@@ -35,6 +36,16 @@ pub enum Rule {
 impl Rule {
     /// AdamW with betas 0.9 and 0.999.
     pub const ADAMW: Self = Rule::AdamW { beta_1: 0.9, beta_2: 0.999 };
+}
+
+impl From<Setting> for Rule {
+    fn from(setting: Setting) -> Self {
+        match setting {
+            Setting::AdamW => Rule::ADAMW,
+            Setting::Sgd => Rule::Sgd { momentum: 0.9 },
+            Setting::Lars => Rule::Lars { momentum: 0.9, trust: 0.001 },
+        }
+    }
 }
 
 /// What is particular to some parameters.

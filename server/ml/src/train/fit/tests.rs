@@ -18,7 +18,6 @@ use crate::{
         adapt::adapt,
         example::{Target, TaskPlan},
         layer_decay::{Layers, grouping},
-        optimiser::Rule,
     },
 };
 
@@ -103,7 +102,7 @@ fn labels_of_cases_are_learnt() {
             seed: 5,
             observer: &StopAfter(AtomicU64::new(u64::MAX)),
         };
-        let optimiser = Optimiser::new(Rule::ADAMW, grouping(Layers::of(&net), &spec));
+        let optimiser = Optimiser::new(spec.optimiser.into(), grouping(Layers::of(&net), &spec));
         let Fitted::Complete(done) = fit(&training, net, optimiser, None, &device).unwrap() else {
             panic!("nobody stops it")
         };
@@ -125,7 +124,7 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
     let net = Net::<A>::mini(family, io, &device);
     let net = if spec.adaptation == Adaptation::LinearProbe { net.with_probe(io, &device) } else { net };
     let net = adapt(init::random(net, 5), spec, 5, &device);
-    let mut optimiser = Optimiser::new(Rule::ADAMW, grouping(Layers::of(&net), spec));
+    let mut optimiser = Optimiser::new(spec.optimiser.into(), grouping(Layers::of(&net), spec));
     let (net, from) = state::load_last(run_dir, net, &mut optimiser, &device).unwrap();
     let plan = TaskPlan::usual(Task::Segmentation, SegmentationTarget::Gland);
     let loss = TaskLoss::new(spec.loss, &examples, plan.out());
@@ -168,13 +167,13 @@ fn last(run_dir: &Path) -> Vec<NamedTensor> {
 }
 
 /// A training that was stopped in the middle of an epoch ends as the one that was not.
-fn assert_resumes(family: Family, adaptation: Adaptation) {
-    let spec = spec(family, adaptation);
+fn assert_resumes(family: Family, spec: &TrainingSpec) {
+    let adaptation = spec.adaptation;
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    assert!(matches!(train(whole.path(), family, &spec, u64::MAX), Fitted::Complete(_)));
-    assert!(matches!(train(parts.path(), family, &spec, 2), Fitted::Cancelled { step: 2, .. }));
+    assert!(matches!(train(whole.path(), family, spec, u64::MAX), Fitted::Complete(_)));
+    assert!(matches!(train(parts.path(), family, spec, 2), Fitted::Cancelled { step: 2, .. }));
     let before = last(parts.path());
-    assert!(matches!(train(parts.path(), family, &spec, u64::MAX), Fitted::Complete(_)));
+    assert!(matches!(train(parts.path(), family, spec, u64::MAX), Fitted::Complete(_)));
     let (whole, parts) = (last(whole.path()), last(parts.path()));
     assert!(whole == parts, "{adaptation}: the tensors differ");
 
@@ -196,7 +195,11 @@ fn assert_resumes(family: Family, adaptation: Adaptation) {
 #[test]
 fn a_stopped_training_ends_as_one_that_was_not() {
     for &adaptation in Adaptation::ALL {
-        assert_resumes(Family::Provicnet, adaptation);
+        assert_resumes(Family::Provicnet, &spec(Family::Provicnet, adaptation));
     }
-    assert_resumes(Family::ProfoundConv, Adaptation::Lora);
+    assert_resumes(Family::ProfoundConv, &spec(Family::ProfoundConv, Adaptation::Lora));
+    for optimiser in [transferscope_domain::Optimiser::Sgd, transferscope_domain::Optimiser::Lars] {
+        let spec = TrainingSpec { optimiser, ..spec(Family::Provicnet, Adaptation::LinearProbe) };
+        assert_resumes(Family::Provicnet, &spec);
+    }
 }
