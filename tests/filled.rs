@@ -13,7 +13,8 @@ use tower::ServiceExt;
 use transferscope_domain::{
     Arm, ExperimentId, Failure, FailureKind, RunId, RunRequest, RunState, Task,
     alignment::{AlignmentValue, names},
-    event::{EventBody, LeftOut, LogLevel, Phase, RunEvent},
+    dataset::LeftOut,
+    event::{EventBody, LogLevel, Phase, RunEvent},
     metric::Split,
     report::{CaseScore, LoadReport, RunReport},
     run::DeviceChoice,

@@ -40,7 +40,7 @@ async fn step(server: &TestServer, id: &RunId) -> u64 {
         return 0;
     }
     let series: transferscope_domain::api::MetricSeries = serde_json::from_str(&text).expect("a series");
-    series.points.last().map_or(0, |p| p.0)
+    series.points.last().map_or(0, |p| p.step)
 }
 
 /// Waits until a run has trained further than a step.
@@ -107,7 +107,7 @@ fn no_parts(server: &TestServer, id: &RunId) {
 }
 
 async fn losses(server: &TestServer, id: &RunId) -> Vec<(u64, f64)> {
-    server.series(id, "train/loss").await.points.into_iter().map(|p| (p.0, p.3)).collect()
+    server.series(id, "train/loss").await.points.into_iter().map(|p| (p.step, p.value)).collect()
 }
 
 #[tokio::test]

@@ -4,42 +4,12 @@
 pub mod backbones;
 pub mod compare;
 pub mod datasets;
+pub mod experiments;
 pub mod leaderboard;
 pub mod new_experiment;
+pub mod queue;
 pub mod run;
 pub mod runs;
-
-use serde::{Deserialize, Serialize};
-use transferscope_domain::{Task, dataset::DatasetManifest, metric::Split};
-
-/// A data set as pages name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatasetName {
-    pub name: String,
-    pub synthetic: bool,
-}
-
-impl From<&DatasetManifest> for DatasetName {
-    fn from(d: &DatasetManifest) -> Self {
-        Self { name: d.name.clone(), synthetic: d.synthetic }
-    }
-}
-
-/// How many cases of a data set a task uses, by split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SplitCounts {
-    pub train: usize,
-    pub val: usize,
-    pub test: usize,
-}
-
-impl SplitCounts {
-    /// Usable cases of each split.
-    pub fn of(dataset: &DatasetManifest, task: Task) -> Self {
-        let n = |split| dataset.usable(task, split).len();
-        Self { train: n(Split::Train), val: n(Split::Val), test: n(Split::Test) }
-    }
-}
 
 #[cfg(feature = "ssr")]
 pub(crate) mod server {

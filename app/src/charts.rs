@@ -23,7 +23,7 @@
 //! them back there; it draws the controls, the chart, the alignment and the paired cases.
 //!
 //! # Parts
-//! [`scale`], [`downsample`], [`smooth`], [`hover`], [`legend`] and [`polyline`] are pure
+//! [`scale`], [`crate::downsample`], [`smooth`], [`hover`], [`legend`] and [`polyline`] are pure
 //! functions; [`surface`] turns CSS pixels into a backend's units; [`frame`] draws axes;
 //! [`build`] makes charts from what the API answers; [`figure`] is the component.
 
@@ -31,7 +31,6 @@ pub mod alignment_layers;
 pub mod build;
 pub mod case_pairs;
 pub mod convergence;
-pub mod downsample;
 pub mod figure;
 pub mod frame;
 pub mod hover;

@@ -17,7 +17,6 @@ pub mod run_actions;
 pub mod run_form;
 pub mod run_mark;
 pub mod run_table;
-pub mod server_page;
 pub mod share_form;
 pub mod slice_pane;
 pub mod slice_state;

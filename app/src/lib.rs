@@ -21,8 +21,11 @@ pub mod base;
 pub mod charts;
 pub mod components;
 pub mod context;
+pub mod data;
+pub mod downsample;
 pub mod error;
 pub mod format;
+pub mod labels;
 pub mod live;
 pub mod pages;
 pub mod palette;
@@ -44,9 +47,19 @@ pub use shell::shell;
 
 use components::layout::Layout;
 use pages::{
-    backbone::BackbonePage, backbones::BackbonesPage, case::CasePage, compare::ComparePage,
-    dataset::DatasetPage, datasets::DatasetsPage, experiments::ExperimentsPage, leaderboard::LeaderboardPage,
-    new_experiment::NewExperimentPage, not_found::NotFound, queue::QueuePage, run::RunPage, runs::RunsPage,
+    backbone::BackbonePage,
+    backbones::BackbonesPage,
+    case::CasePage,
+    compare::ComparePage,
+    dataset::DatasetPage,
+    datasets::DatasetsPage,
+    experiments::{ComparedExperimentsPage, ExperimentPage, ExperimentsPage},
+    leaderboard::LeaderboardPage,
+    new_experiment::NewExperimentPage,
+    not_found::NotFound,
+    queue::QueuePage,
+    run::RunPage,
+    runs::RunsPage,
     shared::SharedPage,
 };
 
@@ -81,7 +94,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/datasets/:name") view=DatasetPage ssr=SsrMode::Async />
                     <Route path=path!("/datasets/:name/:case") view=CasePage ssr=SsrMode::Async />
                     <Route path=path!("/experiments") view=ExperimentsPage ssr=SsrMode::Async />
-                    <Route path=path!("/experiments/:id") view=ExperimentsPage ssr=SsrMode::Async />
+                    <Route path=path!("/experiments/compare") view=ComparedExperimentsPage ssr=SsrMode::Async />
+                    <Route path=path!("/experiments/:id") view=ExperimentPage ssr=SsrMode::Async />
                     <Route path=path!("/compare") view=ComparePage ssr=SsrMode::Async />
                     <Route path=path!("/s/:slug") view=SharedPage ssr=SsrMode::Async />
                 </Routes>

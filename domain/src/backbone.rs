@@ -81,6 +81,12 @@ pub struct Backbone {
     pub added_ms: Option<i64>,
 }
 
+impl AsRef<Backbone> for Backbone {
+    fn as_ref(&self) -> &Backbone {
+        self
+    }
+}
+
 /// The specialist's name, as in `run.backbone`.
 pub const SPECIALIST: &str = "unet";
 

@@ -1,4 +1,76 @@
-//! Settings that are a choice among a few, each with a name, a label and a line of help.
+//! What values a setting can have: numbers, or a choice among a few, each with a name, a label and a line of help.
+
+use std::fmt::Display;
+
+/// One value of a setting that is a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// In JSON, URLs and on the command line.
+    pub name: &'static str,
+    /// On pages.
+    pub label: &'static str,
+    /// What it does, in a line.
+    pub help: &'static str,
+}
+
+/// Which values a setting can have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Both ends included.
+    Whole { low: u32, high: u32 },
+    /// Both ends included.
+    Real { low: f64, high: f64 },
+    /// The default first.
+    Choice(&'static [Choice]),
+}
+
+/// A setting's value, as pages show it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    Number(f64),
+    Choice(Choice),
+}
+
+/// A type that a setting can have.
+pub trait SettingType: Copy + PartialOrd + Display {
+    /// Reads what was typed, without spaces around it.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    fn read(text: &str) -> Result<Self, String>;
+
+    /// The value as pages show it.
+    fn value(self) -> Value;
+
+    /// The values between `limits`, which choices do not have.
+    fn kind(limits: Option<(Self, Self)>) -> Kind;
+}
+
+impl SettingType for u32 {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("{text:?} is not a whole number"))
+    }
+    fn value(self) -> Value {
+        Value::Number(self.into())
+    }
+    fn kind(limits: Option<(Self, Self)>) -> Kind {
+        let (low, high) = limits.unwrap_or((0, u32::MAX));
+        Kind::Whole { low, high }
+    }
+}
+
+impl SettingType for f64 {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(|| format!("{text:?} is not a number"))
+    }
+    fn value(self) -> Value {
+        Value::Number(self)
+    }
+    fn kind(limits: Option<(Self, Self)>) -> Kind {
+        let (low, high) = limits.unwrap_or((f64::MIN, f64::MAX));
+        Kind::Real { low, high }
+    }
+}
 
 /// Makes an enumeration of the choices of one setting; the first one is the default.
 macro_rules! choices {
@@ -49,17 +121,17 @@ macro_rules! choices {
             }
         }
 
-        impl $crate::setting::SettingType for $name {
+        impl $crate::choice::SettingType for $name {
             fn read(text: &str) -> Result<Self, String> {
                 text.parse()
             }
-            fn value(self) -> $crate::setting::Value {
+            fn value(self) -> $crate::choice::Value {
                 let (name, label, help) = (self.as_str(), self.label(), self.help());
-                $crate::setting::Value::Choice($crate::setting::Choice { name, label, help })
+                $crate::choice::Value::Choice($crate::choice::Choice { name, label, help })
             }
-            fn kind(_limits: Option<(Self, Self)>) -> $crate::setting::Kind {
-                use $crate::setting::Choice;
-                $crate::setting::Kind::Choice(&[
+            fn kind(_limits: Option<(Self, Self)>) -> $crate::choice::Kind {
+                use $crate::choice::Choice;
+                $crate::choice::Kind::Choice(&[
                     Choice { name: $first_text, label: $first_label, help: $first_help },
                     $(Choice { name: $text, label: $label, help: $help },)*
                 ])

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::LeftOut,
     metric::Split,
     recipe::{Degradation, Target},
     task::Task,
@@ -115,6 +114,14 @@ impl CaseEntry {
     pub fn is_empty_mask(&self, channel: &str) -> bool {
         self.mask_labels.get(channel).is_some_and(Vec::is_empty)
     }
+}
+
+/// A case that a task cannot use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LeftOut {
+    pub case_id: String,
+    pub reason: String,
 }
 
 /// A task, which mask it learns if it is a segmentation, and what it restores if it is a super-resolution: what a

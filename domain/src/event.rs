@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, alignment::AlignmentValue, report::LoadReport};
+use crate::{Failure, alignment::AlignmentValue, dataset::LeftOut, report::LoadReport};
 
 /// One line of a run's event log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,14 +102,6 @@ pub enum EventBody {
         step: u64,
         epoch: f64,
     },
-}
-
-/// A case that a task cannot use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct LeftOut {
-    pub case_id: String,
-    pub reason: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

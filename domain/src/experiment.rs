@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Adaptation, Arm, Augmentation, Backbone, Family, Overrides, Task, TrainingSpec,
     backbone::{SPECIALIST, is_name},
-    study::Variant,
     training::EPOCHS,
 };
 
@@ -33,6 +32,19 @@ pub struct ExperimentSpec {
     pub epochs: Option<u32>,
     #[serde(default)]
     pub overrides: Overrides,
+}
+
+/// What makes runs of the same backbone and task cells of their own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Variant {
+    pub adaptation: Adaptation,
+    /// Share of the training cases that were learnt from.
+    pub label_share: f64,
+}
+
+impl Variant {
+    /// What it is unless something else was asked for.
+    pub const USUAL: Variant = Variant { adaptation: Adaptation::Full, label_share: 1.0 };
 }
 
 /// One run of a plan.

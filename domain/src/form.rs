@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Adaptation, Arm, Overrides, Setting, Task,
-    api::BackboneView,
-    backbone::SPECIALIST,
+    backbone::{Backbone, SPECIALIST},
     dataset::{Aim, DatasetManifest},
     experiment::ExperimentSpec,
 };
@@ -281,27 +280,28 @@ pub fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
 /// Checks a well-formed specification against what the server has.
 pub fn check_against(
     spec: &ExperimentSpec,
-    backbones: &[BackboneView],
+    backbones: &[impl AsRef<Backbone>],
     datasets: &[DatasetManifest],
 ) -> FieldErrors {
     let mut errors = spec.errors();
+    let backbones: Vec<&Backbone> = backbones.iter().map(AsRef::as_ref).collect();
     for name in spec.backbones.iter().filter(|n| *n != SPECIALIST) {
-        match backbones.iter().find(|b| b.backbone.name == *name) {
+        match backbones.iter().find(|b| b.name == *name) {
             None => {
-                let known: Vec<_> = backbones.iter().map(|b| b.backbone.name.as_str()).collect();
+                let known: Vec<_> = backbones.iter().map(|b| b.name.as_str()).collect();
                 errors.insert(
                     "backbones".into(),
                     format!("Unknown backbone {name:?}; known are {}.", known.join(", ")),
                 );
             }
-            Some(b) if spec.arms.contains(&Arm::Pretrained) && !b.backbone.pretrained => {
+            Some(b) if spec.arms.contains(&Arm::Pretrained) && !b.pretrained => {
                 errors.insert(
                     "backbones".into(),
                     format!("{name} has no pre-trained checkpoint; leave the pre-trained arm out."),
                 );
             }
             Some(b) => {
-                let architecture = b.backbone.architecture.as_ref();
+                let architecture = b.architecture.as_ref();
                 let problem = |task: &crate::Task| {
                     let problem = architecture?.input_problem(task.sequences().len())?;
                     Some(format!("{name} cannot be used for {task}: {problem}."))
@@ -313,9 +313,9 @@ pub fn check_against(
         }
     }
     if let Some(head) = spec.overrides.head {
-        let families = backbones.iter().filter(|b| spec.backbones.contains(&b.backbone.name));
+        let families = backbones.iter().filter(|b| spec.backbones.contains(&b.name));
         let unfit = families
-            .flat_map(|b| spec.tasks.iter().map(move |task| (b.backbone.family, *task)))
+            .flat_map(|b| spec.tasks.iter().map(move |task| (b.family, *task)))
             .find_map(|(family, task)| head.problem(family, task));
         if let Some(problem) = unfit {
             errors
@@ -384,12 +384,13 @@ mod tests {
                 r#"{{"schema":1,"name":"d","source":"","synthetic":false,"hash":"","cases":[{cases}],"refused":[],
                 "split_seed":0}}"#
             );
+            let none: [Backbone; 0] = [];
             let datasets: [DatasetManifest; 1] = [serde_json::from_str(&dataset).unwrap()];
             let mut spec = ExperimentSpec::quick("d");
             spec.tasks = vec![crate::Task::Segmentation];
-            assert!(!check_against(&spec, &[], &datasets).contains_key("tasks"));
+            assert!(!check_against(&spec, &none, &datasets).contains_key("tasks"));
             spec.overrides.target = Some(crate::recipe::Target::Lesion);
-            let errors = check_against(&spec, &[], &datasets);
+            let errors = check_against(&spec, &none, &datasets);
             let words = format!("all lesion masks of {empty} are empty");
             assert!(errors["tasks"].contains(&words), "{errors:?}");
         }

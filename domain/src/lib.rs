@@ -12,7 +12,6 @@ pub mod arm;
 pub mod backbone;
 mod choice;
 pub mod dataset;
-pub mod disclosure;
 pub mod event;
 pub mod experiment;
 pub mod failure;

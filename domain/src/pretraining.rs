@@ -12,8 +12,7 @@ pub use objective::Objective;
 
 use crate::{
     Architecture, Precision,
-    api::BackboneView,
-    backbone::is_name,
+    backbone::{Backbone, is_name},
     dataset::DatasetManifest,
     experiment::SEED_MAX,
     form::FieldErrors,
@@ -161,14 +160,15 @@ impl PretrainSpec {
 /// Checks a specification on its own and against what the server has.
 pub fn check_pretraining(
     spec: &PretrainSpec,
-    backbones: &[BackboneView],
+    backbones: &[impl AsRef<Backbone>],
     datasets: &[DatasetManifest],
 ) -> FieldErrors {
     let mut errors = spec.errors();
+    let backbones: Vec<&Backbone> = backbones.iter().map(AsRef::as_ref).collect();
     let mut add = |field: &str, message: String| {
         errors.entry(field.to_owned()).or_insert(message);
     };
-    if backbones.iter().any(|b| b.backbone.name == spec.name) {
+    if backbones.iter().any(|b| b.name == spec.name) {
         add("name", format!("There is a backbone {:?} already; choose another name.", spec.name));
     }
     match datasets.iter().find(|d| d.name == spec.dataset) {
@@ -181,13 +181,13 @@ pub fn check_pretraining(
     }
     if let Some(from) = &spec.from {
         let wanted = trainable(&spec.architecture);
-        match backbones.iter().find(|b| b.backbone.name == *from) {
+        match backbones.iter().find(|b| b.name == *from) {
             None => add("from", format!("Unknown backbone {from:?}.")),
-            Some(b) if !b.backbone.pretrained => {
+            Some(b) if !b.pretrained => {
                 add("from", format!("{from} has no checkpoint to go on from."));
             }
-            Some(b) if b.backbone.architecture != wanted => {
-                let found = b.backbone.architecture.as_ref().map_or("no encoder".to_owned(), |a| a.name());
+            Some(b) if b.architecture != wanted => {
+                let found = b.architecture.as_ref().map_or("no encoder".to_owned(), |a| a.name());
                 add("from", format!("{from} is of another architecture ({found})."));
             }
             Some(_) => {}

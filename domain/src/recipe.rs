@@ -5,7 +5,6 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    TrainingSpec,
     backbone::Family,
     choice::choices,
     task::{Output, Task},
@@ -97,12 +96,13 @@ choices! {
 }
 
 impl Optimiser {
-    /// Replaces the defaults that were made for AdamW: what decay and learning rate mean depends on the rule.
-    pub fn adjust_defaults(self, spec: &mut TrainingSpec) {
+    /// Learning rate and weight decay where nothing else was said, from those of AdamW: what they mean depends on the
+    /// rule.
+    pub fn defaults(self, lr: f64, weight_decay: f64) -> (f64, f64) {
         match self {
-            Optimiser::AdamW => {}
-            Optimiser::Sgd => (spec.lr, spec.weight_decay) = (10.0 * spec.lr, 1e-4),
-            Optimiser::Lars => (spec.lr, spec.weight_decay) = (100.0 * spec.lr, 0.0),
+            Optimiser::AdamW => (lr, weight_decay),
+            Optimiser::Sgd => (10.0 * lr, 1e-4),
+            Optimiser::Lars => (100.0 * lr, 0.0),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{alignment::AlignmentValue, event::LeftOut, run::RunRequest};
+use crate::{alignment::AlignmentValue, dataset::LeftOut, run::RunRequest};
 
 /// What loading a checkpoint did and did not fill; all lists hold tensor names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

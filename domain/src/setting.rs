@@ -8,12 +8,13 @@ mod row;
 
 use serde::{Deserialize, Serialize};
 
-pub use row::{Choice, Kind, Scope, Setting, SettingType, Value};
+pub use crate::choice::{Choice, Kind, Value};
+pub use row::{Scope, Setting};
 use row::{choice, number, settings};
 
 use crate::{
     Adaptation, Augmentation, Degradation, Family, Head, Inference, Loss, Optimiser, Precision, Target, Task,
-    task::Output,
+    choice::SettingType, task::Output,
 };
 
 settings! {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Adaptation, Arm, Family, RunId, RunState, Setting, Task, TrainingSpec, alignment::AlignmentValue,
-    run::RunRequest,
+    Arm, Family, RunId, RunState, Setting, Task, TrainingSpec, alignment::AlignmentValue,
+    experiment::Variant, run::RunRequest,
 };
 
 /// One run of an experiment.
@@ -34,19 +34,6 @@ pub struct RunRecord {
     pub parameters: Option<u64>,
     /// Wall time of its training.
     pub seconds: Option<f64>,
-}
-
-/// What makes runs of the same backbone and task cells of their own.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Variant {
-    pub adaptation: Adaptation,
-    /// Share of the training cases that were learnt from.
-    pub label_share: f64,
-}
-
-impl Variant {
-    /// What it is unless something else was asked for.
-    pub const USUAL: Variant = Variant { adaptation: Adaptation::Full, label_share: 1.0 };
 }
 
 impl RunRecord {

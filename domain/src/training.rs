@@ -46,7 +46,8 @@ impl TrainingSpec {
     /// Applies what a request changes.
     pub fn with(mut self, epochs: Option<u32>, overrides: &Overrides) -> Self {
         self.epochs = epochs.unwrap_or(self.epochs);
-        overrides.optimiser.unwrap_or_default().adjust_defaults(&mut self);
+        let optimiser = overrides.optimiser.unwrap_or_default();
+        (self.lr, self.weight_decay) = optimiser.defaults(self.lr, self.weight_decay);
         Setting::ALL.iter().for_each(|s| (s.apply)(overrides, &mut self));
         self.warmup_epochs = self.warmup_epochs.min(f64::from(self.epochs) / 2.0);
         self.min_lr = self.min_lr.min(self.lr);

@@ -22,7 +22,7 @@ async fn numbers(server: &TestServer, id: &RunId) -> BTreeMap<String, Vec<(u64, 
             continue;
         }
         let points = server.series(id, &name).await.points;
-        all.insert(name, points.into_iter().map(|(step, _, _, value)| (step, value)).collect());
+        all.insert(name, points.into_iter().map(|p| (p.step, p.value)).collect());
     }
     all
 }
@@ -48,7 +48,7 @@ async fn a_killed_run_ends_with_the_undisturbed_numbers() {
             // No such curve yet.
             _ => Vec::new(),
         };
-        if points.last().is_some_and(|p| p.0 >= late) {
+        if points.last().is_some_and(|p| p.step >= late) {
             break;
         }
         assert!(start.elapsed() < RUN_PATIENCE, "the run does not come to step {late}");

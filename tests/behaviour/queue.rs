@@ -31,7 +31,7 @@ async fn a_posted_experiment_becomes_a_row() {
 
     // Curves: one point a step, without doubles, and a validation value before training.
     let loss = server.series(&id, "train/loss").await;
-    let steps: Vec<u64> = loss.points.iter().map(|p| p.0).collect();
+    let steps: Vec<u64> = loss.points.iter().map(|p| p.step).collect();
     assert_eq!(steps, (1..=run.total_steps.unwrap()).collect::<Vec<_>>());
     assert!(!server.series(&id, "val/dice").await.points.is_empty());
 

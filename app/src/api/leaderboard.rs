@@ -1,33 +1,14 @@
 //! The leaderboard, as a page that the server has rendered.
 
 use leptos::{prelude::*, server_fn::codec::GetUrl};
-use serde::{Deserialize, Serialize};
 
-use crate::{AppError, components::rendered::Rendered};
-
-/// The page's state, as text from the URL; empty is the default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LeaderboardState {
-    pub task: String,
-    pub dataset: String,
-    pub metric: String,
-    pub group: String,
-    /// A day such as `2026-11-25`: the board as it was at its end.
-    pub asof: String,
-    /// `1`: rows are ranked also against those that differ in what should agree.
-    pub mix: String,
-    pub sort: String,
-}
+use crate::{AppError, components::rendered::Rendered, data::LeaderboardState};
 
 /// Ranked rows for a state of the page.
 #[server(prefix = "/fn", endpoint = "leaderboard", input = GetUrl)]
 pub async fn leaderboard(state: LeaderboardState) -> Result<Rendered, AppError> {
-    use super::{
-        DatasetName,
-        server::{catalogue, optional},
-    };
-    use crate::server_views::leaderboard::Leaderboard;
+    use super::server::{catalogue, optional};
+    use crate::{data::DatasetName, server_views::leaderboard::Leaderboard};
     use transferscope_domain::leaderboard::Group;
     use transferscope_store::LeaderboardQuery;
 

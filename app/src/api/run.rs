@@ -7,8 +7,8 @@ use transferscope_domain::{
     report::CaseScore,
 };
 
-use super::SplitCounts;
 use crate::AppError;
+use crate::data::SplitCounts;
 
 /// A run's page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

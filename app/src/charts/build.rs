@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use transferscope_domain::{
     MetricKind, Objective, Task,
-    api::{AlignmentView, CompareData, MetricSeries, RunView},
+    api::{AlignmentView, CompareData, MetricSeries, Point, RunView},
     metric::Split,
 };
 
 use crate::{
-    components::run_mark::{share_label, way_label},
     format,
+    labels::{share_label, way_label},
     palette::{Dash, Marker, Style, style_of, styles_of},
 };
 
@@ -126,16 +126,16 @@ fn styles(runs: &[RunView]) -> Vec<Style> {
 
 /// When a run's clock starts: at its first value.
 fn start_ms(series: &[MetricSeries]) -> i64 {
-    series.iter().flat_map(|s| s.points.first()).map(|p| p.2).min().unwrap_or(0)
+    series.iter().flat_map(|s| s.points.first()).map(|p| p.t_ms).min().unwrap_or(0)
 }
 
 fn samples(series: &[MetricSeries], name: &str) -> Vec<Sample> {
     let start = start_ms(series);
-    let of = |(step, epoch, t_ms, value): &(u64, f64, i64, f64)| Sample {
-        step: *step,
-        epoch: *epoch,
-        seconds: (t_ms - start).max(0) as f64 / 1000.0,
-        value: *value,
+    let of = |p: &Point| Sample {
+        step: p.step,
+        epoch: p.epoch,
+        seconds: (p.t_ms - start).max(0) as f64 / 1000.0,
+        value: p.value,
     };
     series.iter().find(|s| s.name == name).map(|s| s.points.iter().map(of).collect()).unwrap_or_default()
 }
@@ -427,7 +427,7 @@ pub(crate) mod tests {
         let curve = |name: &str, best: f64| MetricSeries {
             name: name.into(),
             points: (0..5)
-                .map(|i| (i * 10, i as f64, 1000 + i as i64 * 500, best * i as f64 / 4.0))
+                .map(|i| (i * 10, i as f64, 1000 + i as i64 * 500, best * i as f64 / 4.0).into())
                 .collect(),
         };
         let case = |id: &str, score: f64| CaseScore {
@@ -502,10 +502,10 @@ pub(crate) mod tests {
         data.runs.push(run("run-c", Arm::Pretrained, 1));
         let mut curve = data.series[0][1].clone();
         for point in &mut curve.points {
-            point.3 += 0.2;
+            point.value += 0.2;
         }
         // A step that only this run has is left out.
-        curve.points.push((50, 5.0, 9000, 1.0));
+        curve.points.push((50, 5.0, 9000, 1.0).into());
         data.series.push(vec![curve]);
         assert_eq!(seed_groups(&data.runs), [vec![0, 2], vec![1]]);
         let chart = compare_seeds(&data, "val/dice");

@@ -7,11 +7,8 @@ use transferscope_domain::{
     report::CaseScore,
 };
 
-use super::{
-    case_table::case_link,
-    run_mark::{RunMark, run_title},
-};
-use crate::{format, palette::Style};
+use super::{case_table::case_link, run_mark::RunMark};
+use crate::{format, labels::run_title, palette::Style};
 
 /// One case in both runs.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,12 +3,8 @@
 use leptos::prelude::*;
 use transferscope_domain::{Direction, MetricKind, RunState, api::RunView};
 
-use super::{
-    provenance::settings,
-    run_mark::{RunMark, run_title},
-    state_badge::StateBadge,
-};
-use crate::{base::to, format, palette::Style};
+use super::{provenance::settings, run_mark::RunMark, state_badge::StateBadge};
+use crate::{base::to, format, labels::run_title, palette::Style};
 
 /// Test metrics of the runs: those of their tasks, in order, then class-wise ones.
 pub fn test_metrics(runs: &[RunView]) -> Vec<String> {

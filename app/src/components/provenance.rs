@@ -9,7 +9,7 @@ use transferscope_domain::{
 };
 
 use super::run_mark::DatasetLabel;
-use crate::{api::SplitCounts, format};
+use crate::{data::SplitCounts, format};
 
 /// Names and values of everything that decides a run's training, in the order in which pages list it; no value where a
 /// setting does not count in such a run.

@@ -1,4 +1,4 @@
-//! Pages that come as HTML from the server, see `server_views`.
+//! Rendered pages: the server's own views as HTML, see `server_views`.
 
 use std::time::Duration;
 
@@ -29,9 +29,30 @@ impl Rendered {
     }
 }
 
-/// Shows it, and asks again in a while where it is not final.
-pub fn rendered(data: Resource<Result<Rendered, AppError>>, what: &'static str) -> impl IntoView {
-    loaded(data, what, Within::Nothing, move |page: Rendered| {
+/// The same as it travels beside the page that shows it already: without the HTML, which hydration leaves as it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Shown {
+    title: String,
+    #[serde(skip)]
+    html: String,
+    unfinished: bool,
+}
+
+/// Shows what the server makes of `wanted`, and asks again in a while where it is not final.
+pub fn rendered<W, F>(
+    wanted: impl Fn() -> W + Send + Sync + 'static,
+    ask: impl Fn(W) -> F + Send + Sync + 'static,
+    what: &'static str,
+) -> impl IntoView
+where
+    W: PartialEq + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Rendered, AppError>> + Send + 'static,
+{
+    let data = Resource::new(wanted, move |wanted| {
+        let answer = ask(wanted);
+        async move { answer.await.map(|Rendered { title, html, unfinished }| Shown { title, html, unfinished }) }
+    });
+    loaded(data, what, Within::Nothing, move |page: Shown| {
         if page.unfinished {
             Effect::new(move |_| {
                 if let Ok(handle) = set_timeout_with_handle(move || data.refetch(), AGAIN) {

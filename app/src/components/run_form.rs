@@ -16,11 +16,11 @@ use transferscope_domain::{
 
 use self::advanced::Advanced;
 use crate::{
-    api::{
-        SplitCounts,
-        new_experiment::{Choices, estimate},
-    },
     base::to,
+    data::{
+        SplitCounts,
+        choices::{Choices, estimate},
+    },
     format,
 };
 

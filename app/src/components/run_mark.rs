@@ -1,34 +1,14 @@
-//! How a run is marked and named on every page.
+//! How a run is marked on every page.
 
 use leptos::prelude::*;
-use transferscope_domain::{Adaptation, Arm, api::RunView};
+use transferscope_domain::{Adaptation, Arm};
 
-use crate::{charts::figure::key, format, palette::Style};
+use crate::{charts::figure::key, palette::Style};
 
 /// A short piece of a run's curve: its colour, line pattern and marker.
 #[component]
 pub fn RunMark(style: Style) -> impl IntoView {
     key(style)
-}
-
-/// A run in words: what it is rather than its id.
-pub fn run_title(run: &RunView) -> String {
-    let way = way_label(run.arm, run.training.adaptation);
-    let share = share_label(run.training.label_share).map(|s| format!(" · {s}")).unwrap_or_default();
-    format!("{} · {} · {way}{share} · seed {}", run.backbone, run.task.label(), run.seed)
-}
-
-/// The share of the training cases in words; none for all of them.
-pub fn share_label(share: f64) -> Option<String> {
-    (share != 1.0).then(|| format!("{} % of the cases", format::significant(100.0 * share)))
-}
-
-/// An arm in words, and what of it was trained unless that is everything.
-pub fn way_label(arm: Arm, adaptation: Adaptation) -> String {
-    match adaptation {
-        Adaptation::Full => arm.label().to_owned(),
-        part => format!("{}, {}", arm.label(), part.label()),
-    }
 }
 
 /// An arm as a small tag.

@@ -7,10 +7,10 @@ use super::{
     clock::Ago,
     progress_bar::ProgressBar,
     run_actions::RunActions,
-    run_mark::{AdaptationTag, ArmTag, DatasetLabel, RunMark, run_title},
+    run_mark::{AdaptationTag, ArmTag, DatasetLabel, RunMark},
     state_badge::StateBadge,
 };
-use crate::{base::to, format, palette::style_of};
+use crate::{base::to, format, labels::run_title, palette::style_of};
 
 /// Runs, newest first; a row follows its run.
 #[component]

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use transferscope_domain::{
     Failure, MetricKind, RunState,
     alignment::AlignmentValue,
-    api::{MetricSeries, PreviewView},
+    api::{MetricSeries, Point, PreviewView},
     event::{EventBody, LogLevel, Phase, RunEvent},
     metric::Split,
 };
 
-use crate::charts::downsample;
+use crate::downsample;
 
 /// Points of one series at which it is thinned out, so that a page left open for days stays small.
 const POINTS_MOST: usize = 20_000;
@@ -20,17 +20,17 @@ const LOG_MOST: usize = 200;
 /// Values heard since the page was made, by metric name and step.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LivePoints {
-    by_name: BTreeMap<String, BTreeMap<u64, (f64, i64, f64)>>,
+    by_name: BTreeMap<String, BTreeMap<u64, Point>>,
     /// Values of later steps that the page was made with are void.
     void_after: Option<u64>,
 }
 
 impl LivePoints {
-    fn insert(&mut self, name: &str, step: u64, epoch: f64, t_ms: i64, value: f64) {
+    fn insert(&mut self, name: &str, point: Point) {
         let series = self.by_name.entry(name.to_owned()).or_default();
-        series.insert(step, (epoch, t_ms, value));
+        series.insert(point.step, point);
         if series.len() > POINTS_MOST {
-            let flat: Vec<(f64, f64)> = series.iter().map(|(s, p)| (*s as f64, p.2)).collect();
+            let flat: Vec<(f64, f64)> = series.values().map(|p| (p.step as f64, p.value)).collect();
             let kept = downsample::min_max(&flat, POINTS_MOST / 8);
             let steps: std::collections::BTreeSet<u64> = kept.into_iter().map(|(s, _)| s as u64).collect();
             series.retain(|s, _| steps.contains(s));
@@ -51,7 +51,7 @@ impl LivePoints {
 
     /// The last value of each metric, by name.
     pub fn latest(&self) -> BTreeMap<String, f64> {
-        let last = |p: &BTreeMap<u64, (f64, i64, f64)>| p.last_key_value().map(|(_, v)| v.2);
+        let last = |p: &BTreeMap<u64, Point>| p.last_key_value().map(|(_, v)| v.value);
         self.by_name.iter().filter_map(|(name, p)| Some((name.clone(), last(p)?))).collect()
     }
 
@@ -61,7 +61,7 @@ impl LivePoints {
         let mut series = base.to_vec();
         if let Some(step) = self.void_after {
             for s in &mut series {
-                s.points.retain(|p| p.0 <= step);
+                s.points.retain(|p| p.step <= step);
             }
         }
         for (name, heard) in &self.by_name {
@@ -75,11 +75,11 @@ impl LivePoints {
             let points = &mut series[at].points;
             let Some((&first, _)) = heard.first_key_value() else { continue };
             // The server's points may reach into what was heard: those are said again here.
-            if points.last().is_some_and(|p| p.0 >= first) {
-                points.retain(|p| !heard.contains_key(&p.0));
+            if points.last().is_some_and(|p| p.step >= first) {
+                points.retain(|p| !heard.contains_key(&p.step));
             }
-            points.extend(heard.iter().map(|(step, (epoch, t, value))| (*step, *epoch, *t, *value)));
-            points.sort_by_key(|p| p.0);
+            points.extend(heard.values());
+            points.sort_by_key(|p| p.step);
         }
         series
     }
@@ -167,12 +167,13 @@ impl Digest {
                     (MetricKind::StepMs, ms),
                 ];
                 for (kind, value) in values {
-                    self.points.insert(&kind.name(Split::Train), step, epoch, t, value);
+                    let point = Point { step, epoch, t_ms: t, value };
+                    self.points.insert(&kind.name(Split::Train), point);
                 }
                 self.changed.points = true;
             }
             EventBody::Metric { name, step, epoch, value } => {
-                self.points.insert(&name, step, epoch, t, value);
+                self.points.insert(&name, Point { step, epoch, t_ms: t, value });
                 self.changed.points = true;
             }
             EventBody::Alignment(value) => {
@@ -250,14 +251,14 @@ mod tests {
 
     fn losses(series: &[MetricSeries]) -> Vec<(u64, f64)> {
         let s = series.iter().find(|s| s.name == "train/loss").unwrap();
-        s.points.iter().map(|p| (p.0, p.3)).collect()
+        s.points.iter().map(|p| (p.step, p.value)).collect()
     }
 
     #[test]
     fn a_resumed_run_takes_back_and_says_again() {
         let base = [MetricSeries {
             name: "train/loss".into(),
-            points: vec![(1, 0.1, 0, 9.0), (2, 0.2, 0, 8.0), (3, 0.3, 0, 7.0)],
+            points: [(1, 0.1, 0, 9.0), (2, 0.2, 0, 8.0), (3, 0.3, 0, 7.0)].map(Point::from).to_vec(),
         }];
         let mut digest = Digest::after(3);
         digest.apply(step(4, 4, 6.0));

@@ -7,7 +7,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use transferscope_domain::{
     Task,
-    api::{BackboneDetail, Made},
+    api::{BackboneDetail, LossPoint, Made},
 };
 
 use crate::{
@@ -120,13 +120,9 @@ fn HowMade(made: Made) -> impl IntoView {
     }
 }
 
-fn loss_curve(points: &[(u64, f64)]) -> Convergence {
-    let samples = points.iter().map(|(step, value)| Sample {
-        step: *step,
-        epoch: *step as f64,
-        seconds: 0.0,
-        value: *value,
-    });
+fn loss_curve(points: &[LossPoint]) -> Convergence {
+    let samples =
+        points.iter().map(|p| Sample { step: p.step, epoch: p.step as f64, seconds: 0.0, value: p.loss });
     let curve = Curve {
         key: "loss".into(),
         label: "training".into(),

@@ -10,5 +10,5 @@ use crate::{api::backbones::backbones, components::rendered::rendered};
 pub fn BackbonesPage() -> impl IntoView {
     let search = use_location().search;
     let asked = move || search.with(|s| s.trim_start_matches('?').to_owned());
-    rendered(Resource::new(asked, backbones), "the backbones")
+    rendered(asked, backbones, "the backbones")
 }

@@ -18,9 +18,10 @@ use crate::{
         empty_state::EmptyState,
         loaded::{Within, loaded},
         previews::{PreviewFigure, epochs},
-        run_mark::{RunMark, run_title},
+        run_mark::RunMark,
         share_form::ShareForm,
     },
+    labels::run_title,
     palette::{Style, styles_of},
 };
 

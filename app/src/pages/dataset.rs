@@ -13,6 +13,5 @@ pub fn DatasetPage() -> impl IntoView {
         let of_query = |key| query.with(|q| q.get(key).unwrap_or_default());
         (params.with(|p| p.get("name").unwrap_or_default()), of_query("split"), of_query("page"))
     });
-    let data = Resource::new(move || wanted.get(), |(name, split, page)| dataset(name, split, page));
-    rendered(data, "the data set")
+    rendered(move || wanted.get(), |(name, split, page)| dataset(name, split, page), "the data set")
 }

@@ -7,5 +7,5 @@ use crate::{api::datasets::datasets, components::rendered::rendered};
 /// The page.
 #[component]
 pub fn DatasetsPage() -> impl IntoView {
-    rendered(Resource::new(|| (), |()| datasets()), "the data sets")
+    rendered(|| (), |()| datasets(), "the data sets")
 }

@@ -4,10 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::Meta;
 use leptos_router::hooks::use_query_map;
 
-use crate::{
-    api::leaderboard::{LeaderboardState, leaderboard},
-    components::rendered::rendered,
-};
+use crate::{api::leaderboard::leaderboard, components::rendered::rendered, data::LeaderboardState};
 
 /// The page.
 #[component]
@@ -27,9 +24,8 @@ pub fn LeaderboardPage() -> impl IntoView {
             }
         })
     });
-    let board = Resource::new(move || state.get(), leaderboard);
     view! {
         <Meta name="description" content="Which vision foundation models help which downstream tasks, with intervals over seeds and test patients." />
-        {rendered(board, "the leaderboard")}
+        {rendered(move || state.get(), leaderboard, "the leaderboard")}
     }
 }

@@ -6,13 +6,14 @@ use transferscope_domain::{experiment::ExperimentSpec, form::ExperimentForm};
 
 use crate::{
     address::use_query_pairs,
-    api::new_experiment::{Choices, form_choices},
+    api::new_experiment::form_choices,
     base::to,
     components::{
         empty_state::Preparing,
         loaded::{Within, loaded},
         run_form::RunForm,
     },
+    data::choices::Choices,
 };
 
 /// The fields of the form among those of the query.

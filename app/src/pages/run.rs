@@ -23,10 +23,11 @@ use crate::{
         progress_bar::ProgressBar,
         provenance::{Configuration, LoadReportView, Provenance},
         run_actions::RunActions,
-        run_mark::{AdaptationTag, ArmTag, DatasetLabel, RunMark, run_title},
+        run_mark::{AdaptationTag, ArmTag, DatasetLabel, RunMark},
         state_badge::StateBadge,
     },
     format,
+    labels::run_title,
     live::{RunLive, alignment_over, use_run_events},
     palette::style_of,
 };

@@ -9,11 +9,9 @@ use super::compare::Comparison;
 use crate::{
     api::compare::shared,
     base::to,
-    components::{
-        loaded::{Within, loaded},
-        run_mark::run_title,
-    },
+    components::loaded::{Within, loaded},
     format,
+    labels::run_title,
 };
 
 /// The page.

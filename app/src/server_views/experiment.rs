@@ -23,9 +23,9 @@ use transferscope_study::{
 use crate::{
     base::to,
     charts::{ChartOptions, Theme},
-    components::run_mark::share_label,
     context::Study,
     format,
+    labels::share_label,
 };
 
 pub use charts::scatter;

@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 use serde_json::json;
-use transferscope_domain::{ShareSlug, disclosure::in_short};
+use transferscope_domain::{ShareSlug, api::disclosure::in_short};
 use transferscope_study::analysis::Outcome;
 
 use super::{

@@ -5,9 +5,9 @@ use transferscope_domain::{MetricKind, Task, api::LeaderboardView};
 
 use super::leaderboard_table::{LeaderboardTable, SortLink};
 use crate::{
-    api::{DatasetName, leaderboard::LeaderboardState},
     base::to,
     components::empty_state::{EmptyState, Preparing},
+    data::{DatasetName, LeaderboardState},
     format,
 };
 

@@ -10,8 +10,9 @@ use transferscope_domain::{
 
 use crate::{
     base::to,
-    components::run_mark::{AdaptationTag, ArmTag, DatasetLabel, way_label},
+    components::run_mark::{AdaptationTag, ArmTag, DatasetLabel},
     format,
+    labels::way_label,
 };
 
 /// Seeds of a row that has all that one asks for.

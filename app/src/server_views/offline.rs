@@ -9,9 +9,9 @@ use crate::{
     components::{
         case_pairs::pairs,
         compare_tables::{metric_head, setting_differences, test_metrics},
-        run_mark::run_title,
     },
     format,
+    labels::run_title,
 };
 
 /// The parts of the style sheet that the file's elements use, in the order of `style/main.css`.

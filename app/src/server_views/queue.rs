@@ -12,8 +12,9 @@ use transferscope_domain::{
 use super::table::table;
 use crate::{
     base::to,
-    components::{empty_state::EmptyState, run_mark::run_title, state_badge::state_label},
+    components::{empty_state::EmptyState, state_badge::state_label},
     format,
+    labels::run_title,
 };
 
 /// The page.

@@ -3,12 +3,12 @@
 use transferscope_domain::{
     Task,
     api::RunView,
+    dataset::LeftOut,
     dataset::{
         CaseEntry, DatasetManifest, Folds,
         check::{CancerCounts, Finding, Severity, TaskUse},
         view::{CheckStatus, Checked},
     },
-    event::LeftOut,
     metric::Split,
 };
 

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{dataset::Folds, event::LeftOut, metric::Split, task::Task};
+use crate::{
+    dataset::{Folds, LeftOut},
+    metric::Split,
+    task::Task,
+};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

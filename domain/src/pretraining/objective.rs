@@ -4,7 +4,11 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Family, dataset::DatasetManifest, event::LeftOut, metric::Split};
+use crate::{
+    Family,
+    dataset::{DatasetManifest, LeftOut},
+    metric::Split,
+};
 
 /// What a backbone learns from images before any task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,38 +1,10 @@
 //! What a row of the table of settings says, and what is made of it.
 
-use std::fmt::Display;
-
 use super::{Overrides, TrainingSpec};
-use crate::{Arm, Family, Task};
-
-/// One value of a setting that is a choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Choice {
-    /// In JSON, URLs and on the command line.
-    pub name: &'static str,
-    /// On pages.
-    pub label: &'static str,
-    /// What it does, in a line.
-    pub help: &'static str,
-}
-
-/// Which values a setting can have.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
-    /// Both ends included.
-    Whole { low: u32, high: u32 },
-    /// Both ends included.
-    Real { low: f64, high: f64 },
-    /// The default first.
-    Choice(&'static [Choice]),
-}
-
-/// A setting's value, as pages show it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Value {
-    Number(f64),
-    Choice(Choice),
-}
+use crate::{
+    Arm, Family, Task,
+    choice::{Kind, SettingType, Value},
+};
 
 /// Which runs a setting is for; the others have its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,47 +13,6 @@ pub enum Scope {
     /// Networks with an encoder to adapt: not the specialist.
     Encoder,
     Task(Task),
-}
-
-/// A type that a setting can have.
-pub trait SettingType: Copy + PartialOrd + Display {
-    /// Reads what was typed, without spaces around it.
-    ///
-    /// # Errors
-    /// What is wrong with the text.
-    fn read(text: &str) -> Result<Self, String>;
-
-    /// The value as pages show it.
-    fn value(self) -> Value;
-
-    /// The values between `limits`, which choices do not have.
-    fn kind(limits: Option<(Self, Self)>) -> Kind;
-}
-
-impl SettingType for u32 {
-    fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("{text:?} is not a whole number"))
-    }
-    fn value(self) -> Value {
-        Value::Number(self.into())
-    }
-    fn kind(limits: Option<(Self, Self)>) -> Kind {
-        let (low, high) = limits.unwrap_or((0, u32::MAX));
-        Kind::Whole { low, high }
-    }
-}
-
-impl SettingType for f64 {
-    fn read(text: &str) -> Result<Self, String> {
-        text.parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(|| format!("{text:?} is not a number"))
-    }
-    fn value(self) -> Value {
-        Value::Number(self)
-    }
-    fn kind(limits: Option<(Self, Self)>) -> Kind {
-        let (low, high) = limits.unwrap_or((f64::MIN, f64::MAX));
-        Kind::Real { low, high }
-    }
 }
 
 /// A row as it is written; [`settings`] makes a [`Setting`] of it.

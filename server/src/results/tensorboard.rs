@@ -8,6 +8,7 @@
 //! `core/framework/summary.proto` (numbers and types of the fields).
 
 use crc::{CRC_32_ISCSI, Crc};
+use transferscope_domain::api::Point;
 use transferscope_store::NamedPoint;
 
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
@@ -34,7 +35,7 @@ pub fn head(created_ms: i64) -> Vec<u8> {
 
 /// Adds points; each has its step and its wall time, values have single precision.
 pub fn points(points: &[NamedPoint], file: &mut Vec<u8>) {
-    for (name, (step, _, t_ms, value)) in points {
+    for (name, Point { step, t_ms, value, .. }) in points {
         let mut scalar = Vec::new();
         field_bytes(&mut scalar, 1, name.as_bytes());
         scalar.push(tag(2, FIXED32));
@@ -104,7 +105,7 @@ mod tests {
     #[test]
     fn a_point_is_a_record_with_step_time_name_and_value() {
         let mut record = Vec::new();
-        points(&[("val/dice".into(), (300, 2.0, 1500, 0.5))], &mut record);
+        points(&[("val/dice".into(), (300, 2.0, 1500, 0.5).into())], &mut record);
         let length = u64::from_le_bytes(record[..8].try_into().unwrap()) as usize;
         let data = &record[12..12 + length];
         assert_eq!(record.len(), 12 + length + 4);

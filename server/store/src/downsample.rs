@@ -1,7 +1,6 @@
 //! Fewer points that draw the same picture: minimum and maximum of each bucket.
 
-/// A point of a curve: step, epoch, time in ms, value.
-pub(crate) type Point = (u64, f64, i64, f64);
+use transferscope_domain::api::Point;
 
 /// Thins a curve while it is read, holding only what it keeps. First and last point stay, and of
 /// each bucket between them the smallest and the largest, in their order: a spike of one step
@@ -43,9 +42,10 @@ impl Thinner {
         let here = (index, point);
         self.low_high = Some(match self.low_high {
             None => [here, here],
-            Some([low, high]) => {
-                [if point.3 < low.1.3 { here } else { low }, if point.3 > high.1.3 { here } else { high }]
-            }
+            Some([low, high]) => [
+                if point.value < low.1.value { here } else { low },
+                if point.value > high.1.value { here } else { high },
+            ],
         });
     }
 
@@ -72,7 +72,7 @@ mod tests {
     fn thin(values: &[f64], max_points: usize) -> Vec<Point> {
         let mut thinner = Thinner::new(values.len(), max_points);
         for (i, v) in values.iter().enumerate() {
-            thinner.push((i as u64, 0.0, 0, *v));
+            thinner.push((i as u64, 0.0, 0, *v).into());
         }
         thinner.finish()
     }
@@ -93,9 +93,9 @@ mod tests {
         for max_points in [0, 4, 5, 50, 501] {
             let kept = thin(&values, max_points);
             assert!(kept.len() <= max_points.max(MIN_POINTS), "{max_points}: {}", kept.len());
-            assert!(kept.windows(2).all(|w| w[0].0 < w[1].0));
-            assert!(kept.iter().any(|p| p.3 == 9.0) && kept.iter().any(|p| p.3 == -9.0));
-            assert_eq!((kept[0].0, kept[kept.len() - 1].0), (0, 99_999));
+            assert!(kept.windows(2).all(|w| w[0].step < w[1].step));
+            assert!(kept.iter().any(|p| p.value == 9.0) && kept.iter().any(|p| p.value == -9.0));
+            assert_eq!((kept[0].step, kept[kept.len() - 1].step), (0, 99_999));
         }
     }
 
@@ -103,7 +103,7 @@ mod tests {
     fn more_points_than_were_counted_are_kept() {
         let mut thinner = Thinner::new(2, 10);
         for i in 0..5 {
-            thinner.push((i, 0.0, 0, 0.0));
+            thinner.push((i, 0.0, 0, 0.0).into());
         }
         assert_eq!(thinner.finish().len(), 5);
     }

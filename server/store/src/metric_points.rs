@@ -7,11 +7,14 @@ use std::ops::RangeInclusive;
 
 use sqlx::SqliteConnection;
 use tokio_stream::StreamExt;
-use transferscope_domain::{RunId, api::MetricSeries};
+use transferscope_domain::{
+    RunId,
+    api::{MetricSeries, Point},
+};
 
 use crate::{
     Result, Store, StoreError,
-    downsample::{Point, Thinner},
+    downsample::Thinner,
     error::to_json,
     pool::run_exists,
     runs::{signed, unsigned},
@@ -111,7 +114,9 @@ impl Store {
         }
         Ok(rows
             .into_iter()
-            .map(|(name, step, epoch, t_ms, value)| (name, (unsigned(step), epoch, t_ms, value)))
+            .map(|(name, step, epoch, t_ms, value)| {
+                (name, Point { step: unsigned(step), epoch, t_ms, value })
+            })
             .collect())
     }
 }
@@ -199,7 +204,7 @@ async fn single_points(
     .fetch(conn);
     let mut points = Vec::with_capacity(at_most.min(SHORT));
     while let Some((step, epoch, t_ms, value)) = rows.next().await.transpose()? {
-        points.push((unsigned(step), epoch, t_ms, value));
+        points.push(Point { step: unsigned(step), epoch, t_ms, value });
     }
     let mut thinner = Thinner::new(points.len(), max_points);
     points.into_iter().for_each(|point| thinner.push(point));
@@ -242,15 +247,16 @@ async fn of_stretches(
     .fetch(&mut *conn);
     // Time and epoch come with the points that stay. The ends count as points of their own.
     let mut thinner = Thinner::new(2 * stretches + 2, max_points);
-    thinner.push((unsigned(start), 0.0, 0, 0.0));
+    let at = |step: i64, value: f64| Point { step: unsigned(step), epoch: 0.0, t_ms: 0, value };
+    thinner.push(at(start, 0.0));
     while let Some((low, low_step, high, high_step)) = rows.next().await.transpose()? {
-        let mut two = [(unsigned(low_step), 0.0, 0, low), (unsigned(high_step), 0.0, 0, high)];
-        two.sort_by_key(|point| point.0);
+        let mut two = [at(low_step, low), at(high_step, high)];
+        two.sort_by_key(|point| point.step);
         two.into_iter().for_each(|point| thinner.push(point));
     }
     drop(rows);
-    thinner.push((unsigned(end), 0.0, 0, 0.0));
-    let kept: Vec<u64> = thinner.finish().into_iter().map(|point| point.0).collect();
+    thinner.push(at(end, 0.0));
+    let kept: Vec<u64> = thinner.finish().into_iter().map(|point| point.step).collect();
     let points: Vec<(i64, f64, i64, f64)> = sqlx::query_as(
         "select step, epoch, t_ms, value
         from metric_points
@@ -262,7 +268,8 @@ async fn of_stretches(
     .bind(to_json("steps", &kept)?)
     .fetch_all(conn)
     .await?;
-    Ok(points.into_iter().map(|(step, epoch, t_ms, value)| (unsigned(step), epoch, t_ms, value)).collect())
+    let point = |(step, epoch, t_ms, value)| Point { step: unsigned(step), epoch, t_ms, value };
+    Ok(points.into_iter().map(point).collect())
 }
 
 #[cfg(test)]
@@ -279,7 +286,7 @@ mod tests {
         say(&store, &ids[0], [metric("val/dice", 2000, 0.5)]).await;
         let thin = store.metrics(&ids[0], "train/loss", 100).await.unwrap();
         assert!(thin.points.len() <= 100);
-        assert!(thin.points.iter().any(|p| p.0 == 777 && p.3 == 50.0));
+        assert!(thin.points.iter().any(|p| p.step == 777 && p.value == 50.0));
         assert_eq!(store.metrics(&ids[0], "train/loss", 2000).await.unwrap().points.len(), 2000);
         assert!(store.metrics(&ids[0], "val/none", 100).await.unwrap().points.is_empty());
         let names: Vec<_> =
@@ -309,10 +316,10 @@ mod tests {
         for max_points in [4, 10, 100, 1000, 5000] {
             let thin = store.metrics(&ids[0], "train/loss", max_points).await.unwrap().points;
             assert!(thin.len() <= max_points && thin.len() * 3 >= max_points, "{}", thin.len());
-            assert_eq!((thin[0].0, thin[thin.len() - 1].0), (1, last));
-            assert!(thin.windows(2).all(|w| w[0].0 < w[1].0));
-            assert!(thin.iter().any(|p| p.3 == 900.0) && thin.iter().any(|p| p.3 == -900.0));
-            for (step, epoch, t_ms, value) in thin {
+            assert_eq!((thin[0].step, thin[thin.len() - 1].step), (1, last));
+            assert!(thin.windows(2).all(|w| w[0].step < w[1].step));
+            assert!(thin.iter().any(|p| p.value == 900.0) && thin.iter().any(|p| p.value == -900.0));
+            for Point { step, epoch, t_ms, value } in thin {
                 assert_eq!((value, epoch), (loss(step), step as f64 / 10.0));
                 assert_eq!(t_ms, (step as i64 + 1) * 1000);
             }
@@ -320,10 +327,10 @@ mod tests {
         // A part that fits is there point by point.
         let near = store.metrics_between(&ids[0], "train/loss", 23_400..=23_500, 200).await.unwrap();
         let expected: Vec<u64> = (23_400..=23_500).collect();
-        assert_eq!(near.points.iter().map(|p| p.0).collect::<Vec<_>>(), expected);
+        assert_eq!(near.points.iter().map(|p| p.step).collect::<Vec<_>>(), expected);
         let part = store.metrics_between(&ids[0], "train/loss", 10_000..=29_999, 400).await.unwrap().points;
-        assert!(part.len() <= 400 && part.iter().any(|p| p.3 == 900.0));
-        assert!(part[0].0 <= 10_000 && part[0].0 > 9_000 && part[part.len() - 1].0 < 31_000);
+        assert!(part.len() <= 400 && part.iter().any(|p| p.value == 900.0));
+        assert!(part[0].step <= 10_000 && part[0].step > 9_000 && part[part.len() - 1].step < 31_000);
         let beyond = store.metrics_between(&ids[0], "train/loss", 50_000..=60_000, 400).await.unwrap();
         assert!(beyond.points.is_empty());
     }
@@ -378,9 +385,9 @@ mod tests {
         };
         let all = read(None, 7).await;
         assert_eq!(all.len(), 401);
-        assert!(all.windows(2).all(|w| (&w[0].0, w[0].1.0) < (&w[1].0, w[1].1.0)));
+        assert!(all.windows(2).all(|w| (&w[0].0, w[0].1.step) < (&w[1].0, w[1].1.step)));
         assert_eq!(read(Some("train/loss"), 7).await.len(), 100);
-        assert_eq!(read(Some("val/dice"), 1).await, [("val/dice".to_owned(), (0, 0.0, 102_000, 0.5))]);
+        assert_eq!(read(Some("val/dice"), 1).await, [("val/dice".to_owned(), (0, 0.0, 102_000, 0.5).into())]);
         assert!(read(Some("val/none"), 5).await.is_empty());
     }
 }

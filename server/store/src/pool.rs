@@ -15,7 +15,7 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use transferscope_domain::{api::RunView, disclosure::without_paths};
+use transferscope_domain::api::{RunView, disclosure::without_paths};
 
 use crate::{Result, StoreError};
 

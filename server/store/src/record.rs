@@ -11,7 +11,8 @@ use sqlx::SqliteConnection;
 use transferscope_domain::{
     RunId, RunState,
     alignment::AlignmentValue,
-    event::{CheckpointKind, EventBody, LeftOut, Phase, RunEvent},
+    dataset::LeftOut,
+    event::{CheckpointKind, EventBody, Phase, RunEvent},
     metric::{MetricKind, Split},
     report::{LoadReport, RunReport},
 };

@@ -6,7 +6,8 @@ use sqlx::SqliteConnection;
 use transferscope_domain::{
     ExperimentId, Failure, RunId, RunRequest, RunState, Task,
     api::{Primary, RunView},
-    event::{LeftOut, Phase},
+    dataset::LeftOut,
+    event::Phase,
     report::LoadReport,
 };
 

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        downsample, frame,
+        frame,
         options::{ChartOptions, XAxis},
         polyline::{Px, Rect, clip},
         scale::{Scale, Tick, domain_of, drawable},
@@ -11,6 +11,7 @@ use super::{
     },
     Convergence, Curve, Sample,
 };
+use crate::downsample;
 
 /// Fewest values that are smoothed: an average over a handful only lags behind them.
 const SMOOTHED_FROM: usize = 30;

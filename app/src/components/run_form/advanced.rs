@@ -9,7 +9,7 @@ use transferscope_domain::{
 };
 
 use super::{FieldError, FormState, TextField};
-use crate::{api::new_experiment::Choices, format};
+use crate::{data::choices::Choices, format};
 
 /// The settings beside budget and seeds, folded up unless one of them is given.
 #[component]

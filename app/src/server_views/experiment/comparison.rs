@@ -13,9 +13,9 @@ use transferscope_study::{
 use super::{Links, gains::better_word, name, synthetic_notice, way};
 use crate::{
     base::to,
-    components::run_mark::share_label,
     context::{Study, Versus},
     format,
+    labels::share_label,
     server_views::table::table_of,
 };
 

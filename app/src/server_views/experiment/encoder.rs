@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use transferscope_study::{analysis::Analysis, statistics::p_in_words};
 
-use crate::{components::run_mark::share_label, format, server_views::table::table};
+use crate::{format, labels::share_label, server_views::table::table};
 
 /// One row a task that has frozen encoders in both arms; nothing where none has.
 #[component]

@@ -11,8 +11,8 @@ use std::{
 
 use transferscope_domain::{
     Task,
+    dataset::LeftOut,
     dataset::{CaseEntry, DatasetManifest},
-    event::LeftOut,
     metric::Split,
 };
 

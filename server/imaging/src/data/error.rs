@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use transferscope_domain::{FailureKind, event::LeftOut};
+use transferscope_domain::{FailureKind, dataset::LeftOut};
 
 /// Why data could not be read, trusted or stored.
 #[derive(Debug, thiserror::Error)]

@@ -17,8 +17,8 @@ mod text;
 use std::{collections::BTreeMap, path::Path};
 
 use transferscope_domain::{
+    dataset::LeftOut,
     dataset::{CaseEntry, DatasetManifest},
-    event::LeftOut,
     metric::Split,
 };
 

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use transferscope_domain::{Architecture, Backbone, Family, api::Made, report::LoadReport};
+use transferscope_domain::{
+    Architecture, Backbone, Family,
+    api::{LossPoint, Made},
+    report::LoadReport,
+};
 
 /// How a backbone was made, for one that was pre-trained by this program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +36,7 @@ pub struct Card {
     pub device: String,
     pub seconds: f64,
     /// `[step, loss]`, thinned.
-    pub loss_curve: Vec<(u64, f64)>,
+    pub loss_curve: Vec<LossPoint>,
     /// What the objective reached on the validation cases, by name.
     pub validation: BTreeMap<String, f64>,
 }

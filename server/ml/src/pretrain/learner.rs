@@ -7,7 +7,7 @@ use burn::{
     optim::{GradientsAccumulator, GradientsParams},
     tensor::backend::AutodiffBackend,
 };
-use transferscope_domain::{TrainingSpec, event::EventBody, metric::Split};
+use transferscope_domain::{TrainingSpec, api::LossPoint, event::EventBody, metric::Split};
 
 use super::{Drawn, Pretrain};
 use crate::{
@@ -55,7 +55,7 @@ pub struct Completed {
     /// The last validation, without split.
     pub validation: BTreeMap<String, f64>,
     /// `[step, loss]`, thinned to means of equal stretches.
-    pub loss_curve: Vec<(u64, f64)>,
+    pub loss_curve: Vec<LossPoint>,
 }
 
 /// Most validations of a training; each is a pass over the validation cases.
@@ -197,7 +197,7 @@ where
         let total = self.context.total_steps();
         self.window.add(loss);
         if position.step.is_multiple_of(total.div_ceil(CURVE_POINTS)) {
-            position.curve.push((position.step, self.window.mean()));
+            position.curve.push(LossPoint { step: position.step, loss: self.window.mean() });
             self.window = Window::default();
         }
         net.after_step(position.step as f64 / total as f64)

@@ -7,7 +7,7 @@ use std::{
 
 use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 
-use transferscope_domain::Direction;
+use transferscope_domain::{Direction, api::LossPoint};
 
 use super::optimiser::Optimiser;
 use crate::{
@@ -25,8 +25,8 @@ pub struct Position {
     pub best: Option<Best>,
     /// Seconds of training before this process.
     pub seconds: f64,
-    /// Points `(step, loss)` of a thinned loss curve, where the training keeps one.
-    pub curve: Vec<(u64, f64)>,
+    /// A thinned loss curve, where the training keeps one.
+    pub curve: Vec<LossPoint>,
 }
 
 /// A validation.

@@ -65,7 +65,7 @@ impl Home {
 
     async fn losses(&self) -> Vec<(u64, f64)> {
         let series = self.store.metrics(&self.run, "train/loss", 1000).await.unwrap();
-        series.points.into_iter().map(|p| (p.0, p.3)).collect()
+        series.points.into_iter().map(|p| (p.step, p.value)).collect()
     }
 
     /// The position that is recorded is the length of the log.

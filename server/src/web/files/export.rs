@@ -13,7 +13,11 @@ use axum::{
 };
 use futures::stream;
 use tokio::sync::mpsc;
-use transferscope_domain::{RunId, api::Problem, table_cell};
+use transferscope_domain::{
+    RunId,
+    api::{Point, Problem},
+    table_cell,
+};
 use transferscope_store::{Lane, NamedPoint, PointsCursor};
 
 use crate::{
@@ -59,7 +63,7 @@ pub async fn metrics_csv(
 
 fn csv_lines(points: &[NamedPoint], out: &mut Vec<u8>) {
     let mut text = String::with_capacity(64 * points.len());
-    for (name, (step, epoch, t_ms, value)) in points {
+    for (name, Point { step, epoch, t_ms, value }) in points {
         // Writing into a text does not fail.
         let _ = write!(text, "{},{step},{epoch},{t_ms},{value}\r\n", table_cell::csv(name));
     }

@@ -51,7 +51,7 @@ async fn a_log_that_is_replayed_in_any_cut_is_recorded_once() {
         }
         let loss = store.metrics(&ids[0], "train/loss", 1000).await.unwrap();
         assert_eq!(loss.points.len(), 20);
-        assert_eq!(loss.points[3], (4, 0.4, 5000, 0.25));
+        assert_eq!(loss.points[3], (4, 0.4, 5000, 0.25).into());
         let at = store.record_position(&ids[0]).await.unwrap();
         assert_eq!(at, RecordPosition { offset: 230, last_seq: 23 });
         let mut run = store.run(&ids[0]).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_resumed_worker_takes_back_what_it_will_say_again() {
     assert!(!run.run.metrics.contains_key("val/late"));
     assert_eq!(run.previews.iter().map(|p| p.file.as_str()).collect::<Vec<_>>(), ["step20.png"]);
     let loss = store.metrics(id, "train/loss", 1000).await.unwrap();
-    assert_eq!(loss.points.iter().map(|p| p.0).collect::<Vec<_>>(), (1..=21).collect::<Vec<_>>());
+    assert_eq!(loss.points.iter().map(|p| p.step).collect::<Vec<_>>(), (1..=21).collect::<Vec<_>>());
     let alignment = store.alignment(id).await.unwrap();
     assert_eq!(alignment.values.iter().map(|v| v.epoch).collect::<Vec<_>>(), [0.0, 2.0]);
 
@@ -121,7 +121,7 @@ async fn a_resume_inside_one_batch_counts_too() {
     let log = [started(1, 0), step(1, 1.0), step(2, 1.0), step(3, 1.0), started(2, 1), step(2, 5.0)];
     say(&store, &ids[0], log).await;
     let loss = store.metrics(&ids[0], "train/loss", 100).await.unwrap();
-    assert_eq!(loss.points.iter().map(|p| (p.0, p.3)).collect::<Vec<_>>(), [(1, 1.0), (2, 5.0)]);
+    assert_eq!(loss.points.iter().map(|p| (p.step, p.value)).collect::<Vec<_>>(), [(1, 1.0), (2, 5.0)]);
     assert_eq!(store.run(&ids[0]).await.unwrap().run.metrics["train/loss"], 5.0);
 }
 

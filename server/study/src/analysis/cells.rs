@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{
-    Adaptation, Arm, Direction, RunId, RunState, Task, Unsure,
-    backbone::SPECIALIST,
-    metric::Split,
-    study::{RunRecord, Variant},
+    Adaptation, Arm, Direction, RunId, RunState, Task, Unsure, backbone::SPECIALIST, experiment::Variant,
+    metric::Split, study::RunRecord,
 };
 
 use super::{

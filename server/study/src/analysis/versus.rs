@@ -1,7 +1,7 @@
 //! Whole experiments against each other: each network of each task, experiment by experiment.
 
 use serde::{Deserialize, Serialize};
-use transferscope_domain::{Arm, Direction, RunState, Task, Unsure, study::RunRecord, study::Variant};
+use transferscope_domain::{Arm, Direction, RunState, Task, Unsure, experiment::Variant, study::RunRecord};
 
 use super::{
     Input,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use transferscope_domain::event::LeftOut;
+use transferscope_domain::dataset::LeftOut;
 use unicode_normalization::UnicodeNormalization;
 
 use super::table::{Row, Table};

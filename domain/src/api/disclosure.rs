@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{CompareData, RunView};
 use crate::{
     Failure,
-    api::{CompareData, RunView},
     report::{PROBABILITY, TRUTH},
 };
 
@@ -166,7 +166,7 @@ mod tests {
             split: "test".into(),
             scores: [("auroc", 0.5), (TRUTH, 1.0), (PROBABILITY, 0.9)].map(|(k, v)| (k.to_owned(), v)).into(),
         };
-        let preview = crate::api::PreviewView {
+        let preview = super::super::PreviewView {
             epoch: 1.0,
             case_id: "Smith".into(),
             file: "smith.png".into(),
