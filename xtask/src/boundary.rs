@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::tools;
-use crate::wasm_target::TARGET;
+use crate::wasm_compiler::TARGET;
 use crate::workspace::Workspace;
 
 /// The names of all packages that a package's normal dependencies bring for a target.

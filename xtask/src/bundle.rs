@@ -15,7 +15,8 @@ use crate::assets::{Package, Size, replace};
 use crate::css;
 use crate::digest::Digest;
 use crate::tools;
-use crate::wasm_target::{self, Compiler, TARGET};
+use crate::wasm_compiler::{Compiler, TARGET};
+use crate::wasm_target;
 use crate::workspace::Workspace;
 
 /// The most that the program may weigh as sent, in bytes.

@@ -18,6 +18,7 @@ mod serve;
 mod steps;
 mod test;
 mod tools;
+mod wasm_compiler;
 mod wasm_std;
 mod wasm_target;
 mod workspace;

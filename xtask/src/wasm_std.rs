@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::tools;
-use crate::wasm_target::{Compiler, TARGET};
+use crate::wasm_compiler::{Compiler, TARGET};
 use crate::workspace::Workspace;
 
 /// Names the folder's libraries as ours, and the compiler they were built with.

@@ -9,11 +9,13 @@
 //! Images are normalised ones: exactly 0 is background, and stays so.
 
 mod draw;
+mod grid;
 mod intensity;
 mod lattice;
 mod recipe;
 mod warp;
 
 pub use draw::Augmentation;
+pub use grid::Grid;
 pub use recipe::{Affine, BadRecipe, Between, Chance, Elastic, Recipe};
-pub use warp::{Crop, Grid, Warp};
+pub use warp::{Crop, Warp};

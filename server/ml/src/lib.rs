@@ -25,4 +25,4 @@ pub mod pretrain;
 pub mod train;
 
 pub use transferscope_imaging::{data, metrics, physics, preview};
-pub use transferscope_study::alignment;
+pub use transferscope_study::{alignment, trajectory};

@@ -71,7 +71,10 @@ impl<B: Backend> PairSums for OnDevice<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alignment::{Discrepancy, FeatureTrajectory, Features, mmd2_unbiased};
+    use crate::{
+        alignment::{Discrepancy, Features, mmd2_unbiased},
+        trajectory::FeatureTrajectory,
+    };
     use burn_flex::Flex;
 
     fn features(n: usize, dim: usize, by: f32) -> Features {

@@ -8,8 +8,8 @@ use transferscope_domain::{Failure, RunId, RunState, pretraining::Pretraining};
 use crate::{
     Result, Store, StoreError,
     error::{from_json, from_name},
-    queue::{change, state},
-    runs::unsigned,
+    rows::unsigned,
+    state::{change, state},
 };
 
 /// How far a run has come, over all its attempts.

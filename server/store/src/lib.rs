@@ -25,6 +25,7 @@ pub mod rebuild;
 pub mod reconcile;
 pub mod record;
 pub mod records;
+mod restore;
 pub mod runs;
 pub mod salvage;
 
@@ -41,6 +42,7 @@ mod queue_order;
 mod rows;
 mod shares;
 mod snapshots;
+mod state;
 mod study;
 #[cfg(test)]
 mod testing;

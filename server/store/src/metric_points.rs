@@ -17,7 +17,7 @@ use crate::{
     downsample::Thinner,
     error::to_json,
     pool::run_exists,
-    runs::{signed, unsigned},
+    rows::{signed, unsigned},
 };
 
 /// Curves of up to this many points are read point by point.

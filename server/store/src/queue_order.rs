@@ -8,8 +8,8 @@ use transferscope_domain::{ExperimentId, RunId, RunState, api::QueueView, run::Q
 use crate::{
     Result, Store, StoreError,
     error::{from_name, to_json},
-    queue::{change, state},
     rows::{RunRow, select_runs, views},
+    state::{change, state},
 };
 
 /// Waiting runs that are listed.

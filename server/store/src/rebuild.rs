@@ -3,17 +3,15 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use serde_json::{Map, Value};
-use sqlx::{AssertSqlSafe, SqliteConnection};
 use transferscope_domain::{ExperimentId, RunId, RunState, experiment::ExperimentSpec};
 
 use crate::{
     NewRun, Result, Store, StoreError,
     error::to_json,
-    queue::{change, state},
-    reconcile::{listing, restore_places},
     records::{Ended, Kind, Record, read_record},
+    restore::{listing, restore_places, restore_row},
     runs::insert,
+    state::{change, state},
 };
 
 /// What came of the files of one kind.
@@ -174,40 +172,4 @@ impl Store {
         let synced = std::fs::File::open(path).and_then(|f| f.sync_all());
         synced.map_err(|source| StoreError::Folder { path: path.display().to_string(), source })
     }
-}
-
-/// Adds a row as a file holds it. Columns that this version does not have are left out; those that the file does not
-/// have get their default.
-pub(crate) async fn restore_row(
-    conn: &mut SqliteConnection,
-    kind: Kind,
-    row: &Map<String, Value>,
-) -> Result<()> {
-    let known: Vec<String> = sqlx::query_scalar("select name from pragma_table_info(?)")
-        .bind(kind.table())
-        .fetch_all(&mut *conn)
-        .await?;
-    let columns: Vec<(&String, &Value)> = row.iter().filter(|(name, _)| known.contains(name)).collect();
-    let names: Vec<String> = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-    let marks = vec!["?"; columns.len()].join(", ");
-    // The names are those of the table's own columns.
-    let statement = format!("insert into {} ({}) values ({marks})", kind.table(), names.join(", "));
-    let mut query = sqlx::query(AssertSqlSafe(statement));
-    for (name, value) in columns {
-        query = match value {
-            Value::Null => query.bind(None::<String>),
-            Value::String(text) => query.bind(text),
-            Value::Number(n) if n.is_i64() => query.bind(n.as_i64()),
-            Value::Number(n) => query.bind(n.as_f64()),
-            other => {
-                let message = format!("{name} is {other}: a text or a number was expected");
-                return Err(StoreError::Corrupt { what: "record", message });
-            }
-        };
-    }
-    query
-        .execute(conn)
-        .await
-        .map_err(|e| StoreError::on_unique(e, || "there is one of this name already".into()))?;
-    Ok(())
 }

@@ -4,25 +4,21 @@
 //! a row, or with a stop that the row does not know, counts: it was written in a transaction whose commit was cut off
 //! (see [`crate::records`]), or the database is an older copy.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs, io,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::de::DeserializeOwned;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use transferscope_domain::{ExperimentId, RunId, RunState, ShareSlug};
 
 use crate::{
-    Result, Store, StoreError,
+    Result, Store,
     error::to_json,
-    queue::change,
-    rebuild::restore_row,
     records::{
-        ARRIVAL_FILE, Arrival, Ended, Kind, Places, QUEUE_FILE, RECORD_SCHEMA, REVOKED, Record, STOPPED_FILE,
+        ARRIVAL_FILE, Arrival, Ended, Kind, Places, QUEUE_FILE, RECORD_SCHEMA, Record, STOPPED_FILE,
         cannot_keep, places_of, read_record, row_of, write_file,
     },
+    restore::{listing, restore_places, restore_row},
+    state::change,
 };
 
 /// What was brought into agreement.
@@ -36,13 +32,6 @@ pub struct Reconciled {
     pub dropped: usize,
     /// Files that cannot be read, in words.
     pub unreadable: Vec<String>,
-}
-
-/// Names of files in a folder of records.
-#[derive(Debug, Default)]
-pub(crate) struct Listing {
-    pub made: BTreeSet<String>,
-    pub revoked: BTreeSet<String>,
 }
 
 impl Store {
@@ -174,54 +163,12 @@ impl Store {
     }
 }
 
-/// Puts waiting runs where a file says they stand, and says how many stood elsewhere.
-pub(crate) async fn restore_places(
-    conn: &mut SqliteConnection,
-    kept: &BTreeMap<String, f64>,
-    rows: &BTreeMap<String, f64>,
-) -> Result<usize> {
-    let mut changed = 0;
-    for (id, place) in kept.iter().filter(|(id, place)| rows.get(*id) != Some(place)) {
-        changed += sqlx::query(
-            "update runs set place = ? where id = ? and state not in ('stopped', 'succeeded', 'failed')",
-        )
-        .bind(place)
-        .bind(id)
-        .execute(&mut *conn)
-        .await?
-        .rows_affected();
-    }
-    Ok(usize::try_from(changed).unwrap_or(usize::MAX))
-}
-
 /// All rows of a table, with the time at which each was revoked.
 async fn ended_by_id(conn: &mut SqliteConnection, kind: Kind) -> Result<BTreeMap<String, Option<i64>>> {
     let ended = if kind.is_link() { "revoked_ms" } else { "null" };
     let question = format!("select {}, {ended} from {}", kind.key(), kind.table());
     let rows: Vec<(String, Option<i64>)> = sqlx::query_as(AssertSqlSafe(question)).fetch_all(conn).await?;
     Ok(rows.into_iter().collect())
-}
-
-/// What lies in a folder of records; a folder that is not there is empty, and other files are not looked at.
-pub(crate) fn listing(folder: &Path) -> Result<Listing> {
-    let mut listing = Listing::default();
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(listing),
-        Err(e) => return Err(StoreError::Record { path: folder.display().to_string(), source: e }),
-    };
-    for entry in entries {
-        let entry =
-            entry.map_err(|e| StoreError::Record { path: folder.display().to_string(), source: e })?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|n| !n.starts_with('.')) else { continue };
-        if let Some(id) = name.strip_suffix(REVOKED) {
-            listing.revoked.insert(id.to_owned());
-        } else if let Some(id) = name.strip_suffix(".json") {
-            listing.made.insert(id.to_owned());
-        }
-    }
-    Ok(listing)
 }
 
 /// Whether a file is there with something in it.
@@ -268,6 +215,7 @@ mod tests {
     use transferscope_domain::{api::ShareRequest, experiment::ExperimentSpec, run::QueueMove};
 
     use super::*;
+    use crate::StoreError;
     use crate::{NewSnapshot, ids::new_slug, testing::new_run};
 
     /// A database with something of everything that it alone would know, and the directories of its runs.

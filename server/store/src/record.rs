@@ -20,9 +20,9 @@ use transferscope_domain::{
 use crate::{
     Result, Store, StoreError,
     error::to_json,
-    queue::{change, state},
     rows::phase_name,
-    runs::{signed, unsigned},
+    rows::{signed, unsigned},
+    state::{change, state},
 };
 
 /// Lines of a log that follow the recorded position.

@@ -181,3 +181,13 @@ async fn queue_positions(conn: &mut SqliteConnection, rows: &[RunRow]) -> Result
     .await?;
     Ok(positions.into_iter().collect())
 }
+
+/// A number that is stored signed and never below zero.
+pub(crate) fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// A number for a column; what is too large for it cannot come from a run.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -17,7 +17,7 @@ use crate::{
     error::{from_json, from_name, to_json},
     now_ms,
     records::{Arrival, RECORD_SCHEMA},
-    rows::{RunRow, select_runs, views},
+    rows::{RunRow, select_runs, signed, unsigned, views},
 };
 
 /// A run that is about to be stored; its directory with `request.json` is there already.
@@ -197,7 +197,7 @@ impl Store {
     /// `NotFound`.
     pub async fn run_state(&self, id: &RunId) -> Result<RunState> {
         let mut conn = self.read().acquire().await?;
-        crate::queue::state(&mut conn, id).await
+        crate::state::state(&mut conn, id).await
     }
 
     /// What a stored run was asked to do.
@@ -259,16 +259,6 @@ impl Store {
             sqlx::query_as("select state, count(*) from runs group by state").fetch_all(self.read()).await?;
         rows.into_iter().map(|(state, n)| Ok((from_name("run state", &state)?, n))).collect()
     }
-}
-
-/// A number that is stored signed and never below zero.
-pub(crate) fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
-}
-
-/// A number for a column; what is too large for it cannot come from a run.
-pub(crate) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 pub(crate) async fn row(conn: &mut SqliteConnection, id: &RunId) -> Result<RunRow> {

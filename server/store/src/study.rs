@@ -9,8 +9,8 @@ use transferscope_domain::{
 use crate::{
     Result, Store, cases,
     error::{from_name, to_json},
+    rows::unsigned,
     rows::{RunRow, latest_metrics, select_runs},
-    runs::unsigned,
 };
 
 impl Store {

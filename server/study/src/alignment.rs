@@ -1,20 +1,20 @@
 //! How far training moved a layer's features.
 //!
-//! [`FeatureTrajectory`] is the entry: it standardises, chooses the bandwidth, computes squared maximum mean
-//! discrepancy (MMD²) and a permutation p-value. The parts are pure functions over rows in double
+//! Squared maximum mean discrepancy (MMD²) with its bandwidth and a permutation p-value, in units of the features before
+//! training; [`crate::trajectory`] takes them through a training. The parts are pure functions over rows in double
 //! precision; where features come from and which cases they belong to is the caller's business.
 
 mod bandwidth;
 mod between;
 mod discrepancy;
 mod distances;
-mod estimate;
+pub(crate) mod estimate;
 mod mmd;
 mod permutation;
 mod selection;
 mod standardise;
 mod tiles;
-mod trajectory;
+mod width;
 
 pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance, median_within, pooled_bandwidth};
 pub use between::mmd2_between;
@@ -23,7 +23,6 @@ pub use distances::{energy_distance, frechet_distance};
 pub use mmd::{KernelMatrix, SquaredDistances, mmd2_biased, mmd2_unbiased};
 pub use permutation::{all_dealings, null_values, permutation_p, seeded_permutations};
 pub use standardise::Standard;
-pub use trajectory::FeatureTrajectory;
 
 /// Features of one layer: one row a case (or token), as the model gave them.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,4 +12,5 @@ pub mod feature_file;
 pub mod paper;
 pub mod similarity;
 pub mod statistics;
+pub mod trajectory;
 pub mod transferability;

@@ -3,10 +3,11 @@
 use rand::{Rng, RngExt};
 
 use super::{
+    grid::Grid,
     intensity::Intensity,
     lattice::Lattice,
     recipe::Recipe,
-    warp::{Crop, Grid, Warp},
+    warp::{Crop, Warp},
 };
 use crate::random;
 

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::warp::Grid;
+use super::grid::Grid;
 use crate::random;
 
 /// Displacements of a grid's voxels.

@@ -1,15 +1,7 @@
 //! Moving the voxels of a case.
 
-use super::lattice::Lattice;
+use super::{grid::Grid, lattice::Lattice};
 use crate::data::window::window;
-
-/// The voxels of a case, without their place in the world.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Grid {
-    /// `[D, H, W]`.
-    pub shape: [usize; 3],
-    pub spacing_mm: [f64; 3],
-}
 
 /// The box that is computed, which may reach over the grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

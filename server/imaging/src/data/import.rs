@@ -3,10 +3,12 @@
 mod case_files;
 mod case_folder;
 mod csv_file;
+mod examination;
 mod geometry;
 mod image_names;
 mod labels;
 mod layouts;
+mod listing;
 mod patients;
 mod picai;
 mod rows;
@@ -17,16 +19,15 @@ mod text;
 use std::{collections::BTreeMap, path::Path};
 
 use transferscope_domain::{
-    dataset::LeftOut,
-    dataset::{CaseEntry, DatasetManifest},
+    dataset::{CaseEntry, DatasetManifest, LeftOut},
     metric::Split,
 };
 
 pub use self::labels::{FillLabel, FillWith};
 use self::{
     case_files::{Loaded, Reading},
+    examination::Examination,
     patients::{Known, Patient},
-    source::Examination,
     table::Row,
 };
 use super::{

@@ -12,9 +12,10 @@ use transferscope_study::feature_file::{self, FeatureFileError, Layers};
 
 use super::evaluate::values;
 use crate::{
-    alignment::{Discrepancy, FeatureTrajectory, Features, PairSums},
+    alignment::{Discrepancy, Features, PairSums},
     checkpoint::write_atomically,
     model::features::LayerRows,
+    trajectory::FeatureTrajectory,
 };
 
 /// Rows of features of each case: the octants of a volume, or evenly spaced slices.

@@ -1,6 +1,10 @@
 //! The bandwidth of the kernel, by the median heuristic.
 
-use super::{AlignmentError, Rows, SquaredDistances, estimate::fits, mmd::at_least, tiles::RowPairs};
+use super::{
+    AlignmentError, Rows, SquaredDistances,
+    tiles::RowPairs,
+    width::{at_least, fits},
+};
 
 /// Median; the mean of the two middle values for an even count. None for no values.
 fn median(values: &mut [f64]) -> Option<f64> {

@@ -4,21 +4,16 @@ use std::borrow::Cow;
 
 use super::{
     AlignmentError, Discrepancy, KernelMatrix, PairSums, Rows, SquaredDistances, all_dealings, mmd::mmd2,
-    permutation_p, seeded_permutations,
+    permutation_p, seeded_permutations, width::fits,
 };
 
 /// Random orders for a p-value.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Orders {
+pub(crate) struct Orders {
     /// Rows in a row that are dealt out together.
     pub group: usize,
     pub count: usize,
     pub seed: u64,
-}
-
-/// Whether the distances of two sets fit into one matrix.
-pub(super) fn fits(x: &Rows, y: &Rows) -> bool {
-    x.n() + y.n() <= SquaredDistances::MOST_ROWS
 }
 
 /// MMD² over all rows, and p where orders are asked for; 0 and 1 where there is no bandwidth because all rows are equal.
@@ -29,7 +24,7 @@ pub(super) fn fits(x: &Rows, y: &Rows) -> bool {
 /// # Errors
 /// When the widths differ, a set has fewer than two rows, squared distances are beyond double precision, or one group
 /// alone has more rows than a kernel matrix.
-pub(super) fn mmd2_and_p(
+pub(crate) fn mmd2_and_p(
     x: &Rows,
     y: &Rows,
     sigma: Option<f64>,

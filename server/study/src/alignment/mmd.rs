@@ -2,20 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::{AlignmentError, Estimate, PairSums, Rows, estimate::fits, tiles::RowPairs};
-
-/// Direct differences: the expanded form loses all digits where values are large.
-pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
-}
-
-pub(super) fn same_width(x: &Rows, y: &Rows) -> Result<(), AlignmentError> {
-    if x.dim() == y.dim() { Ok(()) } else { Err(AlignmentError::Widths { x: x.dim(), y: y.dim() }) }
-}
-
-pub(super) fn at_least(rows: &Rows, least: usize) -> Result<(), AlignmentError> {
-    if rows.n() >= least { Ok(()) } else { Err(AlignmentError::TooFewRows { n: rows.n() }) }
-}
+use super::{
+    AlignmentError, Estimate, PairSums, Rows,
+    tiles::RowPairs,
+    width::{at_least, fits, same_width, squared_distance},
+};
 
 /// Sum of the kernel over all pairs of a row of `x` and a row of `y`; the order of additions
 /// does not depend on the number of threads.

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{mmd::squared_distance, tiles::RowPairs};
+use super::{tiles::RowPairs, width::squared_distance};
 
 /// Pairs from which the first bracket is guessed.
 const SAMPLE: usize = 1 << 18;

@@ -8,7 +8,10 @@
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 
-use super::{AlignmentError, Rows, mmd::squared_distance};
+use super::{
+    AlignmentError, Rows,
+    width::{at_least, same_width, squared_distance},
+};
 
 /// Rows in a block.
 const SIDE: usize = 256;
@@ -51,10 +54,10 @@ impl<'a> RowPairs<'a> {
     /// When a set is empty, the widths differ, or squared distances are beyond double precision.
     pub fn of(sets: &[&'a Rows]) -> Result<Self, AlignmentError> {
         for pair in sets.windows(2) {
-            super::mmd::same_width(pair[0], pair[1])?;
+            same_width(pair[0], pair[1])?;
         }
         for set in sets {
-            super::mmd::at_least(set, 1)?;
+            at_least(set, 1)?;
         }
         let dim = sets.first().map_or(0, |set| set.dim());
         let n: usize = sets.iter().map(|set| set.n()).sum();

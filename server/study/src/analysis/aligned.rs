@@ -12,7 +12,7 @@ use transferscope_domain::{
 use crate::statistics::mean;
 
 /// Divergence between a pre-trained and a scratch run's features; made from their files, see
-/// [`crate::alignment::FeatureTrajectory`] for the others.
+/// [`crate::trajectory::FeatureTrajectory`] for the others.
 pub const D2S: &str = "d2s";
 
 /// What is measured between features.

@@ -2,8 +2,9 @@
 
 use transferscope_domain::alignment::names;
 use transferscope_study::{
-    alignment::{Discrepancy, FeatureTrajectory, Features},
+    alignment::{Discrepancy, Features},
     feature_file::Layers,
+    trajectory::FeatureTrajectory,
 };
 
 use crate::{

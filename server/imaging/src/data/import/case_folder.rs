@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     case_files::CaseFiles,
+    examination::Examination,
     image_names::{self, Meant},
-    source::{self, Examination, Names},
+    listing::{self, Names},
 };
 use crate::data::DataError;
 
@@ -14,7 +15,7 @@ use crate::data::DataError;
 /// # Errors
 /// When the folder cannot be listed or holds too many.
 pub fn find(folder: &Path) -> Result<Vec<Examination>, DataError> {
-    let Names { found, unreadable } = source::names(folder)?;
+    let Names { found, unreadable } = listing::names(folder)?;
     let examination =
         |case_id: String, files| Examination { case_id, patient_id: None, cspca: None, fold: None, files };
     let is_folder = |(_, is_folder): &(String, bool)| *is_folder;
@@ -32,7 +33,7 @@ pub fn find(folder: &Path) -> Result<Vec<Examination>, DataError> {
 
 /// Looks for the channels of a case, whatever the case of their names; what else looks like an image is named.
 fn channels(folder: &Path) -> Result<CaseFiles, DataError> {
-    let Names { found, unreadable } = source::names(folder)?;
+    let Names { found, unreadable } = listing::names(folder)?;
     let mut candidates: BTreeMap<&'static str, Vec<&String>> = BTreeMap::new();
     let mut others = Vec::new();
     for (name, is_folder) in &found {
@@ -64,7 +65,7 @@ fn channels(folder: &Path) -> Result<CaseFiles, DataError> {
 fn deeper(folder: &Path, found: &BTreeMap<String, bool>) -> Option<String> {
     const LOOKED_INTO: usize = 20;
     let folders = found.iter().filter(|(_, is_folder)| **is_folder).take(LOOKED_INTO);
-    folders.filter_map(|(name, _)| Some((name, source::names(&folder.join(name)).ok()?.found))).find_map(
+    folders.filter_map(|(name, _)| Some((name, listing::names(&folder.join(name)).ok()?.found))).find_map(
         |(name, inner)| {
             let t2w = inner.iter().find(|(image, is_folder)| {
                 matches!(image_names::meant(image, **is_folder), Meant::Channel("t2w"))

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     image_names::{self, Meant},
-    source::{self, Names},
+    listing::{self, Names},
 };
 use crate::data::{DataError, read::dicom_glance};
 
@@ -21,7 +21,7 @@ const WANTED: &str = "arrange it as one folder a case with t2w.nii.gz, adc.nii.g
 /// # Errors
 /// When the folder cannot be listed.
 pub fn named(folder: &Path) -> Result<Option<String>, DataError> {
-    let Names { found, .. } = source::names(folder)?;
+    let Names { found, .. } = listing::names(folder)?;
     let has = |name: &str| found.get(name).copied();
     if let Some((name, _)) =
         found.iter().find(|(name, is_folder)| image_names::meant(name, **is_folder) == Meant::Channel("t2w"))
@@ -52,7 +52,7 @@ pub fn named(folder: &Path) -> Result<Option<String>, DataError> {
 
 /// Whether a folder is a subject of BIDS: `sub-X` with folders of sessions or kinds of images.
 fn is_subject(folder: &Path, name: &str) -> bool {
-    let Ok(Names { found, .. }) = source::names(folder) else { return false };
+    let Ok(Names { found, .. }) = listing::names(folder) else { return false };
     let kinds = |(inner, is_folder): (&String, &bool)| {
         *is_folder
             && (inner.starts_with("ses-")
@@ -65,7 +65,7 @@ fn is_subject(folder: &Path, name: &str) -> bool {
 /// all channels.
 fn training_images(folder: &Path) -> String {
     let about = description(folder);
-    let images = source::names(&folder.join("imagesTr")).map(|names| names.found).unwrap_or_default();
+    let images = listing::names(&folder.join("imagesTr")).map(|names| names.found).unwrap_or_default();
     let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let channel = |name: &String| {
         let stem = stem(name);
@@ -160,7 +160,7 @@ impl Tree {
     fn walk(&mut self, folder: &Path, depth: usize) {
         const MAX_DEPTH: usize = 8;
         const MAX_SEEN: usize = 20_000;
-        let Ok(Names { found, .. }) = source::names(folder) else { return };
+        let Ok(Names { found, .. }) = listing::names(folder) else { return };
         self.seen += found.len() + 1;
         if depth > MAX_DEPTH || self.seen > MAX_SEEN {
             self.stopped = true;

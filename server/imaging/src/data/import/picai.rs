@@ -13,7 +13,8 @@ use std::{
 use super::{
     case_files::CaseFiles,
     csv_file::CsvFile,
-    source::{self, Examination, MAX_CASES},
+    examination::Examination,
+    listing::{self, MAX_CASES},
 };
 use crate::data::{DataError, IMAGES, read::ENDINGS};
 
@@ -96,7 +97,7 @@ fn patients(
     depth: usize,
     found: &mut BTreeMap<(String, String), Study>,
 ) -> Result<(), DataError> {
-    for (name, _) in source::names(folder)?.found.into_iter().filter(|(_, is_folder)| *is_folder) {
+    for (name, _) in listing::names(folder)?.found.into_iter().filter(|(_, is_folder)| *is_folder) {
         let path = folder.join(&name);
         let is_patient = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
         if is_patient {
@@ -122,7 +123,7 @@ fn studies(
     fold: Option<u32>,
     found: &mut BTreeMap<(String, String), Study>,
 ) -> Result<(), DataError> {
-    for (name, _) in source::names(folder)?.found.into_iter().filter(|(_, is_folder)| !is_folder) {
+    for (name, _) in listing::names(folder)?.found.into_iter().filter(|(_, is_folder)| !is_folder) {
         let Some((study, channel)) = parts(&name, patient) else { continue };
         let study = found.entry((patient.to_owned(), study.to_owned())).or_insert_with(|| Study {
             folder: folder.to_owned(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use transferscope_domain::metric::Split;
 
-use super::{csv_file::CsvFile, source};
+use super::{csv_file::CsvFile, listing};
 use crate::data::DataError;
 
 /// Names of the table, in any case; the endings say nothing of what parts the cells.
@@ -42,7 +42,7 @@ pub struct Table {
 /// id is empty, a cell cannot be what its column holds, or a case stands twice.
 pub fn read(folder: &Path) -> Result<Table, DataError> {
     let mut table = Table::default();
-    let files = source::names(folder)?.found;
+    let files = listing::names(folder)?.found;
     let files: Vec<&String> =
         files.iter().filter(|(_, is_folder)| !**is_folder).map(|(name, _)| name).collect();
     let named = |name: &&&String| NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));

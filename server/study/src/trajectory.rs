@@ -4,12 +4,12 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use transferscope_domain::alignment::{AlignmentValue, names};
 
-use super::{
-    AlignmentError, Discrepancy, Features, PairSums, Rows, Standard,
-    estimate::{Orders, mmd2_and_p},
-    pooled_bandwidth,
-};
 use crate::{
+    alignment::{
+        AlignmentError, Discrepancy, Features, PairSums, Rows, Standard,
+        estimate::{Orders, mmd2_and_p},
+        pooled_bandwidth,
+    },
     feature_file::Layers,
     similarity::{linear_cka, procrustes_distance},
 };
@@ -29,7 +29,7 @@ pub struct FeatureTrajectory<'a> {
     pub permutations: usize,
     pub seed: u64,
     pub how: Discrepancy,
-    /// The device for sets of more than [`super::SquaredDistances::MOST_ROWS`] rows together; none is this one.
+    /// The device for sets of more than [`crate::alignment::SquaredDistances::MOST_ROWS`] rows together; none is this one.
     pub elsewhere: Option<&'a dyn PairSums>,
 }
 
@@ -42,7 +42,7 @@ impl FeatureTrajectory<'_> {
     ///
     /// All sets are standardised by the features before training. A layer has one bandwidth, by the median heuristic
     /// over the features before training and those of the tested network together. Sets of any size are compared over
-    /// all their rows; of more than [`super::SquaredDistances::MOST_ROWS`] rows together the permutations take evenly
+    /// all their rows; of more than [`crate::alignment::SquaredDistances::MOST_ROWS`] rows together the permutations take evenly
     /// spaced ones, in whole cases.
     ///
     /// # Errors
