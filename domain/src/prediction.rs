@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Task;
 
-/// Version of the file written now. Scores of version 1 were made without an intercept and with the plain H-score; they
-/// are made again.
-pub const PREDICTION_SCHEMA: u32 = 2;
+/// Version of the file written now. Scores of version 1 were made without an intercept and with the plain H-score, and
+/// version 2 had neither LEEP nor NCE; they are made again.
+pub const PREDICTION_SCHEMA: u32 = 3;
 
 /// Scores of backbones on one task and data set, by their frozen features alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,12 @@ pub struct BackboneScores {
     pub logme: Option<f64>,
     /// With the shrunk covariance.
     pub h_score: Option<f64>,
+    /// With clusters of the features as source classes (N-LEEP); of classes only.
+    #[serde(default)]
+    pub leep: Option<f64>,
+    /// With the same clusters; of classes only.
+    #[serde(default)]
+    pub nce: Option<f64>,
     pub knn: Option<f64>,
     pub linear_probe: Option<f64>,
     pub seconds: f64,

@@ -1,5 +1,5 @@
 //! The server and the worker of Transferscope, in rooms by what they serve. A room knows those that stand before it in
-//! this list, and none that come after it (`layers.rs` holds it):
+//! this list, and none that come after it (`xtask/src/rooms.rs` holds it):
 //!
 //! 1. what every room may use: [`data_dir`], [`health`], [`off_thread`], [`telemetry`];
 //! 2. [`inputs`]: data sets and backbones, which runs take in;
@@ -15,8 +15,6 @@ pub mod config;
 pub mod data_dir;
 pub mod health;
 pub mod inputs;
-#[cfg(test)]
-mod layers;
 pub mod off_thread;
 pub mod queue;
 pub mod results;

@@ -13,6 +13,8 @@ mod css;
 mod digest;
 #[cfg(test)]
 mod links;
+#[cfg(test)]
+mod rooms;
 mod screenshots;
 mod serve;
 mod steps;

@@ -277,7 +277,8 @@ fn Selectors(choice: Choice) -> impl IntoView {
     let option = |value: &'static str, label: &'static str, chosen: bool| {
         view! { <option value=value selected=chosen>{label}</option> }
     };
-    let measured = Measured::ALL.map(|m| option(m.as_str(), m.label(), m == choice.measured)).collect_view();
+    let measured =
+        Measured::ALL.iter().map(|m| option(m.as_str(), m.label(), *m == choice.measured)).collect_view();
     let layers = LayerChoice::ALL
         .map(|l| {
             let label = match l {

@@ -102,7 +102,7 @@ impl Job<'_> {
         let cases: Vec<_> = features_of_cases(&net, &examples, sampling, device).collect();
         let (layer, features) =
             joined(&cases).pop().ok_or_else(|| RunError::Unserved("no training case can be used".into()))?;
-        let Scores { logme, h_score, knn, linear_probe } =
+        let Scores { logme, h_score, leep, nce, knn, linear_probe } =
             told(&features, &examples, sampling, plan.out() - 1)
                 .map_err(|e| RunError::Unserved(e.to_string()))?;
         Ok(BackboneScores {
@@ -113,6 +113,8 @@ impl Job<'_> {
             parameters: self.backbone.parameters,
             logme,
             h_score,
+            leep,
+            nce,
             knn,
             linear_probe,
             seconds: begun.elapsed().as_secs_f64(),

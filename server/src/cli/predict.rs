@@ -6,6 +6,7 @@ use anyhow::Result;
 use transferscope_domain::{Task, prediction::Prediction, run::DeviceChoice};
 use transferscope_server::results::predictions;
 use transferscope_store::now_ms;
+use transferscope_study::analysis::foretold::SCORES;
 
 use super::{
     Context,
@@ -63,12 +64,17 @@ fn table(prediction: &Prediction) -> String {
         .backbones
         .iter()
         .map(|b| {
-            let scores = [b.logme, b.h_score, b.knn, b.linear_probe].map(shown);
-            let [logme, h_score, knn, probe] = scores;
-            vec![b.backbone.clone(), logme, h_score, knn, probe, format!("{:.1}", b.seconds)]
+            let scores = SCORES.iter().map(|(_, of)| shown(of(b)));
+            let row = std::iter::once(b.backbone.clone()).chain(scores);
+            row.chain([format!("{:.1}", b.seconds)]).collect()
         })
         .collect();
-    let head = ["backbone", "LogME", "H-score", "k-NN", "linear probe", "seconds"];
+    let mut head = vec!["backbone"];
+    head.extend(SCORES.map(|(name, _)| name));
+    head.push("seconds");
+    let right: Vec<usize> = (1..head.len()).collect();
     let title = format!("{} on {}: {}", prediction.task, prediction.dataset, prediction.target);
-    format!("{title}\n{}", output::table(&head, &rows, &[1, 2, 3, 4, 5]))
+    let words = "Higher is better in every column; @random-weights is the same network untrained, the control; -: no such score \
+                 of this target, or too few cases.";
+    format!("{title}\n{}{words}\n", output::table(&head, &rows, &right))
 }

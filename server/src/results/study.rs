@@ -7,23 +7,17 @@ use std::{
 
 use transferscope_app::context::{Scoring, Study, Versus};
 use transferscope_domain::{
-    Arm, ExperimentId, RunId, RunState,
-    alignment::AlignmentValue,
+    ExperimentId, RunId, RunState,
     api::{BackboneView, ExperimentView},
     backbone::SPECIALIST,
     experiment::PlannedRun,
     prediction::Prediction,
     study::RunRecord,
 };
-use transferscope_ml::train::features::{AlignmentConfig, BEST, INITIAL, PER_CASE, path};
 use transferscope_store::{Store, StoreError};
-use transferscope_study::{
-    alignment::{Discrepancy, Standard, mmd2_between},
-    analysis::{Analysis, BackboneFacts, Choice, D2S, Input, Measured, Network, analyse},
-    feature_file::{self, Layers},
-};
+use transferscope_study::analysis::{Analysis, BackboneFacts, Choice, Input, Network, analyse};
 
-use super::predictions;
+use super::{measuring, predictions};
 use crate::{
     data_dir::DataDir,
     inputs::catalogue::Catalogue,
@@ -197,13 +191,7 @@ pub struct Analysed {
 }
 
 fn analysed(data: &DataDir, key: &Key, mut records: Vec<RunRecord>) -> Analysed {
-    match key.choice.measured {
-        Measured::D2s => add_d2s(data, &mut records, key.choice.how),
-        Measured::D2p | Measured::D2r if key.choice.how != Discrepancy::default() => {
-            measure_again(data, &mut records, key.choice.how);
-        }
-        Measured::D2p | Measured::D2r | Measured::Cka | Measured::Procrustes => {}
-    }
+    measuring::measure(data, &mut records, key.choice);
     let input = Input { planned: &key.planned, records: &records, backbones: &key.backbones };
     Analysed {
         analysis: analyse(input, key.choice),
@@ -275,79 +263,4 @@ fn time_left(planned: &[PlannedRun], records: &[RunRecord]) -> Option<f64> {
                 .or_else(|| mean(&|_| true))
         })
         .sum()
-}
-
-/// Random orders behind the p-value of an alignment that is measured again: it only marks the tested network.
-const MARKS: usize = 19;
-
-/// Measures the alignment of every finished pre-trained run again, from the features that it left, by another kernel or
-/// estimator than it had. A run whose features are gone has none.
-fn measure_again(data: &DataDir, records: &mut [RunRecord], how: Discrepancy) {
-    let finished = |r: &&mut RunRecord| r.arm == Arm::Pretrained && r.state == RunState::Succeeded;
-    for run in records.iter_mut().filter(finished) {
-        let Some(tested) = run.alignment.iter().find(|v| v.p.is_some()).map(|v| v.epoch) else { continue };
-        let look = AlignmentConfig {
-            epochs: run.training.epochs,
-            tested,
-            pretrained: true,
-            permutations: MARKS,
-            seed: run.seed,
-            how,
-            elsewhere: None,
-        };
-        run.alignment = look.values(&data.run(&run.id)).unwrap_or_else(|reason| {
-            tracing::warn!(run.id = %run.id, reason, "features cannot be compared again");
-            Vec::new()
-        });
-    }
-}
-
-/// Adds to every finished pre-trained run the divergence of its features from those of the scratch run of its pair,
-/// where the directories of both have them.
-fn add_d2s(data: &DataDir, records: &mut [RunRecord], how: Discrepancy) {
-    let of = |run: &RunRecord, name: &str| -> Option<Layers> {
-        feature_file::read(&path(&data.run(&run.id), name)).ok()
-    };
-    let pairs: Vec<(usize, usize)> = records
-        .iter()
-        .enumerate()
-        .filter(|(_, r)| r.arm == Arm::Pretrained && r.state == RunState::Succeeded)
-        .filter_map(|(i, r)| {
-            let scratch = |s: &RunRecord| {
-                s.arm == Arm::Scratch
-                    && s.state == RunState::Succeeded
-                    && (&s.backbone, s.task, s.seed) == (&r.backbone, r.task, r.seed)
-                    && s.variant() == r.variant()
-            };
-            Some((i, records.iter().rposition(scratch)?))
-        })
-        .collect();
-    for (tuned, scratch) in pairs {
-        let (run, other) = (&records[tuned], &records[scratch]);
-        let files = (of(run, INITIAL), of(run, BEST), of(other, BEST));
-        let (Some(initial), Some(best), Some(other)) = files else { continue };
-        // The tested network's values have a p-value.
-        let epoch = run.alignment.iter().find(|v| v.p.is_some()).map_or(0.0, |v| v.epoch);
-        let mut added = Vec::new();
-        for (depth, ((layer, before), ((_, after), (name, scratch)))) in
-            initial.iter().zip(best.iter().zip(&other)).enumerate()
-        {
-            let compared = Standard::of(before).and_then(|s| mmd2_between(&s, after, scratch, how));
-            // Layers of another width or with values that are not finite have no divergence.
-            let Ok((value, bandwidth)) = compared else { continue };
-            if layer == name {
-                added.push(AlignmentValue {
-                    epoch,
-                    layer: layer.clone(),
-                    depth: depth as u32,
-                    metric: D2S.into(),
-                    value,
-                    p: None,
-                    bandwidth,
-                    n: (after.n / PER_CASE * PER_CASE) as u32,
-                });
-            }
-        }
-        records[tuned].alignment.extend(added);
-    }
 }

@@ -11,6 +11,7 @@ mod findings;
 pub mod foretold;
 mod gain;
 mod learnt;
+mod measured;
 mod objective;
 mod ranking;
 mod scores;
@@ -21,12 +22,13 @@ use transferscope_domain::{Arm, Task, experiment::PlannedRun, study::RunRecord};
 
 use crate::alignment::Discrepancy;
 
-pub use aligned::{AlignedLayer, Control, D2S, LayerChoice, Measured};
+pub use aligned::{AlignedLayer, Control, LayerChoice};
 pub use cells::{ArmSummary, Cell, CellKey, Converged, Seeded, Slot};
 pub use correlate::{LeftOut, Outcome, Point, Relation, SimpleBaseline};
 pub use encoder::EncoderShare;
 pub use findings::{Finding, Verdict};
 pub use gain::{Gain, NoPair, Pair, Unpaired};
+pub use measured::{D2S, Measured};
 pub use ranking::{Ranked, Ranking};
 pub(crate) use scores::{CaseTable, cell_mean};
 pub use scores::{Cases, Patients};

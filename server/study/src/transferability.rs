@@ -1,6 +1,7 @@
 //! How much frozen features tell of a task: scores that rank backbones before anything is trained. Higher is better
 //! in all of them; what is undefined is none.
 
+mod clusters;
 mod h_score;
 mod leep;
 mod logme;
@@ -34,12 +35,18 @@ pub struct Scores {
     pub logme: Option<f64>,
     /// With the shrunk covariance; of classes only: there is no such score of numbers.
     pub h_score: Option<f64>,
+    /// LEEP with clusters of the features as the source's classes (N-LEEP), in nats; of classes only.
+    pub leep: Option<f64>,
+    /// Negative conditional entropy of the classes given the same clusters, in nats; of classes only.
+    pub nce: Option<f64>,
     /// Balanced accuracy, or R², of the nearest rows of other patients.
     pub knn: Option<f64>,
     /// Balanced accuracy, or R², of a ridge regression on patients that it was not fitted on.
     pub linear_probe: Option<f64>,
 }
 
+/// Clusters of the features for each class of the target, as N-LEEP's authors take them.
+const CLUSTERS: usize = 5;
 /// Rows that vote.
 const NEIGHBOURS: usize = 5;
 /// Folds of patients of the linear probe.
@@ -67,20 +74,27 @@ pub fn scores(
     let x = standardised(features);
     let folds = probe::folds(groups, FOLDS, seed);
     Ok(match target {
-        Target::Classes(classes) => Scores {
-            logme: Some(one_hot(classes))
-                .filter(|labels| labels.ncols() > 1)
-                .and_then(|labels| logme_values(&x, &centred(labels), Stop::Published)),
-            // The plain score is 1 for noise where there are no more rows than channels.
-            h_score: h_score(&x, classes).and_then(|h| h.shrunk),
-            knn: nearest_classes(&x, classes, groups, NEIGHBOURS),
-            linear_probe: probe_classes(&x, classes, &folds),
-        },
+        Target::Classes(classes) => {
+            let clusters = clusters::clusters(&x, CLUSTERS * classes_of(classes).len(), seed);
+            Scores {
+                logme: Some(one_hot(classes))
+                    .filter(|labels| labels.ncols() > 1)
+                    .and_then(|labels| logme_values(&x, &centred(labels), Stop::Published)),
+                // The plain score is 1 for noise where there are no more rows than channels.
+                h_score: h_score(&x, classes).and_then(|h| h.shrunk),
+                leep: clusters.as_ref().and_then(|c| leep(&c.probabilities, classes)),
+                nce: clusters.as_ref().and_then(|c| nce(&c.nearest, classes)),
+                knn: nearest_classes(&x, classes, groups, NEIGHBOURS),
+                linear_probe: probe_classes(&x, classes, &folds),
+            }
+        }
         Target::Values { width, data } => {
             let y = standardised_columns(DMatrix::from_row_slice(n, width, data));
             Scores {
                 logme: logme_values(&x, &y, Stop::Published),
                 h_score: None,
+                leep: None,
+                nce: None,
                 knn: nearest_values(&x, &y, groups, NEIGHBOURS),
                 linear_probe: probe_values(&x, &y, &folds),
             }

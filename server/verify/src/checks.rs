@@ -2,7 +2,7 @@
 
 use crate::{
     Cases, Folder, Problem, analysis,
-    io::{images, resample},
+    io::{images, resample, subject},
     metrics::{classification, image_quality, segmentation},
     networks::{checkpoints, layers, profound, provicnet},
     physics, preprocess,
@@ -107,7 +107,7 @@ pub const CHECKS: &[Entry] = &[
     Entry { files: &[image_quality::FILE, image_quality::SCORES], check: image_quality::check },
     Entry { files: &[segmentation::FILE, segmentation::MASKS], check: segmentation::check },
     Entry { files: &[physics::FILE, physics::FACTS], check: physics::check },
-    Entry { files: &[images::EXPECTED, images::ARRAYS], check: images::check },
+    Entry { files: &[subject::EXPECTED, images::ARRAYS], check: images::check },
     Entry { files: &[resample::DESCRIPTION, resample::ARRAYS], check: resample::check },
     Entry { files: &[analysis::curves::FILE], check: analysis::curves::check },
     Entry { files: &[analysis::mmd::FILE, analysis::TENSORS], check: analysis::mmd::check },

@@ -5,3 +5,4 @@ mod itk;
 mod metaimage;
 mod nifti;
 pub mod resample;
+pub mod subject;

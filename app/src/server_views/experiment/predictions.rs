@@ -11,7 +11,12 @@ use transferscope_study::{
 };
 
 use super::way;
-use crate::{base::to, context::Scoring, format, server_views::table::table};
+use crate::{
+    base::to,
+    context::Scoring,
+    format,
+    server_views::table::{table, table_of},
+};
 
 /// Scores by task and backbone, and how well each ranks the cells by gain.
 #[component]
@@ -52,7 +57,7 @@ fn scores_explained(predictions: &[Prediction]) -> impl IntoView + use<> {
         <details class="disclosure">
             <summary>"What the scores are"</summary>
             <p>
-                "LogME: evidence of a linear model with an intercept (You et al. 2021). H-score: share of the features' variance that lies between classes, with a shrunk covariance (Ibrahim et al. 2022); for class labels only. k-NN: balanced accuracy or R² from the five nearest rows of other patients. Linear probe: the same from a ridge regression, on patients that it was not fitted to."
+                "LogME: evidence of a linear model with an intercept (You et al. 2021). H-score: share of the features' variance that lies between classes, with a shrunk covariance (Ibrahim et al. 2022); for class labels only. N-LEEP and NCE: how well clusters of the features, five for each class, predict the labels (Li et al. 2021; Tran et al. 2019), in nats; for class labels only. k-NN: balanced accuracy or R² from the five nearest rows of other patients. Linear probe: the same from a ridge regression, on patients that it was not fitted to."
             </p>
             <ul>
                 {predictions
@@ -87,10 +92,10 @@ fn scores(predictions: &[Prediction], analysis: &Analysis) -> impl IntoView + us
             }
         })
         .collect_view();
-    let [logme, h_score, knn, probe] = SCORES.map(|(name, _)| (name, true));
-    let columns =
-        [("Backbone", false), ("Task", false), logme, h_score, knn, probe, ("Actual gain (%)", true)];
-    table("Scores of frozen features by backbone and task", columns, rows)
+    let mut columns = vec![("Backbone", false), ("Task", false)];
+    columns.extend(SCORES.map(|(name, _)| (name, true)));
+    columns.push(("Actual gain (%)", true));
+    table_of("Scores of frozen features by backbone and task", columns, rows)
 }
 
 /// How well each score ranks the cells by gain.

@@ -69,8 +69,9 @@ fn Definitions() -> impl IntoView {
                 <li>"D2P: between the tested network and the same one before fine-tuning: the divergence of arXiv 2601.15888."</li>
                 <li>"D2R: between the tested network and random weights. D2S: between the tested network and the one trained from scratch with the same seed. Both are our interpretation of the study."</li>
                 <li>"For features that are the same up to rotation and scale, CKA (Kornblith et al. 2019) is 1 and the Procrustes distance is 0."</li>
+                <li>"SVCCA (Raghu et al. 2017) and PWCCA (Morcos et al. 2018) are means of canonical correlations, 1 for the same features up to any linear map; they are not shown where features have as many dimensions as rows, since all correlations are then 1. RSA is Spearman's correlation of the dissimilarities (1 - correlation) of all pairs of rows. Mutual nearest neighbours is the share of a row's ten nearest rows that is the same. The energy distance (squared) and the squared Fréchet distance compare distributions, as MMD² does. These six are of the tested network and at most 512 rows."</li>
             </ul>
-            <p>"A smaller divergence, or a larger CKA, is called closer alignment here."</p>
+            <p>"A smaller divergence or distance, or a larger similarity, is called closer alignment here."</p>
         </details>
     }
 }

@@ -108,7 +108,7 @@ impl AlignmentConfig<'_> {
         } else {
             epochs.first().map(|(_, layers)| layers.clone()).unwrap_or_default()
         };
-        let course = FeatureTrajectory {
+        let trajectory = FeatureTrajectory {
             epochs: &epochs,
             tested: self.tested,
             random: Some(&random),
@@ -118,7 +118,7 @@ impl AlignmentConfig<'_> {
             how: self.how,
             elsewhere: self.elsewhere,
         };
-        course.values().map_err(|e| e.to_string())
+        trajectory.values().map_err(|e| e.to_string())
     }
 }
 

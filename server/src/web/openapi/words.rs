@@ -39,7 +39,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 const PARAMETERS: &[(&str, &str)] = &[
     ("against", "the control that gains are against: specialist or scratch"),
-    ("alignment", "d2p, d2r, d2s, cka or procrustes"),
+    ("alignment", "d2p, d2r, d2s, cka, procrustes, svcca, pwcca, rsa, mutual-neighbours, energy or frechet"),
     ("asof", "a day such as 2026-11-25: the board as it was at its end (UTC)"),
     ("backbone", "name of a backbone"),
     ("channel", "image or mask; t2w unless given"),

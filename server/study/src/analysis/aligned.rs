@@ -1,6 +1,5 @@
 //! How far a cell's features moved, by layer.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -9,72 +8,8 @@ use transferscope_domain::{
     study::RunRecord,
 };
 
+use super::Measured;
 use crate::statistics::mean;
-
-/// Divergence between a pre-trained and a scratch run's features; made from their files, see
-/// [`crate::trajectory::FeatureTrajectory`] for the others.
-pub const D2S: &str = "d2s";
-
-/// What is measured between features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Measured {
-    D2p,
-    D2r,
-    D2s,
-    Cka,
-    Procrustes,
-}
-
-impl Measured {
-    pub const ALL: [Self; 5] = [Self::D2p, Self::D2r, Self::D2s, Self::Cka, Self::Procrustes];
-
-    /// The name in URLs and files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::D2p => names::D2P,
-            Self::D2r => names::D2R,
-            Self::D2s => D2S,
-            Self::Cka => names::CKA,
-            Self::Procrustes => names::PROCRUSTES,
-        }
-    }
-
-    /// What it is, for people.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::D2p => "MMD² to before fine-tuning (D2P)",
-            Self::D2r => "MMD² to random weights (D2R)",
-            Self::D2s => "MMD² to the network trained from scratch (D2S)",
-            Self::Cka => "CKA with before fine-tuning",
-            Self::Procrustes => "Procrustes distance to before fine-tuning",
-        }
-    }
-
-    /// Whether it is an MMD², which has a kernel and an estimator.
-    pub fn is_mmd(self) -> bool {
-        matches!(self, Self::D2p | Self::D2r | Self::D2s)
-    }
-
-    /// Whether a larger value means features that are more alike.
-    pub fn larger_is_closer(self) -> bool {
-        self == Self::Cka
-    }
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Measured {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("{text:?} is no alignment: use d2p, d2r, d2s, cka or procrustes");
-        Self::ALL.into_iter().find(|m| m.as_str() == text).ok_or_else(unknown)
-    }
-}
 
 /// Which layer of an encoder stands for it. Families name their layers differently; their depth is what they share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

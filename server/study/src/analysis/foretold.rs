@@ -13,9 +13,11 @@ use crate::statistics::{Centring, Correlation, Draws, Measure, Table, steiger, w
 pub type Score = (&'static str, fn(&BackboneScores) -> Option<f64>);
 
 /// The scores that pages show, in their order.
-pub const SCORES: [Score; 4] = [
+pub const SCORES: [Score; 6] = [
     ("LogME", |s| s.logme),
     ("H-score", |s| s.h_score),
+    ("N-LEEP", |s| s.leep),
+    ("NCE", |s| s.nce),
     ("k-NN", |s| s.knn),
     ("Linear probe", |s| s.linear_probe),
 ];

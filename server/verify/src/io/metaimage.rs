@@ -5,8 +5,8 @@ use std::path::Path;
 use transferscope_imaging::data::read::metaimage;
 
 use super::{
-    images::{EXPECTED, GEOMETRY, NOTES, Subject},
     itk,
+    subject::{EXPECTED, GEOMETRY, NOTES, Subject},
 };
 use crate::{Cases, Problem, Tolerance};
 

@@ -10,8 +10,8 @@ use transferscope_imaging::data::{
 };
 
 use super::{
-    images::{EXPECTED, GEOMETRY, NOTES, Subject},
     itk,
+    subject::{EXPECTED, GEOMETRY, NOTES, Subject},
 };
 use crate::{Cases, Problem, Tolerance};
 

@@ -190,7 +190,7 @@ fn series(
         cases.equal(DESCRIPTION, &format!("{name}.reference_geometry.size_xyz"), differs);
         let flat = |g: &Geometry| g.world_from_voxel.as_flattened().to_vec();
         let what = format!("{name}.reference_geometry");
-        cases.compare(DESCRIPTION, &what, &flat(&read.geometry), &flat(&geometry), super::images::GEOMETRY);
+        cases.compare(DESCRIPTION, &what, &flat(&read.geometry), &flat(&geometry), super::subject::GEOMETRY);
     }
     // One slice of the grid, pixels `step` apart.
     let [_, height, width] = shape;
