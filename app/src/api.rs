@@ -22,13 +22,14 @@ pub(crate) mod server {
     /// The store that the server lends.
     pub fn store() -> Result<Store, AppError> {
         use_context::<Store>()
-            .ok_or_else(|| AppError::Internal("The server lent no database to its pages.".into()))
+            .ok_or_else(|| AppError::Internal("The page has no access to the database.".into()))
     }
 
     /// The catalogue that the server lends.
     pub fn catalogue() -> Result<Catalogue, AppError> {
-        use_context::<Catalogue>()
-            .ok_or_else(|| AppError::Internal("The server lent no catalogue to its pages.".into()))
+        use_context::<Catalogue>().ok_or_else(|| {
+            AppError::Internal("The page has no access to the data sets and backbones.".into())
+        })
     }
 
     /// All backbones with the number of their runs.
@@ -65,7 +66,7 @@ pub(crate) mod server {
                 | StoreError::Migrate(_)
                 | StoreError::Folder { .. } => {
                     leptos::logging::error!("a page cannot be filled: {error}");
-                    AppError::Internal("The database did not answer as it should.".into())
+                    AppError::Internal("The database did not answer correctly; see the server's log.".into())
                 }
             }
         }

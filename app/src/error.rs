@@ -31,7 +31,7 @@ impl AppError {
     /// What the reader can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            AppError::NotFound(_) => "Check the address, or look for it among the runs.",
+            AppError::NotFound(_) => "Check the address, or search the list of runs.",
             AppError::Gone(_) => "Ask whoever sent the link for another one.",
             AppError::Invalid(_) => "Change the address or the filters and try again.",
             AppError::Unreachable(_) => "Check that the server is running, then load the page again.",

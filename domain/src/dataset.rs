@@ -155,7 +155,7 @@ impl DatasetManifest {
         let needs = task.images();
         let missing: Vec<_> = needs.iter().filter(|n| !case.has(n)).copied().collect();
         if !missing.is_empty() {
-            return Some(format!("{task} needs {}; not at hand: {}", needs.join(", "), missing.join(", ")));
+            return Some(format!("{task} needs {}; missing: {}", needs.join(", "), missing.join(", ")));
         }
         match task {
             Task::Segmentation => {
@@ -163,7 +163,7 @@ impl DatasetManifest {
                 (!case.has(target.channel())).then(|| format!("no {} mask to learn from", target.channel()))
             }
             Task::Classification => case.cspca.is_none().then(|| {
-                "it is not known whether there is clinically significant cancer: cases.csv has no cspca for it"
+                "it is not known whether there is clinically significant cancer: cases.csv has no cspca value for it"
                     .into()
             }),
             Task::SuperResolution => {
@@ -228,7 +228,7 @@ impl DatasetManifest {
             positive == 0 || positive == cases.len()
         })?;
         Some(format!(
-            "{} needs patients with and without clinically significant cancer in each of train, val and test; {:?} has one kind only in {split}",
+            "{} needs patients with and without clinically significant cancer in each of train, val and test; {:?} has only one of the two in {split}",
             task.label(),
             self.name
         ))
@@ -247,7 +247,7 @@ impl DatasetManifest {
         let splits: Vec<_> = Split::ALL.into_iter().filter(all_empty).map(Split::as_str).collect();
         (!splits.is_empty()).then(|| {
             format!(
-                "{} segmentation needs at least one case in each of train, val and test whose {channel} mask shows something; in {:?} all {channel} masks of {} are empty",
+                "{} segmentation needs at least one case in each of train, val and test whose {channel} mask is not empty; in {:?} all {channel} masks of {} are empty",
                 match target {
                     SegmentationTarget::Zones => "Zone",
                     SegmentationTarget::Gland => "Gland",

@@ -62,26 +62,26 @@ macro_rules! kinds {
 kinds! {
     /// The worker's process is gone and left no last word.
     WorkerDied = "worker-died", "The worker died",
-        "Look into worker.log in the run's directory; then let the run go on from its checkpoint, or repeat it.";
-    NonFiniteLoss = "non-finite-loss", "The loss became infinite or no number",
+        "Read worker.log in the run's directory; then continue the run from its checkpoint, or repeat it.";
+    NonFiniteLoss = "non-finite-loss", "The loss became infinite or NaN",
         "Repeat the run with a smaller learning rate (lr) or a smaller clip_norm.";
     BadData = "bad-data", "The data could not be used",
         "Check the data set (transferscope dataset check NAME) and start the run again.";
     BadCheckpoint = "bad-checkpoint", "The checkpoint could not be loaded",
-        "Check the backbone's checkpoint, or use the scratch arm.";
+        "Check the checkpoint (transferscope backbone inspect FILE), or use the scratch arm.";
     /// Out of range, not for this device, or not for each other.
     BadSettings = "bad-settings", "The settings do not fit",
-        "Start a new run with other settings: the message says which do not fit.";
+        "Start a new run with other settings; the message says which ones do not fit.";
     /// What was stored of the run cannot be read or is not there.
-    BadRequest = "bad-request", "The run could not be carried out as it was asked for",
-        "Start the run again from the page or the command line; request.json is not meant to be edited.";
+    BadRequest = "bad-request", "The stored request of the run could not be used",
+        "Start the run again from the page or the command line; do not edit request.json.";
     Device = "device", "The device could not be used",
-        "Choose the device cpu or auto, or install the NVIDIA driver.";
+        "Start the server with --device cpu or --device auto, or install the NVIDIA driver.";
     Disk = "disk", "A file could not be written",
         "Make room on the disk that holds the data folder, or check its permissions, and repeat the run.";
-    OutOfMemory = "out-of-memory", "The memory did not suffice",
+    OutOfMemory = "out-of-memory", "The machine ran out of memory",
         "Repeat the run with a smaller batch_size, run fewer workers at once (serve --jobs), or give the machine more memory.";
-    OutOfDeviceMemory = "out-of-device-memory", "The memory of the device did not suffice",
+    OutOfDeviceMemory = "out-of-device-memory", "The GPU ran out of memory",
         "Repeat the run with a smaller batch_size, with precision=bfloat16, or on another device.";
     /// A defect of ours.
     Internal = "internal", "Something went wrong in the program",
@@ -127,7 +127,7 @@ impl utoipa::PartialSchema for FailureKind {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
             .description(Some(format!(
-                "What kind of thing went wrong; there may be more. {}",
+                "What kind of failure it is; other versions may have more kinds. {}",
                 each.join("; ")
             )))
             .examples(Self::ALL.iter().map(Self::as_str))

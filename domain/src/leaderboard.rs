@@ -51,7 +51,7 @@ pub struct Row {
     /// 95 % interval of that rank; none for a row of one seed and where single cases have no scores.
     #[serde(default)]
     pub rank_interval: Option<[u32; 2]>,
-    /// Ranks of the rows that this one cannot be told apart from: the interval of the difference holds zero. A row of
+    /// Ranks of the rows that cannot be distinguished from this one: the interval of the difference contains zero. A row of
     /// one seed is not told apart from any and names none.
     #[serde(default)]
     pub tied_with: Vec<u32>,

@@ -120,8 +120,8 @@ choices! {
     /// Where a waiting run goes in the queue.
     QueueMove, "move" {
         First = "first", "First", "To the front of the queue.";
-        Up = "up", "Up", "Before the run that is before it.";
-        Down = "down", "Down", "Behind the run that is behind it.";
+        Up = "up", "Up", "One place forward.";
+        Down = "down", "Down", "One place back.";
         Last = "last", "Last", "To the end of the queue.";
     }
 }

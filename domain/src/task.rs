@@ -82,14 +82,14 @@ impl Task {
                 "T2-weighted, high-b and ADC images in; clinically significant cancer, yes or no, out. Scored by AUROC."
             }
             Task::DistortionCorrection => {
-                "High-b and ADC images bent by an uneven field, and a straight T2-weighted one, in; straight high-b image out. Scored by SSIM around the gland."
+                "High-b and ADC images distorted by an inhomogeneous field, and an undistorted T2-weighted one, in; undistorted high-b image out. Scored by SSIM around the gland."
             }
             Task::SuperResolution => {
-                "T2-weighted image of half the in-plane resolution in; full resolution out. Scored by PSNR."
+                "T2-weighted image of reduced resolution in; full resolution out. Scored by PSNR."
             }
             Task::ModalityTranslation => "T2-weighted and ADC images in; high-b image out. Scored by SSIM.",
             Task::Pretraining => {
-                "All images in; general features out, learnt by an objective of its own. Scored by its validation loss."
+                "All images in; general features out, trained by a pre-training objective. Scored by its validation loss."
             }
         }
     }

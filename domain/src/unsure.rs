@@ -17,7 +17,8 @@ pub enum Unsure {
     AllEqual,
     /// Without one of the patients the value is undefined, as where a class has one case.
     Undefined,
-    /// The metric jumps with single cases (a sensitivity at a threshold), so that leaving out one tells no spread.
+    /// The metric jumps with single cases (a sensitivity at a threshold), so that leaving one out does not estimate
+    /// its spread.
     Jumps,
 }
 
@@ -27,10 +28,10 @@ impl Unsure {
         match self {
             Unsure::OneSeed => "one seed: no interval",
             Unsure::OnePatient => "one test patient: no interval",
-            Unsure::NoCaseScores => "no scores of single cases: no interval",
-            Unsure::AllEqual => "all seeds and patients equal: no interval",
-            Unsure::Undefined => "undefined without one of the patients: no interval",
-            Unsure::Jumps => "jumps with single cases: no interval",
+            Unsure::NoCaseScores => "no scores of single cases are stored: no interval",
+            Unsure::AllEqual => "all seeds and patients have the same value: no interval",
+            Unsure::Undefined => "undefined if one of the patients is left out: no interval",
+            Unsure::Jumps => "changes in jumps with single cases: no interval",
         }
     }
 }

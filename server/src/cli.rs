@@ -56,7 +56,7 @@ enum Command {
     Worker(worker::Args),
     /// Start one run.
     Run(run::Args),
-    /// Let a run that failed or was stopped go on from its last checkpoint.
+    /// Continue a run that failed or was stopped from its last checkpoint.
     Resume(resume::Args),
     /// Start an experiment: backbones x tasks x arms x seeds.
     Experiment(experiment::Args),
@@ -64,17 +64,17 @@ enum Command {
     Predict(predict::Args),
     /// Pre-train a backbone and write its checkpoint.
     Pretrain(pretrain::Args),
-    /// Add, make, list and check data sets.
+    /// Add, generate, list and check data sets.
     #[command(subcommand)]
     Dataset(dataset::Command),
-    /// Add checkpoint files as backbones, look into them, and list the backbones.
+    /// Add checkpoint files as backbones, inspect them, and list the backbones.
     #[command(subcommand)]
     Backbone(backbone::Command),
-    /// Make the database anew from the run directories and the records beside them.
+    /// Rebuild the database from the run directories and the records beside them.
     Reindex,
-    /// Say what works on this machine, and what to do about what does not.
+    /// Check this machine and the data folder, and say how to fix what does not work.
     Doctor(doctor::Args),
-    /// Compare our numbers with those of trusted libraries, file by file.
+    /// Compare this program's numbers with reference files from trusted libraries.
     Verify(verify::Args),
 }
 
@@ -94,7 +94,7 @@ impl Context {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    // What this program and its workers write is nobody else's business: patients' images are among it.
+    // Only the owner may read what this program and its workers write: it includes images of patients.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = Cli::parse();
     let quiet = !matches!(cli.command, Command::Serve(_) | Command::Worker(_));

@@ -104,8 +104,8 @@ impl DataDir {
         let root = self.root.display();
         (mode & 0o077 != 0).then(|| {
             format!(
-                "other users of this machine may look into the data folder {root} (mode {mode:o}), where images and \
-                 names of patients can be; close it with: chmod -R go= '{root}'"
+                "other users of this machine can read the data folder {root} (mode {mode:o}), which may hold images \
+                 and names of patients; restrict it with: chmod -R go= '{root}'"
             )
         })
     }

@@ -132,8 +132,8 @@ impl Health {
             problems.push(HealthProblem {
                 part: Part::Database.as_str().into(),
                 message: format!(
-                    "A small write into data folder and database has not come back for {seconds} s: something holds \
-                     the disk or the database up."
+                    "A small test write to the data folder and the database has not finished for {seconds} s: \
+                     something blocks the disk or the database."
                 ),
                 since_ms: now_ms() - i64::try_from(waited.as_millis()).unwrap_or(0),
                 seconds,
@@ -192,13 +192,13 @@ impl Health {
     fn note_file(&self, result: &io::Result<()>, root: &Path) {
         let Err(error) = result else { return self.well(Part::Disk) };
         let remedy = match error.kind() {
-            _ if is_full(error) => "Make room on its disk; work goes on by itself then.",
+            _ if is_full(error) => "Make room on its disk; work then continues by itself.",
             io::ErrorKind::ReadOnlyFilesystem => "Its file system is read-only: mount it for writing.",
             _ => "Check its disk and permissions (transferscope doctor).",
         };
         self.wrong(
             Part::Disk,
-            format!("The data folder {} takes no file ({error}). {remedy}", root.display()),
+            format!("The data folder {} cannot be written ({error}). {remedy}", root.display()),
         );
     }
 }

@@ -46,7 +46,7 @@ impl Drop for Abort {
 
 /// Why work has no result: the runtime it was given to is stopping.
 #[derive(Debug, thiserror::Error)]
-#[error("a task did not come back: {0}")]
+#[error("a background task did not finish: {0}")]
 pub struct BrokenOff(JoinError);
 
 /// Does what makes an answer. Who drops this future stops the work where it next waits.

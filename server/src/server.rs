@@ -162,7 +162,7 @@ impl Server {
     /// Waits until the server ends by itself, which it should not, and says why.
     pub async fn failed(&mut self) -> ServerError {
         let why = match (&mut self.serving).await {
-            Ok(Ok(())) => "nobody asked it to".to_owned(),
+            Ok(Ok(())) => "it stopped without a signal".to_owned(),
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
@@ -195,16 +195,16 @@ impl Server {
 async fn tidy_up(data: &DataDir, store: &Store) -> Result<(), StoreError> {
     let swept = litter::sweep(data, store).await?;
     if swept.removed > 0 {
-        tracing::info!(removed = swept.removed, "cleared away what killed processes have left half-written");
+        tracing::info!(removed = swept.removed, "removed incomplete files left by killed processes");
     }
     for what in &swept.left {
-        tracing::warn!(what, "something half-written cannot be removed");
+        tracing::warn!(what, "an incomplete file cannot be removed");
     }
     if !swept.strangers.is_empty() {
         let first = &swept.strangers[0];
         tracing::warn!(
             runs = swept.strangers.len(), %first,
-            "run directories are not in the database; stop the server and take them in with: transferscope reindex"
+            "some run directories are not in the database; stop the server and add them with: transferscope reindex"
         );
     }
     let reconciled = store.reconcile(swept.strangers.is_empty()).await?;
@@ -213,12 +213,7 @@ async fn tidy_up(data: &DataDir, store: &Store) -> Result<(), StoreError> {
     }
     if (reconciled.files, reconciled.rows, reconciled.dropped) != (0, 0, 0) {
         let transferscope_store::Reconciled { files, rows, dropped, .. } = reconciled;
-        tracing::info!(
-            files,
-            rows,
-            dropped,
-            "database and records beside the runs were brought into agreement"
-        );
+        tracing::info!(files, rows, dropped, "the database and the records beside the runs were reconciled");
     }
     Ok(())
 }

@@ -19,6 +19,6 @@ pub fn init(default: &str) {
         .finish();
     // A second call (a test beside another) keeps the first subscriber.
     if tracing::subscriber::set_global_default(subscriber).is_err() {
-        tracing::debug!("logging was started already");
+        tracing::debug!("logging is already started");
     }
 }

@@ -58,7 +58,7 @@ enum Task {
         #[arg(long)]
         full: bool,
     },
-    /// Take the pictures of README and docs anew, of the program as it is.
+    /// Renew the screenshots in README and docs from the program as it is.
     Screenshots(screenshots::Args),
 }
 

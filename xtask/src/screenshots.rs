@@ -35,13 +35,13 @@ const DATASET: [&str; 10] =
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A data folder to show; a temporary one with a small experiment unless given.
+    /// A data folder to show; default: a temporary one with a small experiment.
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
-    /// Where the pictures go.
+    /// Folder for the pictures.
     #[arg(long, value_name = "FOLDER", default_value = "docs/images")]
     out: PathBuf,
-    /// A program that is built already, to be shown as it is.
+    /// A `transferscope` program that is already built, to be used as it is.
     #[arg(long, value_name = "FILE", requires = "site_dir")]
     program: Option<PathBuf>,
     /// The browser bundle of that program.

@@ -35,7 +35,7 @@ pub fn build_and_install(workspace: &Workspace, compiler: &Compiler) -> Result<(
     let old = rlibs_in(&dir).unwrap_or_default();
     if !old.is_empty() && !dir.join(MARKER).exists() {
         bail!(
-            "{} holds a standard library that does not work: remove that folder and call this again",
+            "{} holds a standard library that does not work: remove that folder and run this command again",
             dir.display()
         );
     }

@@ -57,7 +57,7 @@ pub fn compiler(workspace: &Workspace) -> Result<Compiler> {
             bail!(
                 "no compiler for the browser bundle could be set up. Tried:\n  - {}\n\
                  Install it with `rustup target add {TARGET}`, or on Debian as root with \
-                 `apt-get install rustc-web rust-web-src lld`, and call this again.",
+                 `apt-get install rustc-web rust-web-src lld`, and run this command again.",
                 tried.join("\n  - ")
             )
         }

@@ -23,8 +23,9 @@ pub async fn backbones(query: String) -> Result<Rendered, AppError> {
     use transferscope_domain::{Task, pretraining::PretrainForm};
     use transferscope_store::RunFilter;
 
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&query)
-        .map_err(|_| AppError::Invalid("The address contains no readable form.".into()))?;
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&query).map_err(|_| {
+        AppError::Invalid("The form in the address cannot be read: open the form again.".into())
+    })?;
     let checked = pairs.iter().any(|(key, value)| key == "checked" && value == "1");
     let form = PretrainForm::from_pairs(pairs);
     let filter = RunFilter { task: Some(Task::Pretraining), limit: Some(10), ..RunFilter::default() };

@@ -69,7 +69,7 @@ pub fn NewExperimentPage() -> impl IntoView {
                 <a href=to("/new?preset=quick")>"quick"</a>
                 " (two small backbones, all tasks and arms), "
                 <a href=to("/new?preset=paper")>"paper"</a>
-                " (backbones of published size, for a CUDA card)"
+                " (backbones of published size, for a CUDA GPU)"
             </p>
         </div>
         {loaded(choices, "the available options", Within::HeadedPage, move |choices: Choices| {

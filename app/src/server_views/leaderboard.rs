@@ -129,7 +129,7 @@ fn tables(board: &LeaderboardView, synthetic: &[String], state: &LeaderboardStat
         .collect_view()
 }
 
-/// Says how rows that differ in what should agree are ranked, and leads to the other way.
+/// Says how rows that differ in settings that should agree are ranked, and links to the other way.
 #[component]
 fn Guard(board: LeaderboardView, state: LeaderboardState) -> impl IntoView {
     let apart = board.rows.iter().filter(|r| r.comparable > 1).count();
@@ -139,10 +139,11 @@ fn Guard(board: LeaderboardView, state: LeaderboardState) -> impl IntoView {
             ..state
         });
         let rows = format::plural(apart as u64, "row");
+        let (differ, are) = if apart == 1 { ("differs", "is") } else { ("differ", "are") };
         if board.mixed {
             view! {
                 <p class="notice notice--warn">
-                    {format!("Ranks are mixed: {rows} differ from the others of the same task in settings that should agree, but are ranked with them. ")}
+                    {format!("Ranks are mixed: {rows} {differ} from the others of the same task in settings that should agree, but {are} ranked with them. ")}
                     <a href=other>"Rank only comparable rows"</a>
                     "."
                 </p>
@@ -150,7 +151,7 @@ fn Guard(board: LeaderboardView, state: LeaderboardState) -> impl IntoView {
         } else {
             view! {
                 <p class="notice">
-                    {format!("{rows} differ from most rows of the same task in settings that should agree (marked “differs”) and are ranked separately. ")}
+                    {format!("{rows} {differ} from most rows of the same task in settings that should agree (marked “differs”) and {are} ranked separately. ")}
                     <a href=other>"Rank all together"</a>
                     "."
                 </p>

@@ -192,7 +192,7 @@ fn BoardRow(row: Row, metric: MetricKind, synthetic: bool, has_baseline: bool) -
     }
 }
 
-/// A row's rank, with its interval and the ranks that it cannot be told from.
+/// A row's rank, with its interval and the ranks that it is tied with.
 fn rank(row: &Row) -> impl IntoView + use<> {
     let interval = row.rank_interval.filter(|[low, high]| low != high).map(|[low, high]| {
         view! { <span class="difference" title="95 % interval of the rank">{format!("{low} to {high}")}</span> }

@@ -223,7 +223,7 @@ fn Budget(form: StoredValue<PretrainForm>, errors: StoredValue<FieldErrors>, ope
                 <Field
                     name="batch_size"
                     label="Batch size"
-                    help="Boxes or slices in one batch; the default depends on the objective."
+                    help="Crops or slices in one batch; the default depends on the objective."
                     placeholder="2, 4 or 8"
                     form=form
                     errors=errors
@@ -240,7 +240,7 @@ fn Budget(form: StoredValue<PretrainForm>, errors: StoredValue<FieldErrors>, ope
                 <Choice
                     name="precision"
                     label="Precision"
-                    help="For multiplications in training steps. 16 bits are faster on CUDA cards and slower on a CPU."
+                    help="For multiplications in training steps. 16 bits are faster on CUDA GPUs and slower on a CPU."
                     options=precisions
                     form=form
                     errors=errors

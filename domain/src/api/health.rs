@@ -24,7 +24,7 @@ pub struct Health {
 pub struct HealthProblem {
     /// `disk`, `database`, `reading`, `recorder`, `dispatcher` or `queue`.
     pub part: String,
-    /// What is wrong and what mends it, in words.
+    /// What is wrong and how to fix it, in words.
     pub message: String,
     /// When it began, in milliseconds since 1970.
     pub since_ms: i64,

@@ -30,7 +30,7 @@ impl AsRef<Backbone> for BackboneView {
 pub struct BackboneDetail {
     #[serde(flatten)]
     pub view: BackboneView,
-    /// What became of the tensors of the file that was added.
+    /// Which tensors of the added file were used.
     pub load_report: Option<LoadReport>,
     /// How it was made, if it was pre-trained by this program.
     pub made: Option<Made>,
@@ -53,7 +53,7 @@ pub struct Made {
     /// `[step, loss]`, thinned to means of equal stretches.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<f64>>))]
     pub loss_curve: Vec<LossPoint>,
-    /// What was reached on patients that were not learnt from: metric, without split, to value.
+    /// Results on held-out patients: metric, without split, to value.
     pub validation: BTreeMap<String, f64>,
 }
 

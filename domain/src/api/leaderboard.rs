@@ -10,10 +10,10 @@ use crate::{leaderboard::Resolution, leaderboard::Row};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaderboardView {
     pub rows: Vec<Row>,
-    /// Whether rows are ranked against others that differ in what should agree.
+    /// Whether rows are ranked against others that differ in settings that should agree.
     #[serde(default)]
     pub mixed: bool,
-    /// What the test cases can resolve, by task, data set and comparable group.
+    /// The smallest difference that the test cases can resolve, by task, data set and comparable group.
     #[serde(default)]
     pub resolution: Vec<Resolution>,
     /// Runs that are not on the board, by state: stated beside every claim.

@@ -23,19 +23,19 @@ pub struct QueueView {
     pub measured: u32,
     /// Workers at once.
     pub jobs: u32,
-    /// Seconds until the measured ones and those that run are done, by what such runs took; none where nothing is
-    /// known.
+    /// Estimated seconds until the running and the `measured` runs are done, from finished runs of the same kind;
+    /// none if unknown.
     pub time_left_s: Option<f64>,
     /// Why no run is started now; none unless the machine could not start one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<QueuePause>,
 }
 
-/// A queue that waits for its machine: what stands in the way is no run's fault, and no run is spent on it.
+/// A paused queue: the machine cannot start workers. This is not the fault of a run, and no run fails because of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QueuePause {
-    /// What happened and where, and what mends it.
+    /// What happened and where, and how to fix it.
     pub reason: String,
     /// When it began.
     pub since_ms: i64,

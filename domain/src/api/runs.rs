@@ -27,7 +27,7 @@ pub struct RunView {
     pub experiment: Option<ExperimentId>,
     /// 0 to 1.
     pub progress: f64,
-    /// Seconds left, where the worker can tell.
+    /// Estimated seconds left; none if unknown.
     pub eta_s: Option<f64>,
     /// What the worker is doing.
     pub phase: Option<Phase>,

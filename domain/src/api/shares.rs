@@ -18,8 +18,8 @@ pub struct ShareRequest {
     /// Whether the link keeps its data as it is now.
     #[serde(default)]
     pub frozen: bool,
-    /// Whether it shows patients: ids of patients and cases, what is known of each case and what was said of it, and
-    /// pictures. Otherwise cases and patients are numbered and the rest is left out.
+    /// Whether it shows patient data: ids of patients and cases, the labels, predictions and pictures of each case.
+    /// Otherwise cases and patients are numbered and the rest is left out.
     #[serde(default)]
     pub include_patients: bool,
 }
@@ -40,7 +40,7 @@ pub struct ShareView {
     pub created_ms: i64,
     pub view: BTreeMap<String, String>,
     pub runs: Vec<RunId>,
-    /// Whether it shows patients. Links that were frozen before makers were asked do.
+    /// Whether it shows patient data. Links frozen by versions without this choice do.
     #[serde(default)]
     pub include_patients: bool,
     /// The data as it was; none for a live link.
@@ -94,10 +94,10 @@ pub struct CompareData {
     pub cases: Vec<Vec<CaseScore>>,
     pub alignment: Vec<Option<AlignmentView>>,
     pub previews: Vec<Vec<PreviewView>>,
-    /// Whether patients are left out: cases and patients bear numbers for names.
+    /// Whether patient data are left out: cases and patients have numbers instead of names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub numbered: bool,
-    /// Runs that were asked for and are not there: deleted, or never made.
+    /// Requested runs that do not exist: deleted, or never created.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<RunId>,
 }

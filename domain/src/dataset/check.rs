@@ -122,7 +122,7 @@ impl fmt::Display for CheckReport {
             writeln!(f, "patients from: {}", counted(&self.patient_sources))?;
         }
         if let Some(Folds { count, test }) = self.folds {
-            writeln!(f, "fold {test} of {count} tests")?;
+            writeln!(f, "fold {test} of {count} is the test set")?;
         }
         writeln!(f, "split {}", self.split_hash)?;
         writeln!(f, "channels: {}", counted(&self.channels))?;

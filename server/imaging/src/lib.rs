@@ -1,5 +1,5 @@
 //! Images of Transferscope, without networks: file formats and geometry, data sets, phantoms, the
-//! physics that degrades images, augmentation, trivial predictors, measures of a result, and pictures
+//! physics that degrades images, augmentation, simple baselines, measures of a result, and pictures
 //! of it.
 //!
 //! Arrays are row-major `[D, H, W]` (slice, row, column); world coordinates are millimetres in LPS.

@@ -25,21 +25,21 @@ pub enum Command {
     /// Add the encoder of a checkpoint (.pth, .pt, .ckpt, .bin, .pth.tar, .safetensors, an index of several
     /// files, or a folder with one of these) as a backbone.
     ///
-    /// Nothing in a file is executed.
+    /// No code in a file is executed.
     Add {
         #[arg(value_name = "CHECKPOINT")]
         checkpoint: PathBuf,
-        /// The backbone's name; made of the file's name if not given.
+        /// The backbone's name; derived from the file's name if not given.
         #[arg(long)]
         name: Option<String>,
-        /// What the file must hold.
+        /// The architecture that the file must hold.
         #[arg(long, default_value = "auto", value_parser = ["auto", "profound-conv", "profound-vit", "provicnet"])]
         architecture: String,
-        /// Checkpoint of the encoder for ADC images, where every image type has one (ProViCNet); the first
-        /// file is then that of T2-weighted ones.
+        /// Checkpoint of the ADC encoder, for ProViCNet, which has one encoder per image; the first file then holds
+        /// the T2-weighted one.
         #[arg(long, value_name = "CHECKPOINT")]
         adc: Option<PathBuf>,
-        /// As --adc, for high-b images.
+        /// Checkpoint of the high-b-value encoder, as --adc.
         #[arg(long, value_name = "CHECKPOINT")]
         hbv: Option<PathBuf>,
         #[command(flatten)]
@@ -53,7 +53,7 @@ pub enum Command {
         #[arg(long)]
         note: Option<String>,
     },
-    /// Show what a checkpoint file holds and what would become of it.
+    /// Show what a checkpoint file holds and how it would be loaded.
     Inspect {
         #[arg(value_name = "CHECKPOINT")]
         checkpoint: PathBuf,
@@ -67,16 +67,16 @@ pub enum Command {
 /// What weights do not tell.
 #[derive(Debug, clap::Args)]
 pub struct Told {
-    /// Attention heads, where the width is not one of the published ones.
+    /// Number of attention heads, needed if the width is not one of the published ones.
     #[arg(long)]
     heads: Option<usize>,
-    /// Voxels of the images of a profound-vit of another size than the published one.
+    /// Image size in voxels, for a profound-vit of another size than the published one.
     #[arg(long, value_name = "DxHxW", value_parser = output::parse_size)]
     image: Option<Size>,
-    /// Key of the state dict, where a file has several: model_ema, state.model; . for a bare one.
+    /// Key of the state dict if a file has several, such as model_ema or state.model; . for one without a key.
     #[arg(long)]
     key: Option<String>,
-    /// What the names of the encoder's tensors begin with, where a file has several encoders: student.backbone
+    /// Prefix of the encoder's tensor names if a file has several encoders, such as student.backbone
     #[arg(long)]
     prefix: Option<String>,
 }

@@ -129,8 +129,9 @@ impl Client {
         let status = response.status();
         let text = response.text().await.context("the server's answer broke off")?;
         if status.is_success() {
-            return serde_json::from_str(&text)
-                .with_context(|| format!("the server at {} gave an answer of another version", self.url));
+            return serde_json::from_str(&text).with_context(|| {
+                format!("the server at {} seems to be of another version: restart it", self.url)
+            });
         }
         match serde_json::from_str::<Problem>(&text) {
             Ok(problem) => bail!("{}", in_words(&problem)),

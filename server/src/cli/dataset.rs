@@ -26,8 +26,8 @@ use super::{
 pub enum Command {
     /// Read a folder of examinations (NIfTI, MetaImage or DICOM) and make it a data set.
     Add {
-        /// One folder a case with t2w, adc, hbv and, where there are, gland, zones, lesion; or the
-        /// images of PI-CAI, with picai_labels in or beside them.
+        /// A folder with one subfolder per case: t2w and, if available, adc, hbv and the masks gland, zones, lesion.
+        /// Or the images of PI-CAI, with picai_labels in or beside them.
         #[arg(value_name = "FOLDER")]
         folder: PathBuf,
         /// The data set's name; the folder's name if not given.
@@ -36,15 +36,15 @@ pub enum Command {
         /// Draw this many folds instead of one split.
         #[arg(long, value_name = "K", requires = "fold")]
         folds: Option<u32>,
-        /// The fold that tests, from 0; the next one validates. Without --folds: of the folds stored
-        /// beside the images.
+        /// The fold used as the test set, from 0; the next one is the validation set. Without --folds, this is one of
+        /// the folds stored beside the images.
         #[arg(long, value_name = "I")]
         fold: Option<u32>,
         /// Give every case voxels of this size in mm, as slices x rows x columns.
         #[arg(long, value_name = "DxHxW", value_parser = parse_spacing)]
         spacing: Option<Spacing>,
-        /// A value of the masks that is not to be learnt, such as 255 at borders: its voxels become background,
-        /// or with =nearest what the nearest other voxel is.
+        /// A mask value that is not a label, such as 255 at borders: its voxels become background or, with =nearest,
+        /// get the label of the nearest other voxel.
         #[arg(long, value_name = "VALUE[=background|nearest]")]
         fill_label: Option<FillLabel>,
     },
@@ -52,11 +52,11 @@ pub enum Command {
     Synth {
         #[arg(long, default_value = PHANTOM)]
         name: String,
-        /// Patients who train, validate and test; without it those of the built-in data: 48, and 16 who only
-        /// test.
+        /// Patients to split into training, validation and test; default as in the built-in data: 48, and 16 more for
+        /// the test only.
         #[arg(long)]
         patients: Option<usize>,
-        /// Further patients who only test.
+        /// Additional patients for the test set only.
         #[arg(long, value_name = "N", requires = "patients")]
         test_only: Option<usize>,
         /// The same seed gives the same images.
@@ -68,7 +68,7 @@ pub enum Command {
     },
     /// List the data sets.
     List,
-    /// Read every case of a data set and say what is wrong with it.
+    /// Read every case of a data set and report problems.
     Check {
         #[arg(value_name = "NAME")]
         name: String,
@@ -167,7 +167,7 @@ fn list(context: &Context, sets: &[DatasetManifest]) -> Result<()> {
     }
     if sets.is_empty() {
         eprintln!(
-            "no data set yet: make one with `transferscope dataset synth` or `transferscope dataset add FOLDER`"
+            "no data set yet: generate one with `transferscope dataset synth` or `transferscope dataset add FOLDER`"
         );
     }
     let rows: Vec<Vec<String>> = sets

@@ -110,7 +110,7 @@ fn graphics(probe: &Probe) -> Vec<Check> {
             "GPU",
             Status::Warn,
             format!("{problem}; runs train on the CPU"),
-            "Nothing to do for the mini backbones. For larger ones install an NVIDIA driver on a machine with a card.",
+            "Nothing to do for the mini backbones. For larger ones use a machine with an NVIDIA GPU and its driver.",
         )],
         None => probe
             .cards
@@ -160,7 +160,7 @@ fn room(data: &DataDir) -> Check {
             "disk",
             Status::Warn,
             format!("{} free", output::bytes(bytes)),
-            "Enough for some dozens of runs; make room before a large experiment.",
+            "Enough for a few dozen runs; make room before a large experiment.",
         ),
         Ok(bytes) => check("disk", Status::Ok, format!("{} free", output::bytes(bytes)), ""),
         Err(error) => check("disk", Status::Warn, format!("free room not known: {error}"), ""),
@@ -173,7 +173,7 @@ fn stored(data: &DataDir) -> Check {
         runtime.block_on(async { database::check(data).await.map_err(anyhow::Error::from) })
     });
     match looked {
-        Ok(None) => check("database", Status::Ok, "none yet; the first start makes it", ""),
+        Ok(None) => check("database", Status::Ok, "none yet; the first start creates it", ""),
         Ok(Some(runs)) => {
             check("database", Status::Ok, format!("{} ({runs} runs)", data.database().display()), "")
         }
@@ -203,7 +203,7 @@ fn lock(data: &DataDir) -> Check {
             "server",
             Status::Warn,
             error.to_string(),
-            "A process holds the folder and does not say where it listens: wait a moment, or end it.",
+            "A process uses the folder but does not report an address: wait a moment, or end it.",
         ),
         Err(error) => check(
             "server",
@@ -220,7 +220,7 @@ fn contents(data: &DataDir) -> Vec<Check> {
             "data sets",
             Status::Warn,
             "none yet",
-            "The first `transferscope serve` makes the built-in phantoms; or: transferscope dataset add FOLDER",
+            "The first `transferscope serve` generates the built-in phantoms. To add your own data: transferscope dataset add FOLDER",
         ),
         Ok(sets) => {
             let names: Vec<_> =
@@ -256,7 +256,7 @@ fn bundle(site: &std::path::Path) -> Check {
             "browser bundle",
             Status::Warn,
             format!("none in {}", site.display()),
-            "Pages can be read without it, but charts do not move: make it with `cargo xtask build`, or name its folder with --site-dir.",
+            "Pages can be read without it, but charts are not interactive: build it with `cargo xtask build`, or name its folder with --site-dir.",
         )
     }
 }

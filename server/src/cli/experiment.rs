@@ -17,7 +17,7 @@ const SPEC_BYTES_MAX: u64 = 1 << 20;
 enum Preset {
     /// Two small backbones, all tasks, all arms, three seeds.
     Quick,
-    /// Every added backbone of published size, all tasks, all arms, three seeds, 400 epochs: for a CUDA card.
+    /// Every added backbone of published size, all tasks, all arms, three seeds, 400 epochs: for a CUDA GPU.
     Paper,
 }
 
@@ -32,10 +32,10 @@ pub struct Args {
     /// overrides.
     #[arg(long, value_name = "SPEC", group = "what")]
     file: Option<PathBuf>,
-    /// Another data set than the preset's or the file's.
+    /// Data set to use instead of the preset's or the file's.
     #[arg(long, env = "TRANSFERSCOPE_DATASET")]
     dataset: Option<String>,
-    /// Other seeds, like 0,1,2 or 0-4.
+    /// Seeds to use instead, such as 0,1,2 or 0-4.
     #[arg(long)]
     seeds: Option<String>,
     /// The name on the pages.

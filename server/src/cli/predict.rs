@@ -15,13 +15,13 @@ use super::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The data set whose training cases are looked at.
+    /// The data set whose training cases are used.
     #[arg(long, env = "TRANSFERSCOPE_DATASET", default_value = super::submit::PHANTOM)]
     dataset: String,
-    /// A task; may be repeated. All that the data set serves unless given.
+    /// A task; may be repeated. Default: every task that the data set can be used for.
     #[arg(long)]
     task: Vec<Task>,
-    /// A backbone; may be repeated. All with a checkpoint unless given.
+    /// A backbone; may be repeated. Default: every backbone with a checkpoint.
     #[arg(long)]
     backbone: Vec<String>,
     /// auto, cpu, cuda or cuda:N.

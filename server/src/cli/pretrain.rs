@@ -25,23 +25,23 @@ pub struct Args {
     /// published one, such as profound-conv-tiny, profound-vit-base or provicnet-small.
     #[arg(long)]
     backbone: String,
-    /// Data set to learn from; best one that no run is tested on.
+    /// Data set to train on; choose one whose patients no run is tested on.
     #[arg(long)]
     dataset: String,
     /// Name of the new backbone; by default the architecture with objective and seed.
     #[arg(long)]
     name: Option<String>,
-    /// Folder that gets card.json and weights.safetensors besides the data folder's backbones.
+    /// Further folder to which card.json and weights.safetensors are copied.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Backbone to go on from; random weights unless given.
+    /// Backbone to continue from; default: random weights.
     #[arg(long)]
     from: Option<String>,
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[arg(long)]
     epochs: Option<u32>,
-    /// Boxes (mae) or slices in a batch.
+    /// Crops (mae) or slices in a batch.
     #[arg(long)]
     batch_size: Option<u32>,
     /// Batches whose gradients are added up for one optimiser step.
@@ -49,7 +49,7 @@ pub struct Args {
     accumulate: Option<u32>,
     #[arg(long)]
     lr: Option<f64>,
-    /// Of products in training steps: float32, or bfloat16 (mixed).
+    /// Precision of matrix products in training steps: float32, or bfloat16 (mixed precision).
     #[arg(long, default_value_t)]
     precision: Precision,
     #[command(flatten)]

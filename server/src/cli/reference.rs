@@ -11,11 +11,12 @@ use super::Cli;
 const COMMANDS: &str = "\
 # Commands
 
-*Made from the program's own help by a test (`server/src/cli/reference.rs`); edit it there.*
+*Generated from the program's own help by a test (`server/src/cli/reference.rs`); edit it there.*
 
 A flag with `[env: NAME]` can also be given by that environment variable. `--data-dir` and `--json` work on every command. A
-command that fails prints one line that begins with `error:` and ends with exit code 1; flags that it does not know end it with 2.
-What `--set` takes: [settings](settings.md).
+command that fails prints one line that begins with `error:` and ends with exit code 1; unknown flags end it with \
+exit code 2.
+The keys and values of `--set`: [settings](settings.md).
 
 `cargo xtask serve | build | test | screenshots` build and test the program; each has `--help`.
 ";
@@ -23,7 +24,7 @@ What `--set` takes: [settings](settings.md).
 const API: &str = "\
 # API
 
-*Made from the OpenAPI document by a test (`server/src/cli/reference.rs`); edit the handlers' comments.*
+*Generated from the OpenAPI document by a test (`server/src/cli/reference.rs`); edit the handlers' comments.*
 
 A running server describes every address, field and error in its OpenAPI 3.1 document at `/api/v1/openapi.json`; client generators
 and viewers read it. This page lists the addresses. Answers are JSON unless they say otherwise, errors are problem documents (RFC

@@ -31,19 +31,19 @@ fn in_words(summary: &Summary, path: &str) -> String {
         summary;
     let states: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let mut lines = vec![
-        format!("{path} was made anew:"),
+        format!("{path} was rebuilt:"),
         format!("  {runs} runs ({})", states.join(", ")),
         format!("  {experiments} experiments"),
         format!("  {links} links, {frozen_pages} frozen pages"),
     ];
     if *experiments_from_runs > 0 {
         lines.push(format!(
-            "  of {experiments_from_runs} experiments only the runs were left: they have no name, and their plan is that \
-             of the runs"
+            "  {experiments_from_runs} experiments were restored from their runs alone: they have no name, and their \
+             plan is derived from the runs"
         ));
     }
     if *moved > 0 {
-        lines.push(format!("  {moved} runs stand in the queue where they were moved to"));
+        lines.push(format!("  {moved} queued runs keep the place that they were moved to"));
     }
     for skipped in &summary.skipped {
         lines.push(format!("left out: {}: {}", skipped.what, skipped.why));

@@ -22,7 +22,7 @@ pub fn run(context: &Context, args: &Args) -> Result<ExitCode> {
     let data = context.data()?;
     let Some(server) = data.running_server()? else {
         bail!(
-            "no server is at work on {}: start `transferscope serve`, then resume the run",
+            "no server is running on {}: start `transferscope serve`, then resume the run",
             data.root().display()
         );
     };

@@ -21,7 +21,7 @@ pub struct Args {
     /// pretrained, scratch or specialist.
     #[arg(long, env = "TRANSFERSCOPE_ARM", default_value = "pretrained")]
     arm: Arm,
-    /// Decides the order of the data and all random weights.
+    /// Determines the order of the data and all random weights.
     #[arg(long, env = "TRANSFERSCOPE_SEED", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]

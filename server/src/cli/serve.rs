@@ -35,16 +35,16 @@ enum AnonymousKind {
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free port.
     #[arg(long, env = "TRANSFERSCOPE_ADDR", default_value = "127.0.0.1:3000", value_name = "HOST:PORT")]
     addr: String,
     /// Where workers run.
     #[arg(long, env = "TRANSFERSCOPE_EXECUTOR", value_enum, default_value = "local")]
     executor: ExecutorKind,
-    /// Where runs train: auto, cpu, cuda or cuda:N. auto takes a card where one answers.
+    /// Where runs train: auto, cpu, cuda or cuda:N. auto takes the first usable GPU, or the CPU if there is none.
     #[arg(long, env = "TRANSFERSCOPE_DEVICE", default_value = "auto")]
     device: DeviceChoice,
-    /// Runs at once; each uses all cores, so more than one a device rarely pays.
+    /// Runs at once; each uses all cores, so more than one per device rarely helps.
     #[arg(long, env = "TRANSFERSCOPE_JOBS", default_value_t = 1, value_parser = parse_jobs)]
     jobs: usize,
     /// The browser bundle, made by `cargo xtask build`.
@@ -53,16 +53,17 @@ pub struct Args {
     /// The address by which people reach the server through a proxy, such as https://host or https://host/base.
     #[arg(long, env = "TRANSFERSCOPE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
-    /// A further host name by which the server may be asked; may be given several times.
+    /// An additional host name under which the server answers; may be given several times.
     #[arg(long, env = "TRANSFERSCOPE_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     allow_host: Vec<Host>,
-    /// What people may do without the token of the data folder. Unless given: everything on loopback, reading elsewhere.
+    /// What people may do without the token of the data folder. Default: everything on loopback, only reading
+    /// elsewhere.
     #[arg(long, env = "TRANSFERSCOPE_ANONYMOUS", value_enum)]
     anonymous: Option<AnonymousKind>,
-    /// Seconds that a run whose worker has died waits before it is started again.
+    /// Seconds to wait before a run whose worker has died is started again.
     #[arg(long, env = "TRANSFERSCOPE_REQUEUE_AFTER", default_value_t = 15.0, value_name = "SECONDS", value_parser = parse_seconds)]
     requeue_after: f64,
-    /// Do not make the built-in data set where there is none.
+    /// Do not generate the built-in data set if it is missing.
     #[arg(long, env = "TRANSFERSCOPE_NO_BUILTIN_DATA")]
     no_builtin_data: bool,
 }
@@ -133,7 +134,7 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
             _ = interrupt.recv() => None,
             error = server.failed() => Some(error),
         };
-        tracing::info!("stopping; running workers go on");
+        tracing::info!("stopping; running workers continue");
         server.stop().await;
         match died {
             Some(error) => Err(anyhow::Error::from(error)),

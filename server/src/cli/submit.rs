@@ -83,10 +83,10 @@ pub struct How {
     /// Wait until the runs have ended and print their results.
     #[arg(long)]
     wait: bool,
-    /// auto, cpu, cuda or cuda:N; where a server runs already, the server's own setting counts.
+    /// auto, cpu, cuda or cuda:N; ignored if a server already runs on this data folder, which has its own setting.
     #[arg(long, env = "TRANSFERSCOPE_DEVICE", default_value = "auto")]
     device: DeviceChoice,
-    /// Runs at once; where a server runs already, the server's own setting counts.
+    /// Runs at once; ignored if a server already runs on this data folder, which has its own setting.
     #[arg(long, env = "TRANSFERSCOPE_JOBS", default_value_t = 1, value_parser = super::serve::parse_jobs)]
     jobs: usize,
 }
@@ -150,7 +150,7 @@ pub fn with_server(
         let code = tokio::select! {
             code = work(&client) => code,
             _ = tokio::signal::ctrl_c() => {
-                eprintln!("interrupted; running workers go on, and the next `transferscope serve` takes the rest up");
+                eprintln!("interrupted; running workers continue, and the next `transferscope serve` carries out the rest");
                 Ok(ExitCode::from(130))
             }
         };
@@ -164,10 +164,10 @@ fn make_data(data: &DataDir, wanted: &str) -> Result<()> {
     if wanted != PHANTOM || builtin_data::present(data) {
         return Ok(());
     }
-    let progress = Progress::new(format!("making the built-in data set {PHANTOM:?}"));
+    let progress = Progress::new(format!("generating the built-in data set {PHANTOM:?}"));
     builtin_data::make(data, &|done, total| progress.set(done as u64, total as u64))
         .map(drop)
-        .context("the built-in data set cannot be made")
+        .context("the built-in data set cannot be generated")
 }
 
 /// Waits while a server makes the built-in data set.
@@ -178,7 +178,7 @@ async fn wait_for_data(client: &Client, wanted: &str) -> Result<()> {
             break;
         }
         if !said {
-            eprintln!("the server is still making the built-in data set {PHANTOM:?}; waiting for it");
+            eprintln!("the server is still generating the built-in data set {PHANTOM:?}; waiting for it");
             said = true;
         }
         tokio::time::sleep(POLL).await;

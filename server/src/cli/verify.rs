@@ -59,7 +59,9 @@ fn compare(args: &Args) -> Result<Report> {
     let report = verify(&args.folder).with_context(|| format!("the folder {shown} cannot be listed"))?;
     if report.lines.is_empty() {
         let unknown = report.unknown.len();
-        bail!("nothing to compare: the folder {shown} holds no file that is known here ({unknown} others)");
+        bail!(
+            "nothing to compare: the folder {shown} holds no known reference file ({unknown} unknown files)"
+        );
     }
     Ok(report)
 }
@@ -102,6 +104,6 @@ mod tests {
         let error = |folder: PathBuf| compare(&Args { folder }).unwrap_err().to_string();
         assert!(error(dir.path().join("none")).contains("there is no folder"));
         std::fs::write(dir.path().join("x.bin"), "x").unwrap();
-        assert!(error(dir.path().to_owned()).contains("no file that is known here (1 others)"));
+        assert!(error(dir.path().to_owned()).contains("no known reference file (1 unknown files)"));
     }
 }

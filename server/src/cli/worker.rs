@@ -16,7 +16,7 @@ pub struct Args {
     /// The run directory, with its request.json.
     #[arg(value_name = "RUN_DIR")]
     run_dir: PathBuf,
-    /// The number of this worker of the run; counted from the event log if not given.
+    /// The number of this attempt at the run; counted from the event log if not given.
     #[arg(long)]
     attempt: Option<u32>,
 }
@@ -26,10 +26,10 @@ pub fn run(args: &Args) -> ExitCode {
     let (code, words) = match work(&args.run_dir, args.attempt) {
         Ok(Ended::Finished) => (0, "finished".to_owned()),
         Ok(Ended::Already) => (0, "this run has ended already; nothing to do".to_owned()),
-        Ok(Ended::Cancelled { .. }) => (0, "stopped as asked".to_owned()),
+        Ok(Ended::Cancelled { .. }) => (0, "stopped on request".to_owned()),
         Ok(Ended::Interrupted) => (
             EXIT_INTERRUPTED,
-            "interrupted; start the worker again to go on from the last checkpoint".to_owned(),
+            "interrupted; start the worker again to continue from the last checkpoint".to_owned(),
         ),
         Ok(Ended::Failed(failure)) => (1, in_words(&failure)),
         Ok(Ended::CannotWrite(failure)) => (EXIT_CANNOT_WRITE, in_words(&failure)),

@@ -37,7 +37,7 @@ impl Making {
     /// What is under way, for pages; none when nothing is.
     pub fn in_words(&self) -> Option<String> {
         let (done, total) = (*self.lock())?;
-        Some(format!("The built-in data set {NAME:?} is being made: {done} of {total} patients."))
+        Some(format!("The built-in data set {NAME:?} is being generated: {done} of {total} patients."))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(usize, usize)>> {
@@ -49,7 +49,7 @@ impl Making {
         if !manifest::list(&data.datasets()).is_ok_and(|sets| sets.is_empty()) {
             return;
         }
-        tracing::info!("no data set yet: making the built-in phantoms in the background");
+        tracing::info!("no data set yet: generating the built-in phantoms in the background");
         let wanted = SynthOptions::default().total();
         *self.lock() = Some((0, wanted));
         let (making, data) = (self.clone(), data.clone());
@@ -68,12 +68,12 @@ impl Making {
                         "the built-in data set is ready"
                     );
                 }
-                Err(error) => tracing::error!(%error, "the built-in data set cannot be made"),
+                Err(error) => tracing::error!(%error, "the built-in data set cannot be generated"),
             }
             *making.lock() = None;
         };
         if let Err(error) = std::thread::Builder::new().name("built-in data".into()).spawn(work) {
-            tracing::error!(%error, "no thread for the built-in data set; make it with `transferscope dataset synth`");
+            tracing::error!(%error, "no thread for the built-in data set; generate it with `transferscope dataset synth`");
             *self.lock() = None;
         }
     }

@@ -26,7 +26,7 @@ pub struct Shown {
     pub case: Case,
     /// Of its images.
     pub levels: Vec<Levels>,
-    /// How distortion correction bends it, in words.
+    /// How it is distorted for distortion correction, in words.
     pub distortion: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl Shown {
         let distortion = case.volumes.contains_key("hbv").then(|| {
             let drawn = Distortion::draw(&case.id, TASK_SEED, &Place::of(&case)).drawn;
             format!(
-                "For distortion correction a computed field of up to {:.0} Hz ({:.0} Hz effective) shifts its diffusion images by up to {:.1} mm, {:.1} mm in the gland's box.",
+                "For distortion correction a computed field of up to {:.0} Hz ({:.0} Hz RMS) shifts its diffusion images by up to {:.1} mm, {:.1} mm in the gland's box.",
                 drawn.peak_hz, drawn.rms_hz, drawn.peak_shift_mm, drawn.gland_peak_shift_mm
             )
         });
@@ -71,7 +71,7 @@ impl CaseCache {
                 if voxels.and_then(|n| n.checked_mul(entry.channels.len())).is_none_or(|n| n > BYTES_MAX) {
                     let [d, h, w] = entry.shape;
                     return Err(DataError::Options(format!(
-                        "case {} has {} channels of {d}x{h}x{w} voxels: too large to be shown",
+                        "case {} has {} images and masks of {d}x{h}x{w} voxels: too large to be shown",
                         entry.case_id,
                         entry.channels.len()
                     )));

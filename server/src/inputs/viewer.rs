@@ -141,8 +141,7 @@ impl Viewer {
             let first = levels.map_or([0.0, 1.0], |l| l.window.map(|v| v as f32));
             let window = [wanted.low.unwrap_or(first[0]), wanted.high.unwrap_or(first[1])];
             if window.iter().any(|v| !v.is_finite()) || window[0] >= window[1] {
-                let message =
-                    format!("{} to {}: the high end must lie above the low one", window[0], window[1]);
+                let message = format!("{} to {}: high must be larger than low", window[0], window[1]);
                 return Err(ViewError::refused("low", message));
             }
             Look::Grey { window }
@@ -160,7 +159,7 @@ impl Viewer {
         let png = png.map_err(|error| match error {
             PreviewError::Slice { .. } => ViewError::NotFound(format!("{error}.")),
             PreviewError::Extent { .. } => {
-                ViewError::refused("channel", "its slices do not fit on one picture: ask for them one by one")
+                ViewError::refused("channel", "its slices do not fit in one picture: request them one by one")
             }
             other => ViewError::Broken(other.to_string()),
         })?;

@@ -67,17 +67,18 @@ pub fn failure(
     let memory = memory_kind(&tail.join("\n"));
     let mut hint = match next {
         Next::GoesOn(_) if cannot_write => {
-            "It goes on from its last checkpoint by itself when the data folder can be written: make room on its \
-             disk, or mend its permissions."
+            "It continues from its last checkpoint by itself when the data folder can be written again: make room on \
+             its disk, or correct its permissions."
                 .to_owned()
         }
-        Next::GoesOn(wait) => format!("It goes on from its last checkpoint in {} s.", wait.as_secs()),
+        Next::GoesOn(wait) => format!("It continues from its last checkpoint in {} s.", wait.as_secs()),
         Next::Counted { wait, misses, of } => format!(
-            "It goes on from its last checkpoint in {} s; {misses} of {of} attempts without progress.",
+            "It continues from its last checkpoint in {} s; attempts in a row without progress: {misses} of at most \
+             {of}.",
             wait.as_secs()
         ),
         Next::Ends { misses } => {
-            message.push_str(&format!(" This was attempt {misses} of {misses} in a row without progress."));
+            message.push_str(&format!(" {misses} attempts in a row made no progress."));
             FailureKind::WorkerDied.hint().to_owned()
         }
     };
@@ -85,7 +86,7 @@ pub fn failure(
         hint.push(' ');
         hint.push_str(&memory_hint(kind, batch_size));
     } else if ending == Ending::Signal(9) {
-        hint.push_str(" If nobody ended the worker by hand, the machine most likely ran out of memory. ");
+        hint.push_str(" If nobody killed the worker, the machine most likely ran out of memory. ");
         hint.push_str(&memory_hint(&FailureKind::OutOfMemory, batch_size));
     }
     let kind = if cannot_write { FailureKind::Disk } else { memory.unwrap_or(FailureKind::WorkerDied) };
@@ -116,19 +117,19 @@ fn in_words(ending: Ending) -> String {
             "The worker could not write into the run's directory (is the disk full?) and ended".into()
         }
         Ending::Exit(code) => format!("The worker ended with exit code {code} and without a final event"),
-        Ending::Unseen => "The worker process is gone; how it ended was not seen".into(),
+        Ending::Unseen => "The worker process is gone; how it ended is not known".into(),
     }
 }
 
 fn signal_name(signal: i32) -> &'static str {
     match signal {
         2 => " (SIGINT, interrupt)",
-        4 => " (SIGILL, an instruction that this processor does not know)",
-        6 => " (SIGABRT, it gave up by itself)",
-        7 => " (SIGBUS, memory or a file went away)",
-        9 => " (SIGKILL, by the system or by hand)",
+        4 => " (SIGILL, an instruction that this processor does not support)",
+        6 => " (SIGABRT, the program aborted itself)",
+        7 => " (SIGBUS, memory or a mapped file became unavailable)",
+        9 => " (SIGKILL, by the system or by a user)",
         11 => " (SIGSEGV, invalid memory access)",
-        15 => " (SIGTERM, asked to end)",
+        15 => " (SIGTERM, a request to end)",
         _ => "",
     }
 }

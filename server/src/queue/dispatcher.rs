@@ -81,11 +81,10 @@ impl Dispatcher {
             let looked = self.look(&mut memory).await;
             match (&looked, memory.failing.iter().next()) {
                 (Err(error), _) => {
-                    self.health.wrong(Part::Dispatcher, format!("The queue cannot be served: {error}."));
+                    self.health.wrong(Part::Dispatcher, format!("The queue cannot be processed: {error}."));
                 }
                 (Ok(()), Some((run, error))) => {
-                    self.health
-                        .wrong(Part::Dispatcher, format!("Run {run} cannot be looked after: {error}."));
+                    self.health.wrong(Part::Dispatcher, format!("Run {run} cannot be monitored: {error}."));
                 }
                 (Ok(()), None) => self.health.well(Part::Dispatcher),
             }
@@ -133,9 +132,9 @@ impl Dispatcher {
         for run in &leaving {
             let since = *memory.leaving.entry(run.clone()).or_insert_with(Instant::now);
             if since.elapsed() >= self.timing.kill_after {
-                tracing::warn!(run.id = %run, "a worker does not leave although its run has ended; it is killed");
+                tracing::warn!(run.id = %run, "a worker has not exited although its run has ended; it is killed");
                 if let Err(error) = self.executor.cancel(run, &self.data.run(run), Force::Kill) {
-                    tracing::warn!(run.id = %run, %error, "a worker that does not leave cannot be killed");
+                    tracing::warn!(run.id = %run, %error, "a worker that does not exit cannot be killed");
                 }
             }
         }
@@ -191,7 +190,7 @@ impl Dispatcher {
             Action::Keep => return Ok(true),
             Action::Wait => return Ok(false),
             Action::Reattach | Action::Yield => {
-                tracing::info!("the run's worker lives; it is taken up again");
+                tracing::info!("the run's worker is alive; it is followed again");
                 self.store.reattach(&run.id, action == Action::Yield, now_ms()).await?;
                 memory.settled(&run.id);
                 (self.on_change)(&run.id);

@@ -16,7 +16,7 @@ pub use worker_lock::{WorkerLock, WorkerLockError, lock_if_idle};
 pub enum ExecutorError {
     #[error("the worker could not be started ({what}): {source}")]
     Start { what: String, source: io::Error },
-    #[error("the worker's lock cannot be looked at: {0}")]
+    #[error("the worker's lock cannot be checked: {0}")]
     Lock(io::Error),
     #[error("the processes of this machine cannot be listed: {0}")]
     Processes(io::Error),

@@ -42,7 +42,7 @@ pub enum RecorderError {
     Log { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("a reading task did not come back")]
+    #[error("a reading task did not finish")]
     Task,
 }
 
@@ -93,7 +93,7 @@ impl Recorder {
     /// Records until told to stop; what cannot be recorded now is tried again.
     pub async fn run(&self, every: Duration, mut shutdown: watch::Receiver<bool>) {
         if let Err(error) = self.look_back().await {
-            tracing::warn!(%error, "the logs of failed runs are not looked at");
+            tracing::warn!(%error, "the logs of failed runs cannot be checked");
         }
         loop {
             tokio::select! {
@@ -168,7 +168,7 @@ impl Recorder {
             // A line that does not fit in is told from one of another log once a look.
             fresh = true;
             if piece.damaged > 0 {
-                tracing::warn!(lines = piece.damaged, "damaged lines in the event log were passed over");
+                tracing::warn!(lines = piece.damaged, "damaged lines in the event log were skipped");
             }
             if piece.new_offset == at.offset {
                 return Ok(tail.ended);
@@ -200,7 +200,7 @@ impl Recorder {
             let log = self.data.run(&run).join(event_log::FILE);
             if std::fs::metadata(log).is_ok_and(|about| about.len() > recorded) {
                 if let Err(error) = self.catch_up(&run).await {
-                    tracing::warn!(run.id = %run, %error, "what a failed run has said later cannot be recorded");
+                    tracing::warn!(run.id = %run, %error, "later events of a failed run cannot be recorded");
                 }
                 self.forget(&run);
             }
@@ -226,7 +226,7 @@ async fn report_of(
             tracing::error!(run.id = %run, reason, "a finished run has no readable report");
             let message = format!("Training ended, but its report cannot be read: {reason}");
             let failure = Failure::new(FailureKind::Internal, message)
-                .with_hint("Repeat the run; if it comes again, check the disk that holds the data folder.");
+                .with_hint("Repeat the run; if it happens again, check the disk that holds the data folder.");
             finished.body = EventBody::Failed { failure };
             Ok(None)
         }
@@ -276,7 +276,7 @@ fn ends_there(path: &Path, at: RecordPosition) -> io::Result<bool> {
 fn forget_old_ends(events: &mut [RunEvent], followed: bool) {
     let old = if followed { events.len() } else { events.len().saturating_sub(1) };
     for event in events[..old].iter_mut().filter(|e| is_final(&e.body)) {
-        let message = "The run had ended here; it went on later.".to_owned();
+        let message = "The run had ended here; it was continued later.".to_owned();
         event.body = EventBody::Log { level: LogLevel::Info, message };
     }
 }

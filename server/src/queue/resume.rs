@@ -45,7 +45,7 @@ impl Intake {
         let run = self.store.run(id).await?.run;
         if !matches!(run.state, RunState::Failed | RunState::Stopped) {
             return Err(ResumeError::NotPossible(format!(
-                "Run {id} is {}; only a run that failed or was stopped can go on.",
+                "Run {id} is {}; only a run that failed or was stopped can be continued.",
                 run.state
             )));
         }
@@ -65,12 +65,12 @@ fn reopen(dir: &Path) -> Result<(), ResumeError> {
     let path = last_path(dir);
     if !dir.is_dir() || !path.exists() {
         return Err(ResumeError::NotPossible(
-            "The run has no checkpoint to go on from; repeat it instead.".into(),
+            "The run has no checkpoint to continue from; repeat it instead.".into(),
         ));
     }
     if let Err(error) = checkpoint::open(&path) {
         return Err(ResumeError::NotPossible(format!(
-            "The run's checkpoint is not whole ({error}); repeat the run instead."
+            "The run's checkpoint is incomplete ({error}); repeat the run instead."
         )));
     }
     let failed = |source: io::Error| ResumeError::RunDir { dir: dir.to_owned(), source };
@@ -81,7 +81,7 @@ fn reopen(dir: &Path) -> Result<(), ResumeError> {
     };
     let (log, history) = EventLog::open(&dir.join(event_log::FILE)).map_err(failed)?;
     if history.ended.is_some() {
-        let message = "Somebody lets the run go on from its last checkpoint.".into();
+        let message = "The run is continued from its last checkpoint on request.".into();
         log.append(EventBody::Log { level: LogLevel::Info, message }).map_err(failed)?;
     }
     for wish in [CANCEL_FILE, STOPPED_FILE] {

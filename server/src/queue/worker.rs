@@ -69,7 +69,7 @@ const INTERRUPTED: &str = "The worker was asked to leave by a signal; the run go
 
 /// What to do where a full disk ended the worker and not the run.
 const GOES_ON_WITH_ROOM: &str =
-    "Make room on the disk that holds the data folder; the run goes on by itself.";
+    "Make room on the disk that holds the data folder; the run continues by itself.";
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long the final event is tried again where it cannot be written, a full disk aside.

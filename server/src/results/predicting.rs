@@ -70,12 +70,13 @@ impl Predicting {
             *this.lock() = match made {
                 Ok(Ok(())) => State::Idle,
                 Ok(Err(error)) => State::Failed { dataset, reason: error.to_string() },
-                Err(_) => State::Failed { dataset, reason: "the computation broke off".into() },
+                Err(_) => State::Failed { dataset, reason: "the computation ended early".into() },
             };
         };
         let started = std::thread::Builder::new().name("predictions".into()).spawn(work);
         if let Err(error) = &started {
-            *self.lock() = State::Failed { dataset: of, reason: format!("no thread: {error}") };
+            *self.lock() =
+                State::Failed { dataset: of, reason: format!("no thread could be started: {error}") };
         }
         started.is_ok()
     }

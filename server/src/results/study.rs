@@ -144,7 +144,7 @@ impl Studies {
         }
         if !SIDE_BY_SIDE.contains(&experiments.len()) {
             let names = missing.iter().map(|id| format!("{:?}", id.as_str())).collect::<Vec<_>>().join(", ");
-            let left = if experiments.is_empty() { "" } else { " One alone cannot be compared." };
+            let left = if experiments.is_empty() { "" } else { " At least two are needed for a comparison." };
             return Err(StudyError::NotFound(format!("There is no experiment with the id {names}.{left}")));
         }
         let networks = blocking(move || {

@@ -44,7 +44,7 @@ pub async fn check(data: &DataDir) -> Result<Option<u64>, StoreError> {
             }
         }
         Found::Database { runs: 0 } => match kept(data, true) {
-            Some(beside) => Err(missing("knows no run", beside)),
+            Some(beside) => Err(missing("contains no run", beside)),
             None => Ok(Some(0)),
         },
         Found::Database { runs } => Ok(Some(runs)),
@@ -104,7 +104,7 @@ mod tests {
         fs::write(run.join(event_log::FILE), "").unwrap();
         let words = open(&data).await.unwrap_err().to_string();
         assert!(
-            words.contains("knows no run beside 1 run directory") && words.contains("reindex"),
+            words.contains("contains no run beside 1 run directory") && words.contains("reindex"),
             "{words}"
         );
         fs::remove_file(data.database()).unwrap();

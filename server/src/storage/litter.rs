@@ -29,7 +29,7 @@ use crate::{
     queue::{executor::lock_if_idle, request_file},
 };
 
-/// How long something half-written whose owner cannot be told must have lain.
+/// How old an incomplete file of an unknown owner must be.
 const AGE: Duration = Duration::from_secs(3600);
 /// Folders of a run directory in which files are written under temporary names.
 const RUN_FOLDERS: [&str; 4] = ["", "checkpoints", "features", "previews"];

@@ -115,7 +115,7 @@ async fn complete_records(data: &DataDir, summary: &mut Summary) -> Result<(), R
             for run in store.run_ids().await?.iter().filter(|run| !data.runs().join(run).is_dir()) {
                 summary.skip(
                     format!("run {run}"),
-                    "its directory is gone, and results are read from there; the old database is kept and has them",
+                    "its directory is gone, and results are read from there; the old database, which is kept, still has them",
                 );
             }
             store.close().await;
@@ -125,7 +125,7 @@ async fn complete_records(data: &DataDir, summary: &mut Summary) -> Result<(), R
         }
         Err(StoreError::Damaged { found, .. }) => {
             for why in salvage(&data.database(), data.root()).await? {
-                summary.skip("what only the damaged database knew", why);
+                summary.skip("what was only in the damaged database", why);
             }
             summary.damage = Some(found);
         }

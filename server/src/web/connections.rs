@@ -84,7 +84,7 @@ fn raise_open_files() -> u64 {
 /// Serves until told to stop, and then until all connections have ended.
 ///
 /// # Errors
-/// When the listener cannot be told how it is to take connections.
+/// When the listener cannot be configured.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

@@ -36,7 +36,9 @@ pub enum ApiError {
     Gone(String),
     #[error("{0}")]
     Conflict(String),
-    #[error("This needs the server's token: send it as Authorization: Bearer TOKEN.")]
+    #[error(
+        "This needs the server's token (in the file token of its data folder): send it as Authorization: Bearer TOKEN."
+    )]
     Unauthorized,
     #[error("{0}")]
     CrossSite(String),
@@ -52,9 +54,7 @@ pub enum ApiError {
     #[error("{0}")]
     Busy(String),
     /// There is no room for what was asked; nothing of it was kept.
-    #[error(
-        "The disk that holds the data folder is full: nothing of this was stored. Make room and try again."
-    )]
+    #[error("The disk that holds the data folder is full, so nothing was stored. Make room and try again.")]
     DiskFull,
     /// The database's file is not what it was.
     #[error("{0}")]
@@ -63,7 +63,7 @@ pub enum ApiError {
     #[error("{0}")]
     TimedOut(String),
     /// The text is for the log.
-    #[error("Something went wrong on the server; its log says more.")]
+    #[error("Something went wrong on the server; see its log.")]
     Internal(String),
 }
 

@@ -17,10 +17,11 @@ const INTRODUCTION: &str = "Fine-tuning runs of vision foundation models on medi
 alignment and leaderboard.
 
 Reading is open; writing needs the server's token where others can reach it. Errors are problem documents (RFC 9457) \
-with a stable `kind` and, for values that make no sense, `errors` by field. An id or a name that leads nowhere is a \
-problem of kind `not-found`, a method that an address does not take one of kind `method-not-allowed` with the methods \
-in `Allow`. `HEAD` answers as `GET` does, without a body. An address that takes a query refuses names that it does not \
-know (kind `invalid`), but for drawings, which pass over them; an address that takes none pays no attention to one. \
+with a stable `kind` and, for invalid values, `errors` by field. An unknown id or name is a problem of kind \
+`not-found`; a method that an address does not support is one of kind `method-not-allowed`, with the supported \
+methods in `Allow`. \
+`HEAD` answers as `GET` does, without a body. An address with query parameters refuses unknown ones (kind \
+`invalid`), except drawings, which ignore them; an address without parameters ignores the whole query. \
 Fields may be added to answers, never renamed or removed. Times ending in `_ms` are milliseconds since 1970 (UTC).
 
 Pages are not in this document; the forms that they post are, under `forms`.";
@@ -32,7 +33,7 @@ Pages are not in this document; the forms that they post are, under `forms`.";
     tags(
         (name = "server", description = "The server, its tasks and its backbones"),
         (name = "datasets", description = "Data sets, their cases, and pictures of single slices"),
-        (name = "experiments", description = "Runs that were asked for together, and what they say together"),
+        (name = "experiments", description = "Runs that were started together, and their joint analysis"),
         (name = "runs", description = "Single trainings"),
         (name = "queue", description = "The order in which runs start"),
         (name = "backbones", description = "Pre-training"),
@@ -41,7 +42,7 @@ Pages are not in this document; the forms that they post are, under `forms`.";
         (name = "streams", description = "Server-sent events; the schema is that of a message's data"),
         (name = "exports", description = "Tables as CSV"),
         (name = "files", description = "Drawings, reports and other files"),
-        (name = "forms", description = "What pages post; each ends with a redirect to a page"),
+        (name = "forms", description = "Forms that pages post; each ends with a redirect to a page"),
     )
 )]
 struct Frame;

@@ -40,7 +40,7 @@ impl FromStr for Host {
         };
         if name.len() > NAME_MAX || !name.split('.').all(is_label) {
             return Err(format!(
-                "{text:?} is no host name: give a name or an address alone, such as lab.example"
+                "{text:?} is not a host name: give only a name or an address, such as lab.example"
             ));
         }
         Ok(Self::Name(name.to_ascii_lowercase()))
@@ -81,7 +81,9 @@ impl FromStr for Authority {
             |p: &str| (!p.is_empty() && p.bytes().all(|b| b.is_ascii_digit())).then(|| p.parse().ok());
         let port = match port {
             None => None,
-            Some(p) => Some(digits(p).flatten().ok_or_else(|| format!("{text:?} is no host with a port"))?),
+            Some(p) => {
+                Some(digits(p).flatten().ok_or_else(|| format!("{text:?} is not a host with a port"))?)
+            }
         };
         Ok(Self { host: host.parse()?, port })
     }
@@ -160,7 +162,7 @@ fn origin_of(text: &str) -> Option<(bool, Authority)> {
 pub enum NotOurs {
     #[error("The request names no host, or more than one: send one Host header.")]
     Unclear,
-    #[error("{host} is no host name as browsers send it: a name or an address and a port were expected.")]
+    #[error("{host} is not a valid host name: a name or an address, with or without a port, was expected.")]
     Unreadable { host: String },
     #[error(
         "This server does not answer to the name {host}: it answers to {names}. If people reach it by this name, start \

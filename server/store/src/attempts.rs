@@ -169,7 +169,7 @@ async fn can_go_on(conn: &mut SqliteConnection, id: &RunId) -> Result<()> {
     let now = state(conn, id).await?;
     if !matches!(now, RunState::Failed | RunState::Stopped) {
         return Err(StoreError::Conflict(format!(
-            "run {id} is {now}; only a run that failed or was stopped can go on"
+            "run {id} is {now}; only a run that failed or was stopped can be continued"
         )));
     }
     let request: String = sqlx::query_scalar("select request from runs where id = ?")
@@ -200,7 +200,7 @@ pub(crate) async fn refuse_double(
     match other {
         None => Ok(()),
         Some(other) => Err(StoreError::Conflict(format!(
-            "run {other} is making a backbone named {:?} already: wait for it, or choose another name",
+            "run {other} is already training a backbone named {:?}: wait for it, or choose another name",
             pretraining.name
         ))),
     }

@@ -7,7 +7,7 @@ use crate::{Result, Store, StoreError, alignment, cases, metric_points, previews
 
 /// Points of a curve in a comparison: about two a pixel.
 const MAX_POINTS: usize = 1000;
-/// Most runs in one comparison: more cannot be told apart on one chart.
+/// Most runs in one comparison: more are not distinguishable on one chart.
 pub(crate) const RUNS_MAX: usize = 32;
 
 impl Store {

@@ -19,25 +19,25 @@ pub enum StoreError {
     #[error("stored {what} cannot be read: {message}")]
     Corrupt { what: &'static str, message: String },
     /// Nothing of what was asked for is stored; when there is room again the next try works.
-    #[error("the disk that holds the database is full, so nothing of this was stored")]
+    #[error("the disk that holds the database is full, so nothing was stored")]
     Full,
     /// The lock or a connection was not to be had in time; nothing of what was asked for is stored.
     #[error("the database is busy: {0}")]
     Busy(&'static str),
     /// The file holds something else than a database of ours.
     #[error(
-        "the database{} is damaged ({found}); nothing was changed. Stop the server, if one runs, and make the database \
-         anew from the run directories with: transferscope reindex",
+        "the database{} is damaged ({found}); nothing was changed. Stop the server, if one runs, and rebuild the \
+         database from the run directories with: transferscope reindex",
         path.as_ref().map(|p| format!(" {p}")).unwrap_or_default()
     )]
     Damaged { path: Option<String>, found: String },
     /// There is no database where there are things that it should know.
     #[error(
-        "{found}; nothing was changed. Make the database {path} anew from what is there with: transferscope reindex"
+        "{found}; nothing was changed. Rebuild the database {path} from the files in the data folder with: transferscope reindex"
     )]
     Missing { path: String, found: String },
     /// What only the database would know is also kept in a file, and that one cannot be written or read.
-    #[error("{path} cannot be written or read, so nothing of this was stored: {source}")]
+    #[error("{path} cannot be written or read, so nothing was stored: {source}")]
     Record { path: String, source: std::io::Error },
     #[error("the database does not answer: {0}")]
     Database(sqlx::Error),
@@ -66,14 +66,14 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match (primary_code(&error), &error) {
             (Some(SQLITE_FULL), _) => StoreError::Full,
-            (Some(SQLITE_BUSY | SQLITE_LOCKED), _) => StoreError::Busy(
-                "another program holds its lock and does not let go; end that program, or try again later",
-            ),
+            (Some(SQLITE_BUSY | SQLITE_LOCKED), _) => {
+                StoreError::Busy("another program keeps it locked; end that program, or try again later")
+            }
             (Some(SQLITE_CORRUPT | SQLITE_NOTADB), sqlx::Error::Database(said)) => {
                 StoreError::Damaged { path: None, found: said.message().to_owned() }
             }
             (_, sqlx::Error::PoolTimedOut) => {
-                StoreError::Busy("too much is asked of it at once; try again later")
+                StoreError::Busy("too many requests wait for it; try again later")
             }
             _ => StoreError::Database(error),
         }

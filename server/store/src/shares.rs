@@ -90,7 +90,7 @@ impl Store {
         let view = row.view()?;
         let data = row.data.ok_or_else(|| {
             StoreError::Conflict(format!(
-                "The link {slug} is live and keeps no data of its own: make a frozen link of the comparison first."
+                "The link {slug} is live and stores no data: make a frozen link to the comparison first."
             ))
         })?;
         Ok((view, data))

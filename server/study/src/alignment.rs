@@ -90,7 +90,7 @@ impl Rows {
 /// Why features cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AlignmentError {
-    #[error("{values} values are no whole number of rows of {dim}")]
+    #[error("{values} values are not a whole number of rows of {dim}")]
     Shape { values: usize, dim: usize },
     #[error("row {row}, column {column} of the features is NaN or infinite")]
     NotFinite { row: usize, column: usize },

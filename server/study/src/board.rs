@@ -25,7 +25,8 @@ pub struct Scored<'a> {
     pub patients: &'a HashMap<String, Patients>,
 }
 
-/// Gives every row the interval of its mean, the interval of its rank and the rows that it cannot be told apart from,
+/// Gives every row the interval of its mean, the interval of its rank and the rows that cannot be distinguished from
+/// it,
 /// and says what difference the cases can resolve. Rows of one seed and rows without scores of single cases are not
 /// judged; they only widen what the ranks of others may be. Ranks are not judged where there are more than
 /// [`ROWS_MAX`] rows.

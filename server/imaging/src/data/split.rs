@@ -164,7 +164,7 @@ fn same_for_a_patient<T: Copy + PartialEq + std::fmt::Display>(
     for case in cases {
         let value = stored(case).ok_or_else(|| {
             DataError::Options(format!(
-                "no {what} is stored for case {}: give every case one in the column {what}, or none",
+                "no {what} is stored for case {}: fill the column {what} for every case, or leave it out",
                 case.case_id
             ))
         })?;

@@ -97,7 +97,7 @@ pub struct Phantom {
     /// t2w, adc, hbv, gland, zones, lesion: whole numbers all.
     pub volumes: BTreeMap<String, Volume>,
     /// Whether it holds a lesion that counts as clinically significant: at least 0.2 ml, and dark enough
-    /// to be told from its surroundings. About every second patient does.
+    /// to be distinguished from its surroundings. About every second patient does.
     pub significant: bool,
 }
 

@@ -175,7 +175,7 @@ impl Distortion {
     }
 
     /// A map that was computed from images distorted alike, such as ADC: displaced only, since intensity
-    /// cancels in it. None where the image folds over, so that places cannot be told apart.
+    /// cancels in it. None where the image folds over, so that places are not distinguishable.
     pub fn displace_map(&self, map: &Volume) -> Option<Volume> {
         epi::warp(map, &self.shift).ok()
     }

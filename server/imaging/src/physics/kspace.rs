@@ -10,7 +10,7 @@ use crate::data::Volume;
 pub struct Truncated {
     /// Magnitude on the coarse grid, `[D, floor(H / fy), floor(W / fx)]`; the mean is preserved.
     pub low: Volume,
-    /// Magnitude on the full grid with zeros in place of what was cut off, `[D, H, W]`: the trivial
+    /// Magnitude on the full grid with zeros in place of what was cut off, `[D, H, W]`: the baseline
     /// reconstruction.
     pub zero_filled: Volume,
 }

@@ -47,7 +47,7 @@ pub enum Restoring {
     Linear,
 }
 
-/// The trivial reconstruction of `slices` thin slices from those that [`average`] made with this factor.
+/// The baseline reconstruction of `slices` thin slices from those that [`average`] made with this factor.
 ///
 /// # Shapes
 /// `[ceil(slices / factor), H, W]` -> `[slices, H, W]`.

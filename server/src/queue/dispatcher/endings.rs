@@ -44,7 +44,7 @@ impl Dispatcher {
     ) -> Result<(), DispatchError> {
         let misses = self.store.reached(&run.id).await?.misses;
         let failure = self.autopsy(run, dir, ending, Next::Ends { misses }).await?;
-        tracing::warn!(reason = failure.message, "a run is given up");
+        tracing::warn!(reason = failure.message, "a run is marked as failed");
         let body = EventBody::Failed { failure: failure.clone() };
         self.end(&run.id, RunState::Failed, body, Some(&failure)).await
     }

@@ -42,7 +42,7 @@ impl Dispatcher {
                     .unwrap_or_else(|e| Err(io::Error::other(e)));
                 if let Err(error) = probed {
                     let root = self.data.root();
-                    self.pause_queue(None, &format!("{} takes no file: {error}", root.display()));
+                    self.pause_queue(None, &format!("{} cannot be written: {error}", root.display()));
                     return Ok(());
                 }
             }
@@ -87,7 +87,7 @@ impl Dispatcher {
             Ok(Liveness::Alive) => {
                 self.store.reattach(run, true, now_ms()).await?;
                 memory.unstarted.remove(run);
-                tracing::info!("a queued run has a worker already");
+                tracing::info!("a queued run already has a worker");
                 self.recorder.follow(run);
                 return Ok(Started::Working);
             }
@@ -119,7 +119,7 @@ impl Dispatcher {
             Obstacle::Run => {
                 let message = format!("The run's directory {} is gone.", dir.display());
                 let failure = Failure::new(FailureKind::BadRequest, message)
-                    .with_hint("Put the directory back and let the run go on, or repeat the run.");
+                    .with_hint("Put the directory back and continue the run, or repeat it.");
                 let body = EventBody::Failed { failure: failure.clone() };
                 self.end(run, RunState::Failed, body, Some(&failure)).await?;
                 memory.unstarted.remove(run);
@@ -141,8 +141,8 @@ impl Dispatcher {
     pub(super) fn pause_queue(&self, run: Option<&RunId>, what: &str) {
         let now = Instant::now();
         let reason = format!(
-            "No worker can be started ({what}). No run is lost by it: the queue goes on by itself when this has \
-             passed. Make room on the data folder's disk, or see to memory and permissions (transferscope doctor)."
+            "No worker can be started ({what}). No run is lost: the queue continues by itself when the cause is \
+             gone. Make room on the data folder's disk, or check memory and permissions (transferscope doctor)."
         );
         self.pause.begin(run, reason.clone(), now, now_ms());
         if let Some(view) = self.pause.view(now) {

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerLockError {
     #[error(
-        "another worker{} is at work in {}; wait until it has ended",
+        "another worker{} is running in {}; wait until it has ended",
         pid.map(|p| format!(" (pid {p})")).unwrap_or_default(),
         run_dir.display()
     )]

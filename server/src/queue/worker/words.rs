@@ -12,7 +12,7 @@ pub(super) fn of_error(error: &RunError, request: &RunRequest) -> Failure {
 pub(super) fn of_panic(message: &str, request: &RunRequest) -> Failure {
     let kind = memory_kind(message).unwrap_or(FailureKind::Internal);
     let message = match kind {
-        FailureKind::Internal => format!("The training code broke an assumption of its own: {message}"),
+        FailureKind::Internal => format!("The training code failed an internal check: {message}"),
         _ => message.to_owned(),
     };
     with_batch_size(Failure::new(kind, message), request)
@@ -70,7 +70,7 @@ pub fn memory_hint(kind: &FailureKind, batch_size: u32) -> String {
     if batch_size > 1 {
         format!("{hint} batch_size was {batch_size}: try {}.", batch_size / 2)
     } else {
-        format!("{hint} batch_size is 1 already.")
+        format!("{hint} batch_size is already 1.")
     }
 }
 
@@ -100,6 +100,6 @@ mod tests {
             assert_eq!(memory_kind(text), None, "{text}");
         }
         let hint = |batch_size| memory_hint(&FailureKind::OutOfMemory, batch_size);
-        assert!(hint(8).contains("try 4") && hint(1).contains("1 already") && hint(1).contains("--jobs"));
+        assert!(hint(8).contains("try 4") && hint(1).contains("already 1") && hint(1).contains("--jobs"));
     }
 }

@@ -30,7 +30,7 @@ pub async fn list(State(state): State<AppState>) -> Result<Json<DatasetList>, Ap
     Ok(Json(DatasetList { datasets }))
 }
 
-/// One data set with the report of its check; a check that was not made yet is started and goes on.
+/// One data set with the report of its check; a missing check is started in the background.
 #[utoipa::path(get, path = "/api/v1/datasets/{name}", operation_id = "get_dataset",
     tag = "datasets", params(("name" = String, Path, description = "name of the data set")), responses(
     (status = 200, body = DatasetDetail),
@@ -74,7 +74,7 @@ pub async fn case(
     }
 }
 
-/// One slice of a case as PNG, a pixel a voxel: eight-bit grey for an image, colours on a transparent
+/// One slice of a case as PNG, one pixel per voxel: eight-bit grey for an image, colours on a transparent
 /// ground for a mask. With the case's hash in the address the picture never changes.
 #[utoipa::path(get, path = "/api/v1/datasets/{name}/cases/{case}/slices/{file}", operation_id = "get_case_slice",
     tag = "datasets", params(
@@ -84,7 +84,7 @@ pub async fn case(
     ("channel" = Option<String>, Query, description = "t2w unless given"),
     ("low" = Option<f32>, Query, description = "value shown black"),
     ("high" = Option<f32>, Query, description = "value shown white"),
-    ("style" = Option<String>, Query, description = "of a mask: outline or tint"),
+    ("style" = Option<String>, Query, description = "how a mask is drawn: outline or tint"),
     ("hash" = Option<String>, Query, description = "the case's hash"),
 ), responses(
     (status = 200, body = Vec<u8>, content_type = "image/png"),
@@ -106,8 +106,8 @@ pub async fn slice(
     picture(state, name, case, Some(slice), headers, query).await
 }
 
-/// All slices of a channel on one picture, row by row, as the case's `sheet` says; the query as for one
-/// slice.
+/// All slices of an image or mask in one picture, row by row, as the case's `sheet` describes; the query is that of
+/// one slice.
 #[utoipa::path(get, path = "/api/v1/datasets/{name}/cases/{case}/sheet.png", operation_id = "get_case_sheet",
     tag = "datasets", params(
     ("name" = String, Path, description = "name of the data set"),

@@ -41,9 +41,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// A comment, which readers pass over.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
-/// Everything that a run says, as it says it. `id:` is the event's number, `event:` its kind,
-/// `data:` its line. The stream ends after the run's last event; a reader that comes back then
-/// gets 204.
+/// The events of a run as they happen. `id:` is the event's number, `event:` its kind, `data:` its line. The stream
+/// ends after the run's last event; a reader that reconnects then gets 204.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/events", operation_id = "stream_run_events",
     tag = "streams", params(
     ("id" = String, Path, description = "id of the run"),

@@ -60,7 +60,8 @@ pub async fn one(
 
 /// The analysis of an experiment: cells with holes, gains, convergence, alignment, findings. Query: `layer` (first,
 /// middle, last), `alignment` (d2p, d2r, d2s, cka, procrustes), `against` (specialist, scratch), `kernel`
-/// (rbf, rbf-sum) and `estimator` (unbiased, biased) of an MMD², `unlearnt` (1: count tasks that no network has learnt).
+/// (rbf, rbf-sum) and `estimator` (unbiased, biased) of an MMD², `unlearnt` (1: include tasks in which no network is
+/// above the simple baseline).
 #[utoipa::path(get, path = "/api/v1/experiments/{id}/analysis", operation_id = "get_experiment_analysis",
     tag = "experiments", params(
     ("id" = String, Path, description = "id of the experiment"),
@@ -91,8 +92,8 @@ pub async fn analysis(
 /// Names what was asked for and is not there, beside the answer about the rest.
 const MISSING: &str = "x-missing";
 
-/// Experiments side by side, network by network; the first is what the others are held against. Query: `id`, two to
-/// six times.
+/// Experiments side by side, network by network; the first is the reference for the others. Query: `id`, two to six
+/// times.
 #[utoipa::path(get, path = "/api/v1/comparisons", operation_id = "compare_experiments",
     tag = "experiments", params(
     ("id" = Vec<String>, Query, explode, description = "an experiment"),

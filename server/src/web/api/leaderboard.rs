@@ -18,7 +18,7 @@ use crate::web::{error::ApiError, extract::QueryPairs, state::AppState};
     ("task" = Option<String>, Query), ("dataset" = Option<String>, Query), ("experiment" = Option<String>, Query),
     ("group" = Option<String>, Query, description = "cell (the seeds of a backbone, task and arm as one row) or run"),
     ("asof" = Option<String>, Query, description = "a day such as 2026-11-25: the board as it was at its end (UTC)"),
-    ("mix" = Option<String>, Query, description = "1 ranks rows also against those that differ in what should agree"),
+    ("mix" = Option<String>, Query, description = "1 also ranks rows against those that differ in settings that should agree"),
     ("sort" = Option<String>, Query, description = "rank, mean, backbone, task, arm, dataset, n or finished; with - before it for descending"),
     ("metric" = Option<String>, Query, description = "dice, psnr_db, ssim or nmse; each task's primary metric unless given"),
 ), responses(

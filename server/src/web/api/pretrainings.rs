@@ -13,7 +13,7 @@ use transferscope_domain::{
 
 use crate::web::{error::ApiError, extract::ApiJson, state::AppState};
 
-/// Starts the pre-training of a backbone: one run, whose result is a backbone of the given name.
+/// Starts the pre-training of a backbone: one run, which produces a backbone of the given name.
 #[utoipa::path(post, path = "/api/v1/pretrainings", operation_id = "create_pretraining",
     tag = "backbones", request_body = PretrainSpec, responses(
     (status = 201, body = CreatedRun, headers(("Location" = String, description = "The run"))),

@@ -13,7 +13,7 @@ use crate::web::{
     state::AppState,
 };
 
-/// The queue in the order in which it is served, and how long it takes.
+/// The queue in the order in which runs start, with an estimate of the time left.
 #[utoipa::path(get, path = "/api/v1/queue", operation_id = "get_queue",
     tag = "queue", responses((status = 200, body = QueueView)))]
 pub async fn view(State(state): State<AppState>) -> Result<Json<QueueView>, ApiError> {

@@ -64,11 +64,11 @@ pub async fn one(
     Ok(Json(state.store.run(&id).await?))
 }
 
-/// One curve of a run; empty where the run has not said such a value yet.
+/// One curve of a run; empty if the run has no such value yet.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/metrics", operation_id = "get_run_metrics", tag = "runs", params(
     ("id" = String, Path, description = "id of the run"),
     ("name" = String, Query, description = "split/metric, such as val/dice; a run's metric_names lists them"),
-    ("max_points" = Option<usize>, Query, description = "4 to 20000, 500 unless given; a longer curve is returned as its ends and the smallest and largest value of about equal stretches"),
+    ("max_points" = Option<usize>, Query, description = "4 to 20000, 500 unless given; a longer curve is returned as its ends and the smallest and largest value of stretches of about equal length"),
     ("from_step" = Option<u64>, Query, description = "only from this step on: as exact as max_points allows for what is left"),
     ("to_step" = Option<u64>, Query, description = "only up to this step"),
 ), responses(
@@ -98,7 +98,7 @@ pub async fn metrics(
     Ok(Json(state.store.metrics_between(&id, &name.unwrap_or_default(), from..=to, max_points).await?))
 }
 
-/// Alignment of a run's features with those it started from, by layer and epoch.
+/// Alignment of a run's features with those before training, by layer and epoch.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/alignment", operation_id = "get_run_alignment",
     tag = "runs", params(("id" = String, Path, description = "id of the run")), responses(
     (status = 200, body = AlignmentView),
@@ -141,7 +141,7 @@ pub async fn cancel(
     Ok(Json(state.store.run(&id).await?.run))
 }
 
-/// Starts a run again as it was asked for, under a new id.
+/// Starts a run again with the same settings, under a new id.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/repeat", operation_id = "repeat_run",
     tag = "runs", params(("id" = String, Path, description = "id of the run")), responses(
     (status = 201, body = CreatedRun, headers(("Location" = String, description = "The new run"))),
@@ -157,14 +157,14 @@ pub async fn repeat(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
 }
 
-/// Lets a run that failed or was stopped go on from its last checkpoint: the same run, queued again.
+/// Continues a run that failed or was stopped from its last checkpoint: the same run, queued again.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/resume", operation_id = "resume_run",
     tag = "runs", params(("id" = String, Path, description = "id of the run")), responses(
     (status = 200, body = RunView),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 409, body = Problem, content_type = "application/problem+json",
-        description = "It has not ended so, or has no whole checkpoint"),
+        description = "It has neither failed nor been stopped, or it has no complete checkpoint"),
 ))]
 pub async fn resume(
     State(state): State<AppState>,

@@ -17,7 +17,7 @@ use crate::web::{
     state::AppState,
 };
 
-/// Makes a short link to a comparison; a frozen one keeps the data as it is now.
+/// Creates a short link to a comparison; a frozen one keeps the data as they are now.
 #[utoipa::path(post, path = "/api/v1/shares", operation_id = "create_share",
     tag = "shares", request_body = ShareRequest, responses(
     (status = 201, body = ShareCreated, headers(("Location" = String, description = "The page of the link"))),
@@ -48,7 +48,7 @@ pub async fn one(
     Ok(Json(state.store.share(&slug).await?))
 }
 
-/// Ends a link.
+/// Revokes a link.
 #[utoipa::path(delete, path = "/api/v1/shares/{slug}", operation_id = "revoke_share",
     tag = "shares", params(("slug" = String, Path, description = "the link")), responses(
     (status = 204),

@@ -14,9 +14,9 @@ use crate::{
     web::{error::ApiError, extract::IdPath, state::AppState},
 };
 
-/// Whether the server works, what is wrong where it does not, and how much it has to do. Something small is written
-/// for it, so that a full disk is seen. `degraded` comes with 200 as well: the server answers, and says what it cannot
-/// do.
+/// Whether the server works, what is wrong if it does not, and how much it has to do. The server writes a small file
+/// for this, so that a full disk is noticed. `degraded` also comes with status 200: the server answers, and says what
+/// it cannot do.
 #[utoipa::path(get, path = "/api/v1/health", operation_id = "get_health", tag = "server", responses((status = 200, body = Health)))]
 pub async fn health(State(state): State<AppState>) -> Json<Health> {
     let store = state.store.in_lane(Lane::Brief);
@@ -71,7 +71,7 @@ pub async fn backbones(State(state): State<AppState>) -> Result<Json<BackboneLis
     Ok(Json(BackboneList { backbones }))
 }
 
-/// One backbone with what stands on its card: load report, and how it was made.
+/// One backbone with its card: load report, and how it was pre-trained.
 #[utoipa::path(get, path = "/api/v1/backbones/{name}", operation_id = "get_backbone",
     tag = "server", params(("name" = String, Path, description = "name of the backbone")), responses(
     (status = 200, body = BackboneDetail),

@@ -32,11 +32,11 @@ const MAX_POINTS: usize = 1600;
     ("x" = Option<String>, Query, description = "epoch, step or time"),
     ("log" = Option<String>, Query, description = "1 for a logarithmic axis"),
     ("smooth" = Option<f64>, Query, description = "weight of the past in the moving average, 0 to 0.99"),
-    ("seeds" = Option<String>, Query, description = "1 draws runs that differ in their seed as their mean"),
+    ("seeds" = Option<String>, Query, description = "1 draws the mean of runs that differ only in their seed"),
     ("hide" = Option<String>, Query, description = "keys of the legend that are switched off, with commas"),
     ("theme" = Option<String>, Query, description = "light or dark"),
-    ("width" = Option<u32>, Query, description = "units of the drawing; out of range is moved to the nearest end"),
-    ("height" = Option<u32>, Query, description = "units of the drawing; out of range is moved to the nearest end"),
+    ("width" = Option<u32>, Query, description = "size of the drawing in SVG units; values out of range are set to the nearest limit"),
+    ("height" = Option<u32>, Query, description = "size of the drawing in SVG units; values out of range are set to the nearest limit"),
 ), responses(
     (status = 200, description = "The drawing", content((String = "image/svg+xml"), (Vec<u8> = "image/png"))),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -69,11 +69,11 @@ pub async fn of_run(
     ("x" = Option<String>, Query, description = "epoch, step or time"),
     ("log" = Option<String>, Query, description = "1 for a logarithmic axis"),
     ("smooth" = Option<f64>, Query, description = "weight of the past in the moving average, 0 to 0.99"),
-    ("seeds" = Option<String>, Query, description = "1 draws runs that differ in their seed as their mean"),
+    ("seeds" = Option<String>, Query, description = "1 draws the mean of runs that differ only in their seed"),
     ("hide" = Option<String>, Query, description = "keys of the legend that are switched off, with commas"),
     ("theme" = Option<String>, Query, description = "light or dark"),
-    ("width" = Option<u32>, Query, description = "units of the drawing; out of range is moved to the nearest end"),
-    ("height" = Option<u32>, Query, description = "units of the drawing; out of range is moved to the nearest end"),
+    ("width" = Option<u32>, Query, description = "size of the drawing in SVG units; values out of range are set to the nearest limit"),
+    ("height" = Option<u32>, Query, description = "size of the drawing in SVG units; values out of range are set to the nearest limit"),
 ), responses(
     (status = 200, description = "The drawing", content((String = "image/svg+xml"), (Vec<u8> = "image/png"))),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -92,7 +92,7 @@ pub async fn of_comparison(
     picture(drawn, format).await
 }
 
-/// What an unfurled link shows of a comparison, in the size that such previews have.
+/// The preview picture that chat programs show for a link to a comparison.
 #[utoipa::path(get, path = "/s/{slug}/preview.png", operation_id = "get_share_picture", tag = "files", params(
     ("slug" = String, Path, description = "the link"),
 ), responses(

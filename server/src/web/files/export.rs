@@ -37,7 +37,7 @@ const POINTS: u32 = 4000;
 /// Pieces that are made before the reader has taken the first.
 const AHEAD: usize = 2;
 
-/// All curves of a run in long form: one line a point.
+/// All curves of a run in long form: one line per point.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/metrics.csv", operation_id = "get_run_metrics_csv",
     tag = "exports", params(
     ("id" = String, Path, description = "id of the run"), ("name" = Option<String>, Query, description = "only this curve"),
@@ -70,7 +70,7 @@ fn csv_lines(points: &[NamedPoint], out: &mut Vec<u8>) {
     out.extend(text.into_bytes());
 }
 
-/// All curves of a run as a TensorBoard event file, for people with a viewer of their own.
+/// All curves of a run as a TensorBoard event file.
 #[utoipa::path(get, path = "/runs/{id}/tensorboard", operation_id = "get_run_tensorboard",
     tag = "files", params(
     ("id" = String, Path, description = "id of the run"),
@@ -138,7 +138,7 @@ fn curves(
     }))
 }
 
-/// The leaderboard, one line a row, with the same questions as its JSON.
+/// The leaderboard, one line per row, with the same query as its JSON.
 #[utoipa::path(get, path = "/api/v1/leaderboard.csv", operation_id = "get_leaderboard_csv",
     tag = "exports", params(
     ("task" = Option<String>, Query), ("dataset" = Option<String>, Query), ("experiment" = Option<String>, Query),

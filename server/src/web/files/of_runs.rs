@@ -62,7 +62,7 @@ fn is_picture_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-/// What a finished run leaves behind.
+/// The report of a finished run.
 #[utoipa::path(get, path = "/runs/{id}/report.json", operation_id = "get_run_report", tag = "files", params(
     ("id" = String, Path, description = "id of the run"),
 ), responses(
@@ -82,7 +82,7 @@ pub async fn report(
     }
 }
 
-/// The end of what a worker has printed.
+/// The last part of the worker's log.
 #[utoipa::path(get, path = "/runs/{id}/log", operation_id = "get_run_log", tag = "files", params(
     ("id" = String, Path, description = "id of the run"),
 ), responses(

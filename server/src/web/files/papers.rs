@@ -32,9 +32,9 @@ use crate::{
     ("layer" = Option<String>, Query, description = "first, middle or last"),
     ("alignment" = Option<String>, Query, description = "d2p, d2r, d2s, cka or procrustes"),
     ("against" = Option<String>, Query, description = "specialist or scratch"),
-    ("kernel" = Option<String>, Query, description = "of an MMD²: rbf or rbf-sum"),
-    ("estimator" = Option<String>, Query, description = "of an MMD²: unbiased or biased"),
-    ("unlearnt" = Option<String>, Query, description = "1 counts tasks that no network has learnt"),
+    ("kernel" = Option<String>, Query, description = "kernel of the MMD²: rbf or rbf-sum"),
+    ("estimator" = Option<String>, Query, description = "estimator of the MMD²: unbiased or biased"),
+    ("unlearnt" = Option<String>, Query, description = "1 includes tasks in which no network is above the simple baseline"),
     ("theme" = Option<String>, Query, description = "of a drawing: light or dark"),
 ), responses(
     (status = 200, description = "The file", content(

@@ -18,15 +18,15 @@ use crate::{
     },
 };
 
-/// Starts the experiment of the form. A form with something wrong in it goes back to its page,
-/// which parses its own query in the same way and shows the messages.
+/// Starts the experiment of the form. A form with errors goes back to its page, which parses its own query in the
+/// same way and shows the messages.
 #[utoipa::path(post, path = "/new", operation_id = "form_new_experiment", tag = "forms",
     request_body(
         content = FormFields, content_type = "application/x-www-form-urlencoded",
         description = "the fields of the page",
     ),
     responses(
-        (status = 303, description = "To the runs; back to the form where something is wrong with it"),
+        (status = 303, description = "To the runs; back to the form if it has errors"),
     ),
 )]
 pub async fn new(State(state): State<AppState>, FormPairs(pairs): FormPairs) -> Result<Response, ApiError> {
@@ -79,7 +79,7 @@ pub async fn fill(
     Ok(Redirect::to(&format!("/experiments/{id}")))
 }
 
-/// Moves an experiment and goes back to the page that asked.
+/// Moves an experiment and returns to the page that sent the form.
 #[utoipa::path(post, path = "/experiments/{id}/move", operation_id = "form_move_experiment", tag = "forms",
     params(("id" = String, Path, description = "id of the experiment")),
     request_body(
@@ -87,7 +87,7 @@ pub async fn fill(
         description = "to: first or last",
     ),
     responses(
-        (status = 303, description = "Back to the page that asked"),
+        (status = 303, description = "Back to the page that sent the form"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
     ),
@@ -102,11 +102,11 @@ pub async fn move_in_queue(
     Ok(Redirect::to(&back.unwrap_or_else(|| "/queue".into())))
 }
 
-/// Stops an experiment and goes back to the page that asked.
+/// Stops an experiment and returns to the page that sent the form.
 #[utoipa::path(post, path = "/experiments/{id}/cancel", operation_id = "form_cancel_experiment", tag = "forms",
     params(("id" = String, Path, description = "id of the experiment")),
     responses(
-        (status = 303, description = "Back to the page that asked"),
+        (status = 303, description = "Back to the page that sent the form"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ),
 )]

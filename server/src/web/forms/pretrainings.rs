@@ -12,15 +12,14 @@ use crate::{
     web::{error::ApiError, extract::FormPairs, openapi::FormFields, state::AppState},
 };
 
-/// Starts the pre-training of the form and shows its run; a form with something wrong in it goes back
-/// to its page.
+/// Starts the pre-training of the form and shows its run; a form with errors goes back to its page.
 #[utoipa::path(post, path = "/backbones/pretrain", operation_id = "form_pretrain", tag = "forms",
     request_body(
         content = FormFields, content_type = "application/x-www-form-urlencoded",
         description = "the fields of the page",
     ),
     responses(
-        (status = 303, description = "To the run; back to the form where something is wrong with it"),
+        (status = 303, description = "To the run; back to the form if it has errors"),
     ),
 )]
 pub async fn new(State(state): State<AppState>, FormPairs(pairs): FormPairs) -> Result<Response, ApiError> {

@@ -12,11 +12,11 @@ use crate::web::{
     state::AppState,
 };
 
-/// Asks a run to stop and goes back to the page that asked.
+/// Asks a run to stop and returns to the page that sent the form.
 #[utoipa::path(post, path = "/runs/{id}/cancel", operation_id = "form_cancel_run", tag = "forms",
     params(("id" = String, Path, description = "id of the run")),
     responses(
-        (status = 303, description = "Back to the page that asked"),
+        (status = 303, description = "Back to the page that sent the form"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -47,7 +47,7 @@ pub async fn repeat(State(state): State<AppState>, IdPath(id): IdPath<RunId>) ->
     Ok(Redirect::to(&format!("/runs/{}", created.id)))
 }
 
-/// Lets a run go on from its checkpoint and shows it.
+/// Continues a run from its checkpoint and shows it.
 #[utoipa::path(post, path = "/runs/{id}/resume", operation_id = "form_resume_run", tag = "forms",
     params(("id" = String, Path, description = "id of the run")),
     responses(
@@ -61,7 +61,7 @@ pub async fn resume(State(state): State<AppState>, IdPath(id): IdPath<RunId>) ->
     Ok(Redirect::to(&format!("/runs/{id}")))
 }
 
-/// Moves a run and goes back to the page that asked.
+/// Moves a run and returns to the page that sent the form.
 #[utoipa::path(post, path = "/runs/{id}/move", operation_id = "form_move_run", tag = "forms",
     params(("id" = String, Path, description = "id of the run")),
     request_body(
@@ -69,7 +69,7 @@ pub async fn resume(State(state): State<AppState>, IdPath(id): IdPath<RunId>) ->
         description = "to: first, up, down or last",
     ),
     responses(
-        (status = 303, description = "Back to the page that asked"),
+        (status = 303, description = "Back to the page that sent the form"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
     ),

@@ -17,7 +17,7 @@ use crate::web::{
     state::AppState,
 };
 
-/// Makes a link to a comparison and goes to it. Fields: `runs` (comma-separated, may be repeated),
+/// Creates a link to a comparison and opens it. Fields: `runs` (comma-separated, may be repeated),
 /// `frozen` and `include_patients` (1 or on); all others are the view.
 #[utoipa::path(post, path = "/compare/share", operation_id = "form_share", tag = "forms",
     request_body(
@@ -41,7 +41,7 @@ pub async fn new(State(state): State<AppState>, FormPairs(pairs): FormPairs) -> 
     Ok(Redirect::to(&format!("/s/{}", created.slug)))
 }
 
-/// Ends a link and goes back to it, where it now says so.
+/// Revokes a link and returns to its page, which now says so.
 #[utoipa::path(post, path = "/s/{slug}/revoke", operation_id = "form_revoke_share", tag = "forms",
     params(("slug" = String, Path, description = "the link")),
     responses(

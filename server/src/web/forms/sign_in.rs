@@ -4,7 +4,7 @@ use axum::response::Redirect;
 
 use crate::web::{extract::FormPairs, guard::WANTED, openapi::FormFields};
 
-/// Leads a browser that has shown the token to the page that it wanted; only ever to one of this server.
+/// Redirects a browser that has shown the token to the page that it wanted, which must be one of this server.
 #[utoipa::path(post, path = "/sign-in", operation_id = "form_sign_in", tag = "forms",
     request_body(
         content = FormFields, content_type = "application/x-www-form-urlencoded",

@@ -39,7 +39,7 @@ impl Full {
             Full::Everywhere => format!("Too many {what} are open or waiting; try again in a few seconds."),
             Full::Address { most } => {
                 format!(
-                    "Your address has {most} {what} open or waiting, as many as one may have; close some."
+                    "Your address has {most} {what} open or waiting, the most that one address may have; close some."
                 )
             }
         })

@@ -48,7 +48,7 @@ impl Kernel {
 impl FromStr for Kernel {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("{text:?} is no kernel: use rbf or rbf-sum");
+        let unknown = || format!("{text:?} is not a kernel: use rbf or rbf-sum");
         Self::ALL.into_iter().find(|k| k.as_str() == text).ok_or_else(unknown)
     }
 }
@@ -79,7 +79,7 @@ impl Estimate {
 impl FromStr for Estimate {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("{text:?} is no estimator: use unbiased or biased");
+        let unknown = || format!("{text:?} is not an estimator: use unbiased or biased");
         Self::ALL.into_iter().find(|e| e.as_str() == text).ok_or_else(unknown)
     }
 }

@@ -46,7 +46,7 @@ impl LayerChoice {
 impl FromStr for LayerChoice {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("{text:?} is no layer: use first, middle or last");
+        let unknown = || format!("{text:?} is not a layer: use first, middle or last");
         Self::ALL.into_iter().find(|l| l.as_str() == text).ok_or_else(unknown)
     }
 }

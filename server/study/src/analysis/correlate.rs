@@ -45,7 +45,7 @@ pub struct LeftOut {
     pub spearman: Option<f64>,
 }
 
-/// What something that knows nothing of features reaches on the same points.
+/// What a simple baseline that uses no features reaches on the same points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SimpleBaseline {
     pub name: String,

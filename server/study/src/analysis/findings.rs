@@ -45,7 +45,7 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What the verdict rests on.
     pub because: Vec<String>,
-    /// Whether these runs cannot be asked at all; why is among the reasons.
+    /// Whether these runs cannot test the finding at all; the reason is in `because`.
     #[serde(default)]
     pub refused: bool,
 }
@@ -53,7 +53,7 @@ pub struct Finding {
 impl Finding {
     /// The verdict for people.
     pub fn label(&self) -> &'static str {
-        if self.refused { "is not asked of these runs" } else { self.verdict.label() }
+        if self.refused { "cannot be tested with these runs" } else { self.verdict.label() }
     }
 }
 
@@ -62,7 +62,7 @@ impl Finding {
 pub struct Counted<'a> {
     pub cells: &'a [&'a Cell],
     pub relations: &'a [Relation],
-    /// Tasks that no network has learnt.
+    /// Tasks in which no network is above the simple baseline.
     pub unlearnt: &'a [Task],
     /// Tasks on which a frozen pre-trained encoder is not told apart from a random one.
     pub indifferent: &'a [Task],
@@ -76,26 +76,27 @@ pub fn findings(of: Counted<'_>, choice: Choice) -> Vec<Finding> {
     let counts = of.counts;
     let mut all = vec![fits(of.cells, of.backbones, choice)];
     all.extend(of.relations.iter().map(|r| closeness(r, choice)));
-    let left = if choice.unlearnt { "Counted all the same" } else { "Left out" };
+    let left = if choice.unlearnt { "Included" } else { "Left out" };
     let names = |tasks: &[Task]| tasks.iter().map(|t| t.label()).collect::<Vec<_>>().join(" and ");
     let mut note = |note: String| all.iter_mut().for_each(|finding| finding.because.push(note.clone()));
     if !of.unlearnt.is_empty() {
         note(format!(
-            "{left}: {}, where no network can be told from the best simple baseline, so that gains are noise.",
+            "{left}: {}, where no network is shown to be better than the best simple baseline, so that gains are \
+             noise.",
             names(of.unlearnt)
         ));
     }
     if !of.indifferent.is_empty() {
         note(format!(
-            "{left}: {}, where a frozen pre-trained encoder cannot be told from a frozen random one, so that the task \
-             does not depend on the encoder here.",
+            "{left}: {}, where a frozen pre-trained encoder is not distinguishable from a frozen random one, so that \
+             the task does not depend on the encoder here.",
             names(of.indifferent)
         ));
     }
     if of.encoder_shares.is_empty() {
         note(
-            "Whether the tasks depend on the encoder at all is not known here: no pre-trained encoder was frozen beside a \
-             random one."
+            "Whether the tasks depend on the encoder at all is not known: no frozen pre-trained encoder was compared \
+             with a frozen random one."
                 .into(),
         );
     }
@@ -103,19 +104,19 @@ pub fn findings(of: Counted<'_>, choice: Choice) -> Vec<Finding> {
     if unfinished > 0 {
         let gone = counts.failed + counts.stopped;
         let note = format!(
-            "{} of {} runs have a result; {gone} failed or were stopped, still to come: {}.",
+            "{} of {} runs have a result; {gone} failed or were stopped; {} are still to come.",
             counts.succeeded,
             counts.planned,
             unfinished.saturating_sub(gone)
         );
         for finding in &mut all {
             finding.because.push(note.clone());
-            // What is seen of a part may turn round with the rest; runs that failed will not come.
+            // A verdict from part of the runs may reverse with the rest; runs that failed will not come.
             if unfinished > counts.failed && finding.verdict != Verdict::Inconclusive {
                 let so_far = finding.verdict.label();
                 finding
                     .because
-                    .push(format!("So far it {so_far}; there is a verdict when all runs are done."));
+                    .push(format!("So far it {so_far}; the verdict follows when all runs are done."));
                 finding.verdict = Verdict::Inconclusive;
             }
         }
@@ -134,7 +135,7 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
     let claim = format!("Closer alignment of the features before and after fine-tuning goes {what}.");
     let n = relation.points.len();
     let Some(spearman) = relation.spearman else {
-        let why = format!("Backbones on tasks with both values: {n}. Fewer than three say nothing.");
+        let why = format!("Cells (a backbone on a task) with both values: {n}. At least three are needed.");
         return Finding { claim, verdict: Verdict::Inconclusive, because: vec![why], refused: false };
     };
     let place = if sign > 0.0 { "above" } else { "below" };
@@ -147,16 +148,16 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
     because.extend(could_find(&spearman));
     because.push(match &relation.centred {
         Some(centred) => format!(
-            "With the means of backbones and tasks taken out, which asks whether alignment says which backbone fits which \
-             task, it is {}.",
+            "After removing the means of backbones and tasks, which tests whether alignment shows which backbone \
+             suits which task, it is {}.",
             in_words(centred)
         ),
-        None => "With the means of backbones and tasks taken out nothing is left to correlate.".into(),
+        None => "After removing the means of backbones and tasks nothing is left to correlate.".into(),
     });
     if relation.without_value > 0 {
         because.push(format!(
-            "{} further cells have an alignment and no such value (no complete pair, a control of 0, or never improved): \
-             they are not among the points.",
+            "{} further cells have an alignment but no such value (no complete pair, a control of 0, or never \
+             improved): they are not included.",
             relation.without_value
         ));
     }
@@ -168,7 +169,7 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
         .map(|l| l.left_out.clone())
         .collect::<Vec<_>>();
     if !changes.is_empty() {
-        because.push(format!("Its sign turns round where {} is left out.", changes.join(" or ")));
+        because.push(format!("Its sign reverses if {} is left out.", changes.join(" or ")));
     }
     for baseline in &relation.baselines {
         if let Some(value) = baseline.spearman {
@@ -179,7 +180,7 @@ fn closeness(relation: &Relation, choice: Choice) -> Finding {
         }
     }
     because.push(
-        "Published work disputes that such scores foretell transfer in medical imaging (arXiv 2308.07444, 2510.06448)."
+        "Published work disputes that such scores predict transfer in medical imaging (arXiv 2308.07444, 2510.06448)."
             .into(),
     );
     let found = changes.is_empty() && spearman.p.is_some_and(|p| p <= ERROR);
@@ -213,12 +214,12 @@ fn could_find(c: &Correlation) -> Option<String> {
     let smallest = c.smallest?;
     Some(match smallest.correlation {
         Some(least) => format!(
-            "Permuting whole backbones and whole tasks, the smallest correlation that this table could have told from \
-             none is {least:.2}."
+            "Permuting whole backbones and whole tasks, the smallest correlation that could be significant in this \
+             table is {least:.2}."
         ),
         None => format!(
-            "This table cannot tell any correlation from none: permuting whole backbones and whole tasks, the least p that \
-             it can have is {}.",
+            "No correlation could be significant in this table: permuting whole backbones and whole tasks, its \
+             smallest possible p is {}.",
             p_in_words(smallest.least_p)
         ),
     })

@@ -63,11 +63,11 @@ macro_rules! measures {
 }
 
 measures! {
-    D2p = names::D2P, "MMD² to before fine-tuning (D2P)", false, None;
+    D2p = names::D2P, "MMD² to the features before fine-tuning (D2P)", false, None;
     D2r = names::D2R, "MMD² to random weights (D2R)", false, None;
     D2s = D2S, "MMD² to the network trained from scratch (D2S)", false, None;
-    Cka = names::CKA, "CKA with before fine-tuning", true, None;
-    Procrustes = names::PROCRUSTES, "Procrustes distance to before fine-tuning", false, None;
+    Cka = names::CKA, "CKA with the features before fine-tuning", true, None;
+    Procrustes = names::PROCRUSTES, "Procrustes distance to the features before fine-tuning", false, None;
     Svcca = "svcca", "SVCCA with the features before fine-tuning", true, Some(by_variance);
     Pwcca = "pwcca", "PWCCA with the features before fine-tuning", true, Some(by_weight);
     Rsa = "rsa", "Representational similarity (RSA) with the features before fine-tuning", true, Some(by_dissimilarity);
@@ -164,7 +164,7 @@ impl FromStr for Measured {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.iter().copied().find(|m| m.as_str() == text).ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|m| m.as_str()).collect();
-            format!("{text:?} is no alignment: use one of {}", names.join(", "))
+            format!("{text:?} is not an alignment measure: use one of {}", names.join(", "))
         })
     }
 }

@@ -98,8 +98,8 @@ fn architectures(encoders: &[&Encoder<'_>]) -> Vec<String> {
 ///
 /// The unit is the encoder: seeds and cases of one encoder say how well it is known, not how others of its objective
 /// would do. Each encoder gives one number, its mean gain on restoration less that elsewhere, each task in the spread
-/// of its own gains; the objectives are compared by Welch's t over encoders. It is asked only of architectures that
-/// both objectives have encoders of, since otherwise the difference would be that of the architectures.
+/// of its own gains; the objectives are compared by Welch's t over encoders. It is tested only on architectures for
+/// which both objectives have encoders, since otherwise the difference would be that of the architectures.
 pub fn fits(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice) -> Finding {
     let gains = Gains { cells, against: choice.against };
     let there = |facts: &&BackboneFacts| cells.iter().any(|c| c.key.backbone == facts.name);
@@ -127,8 +127,8 @@ pub fn fits(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice) -> Fin
         }
     };
     let claim =
-        "Pre-training by reconstruction gains more on restoring images, pre-training by contrast more on \
-                 telling what is in them."
+        "Pre-training by reconstruction gains more on restoring images, pre-training by contrast more on segmenting \
+                 and classifying them."
             .to_owned();
     Finding { claim, verdict, because, refused }
 }
@@ -141,14 +141,14 @@ fn crossed(encoders: &[Encoder<'_>]) -> Result<Vec<String>, String> {
     let [reconstructing, contrasting] =
         Kind::ALL.map(|(kind, _)| encoders.iter().filter(|e| e.kind == kind).collect::<Vec<_>>());
     if reconstructing.is_empty() || contrasting.is_empty() {
-        return Err("Not asked: it takes encoders of both kinds of pre-training.".into());
+        return Err("Not tested: this needs encoders of both kinds of pre-training.".into());
     }
     let (one, other) = (architectures(&reconstructing), architectures(&contrasting));
     let both: Vec<String> = one.iter().filter(|a| other.contains(a)).cloned().collect();
     if both.is_empty() {
         return Err(format!(
-            "Not asked: objective and architecture are not crossed. Encoders by reconstruction are {} ({}), encoders by \
-             contrast {} ({}), so that a difference could be that of the architectures.",
+            "Not tested: no architecture was pre-trained by both objectives. Encoders by reconstruction are {} ({}), \
+             encoders by contrast {} ({}), so that a difference could come from the architectures.",
             one.join(", "),
             names(&reconstructing),
             other.join(", "),
@@ -163,7 +163,10 @@ fn alone(encoders: &[Encoder<'_>], architectures: &[String]) -> Option<String> {
     let alone: Vec<&Encoder<'_>> =
         encoders.iter().filter(|e| !architectures.iter().any(|a| a == e.architecture())).collect();
     (!alone.is_empty()).then(|| {
-        format!("Not counted, since only one kind of pre-training has their architecture: {}.", names(&alone))
+        format!(
+            "Excluded, since their architecture occurs with only one kind of pre-training: {}.",
+            names(&alone)
+        )
     })
 }
 
@@ -192,7 +195,7 @@ fn holes(sides: &[Vec<Leaning<'_>>; 2]) -> Option<String> {
     let holes: Vec<&str> =
         sides.iter().flatten().filter(|(_, leaning)| leaning.is_none()).map(|(name, _)| *name).collect();
     (!holes.is_empty())
-        .then(|| format!("Not counted, since a gain on one of the tasks is missing: {}.", holes.join(", ")))
+        .then(|| format!("Excluded, since a gain on one of the tasks is missing: {}.", holes.join(", ")))
 }
 
 /// The leanings that are known, by reconstruction and by contrast.
@@ -203,8 +206,9 @@ fn counted(sides: [Vec<Leaning<'_>>; 2]) -> Result<[Vec<f64>; 2], String> {
     let [x, y] = sides.map(|side| side.into_iter().filter_map(|(_, leaning)| leaning).collect::<Vec<f64>>());
     if x.len() < 2 || y.len() < 2 {
         return Err(format!(
-            "Not asked: the unit is the pre-trained encoder, and it takes two of each kind to know how much encoders of one \
-             kind differ; here are {} by reconstruction and {} by contrast with gains on tasks of both kinds.",
+            "Not tested: the unit is the pre-trained encoder, and at least two of each kind are needed to know how \
+             much encoders of one kind differ; with gains on both kinds of tasks there are {} by reconstruction and \
+             {} by contrast.",
             x.len(),
             y.len()
         ));
@@ -214,8 +218,8 @@ fn counted(sides: [Vec<Leaning<'_>>; 2]) -> Result<[Vec<f64>; 2], String> {
 
 /// The difference between the objectives in a sentence; `n` and `m` encoders were compared.
 fn difference(found: Estimate, n: usize, m: usize) -> String {
-    let words = "How much more an encoder gains on restoring, each task in standard deviations of its own gains so that \
-                 all count the same, differs between the objectives by";
+    let words = "The gain on restoration minus that on other tasks (in standard deviations of each task's gains) \
+                 differs between the objectives by";
     match (found.interval, found.p) {
         (Some(i), Some(p)) => format!(
             "{words} {:+.2} (95 % interval {:+.2} to {:+.2}, p {}, Welch's t over {n} and {m} encoders; above 0 the \
@@ -226,7 +230,10 @@ fn difference(found: Estimate, n: usize, m: usize) -> String {
             p_in_words(p)
         ),
         _ => {
-            format!("{words} {:+.2}; there is no interval, since encoders do not differ at all.", found.value)
+            format!(
+                "{words} {:+.2}; there is no interval, since encoders of one kind do not differ.",
+                found.value
+            )
         }
     }
 }
@@ -256,7 +263,7 @@ fn described(gains: &Gains<'_>, encoders: &[Encoder<'_>], against: Arm) -> Vec<S
         if let (Some(restoring), Some(telling)) = (over(true), over(false)) {
             lines.push(format!(
                 "Pre-training by {name} gains {} % over {control} where images are restored and {} % where they are \
-                 segmented or classified: means over encoders and tasks, which say nothing of chance.",
+                 segmented or classified: means over encoders and tasks, without a test.",
                 signed(restoring),
                 signed(telling)
             ));

@@ -71,7 +71,9 @@ fn runs(paper: Paper<'_>) -> Vec<String> {
     let (spec, c) = (paper.spec, paper.analysis.counts);
     let mut text = Vec::new();
     let mut say = |sentence: &str| text.push(sentence.to_owned());
-    say("Runs of one backbone, task and seed share split, order of cases, budget and seed in every arm.");
+    say(
+        "For one backbone, task and seed, all arms share the split, the order of cases, the budget and the seed.",
+    );
     if spec.arms.contains(&Arm::Specialist) {
         say("The specialist was trained once for each task and seed.");
     }
@@ -91,16 +93,16 @@ fn gains(paper: Paper<'_>) -> Vec<String> {
     if !analysis.unlearnt.is_empty() && !analysis.choice.unlearnt {
         let tasks: Vec<String> = analysis.unlearnt.iter().map(|t| t.label().to_lowercase()).collect();
         say(&format!(
-            "What follows on alignment leaves out {}, where no network was told apart from the best simple baseline.",
+            "The analysis of alignment excludes {}, where no network was shown to be better than the best simple baseline.",
             tasks.join(", ")
         ));
     }
     let gains: Vec<&Gain> = analysis.cells.iter().flat_map(|cell| &cell.gains).collect();
     if !gains.is_empty() {
         say(
-            "A gain is the difference of the test metric m of the pre-trained network and c of its control, averaged over \
-             complete pairs; beside it stands the relative gain 100 s (m - c) / |c|, s = 1 where higher is better and -1 \
-             where lower is, which is undefined where a control is 0.",
+            "A gain is the difference s (m - c) between the test metric m of the pre-trained network and c of its \
+             control, averaged over complete pairs, with s = 1 if higher is better and -1 if lower is; the relative \
+             gain is 100 s (m - c) / |c|, which is undefined if a control is 0.",
         );
     }
     if gains.iter().any(|gain| gain.difference.interval.is_some())
@@ -109,13 +111,13 @@ fn gains(paper: Paper<'_>) -> Vec<String> {
         say(
             "Intervals are 95 % intervals and p-values those of Student's t, with the variance of a mean over crossed seeds \
              and test patients, (MS_seed + MS_patient - MS_rest) / (seeds x patients), and Satterthwaite's degrees of \
-             freedom [satterthwaite1946]; metrics of all cases together enter by their jackknife pseudo-values \
-             [dorfman1992]. Intervals of the means of bounded metrics were made on the scale of normal deviates or \
-             logarithms.",
+             freedom [satterthwaite1946]; metrics computed over all cases enter as jackknife pseudo-values \
+             [dorfman1992]. For bounded metrics, intervals of means were computed on a probit or logarithmic \
+             scale.",
         );
     }
     if gains.iter().any(|gain| gain.p_corrected.is_some()) {
-        say("p-values of gains were corrected by Holm over cells [holm1979].");
+        say("p-values of gains were corrected over cells by Holm's method [holm1979].");
     }
     text
 }
@@ -126,10 +128,14 @@ fn convergence(paper: Paper<'_>) -> Vec<String> {
     let mut text = Vec::new();
     let mut say = |sentence: &str| text.push(sentence.to_owned());
     say(
-        "Convergence is the first epoch whose running best has covered 95 % of the way from before training to its best.",
+        "Convergence is the first epoch at which the running best of the validation metric has covered 95 % of the \
+         way from the value before training to its best.",
     );
     if analysis.cells.iter().any(|cell| cell.speed_up_estimate.is_some()) {
-        say("Speed-up is the geometric mean of ratios.");
+        say(
+            "Speed-up is the number of epochs to convergence from scratch divided by that of the pre-trained \
+             network, as the geometric mean over seeds.",
+        );
     }
     text
 }
@@ -144,8 +150,8 @@ fn alignment(paper: Paper<'_>) -> String {
             choice.how.estimator.as_str()
         ),
         (true, Kernel::RbfSum) => format!(
-            ", by the {} estimate with the sum of five Gaussian kernels, of a quarter to four times the gamma that the \
-             median distance gives",
+            ", by the {} estimate with the sum of five Gaussian kernels, with a quarter to four times the gamma \
+             given by the median distance",
             choice.how.estimator.as_str()
         ),
     };
@@ -166,18 +172,18 @@ fn correlations(paper: Paper<'_>) -> Vec<String> {
         analysis.relations.iter().flat_map(|r| [&r.spearman, &r.centred]).flatten().collect();
     if !correlations.is_empty() {
         let intervals = if correlations.iter().any(|c| c.interval.is_some()) {
-            ", and intervals by the same orders on the scale of Fisher's z [bonett2000]"
+            ", and intervals from the same permutations on the scale of Fisher's z [bonett2000]"
         } else {
             "; the table is too small for intervals"
         };
         say(&format!(
-            "Spearman's correlations over the table of backbones and tasks, raw and with both means taken out, have p-values \
-             by permuting whole backbones and whole tasks{intervals}."
+            "Spearman's correlations over the table of backbones and tasks, raw and after removing both means, have \
+             p-values from permutations of whole backbones and whole tasks{intervals}."
         ));
     }
     // The first finding is that of objectives.
     if analysis.findings.first().is_some_and(|finding| !finding.refused) {
-        say("Objectives of pre-training were compared by Welch's t with encoders as units [welch1947].");
+        say("Pre-training objectives were compared by Welch's t-test with encoders as units [welch1947].");
     }
     text
 }

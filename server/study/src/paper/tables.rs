@@ -141,7 +141,7 @@ fn cells(paper: Paper<'_>, dash: &str) -> Vec<[String; 6]> {
     let gain = |cell: &Cell, against: Arm| {
         let Some(gain) = cell.gain(against) else { return dash.to_owned() };
         let unit = unit_of(cell);
-        let cut = if gain.difference.clipped { ", cut where the metric ends" } else { "" };
+        let cut = if gain.difference.clipped { ", cut to the metric's range" } else { "" };
         let interval = match gain.difference.interval {
             Some(i) => format!(" [{:+.3}, {:+.3}{cut}]", i.low, i.high),
             None => String::new(),
@@ -178,8 +178,9 @@ fn note(paper: Paper<'_>) -> String {
     let c = paper.analysis.counts;
     let data = if paper.synthetic { " Synthetic data (computed phantoms)." } else { "" };
     format!(
-        "Means over seeds (n) with 95 % intervals from crossed seeds and test patients, none of one seed; gains as differences \
-         in the metric's unit, in brackets relative to the control; {} of {} planned runs have a result, {} \
+        "Means over seeds (n) with 95 % intervals from crossed seeds and test patients (none for a single seed); \
+         gains as differences in the metric's unit, and in brackets in percent of the control; \
+         {} of {} planned runs have a result, {} \
          failed, {} were stopped.{data}",
         c.succeeded, c.planned, c.failed, c.stopped
     )

@@ -94,7 +94,7 @@ impl Across {
         for (split, (masks, drawn)) in self.lesions {
             if drawn == 0 {
                 let message = format!(
-                    "none of the {masks} lesion masks of {split} has a lesion in it: nothing can be learnt from or measured on them"
+                    "none of the {masks} lesion masks of {split} contains a lesion: they are of no use for training or scoring"
                 );
                 report.find(Severity::Warning, None, message);
             }

@@ -157,11 +157,12 @@ fn label(case: &Case, entry: &CaseEntry, found: &mut Found) {
     let Some(lesion) = case.volumes.get("lesion") else { return };
     match (entry.cspca, count(lesion) > 0) {
         (Some(true), false) => {
-            let message = "the table says cancer, and the lesion mask is empty: it cannot serve as a target";
+            let message =
+                "the table says cancer, but the lesion mask is empty: the case has no lesion to segment";
             found.push((Severity::Warning, message.into()));
         }
         (Some(false), true) => {
-            let message = "the table says no clinically significant cancer, and a lesion is drawn";
+            let message = "the table says no clinically significant cancer, but the lesion mask is not empty";
             found.push((Severity::Warning, message.into()));
         }
         _ => {}

@@ -126,7 +126,7 @@ fn ids_and_splits(manifest: &DatasetManifest, report: &mut CheckReport) {
     for case in &manifest.cases {
         splits.entry(&case.patient_id).or_default().insert(case.split);
         if !ids.insert(&case.case_id) {
-            report.find(Severity::Error, Some(&case.case_id), "the case id stands there twice".into());
+            report.find(Severity::Error, Some(&case.case_id), "the case id is listed twice".into());
         }
     }
     for (patient, splits) in splits.into_iter().filter(|(_, s)| s.len() > 1) {
@@ -139,7 +139,7 @@ fn hashes(manifest: &DatasetManifest, report: &mut CheckReport) {
     if manifest.hash != manifest::content_hash(&manifest.cases)
         || manifest.split_hash != manifest::split_hash(&manifest.cases)
     {
-        let message = "the manifest's hashes do not fit its cases: it was edited by hand".into();
+        let message = "the manifest's hashes do not match its cases: it was edited by hand".into();
         report.find(Severity::Error, None, message);
     }
 }
@@ -197,7 +197,7 @@ fn spacings(manifest: &DatasetManifest, report: &mut CheckReport) {
         } else if case.spacing_mm.iter().zip(usual).any(unlike) {
             let [ud, uh, uw] = usual;
             let message = format!(
-                "voxels of {d:.3} x {h:.3} x {w:.3} mm, unlike the usual {ud:.3} x {uh:.3} x {uw:.3} mm: bring the set to one size (`dataset add --spacing`)"
+                "voxels of {d:.3} x {h:.3} x {w:.3} mm, unlike the usual {ud:.3} x {uh:.3} x {uw:.3} mm: resample the data set to one voxel size (`dataset add --spacing`)"
             );
             report.find(Severity::Warning, Some(&case.case_id), message);
         }

@@ -187,7 +187,9 @@ fn each_fault_is_named_with_its_case() {
 fn labels_that_contradict_the_masks_and_patients_in_two_splits_are_named() {
     let text = checked(|_, _, _| {});
     assert!(
-        text.contains("case-3: the table says no clinically significant cancer, and a lesion is drawn"),
+        text.contains(
+            "case-3: the table says no clinically significant cancer, but the lesion mask is not empty"
+        ),
         "{text}"
     );
     assert!(
@@ -198,7 +200,7 @@ fn labels_that_contradict_the_masks_and_patients_in_two_splits_are_named() {
         v.get_mut("lesion").unwrap().data.fill(0.0);
         entry.cspca = Some(true);
     });
-    assert!(text.contains("case-3: the table says cancer, and the lesion mask is empty"), "{text}");
+    assert!(text.contains("case-3: the table says cancer, but the lesion mask is empty"), "{text}");
 }
 
 /// A data set of four cases, without anything that was noted when it was added.
@@ -258,7 +260,7 @@ fn a_check_tells_which_splits_of_an_older_set_have_nothing_to_segment() {
         let use_ = report.tasks.iter().find(|t| t.task == Task::Segmentation).unwrap();
         let problem = use_.problem.as_ref().unwrap();
         assert!(problem.contains(&format!("all zones masks of {split} are empty")), "{problem}");
-        let lesions = format!("lesion masks of {split} has a lesion in it");
+        let lesions = format!("lesion masks of {split} contains a lesion");
         assert!(report.findings.iter().any(|f| f.message.contains(&lesions)), "{report}");
     }
 }

@@ -78,7 +78,7 @@ fn every_kind_of_bad_input_is_refused_in_the_right_words() {
     let mut table = format!(
         "# Bad input\n\nWhat `dataset add` says about {count} kinds of damaged or misleading input. Made from the table \
          of the test\n`every_kind_of_bad_input_is_refused_in_the_right_words`, which fails when a kind is missing here or \
-         a message differs.\nNone of them panics, and none makes the program take more memory than its bytes warrant.\n"
+         a message differs.\nNo input makes the program panic or allocate more memory than its size justifies.\n"
     );
     for (group, kinds) in groups {
         table.push_str(&format!("\n## {group}\n\n| input | message |\n|---|---|\n"));

@@ -63,7 +63,7 @@ impl CsvFile {
         });
         let titles = (passed_over > 0).then(|| {
             let lines = if passed_over == 1 { "1 line".into() } else { format!("{passed_over} lines") };
-            format!("{name}: {lines} above its header passed over")
+            format!("{name}: {lines} above its header ignored")
         });
         let notes: Vec<String> = encoding.into_iter().chain(titles).collect();
         let note = (!notes.is_empty()).then(|| notes.join("; "));

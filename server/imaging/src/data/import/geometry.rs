@@ -39,7 +39,7 @@ pub fn image(own: &Placed, others: &[Placed]) -> Result<Vec<String>, String> {
         // What the overlap says already is not said twice.
         if apart > ELSEWHERE && notes.iter().all(Option::is_none) {
             notes.push(Some(format!(
-                "it has the size of {0} and lies elsewhere: its corners are up to {apart:.1} voxels from those of {0}; right where it was acquired so, wrong where its header was lost",
+                "it has the size of {0} and lies elsewhere: its corners are up to {apart:.1} voxels from those of {0}; correct if it was acquired like that, wrong if its header was lost",
                 other.channel
             )));
         }
@@ -69,11 +69,11 @@ pub fn mask(own: &Placed, images: &[Placed]) -> Result<Vec<String>, String> {
     if apart > ELSEWHERE && (overlap.is_err() || shared < SHARED || untilted) {
         let tilt = if untilted { ", and it is not tilted as that is" } else { "" };
         return Err(format!(
-            "{what}{tilt}, so its geometry was probably lost when it was saved; give it that of the image that it was drawn on, for example by SimpleITK's CopyInformation"
+            "{what}{tilt}, so its geometry was probably lost when it was saved; copy the geometry of the image that it was drawn on, for example with SimpleITK's CopyInformation"
         ));
     }
     overlap?;
-    Ok(vec![format!("{what}; it was taken for where its own header puts it")])
+    Ok(vec![format!("{what}; it was placed by its own header")])
 }
 
 /// How far the axes of a grid are from those of the world at most, in degrees.

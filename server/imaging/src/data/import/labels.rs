@@ -76,7 +76,7 @@ pub fn settle(
             (false, true) => "beside other labels".to_owned(),
         };
         let offer = if value == UNDECIDED {
-            "; 255 often marks borders or voxels that nobody labelled: `--fill-label 255` takes them for background, `--fill-label 255=nearest` for what the nearest voxel is"
+            "; 255 often marks borders or voxels that nobody labelled: `--fill-label 255` turns them into background, `--fill-label 255=nearest` into the label of the nearest voxel"
         } else {
             ""
         };
@@ -101,10 +101,13 @@ fn filled(mask: &mut Volume, spacing_mm: [f64; 3], FillLabel { value, with }: Fi
         }
         FillWith::Nearest => {
             nearest(mask, spacing_mm, f32::from(value), &marked);
-            "what the nearest voxel is"
+            "the label of the nearest voxel"
         }
     };
-    Some(format!("{} voxels of the value {value} were taken for {with}, as asked for", marked.len()))
+    Some(format!(
+        "{} voxels of the value {value} were replaced by {with}, as --fill-label says",
+        marked.len()
+    ))
 }
 
 /// Gives the marked voxels the value whose nearest voxel is nearest; of equally near ones the lowest.

@@ -14,7 +14,7 @@ use crate::data::{DataError, read::dicom_glance};
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What a folder is to look like.
-const WANTED: &str = "arrange it as one folder a case with t2w.nii.gz, adc.nii.gz, hbv.nii.gz and the masks gland.nii.gz, zones.nii.gz, lesion.nii.gz, as far as they are there, and a cases.csv of case_id,patient_id";
+const WANTED: &str = "arrange it as one folder per case with t2w.nii.gz, adc.nii.gz, hbv.nii.gz and the masks gland.nii.gz, zones.nii.gz, lesion.nii.gz, as far as available, and a cases.csv with the columns case_id,patient_id";
 
 /// Names the layout of a folder that cannot be read, and says how to arrange it; none where it is another.
 ///
@@ -45,7 +45,7 @@ pub fn named(folder: &Path) -> Result<Option<String>, DataError> {
     match subjects.count() {
         0 if has("dataset_description.json").is_none() => Ok(None),
         n => Ok(Some(format!(
-            "a BIDS folder ({n} subjects): such a layout cannot be read yet; {WANTED}, of which patient_id is the subject (anat/*_T2w is t2w, dwi/*_dwi or *_adc what it shows, the masks lie below derivatives)"
+            "a BIDS folder ({n} subjects): such a layout cannot be read yet; {WANTED}, where patient_id is the subject (anat/*_T2w is t2w, dwi/*_adc is adc, dwi/*_dwi is hbv if it is the high-b image, masks are in derivatives)"
         ))),
     }
 }
@@ -84,7 +84,7 @@ fn training_images(folder: &Path) -> String {
         let n = images.len();
         let kinds = names("modality").map(|m| said(m.values())).unwrap_or_default();
         return format!(
-            "a folder of the Medical Segmentation Decathlon ({n} training images{kinds}): such a layout cannot be read yet; take the channels of each image apart and {WANTED}; what labelsTr holds is the mask"
+            "a folder of the Medical Segmentation Decathlon ({n} training images{kinds}): such a layout cannot be read yet; split the channels of each image into files of their own and {WANTED}; the masks are in labelsTr"
         );
     }
     let version = if names("channel_names").is_some() { 2 } else { 1 };
@@ -139,7 +139,7 @@ pub fn dicom_tree(folder: &Path) -> Option<String> {
     let more = if more > 0 { format!(" and {more} others") } else { String::new() };
     let whole = if tree.stopped { "in its first folders " } else { "" };
     Some(format!(
-        "a tree of DICOM files ({whole}{} patients): such a layout cannot be read yet; arrange it as one folder a case with the series in folders named t2w, adc and hbv. Series by description: {}{more}",
+        "a tree of DICOM files ({whole}{} patients): such a layout cannot be read yet; arrange it as one folder per case with the series in folders named t2w, adc and hbv. Series by description: {}{more}",
         tree.patients.len(),
         list.join(", ")
     ))

@@ -88,7 +88,7 @@ fn settle(
             let others: Vec<&String> =
                 group.iter().filter(|other| *other != case).map(|other| &cases[*other].case_id).collect();
             notes[*case].push(format!(
-                "probably the same patient as {} under another name: {why}, and they stand under patients {}; give them one patient_id in cases.csv, or they may be in two splits",
+                "probably the same patient as {} under another name: {why}, but they are listed as patients {}; give them one patient_id in cases.csv, or they may be in two splits",
                 quoted(others.into_iter()),
                 quoted(known.iter()),
             ));

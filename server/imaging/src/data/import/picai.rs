@@ -205,7 +205,7 @@ fn outcomes(labels: &[PathBuf]) -> Result<BTreeMap<String, Option<bool>>, DataEr
             (None, None) => None,
         };
         if outcomes.insert(case.clone(), outcome).is_some() {
-            return Err(record.refused(format!("case {case} stands there twice")));
+            return Err(record.refused(format!("case {case} is listed twice")));
         }
     }
     Ok(outcomes)

@@ -68,7 +68,7 @@ pub fn matched(folder: &Path, table: Table, cases: &[&str]) -> Result<Matched, D
                 matched.rows.insert(case, row);
             }
             None => {
-                let reason = format!("it stands in {name}, and no images of this name are in the folder");
+                let reason = format!("it is listed in {name}, but there is no case folder of this name");
                 matched.left_out.push(LeftOut { case_id: line, reason });
             }
         }
@@ -77,7 +77,7 @@ pub fn matched(folder: &Path, table: Table, cases: &[&str]) -> Result<Matched, D
         (Some(line), Some(case)) if matched.rows.is_empty() => Err(DataError::refused(
             folder.join(&name),
             format!(
-                "it is about none of the cases: it says {line:?} where the first folder is {case:?}; write case_id as the folders are named"
+                "it matches none of the case folders: it has case_id {line:?}, the first folder is {case:?}; write case_id exactly as the folders are named"
             ),
         )),
         _ => Ok(matched),
@@ -139,7 +139,11 @@ mod tests {
         );
         assert!(of(&["1", "01"], &["001"]).unwrap_err().contains("\"01\" or \"1\""));
         let none = of(&["x", "y"], &["a", "b"]).unwrap_err();
-        assert!(none.contains("about none of the cases") && none.contains("\"x\"") && none.contains("\"a\""));
+        assert!(
+            none.contains("matches none of the case folders")
+                && none.contains("\"x\"")
+                && none.contains("\"a\"")
+        );
         assert!(of(&[], &["a"]).unwrap().rows.is_empty());
     }
 }

@@ -84,7 +84,7 @@ pub fn read(folder: &Path) -> Result<Table, DataError> {
             },
         };
         if table.rows.contains_key(case) {
-            return Err(record.refused(format!("case {case:?} stands there twice")));
+            return Err(record.refused(format!("case {case:?} is listed twice")));
         }
         table.rows.insert(case.to_owned(), row);
     }

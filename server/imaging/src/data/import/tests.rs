@@ -171,7 +171,7 @@ fn patients_of_the_table_stay_together_and_bad_tables_are_refused() {
         ("case_id,case_id,patient_id\na,a,p\n", "two columns case_id"),
         ("case_id,patient_id\na,p,x\n", "line 2: 3 cells where the header has 2"),
         ("case_id,name\na,x\n", "no column patient_id"),
-        ("case_id,patient_id\na,p\na,q\n", "line 3: case \"a\" stands there twice"),
+        ("case_id,patient_id\na,p\na,q\n", "line 3: case \"a\" is listed twice"),
         ("case_id,patient_id\na,\n", "line 2: case_id or patient_id is empty"),
     ] {
         fs::write(&table, text).unwrap();

@@ -70,10 +70,10 @@ pub fn series(folder: &Path) -> Result<Examined, DataError> {
         .collect();
     let notes = [
         ("copies of slices were left out", [copies, chosen.copies].concat()),
-        ("files that are no image were passed over", passed_over),
-        ("images that are no slices of the volume were left out", chosen.stack.left_out),
-        ("images of other series that are no slices were passed over", unlike),
-        ("other series in the folder were passed over", chosen.others),
+        ("files that are not images were ignored", passed_over),
+        ("images that are not slices of the volume were left out", chosen.stack.left_out),
+        ("images of other series that are not slices were ignored", unlike),
+        ("other series in the folder were ignored", chosen.others),
     ];
     let notes = notes.into_iter().filter(|(_, names)| !names.is_empty());
     let patients: BTreeSet<&str> = chosen.headers.iter().map(|h| h.patient.as_str()).collect();

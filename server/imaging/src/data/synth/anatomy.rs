@@ -413,7 +413,7 @@ impl Anatomy {
         }
     }
 
-    /// Whether there is a lesion of at least 0.2 ml that can be told from its surroundings.
+    /// Whether there is a lesion of at least 0.2 ml that is distinguishable from its surroundings.
     pub fn is_significant(&self) -> bool {
         self.lesions.iter().any(|l| l.blob.volume_ml() >= 0.2 && l.strength >= 0.6)
     }

@@ -1,4 +1,4 @@
-//! The fusion of three sequences, forward and backward.
+//! The fusion of three images, forward and backward.
 
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;

@@ -202,7 +202,7 @@ fn counters<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     counters
 }
 
-/// A filled model for one sequence.
+/// A filled model for one image.
 pub fn published<B: Backend>(folder: &Folder, stem: &str, variant: Variant) -> Result<Published<B>, Problem> {
     let configs = Configs::open(folder)?;
     let model = Published::new(&configs.vit()?, variant, configs.classes()?, &Default::default());

@@ -1,4 +1,4 @@
-//! Whole models for one sequence, forward and backward.
+//! Whole models for one image, forward and backward.
 
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};

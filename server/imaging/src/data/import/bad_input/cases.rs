@@ -145,7 +145,7 @@ pub const KINDS: &[Bad] = &[
     },
     Bad {
         kind: "cases.csv with a case twice",
-        words: "line 3: case \"case\" stands there twice",
+        words: "line 3: case \"case\" is listed twice",
         make: |f| table(f, "case_id,patient_id\ncase,p\ncase,q\n"),
     },
     Bad {
@@ -170,7 +170,7 @@ pub const KINDS: &[Bad] = &[
     },
     Bad {
         kind: "cases.csv that is about other cases",
-        words: "cases.csv: it is about none of the cases: it says \"a\" where the first folder is \"case\"",
+        words: "cases.csv: it matches none of the case folders: it has case_id \"a\", the first folder is \"case\"",
         make: |f| table(f, "case_id,patient_id\na,p\nb,q\n"),
     },
     Bad {
@@ -251,7 +251,7 @@ pub const KINDS: &[Bad] = &[
     },
     Bad {
         kind: "a marksheet with a study twice",
-        words: "line 3: case 10000_1000000 stands there twice",
+        words: "line 3: case 10000_1000000 is listed twice",
         make: |f| {
             study(f, "fold0");
             let text = "patient_id,study_id,case_csPCa\n10000,1000000,YES\n10000,1000000,NO\n";

@@ -84,7 +84,7 @@ fn a_localizer_is_left_out_whichever_comes_first() {
         let words = if series == "1.9" {
             format!("left out: {name} (another orientation than the others)")
         } else {
-            "other series in the folder were passed over: series ? \"\", 1 images".to_owned()
+            "other series in the folder were ignored: series ? \"\", 1 images".to_owned()
         };
         assert_read(&place, &[&words]);
     }
@@ -118,7 +118,7 @@ fn two_directions_of_many_slices_are_refused_by_name() {
     let text = place.refusal();
     assert!(
         text.contains(
-            "sag0.dcm: another orientation than in 000.dcm; 6 images are like the one and 4 are not"
+            "sag0.dcm: another orientation than in 000.dcm; 6 images agree with that one and 4 do not"
         ),
         "{text}"
     );
@@ -173,7 +173,7 @@ fn a_picture_of_the_screen_is_passed_over_and_a_broken_slice_is_not() {
     place.write("c/t2w/screen.dcm", colours.bytes());
     assert_read(
         &place,
-        &["images of other series that are no slices were passed over: screen.dcm (3 values a pixel"],
+        &["images of other series that are not slices were ignored: screen.dcm (3 values a pixel"],
     );
     place.write("c/t2w/screen.dcm", colours.with(SERIES, b"UI", "1.9").bytes());
     assert!(place.refusal().contains("screen.dcm: 3 values a pixel"));

@@ -116,7 +116,7 @@ fn layouts_that_are_not_read_are_named_with_what_to_do() {
         files(&nnunet, r#"{"channel_names":{"0":"T2","1":"ADC"},"labels":{"background":0,"gland":1}}"#);
     let words = "an nnU-Net folder (version 2; 1 training cases with the images _0000, _0001: T2, ADC; labels background, gland)";
     assert!(
-        text.contains(words) && text.contains(arrange) && text.contains("arrange it as one folder a case"),
+        text.contains(words) && text.contains(arrange) && text.contains("arrange it as one folder per case"),
         "{text}"
     );
     let text =

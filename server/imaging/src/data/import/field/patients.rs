@@ -54,7 +54,7 @@ fn a_patient_id_of_everybody_is_not_believed() {
         examinations(&place, |_| id.to_owned());
         let made = place.add();
         assert_eq!(made.patients(), 12);
-        let words = format!("every case has the PatientID {id:?}, which is not believed");
+        let words = format!("every case has the PatientID {id:?}, which is ignored");
         assert!(made.notes.iter().any(|note| note.contains(&words)), "{:?}", made.notes);
         let check = place.check();
         assert!(check.contains(&words), "{check}");

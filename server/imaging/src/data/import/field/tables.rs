@@ -78,11 +78,9 @@ fn leading_zeros_that_a_spreadsheet_took_away_are_found_again() {
         made.notes
     );
     place.write("cases.csv", "case_id,patient_id\nJan 1,P1\n");
-    assert!(
-        place
-            .refusal()
-            .contains("it is about none of the cases: it says \"Jan 1\" where the first folder is \"001\"")
-    );
+    assert!(place.refusal().contains(
+        "it matches none of the case folders: it has case_id \"Jan 1\", the first folder is \"001\""
+    ));
     place.write("cases.csv", "case_id,patient_id\n1,P1\n01,P2\n");
     assert!(place.refusal().contains("it says \"01\" or \"1\", which can be \"001\""));
 }
@@ -113,7 +111,7 @@ fn damaged_lines_are_named() {
     let place = cases(&["c1"]);
     for (table, words) in [
         ("case_id,patient_id\nc1,p,extra\n", "line 2: 3 cells where the header has 2"),
-        ("case_id;patient_id\nc1;p\nC1;q\nc1;r\n", "line 4: case \"c1\" stands there twice"),
+        ("case_id;patient_id\nc1;p\nC1;q\nc1;r\n", "line 4: case \"c1\" is listed twice"),
         ("case_id;patient_id\nc1\n", "line 2: case_id or patient_id is empty"),
         ("case;patient\nc1;p\n", "no column case_id, only case, patient"),
         ("case_id;patient_id;Case ID\nc1;p;c1\n", "two columns case_id"),

@@ -135,7 +135,7 @@ fn borders_marked_with_255_are_refused_with_a_way_out_or_filled() {
         let loaded = place.load(&made.cases[0]);
         let zones = &loaded.volumes["zones"];
         assert_eq!((zones.at(2, 7, 7), zones.at(2, 6, 7), zones.at(2, 8, 7)), (at_border, 2.0, 1.0), "{how}");
-        assert_said(&place, &made.cases[0], "zones.nii: 12 voxels of the value 255 were taken for");
+        assert_said(&place, &made.cases[0], "zones.nii: 12 voxels of the value 255 were replaced by");
     }
     let mut gland = block(1.0);
     gland.data[700] = 255.0;

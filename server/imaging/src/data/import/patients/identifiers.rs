@@ -55,7 +55,7 @@ pub fn believed(cases: &[Known]) -> (Vec<BTreeSet<String>>, Vec<String>) {
             format!("{n} of {} cases have", cases.len())
         };
         notes.push(format!(
-            "{how_many} the PatientID {id:?}, which is not believed to be a patient's: where no table says whose a case is, it is taken for a patient of its own"
+            "{how_many} the PatientID {id:?}, which is ignored, since it does not look like a patient's: unless a table names the patient, each of these cases counts as a patient of its own"
         ));
     }
     identifiers.iter_mut().for_each(|ids| ids.retain(|id| !not.contains(id)));
@@ -77,7 +77,7 @@ fn other_identifiers(cases: &[Known], identifiers: &[BTreeSet<String>]) -> Optio
     let (patient, ids) = several.first()?;
     let n = several.len();
     Some(format!(
-        "the images of {} that cases.csv or file names take for one have several PatientIDs, such as {patient:?} with {}",
+        "the images of {} (by cases.csv or file names) have several PatientIDs, such as {patient:?} with {}",
         if n == 1 { "1 patient".to_owned() } else { format!("{n} patients") },
         quoted(ids.iter())
     ))
@@ -103,7 +103,7 @@ fn too_many(cases: &[Known], identifiers: &[BTreeSet<String>]) -> Vec<String> {
     let many = n.into_iter().filter(|(_, n)| *n > EXAMINATIONS);
     many.map(|(id, n)| {
         format!(
-            "{n} of {} cases have the PatientID {id:?} and are taken for examinations of one patient; where that is a site's or a study's, say in cases.csv whose they are",
+            "{n} of {} cases have the PatientID {id:?} and are taken for examinations of one patient; if it identifies a site or a study instead, name the patients in cases.csv",
             cases.len()
         )
     })

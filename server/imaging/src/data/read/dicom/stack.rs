@@ -55,13 +55,13 @@ pub fn of(headers: &[Header]) -> Result<Stack, String> {
     let unlike: usize = kinds.iter().filter(|k| !k.localizer).map(|k| k.frames.len()).sum();
     if unlike > 0 && main.frames.len() <= 2 * unlike {
         return Err(format!(
-            "{}; {} images are like the one and {unlike} are not",
+            "{}; {} images agree with that one and {unlike} do not",
             others[0],
             main.frames.len()
         ));
     }
     if headers.iter().all(|header| header.localizer) {
-        return Err("a localizer, on which other images were planned".into());
+        return Err("only localizer images, on which other series were planned".into());
     }
     let left_out = kinds.iter().flat_map(|kind| {
         let what = differs(kind.first(), first).unwrap_or_default();

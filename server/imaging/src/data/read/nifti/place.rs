@@ -47,7 +47,7 @@ pub fn of(header: &Header, size_xyz: [usize; 3]) -> Result<(Geometry, Vec<String
         (None, Some(qform)) => qform?,
         (None, None) => {
             notes.push(
-                "it has neither sform nor qform: it was put round the world's origin, with columns to the left"
+                "it has neither sform nor qform: it was centred at the world's origin, with columns running to the left"
                     .to_owned(),
             );
             checked(lps(header, centred(voxel_sizes(header)?, size_xyz)))?
