@@ -193,7 +193,7 @@ impl ExperimentSpec {
         if self.tasks.is_empty() {
             add("tasks", "Choose at least one task.".into());
         } else if self.tasks.contains(&Task::Pretraining) {
-            add("tasks", "Pre-training is no downstream task: start it from the backbones page.".into());
+            add("tasks", "Pre-training is not a downstream task: start it from the backbones page.".into());
         }
         if self.arms.is_empty() {
             add("arms", "Choose at least one arm.".into());

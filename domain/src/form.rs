@@ -318,8 +318,10 @@ pub fn check_against(
             .flat_map(|b| spec.tasks.iter().map(move |task| (b.family, *task)))
             .find_map(|(family, task)| head.problem(family, task));
         if let Some(problem) = unfit {
-            errors
-                .insert("head".into(), format!("{problem}: start an experiment of its own, or use compact."));
+            errors.insert(
+                "head".into(),
+                format!("{problem}: start a separate experiment for it, or use compact."),
+            );
         }
     }
     match datasets.iter().find(|d| d.name == spec.dataset) {

@@ -184,7 +184,7 @@ pub fn check_pretraining(
         match backbones.iter().find(|b| b.name == *from) {
             None => add("from", format!("Unknown backbone {from:?}.")),
             Some(b) if !b.pretrained => {
-                add("from", format!("{from} has no checkpoint to go on from."));
+                add("from", format!("{from} has no checkpoint to continue from."));
             }
             Some(b) if b.architecture != wanted => {
                 let found = b.architecture.as_ref().map_or("no encoder".to_owned(), |a| a.name());

@@ -17,7 +17,7 @@ choices! {
         Float32 = "float32", "32 bits", "Everything in 32-bit floats.";
         /// Mixed: products in bfloat16, sums, normalisations and parameters in 32 bits.
         Bfloat16 = "bfloat16", "Mixed, bfloat16",
-            "Products in 16 bits: faster and smaller on CUDA cards, slower on a CPU.";
+            "Matrix products in 16 bits: faster and with less memory on CUDA GPUs, slower on a CPU.";
     }
 }
 
@@ -32,10 +32,9 @@ choices! {
         Upernet = "upernet", "UPerNet (ProFound)", "Pyramid of all four stages; profound-conv, 3-D output.";
         /// ProFound's UNETR.
         Unetr = "unetr", "UNETR (ProFound)", "Transposed convolutions with skips; profound-conv, 3-D output.";
-        /// ProViCNet's: one backbone an image type, and their fusion; its convolution head where there is
-        /// one image type.
-        Fusion = "fusion", "Fusion of image types (ProViCNet)",
-            "One backbone an image type and the published head; provicnet, output for every pixel.";
+        /// ProViCNet's: one backbone per image, and their fusion; its convolution head where there is one image.
+        Fusion = "fusion", "Fusion of images (ProViCNet)",
+            "One backbone per image and the published head; provicnet, output for every pixel.";
     }
 }
 
@@ -61,7 +60,7 @@ impl Head {
         (!fits).then(|| format!("{} does not fit the task {}", self.label(), task.label()))
     }
 
-    /// Whether every image type gets a backbone of its own.
+    /// Whether every image gets a backbone of its own.
     pub fn has_own_backbones(self) -> bool {
         self == Head::Fusion
     }
@@ -72,14 +71,14 @@ choices! {
     Loss, "loss" {
         /// Dice and cross-entropy for segmentation, cross-entropy on balanced samples for
         /// classification, L1 and SSIM for images.
-        Standard = "standard", "The task's usual one",
+        Standard = "standard", "Default of the task",
             "Dice + cross-entropy, cross-entropy on balanced samples, or L1 + SSIM.";
         /// Focal loss in place of the cross-entropy.
         Focal = "focal", "Focal",
-            "Cross-entropy that looks away from what is easy (gamma 2); segmentation keeps its Dice part.";
+            "Cross-entropy that weights easy samples less (gamma 2); segmentation keeps its Dice part.";
         /// Cross-entropy weighted by how rare a class is, on samples as they come.
         Balanced = "balanced", "Class-balanced",
-            "Cross-entropy weighted against frequent classes; segmentation keeps its Dice part.";
+            "Cross-entropy that weights rare classes more; segmentation keeps its Dice part.";
     }
 }
 
@@ -91,7 +90,7 @@ choices! {
             "Gradient descent with momentum 0.9; by default 10 times the learning rate and weight decay 0.0001.";
         /// You et al., 2017, in the form of MAE's linear probing.
         Lars = "lars", "LARS",
-            "Gradient descent with momentum 0.9 and steps in proportion to a layer's weights; by default 100 times the learning rate and no weight decay.";
+            "Gradient descent with momentum 0.9 and steps in proportion to the norm of a layer's weights; by default 100 times the learning rate and no weight decay.";
     }
 }
 
@@ -114,7 +113,7 @@ choices! {
         None = "none", "None", "Samples as they are.";
         /// Also turned, scaled, bent, and of other contrast.
         Standard = "standard", "Standard",
-            "Mirrored, turned, scaled, bent, with noise, bias field and other contrast; images to be restored are only mirrored.";
+            "Mirroring, rotation, scaling, elastic deformation, noise, bias field and contrast; for image restoration mirroring only.";
     }
 }
 
@@ -125,7 +124,7 @@ choices! {
         Zones = "zones", "Zones of the gland", "Peripheral and transition zone, or the gland where a data set has no zones.";
         Gland = "gland", "Gland", "The whole gland.";
         /// Cases with an empty mask count: they have no lesion.
-        Lesion = "lesion", "Lesions", "Every lesion that is drawn in, of cases with a lesion mask (empty ones too).";
+        Lesion = "lesion", "Lesions", "All annotated lesions; uses the cases with a lesion mask, even an empty one.";
     }
 }
 
@@ -156,7 +155,7 @@ choices! {
         Once = "once", "As it is", "Every case goes through the network once.";
         /// Mean of the case and its mirror image.
         Flipped = "flipped", "With its mirror image",
-            "Mean of what the network says of a case and of its mirror image: twice the time.";
+            "Mean of the predictions for a case and for its mirror image; takes twice the time.";
     }
 }
 

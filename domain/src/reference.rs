@@ -21,9 +21,7 @@ fn hold(name: &str, page: &str) {
 /// What a metric measures, for people who compare it with their own.
 fn meaning(kind: MetricKind) -> &'static str {
     match kind {
-        MetricKind::Loss => {
-            "What the training makes smaller: the task's loss, or the pre-training objective."
-        }
+        MetricKind::Loss => "What training minimises: the task's loss, or the pre-training objective.",
         MetricKind::Dice => {
             "Dice coefficient in the case's own grid: mean over the classes that a case has, then over cases; a class that the true mask does not have is left out."
         }
@@ -50,10 +48,13 @@ fn meaning(kind: MetricKind) -> &'static str {
             "Largest sensitivity at a threshold with a specificity of at least 0.9."
         }
         MetricKind::Kappa => "Cohen's kappa with quadratic weights at probability 0.5.",
-        MetricKind::LogLoss => "Minus the logarithm of the probability given to the truth, mean over cases.",
+        MetricKind::LogLoss => {
+            "Negative logarithm of the probability given to the true class, mean over cases."
+        }
         MetricKind::Mae => "Mean absolute error, where the sharp image's maximum is 1.",
         MetricKind::MaskedError => {
-            "Squared error on hidden patches, each standardised; 1 is what predicting a patch's mean costs."
+            "Squared error on hidden patches, each standardised; 1 is the error of predicting every patch by its \
+             mean."
         }
         MetricKind::Lr => "Learning rate of a step.",
         MetricKind::GradNorm => "Norm of all gradients together, before clipping.",
@@ -91,7 +92,7 @@ class, `test/psnr_db@bicubic` that of a simple baseline on the same cases. The A
         "
 ## By task
 
-Runs are ranked by the first metric. Baselines are methods without a network on the same cases; a run has those that fit its input.
+Runs are ranked by the first metric. Baselines are methods without a network on the same cases; a run has those that suit its input.
 
 | task | images in | ranked by | also reported | baselines |
 |---|---|---|---|---|
@@ -112,7 +113,7 @@ Runs are ranked by the first metric. Baselines are methods without a network on 
     }
     page.push_str(
         "
-Pre-training is never ranked; its values are of the validation cases. How intervals and p-values are made from these numbers:
+Pre-training is never ranked; its values are those of the validation cases. How intervals and p-values are made from these numbers:
 [study.md](../study.md).
 ",
     );
@@ -164,9 +165,10 @@ fn settings() -> String {
 
 *Made from the code (`domain/src/setting.rs`, `domain/src/recipe.rs`) by a test; edit it there.*
 
-On the form they stand under \"Advanced settings\", on the command line `--set key=value` sets one, and a specification or the API
-has them under `overrides`. What is not set has its default. `epochs` ({} to {}, default {}) stands beside them (`--epochs`).
-All arms of an experiment get the same settings; what is said of encoders does not count for the specialist.
+On the form they are under \"Advanced settings\", on the command line `--set key=value` sets one, and a specification or the API
+has them under `overrides`. A setting that is not given has its default. \
+`epochs` ({} to {}, default {}) stands beside them (`--epochs`).
+All arms of an experiment get the same settings; settings of the encoder do not apply to the specialist.
 
 ## Numbers
 

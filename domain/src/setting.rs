@@ -58,7 +58,7 @@ settings! {
 
     /// What products of a training step are computed in.
     precision: Precision = choice("Precision", Precision::Float32)
-        .help("For multiplications in training steps, not in tests. 16 bits are faster on CUDA cards and slower on a CPU.")
+        .help("For multiplications in training steps, not in tests. 16 bits are faster on CUDA GPUs and slower on a CPU.")
         .must_agree("precision");
 
     /// Rank of LoRA's additions.
@@ -88,9 +88,9 @@ settings! {
     samples_per_case: u32 = number("Samples per case and epoch", 1, 256).by_network(samples_per_case)
         .help("Crops (3-D networks) or slices (ProViCNet) drawn from each training case in one epoch.");
 
-    /// How parameters follow their gradients.
+    /// The rule by which gradients change the parameters.
     optimiser: Optimiser = choice("Optimiser", Optimiser::AdamW)
-        .help("How parameters follow their gradients.");
+        .help("The rule by which gradients change the parameters.");
 
     /// Peak learning rate.
     lr: f64 = number("Learning rate", 1e-8, 1.0).by_network(lr)

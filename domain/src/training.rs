@@ -93,7 +93,7 @@ impl Overrides {
             errors.entry("min_lr".into()).or_insert(message);
         }
         if self.adaptation == Some(Adaptation::LinearProbe) && self.head.is_some_and(|h| h != Head::Compact) {
-            let message = "a linear probe is the head: leave this at compact, or choose another adaptation";
+            let message = "with a linear probe, the linear layer is the head: leave this at compact, or choose another adaptation";
             errors.insert("head".into(), message.into());
         }
         errors

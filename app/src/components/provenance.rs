@@ -57,7 +57,7 @@ pub fn Provenance(
     let run = &detail.run;
     let changed = match dataset_unchanged {
         Some(true) => None,
-        Some(false) => Some("The data set of this name has changed since."),
+        Some(false) => Some("The data set of this name has changed since this run."),
         None => Some("The data set no longer exists."),
     };
     let splits = splits.filter(|_| dataset_unchanged == Some(true)).map(|s| {
@@ -92,7 +92,7 @@ pub fn Provenance(
                 let n = format::plural(detail.left_out.len() as u64, "case");
                 view! {
                     <details class="disclosure">
-                        <summary>{format!("{n} left out")}</summary>
+                        <summary>{format!("{n} excluded")}</summary>
                         <ul>
                             {detail
                                 .left_out

@@ -52,7 +52,7 @@ impl PretrainForm {
         let mut errors = FieldErrors::new();
         let text = |key: &str| self.field(key).trim().to_owned();
         let objective = text("objective").parse().unwrap_or_else(|_| {
-            errors.insert("objective".into(), "Choose what it learns.".into());
+            errors.insert("objective".into(), "Choose a pre-training objective.".into());
             Objective::Mae
         });
         let spec = PretrainSpec {

@@ -79,7 +79,7 @@ impl Objective {
     /// Cases that cannot serve, with the reason.
     pub fn left_out(self, dataset: &DatasetManifest) -> Vec<LeftOut> {
         let reason = |missing: Vec<&str>| {
-            format!("{self} needs {}; not at hand: {}", self.needs().join(", "), missing.join(", "))
+            format!("{self} needs {}; missing: {}", self.needs().join(", "), missing.join(", "))
         };
         dataset
             .cases
@@ -107,14 +107,14 @@ impl Objective {
         };
         if let Some(channel) = self.needs().iter().find(|channel| nothing_to_find(channel)) {
             return Some(format!(
-                "{} learns from {channel} masks; in {:?} all those of its {learn} cases to learn from are empty.",
+                "{} trains on {channel} masks; in {:?} those of all {learn} training cases are empty.",
                 self.label(),
                 dataset.name
             ));
         }
         (learn == 0 || validate == 0).then(|| {
             format!(
-                "{} needs cases with {}; {:?} has {learn} to learn from and {validate} to validate with.",
+                "{} needs cases with {}; {:?} has {learn} for training and {validate} for validation.",
                 self.label(),
                 self.needs().join(", "),
                 dataset.name,
