@@ -141,6 +141,14 @@ impl From<Task> for Aim {
 }
 
 impl DatasetManifest {
+    /// Where it comes from, and which fold tests where it is a round of a cross-validation.
+    pub fn origin(&self) -> String {
+        match self.folds {
+            Some(Folds { count, test }) => format!("{}, fold {test} of {count} tests", self.source),
+            None => self.source.clone(),
+        }
+    }
+
     /// Number of distinct patients.
     pub fn patients(&self) -> usize {
         let mut ids: Vec<_> = self.cases.iter().map(|c| c.patient_id.as_str()).collect();

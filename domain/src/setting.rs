@@ -59,7 +59,8 @@ settings! {
     /// What products of a training step are computed in.
     precision: Precision = choice("Precision", Precision::Float32)
         .help("For multiplications in training steps, not in tests. 16 bits are faster on CUDA GPUs and slower on a CPU.")
-        .must_agree("precision");
+        .must_agree("precision")
+        .pretraining();
 
     /// Rank of LoRA's additions.
     lora_rank: u32 = number("LoRA rank", 1, 64).usually(4)
@@ -82,11 +83,13 @@ settings! {
 
     /// Samples (crops of a volume, or slices) in one optimiser step.
     batch_size: u32 = number("Batch size", 1, 256).by_network(batch_size)
-        .help("Samples in one optimiser step.");
+        .help("Samples in one optimiser step.")
+        .pretraining();
 
     /// Crops (3-D families) or slices (2.5-D) drawn from each training case in one epoch.
     samples_per_case: u32 = number("Samples per case and epoch", 1, 256).by_network(samples_per_case)
-        .help("Crops (3-D networks) or slices (ProViCNet) drawn from each training case in one epoch.");
+        .help("Crops (3-D networks) or slices (ProViCNet) drawn from each training case in one epoch.")
+        .pretraining();
 
     /// The rule by which gradients change the parameters.
     optimiser: Optimiser = choice("Optimiser", Optimiser::AdamW)
@@ -94,23 +97,28 @@ settings! {
 
     /// Peak learning rate.
     lr: f64 = number("Learning rate", 1e-8, 1.0).by_network(lr)
-        .help("Peak of the cosine schedule.");
+        .help("Peak of the cosine schedule.")
+        .pretraining();
 
     /// Learning rate at the end of the schedule.
     min_lr: f64 = number("Final learning rate", 0.0, 1.0).usually(0.0)
-        .help("Where the cosine schedule ends; at most the learning rate.");
+        .help("Where the cosine schedule ends; at most the learning rate.")
+        .pretraining();
 
     /// Decoupled weight decay on tensors of rank 2 and more.
     weight_decay: f64 = number("Weight decay", 0.0, 1.0).usually(0.05)
-        .help("Decoupled, on tensors of rank 2 and more.");
+        .help("Decoupled, on tensors of rank 2 and more.")
+        .pretraining();
 
     /// Epochs of linear warm-up, may be fractional.
     warmup_epochs: f64 = number("Warm-up epochs", 0.0, 1000.0).usually(1.0)
-        .help("Linear; at most half of all epochs.");
+        .help("Linear; at most half of all epochs.")
+        .pretraining();
 
     /// Largest norm of all gradients together; larger ones are scaled down.
     clip_norm: f64 = number("Gradient clipping, norm", 1e-3, 1e6).usually(1.0)
-        .help("Largest norm of all gradients taken together; larger ones are scaled down.");
+        .help("Largest norm of all gradients taken together; larger ones are scaled down.")
+        .pretraining();
 
     /// Share of the training cases that are learnt from; the others are left out, the same ones in every arm.
     label_share: f64 = number("Share of training cases", 0.01, 1.0).usually(1.0)

@@ -62,7 +62,7 @@ enum Command {
     Experiment(experiment::Args),
     /// Score backbones on a task by their frozen features, before anything is trained.
     Predict(predict::Args),
-    /// Pre-train a backbone and write its checkpoint.
+    /// Pre-train a backbone, wait until it has finished, and write its checkpoint.
     Pretrain(pretrain::Args),
     /// Add, generate, list and check data sets.
     #[command(subcommand)]

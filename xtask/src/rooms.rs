@@ -1,5 +1,5 @@
-//! Holds the structure: in the server no file names a room that stands above its own, and in no crate do modules import
-//! each other in a circle.
+//! Holds the structure: in the server no file names a room that stands above its own, in no crate do modules import each
+//! other in a circle, and every page is made in one of two ways.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -196,6 +196,43 @@ fn a_circle_is_found() {
     let graph = [("a", "b"), ("b", "c"), ("c", "b"), ("d", "e")];
     let graph = graph.map(|(from, to)| (from.to_owned(), BTreeSet::from([to.to_owned()]))).into();
     assert_eq!(circles(graph).into_keys().collect::<Vec<_>>(), ["b", "c"]);
+}
+
+/// The rule is in ARCHITECTURE.md. A page that only says that there is none is of neither kind.
+#[test]
+fn every_page_is_rendered_or_live() {
+    let app = sources_of("app");
+    let mut files = Vec::new();
+    sources(&app, &mut files);
+    let (mut rendered, mut live) = (0, 0);
+    for file in files {
+        let inside = file.strip_prefix(&app).unwrap().to_string_lossy().into_owned();
+        let source = fs::read_to_string(&file).unwrap();
+        let named = named(&source);
+        if named.iter().any(|name| name == "server_views") {
+            let may = ["api/", "server_views/", "lib.rs"].iter().any(|place| inside.starts_with(place));
+            assert!(may, "{inside} uses a rendered page's view: only a function of `api` makes HTML of it");
+        }
+        if !inside.starts_with("pages/") || inside == "pages/not_found.rs" {
+            continue;
+        }
+        match (source.contains("rendered("), source.contains("loaded(")) {
+            (true, false) => {
+                // What the head of the document says may stand here, since it is of the page and not of its data.
+                let markup =
+                    source.lines().filter(|l| l.trim_start().starts_with('<') && !l.contains("<Meta"));
+                assert_eq!(
+                    markup.count(),
+                    0,
+                    "{inside} is a rendered page: its markup belongs to `server_views`"
+                );
+                rendered += 1;
+            }
+            (false, true) => live += 1,
+            (both, _) => panic!("{inside} is rendered and live ({both}), or neither: see ARCHITECTURE.md"),
+        }
+    }
+    assert!(rendered > 5 && live > 5, "{rendered} rendered pages, {live} live ones");
 }
 
 #[test]

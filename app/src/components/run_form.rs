@@ -65,7 +65,8 @@ pub fn RunForm(choices: Choices, initial: ExperimentForm, checked: bool) -> impl
     let parsed = Memo::new(move |_| choices.with_value(|c| form.with(|f| form_errors(f, c))));
     let errors = Memo::new(move |_| parsed.with(|p| p.as_ref().err().cloned().unwrap_or_default()));
     let state = FormState { form, errors, checked: RwSignal::new(checked) };
-    let (backbones, datasets) = choices.with_value(|c| (c.backbones.clone(), c.datasets.clone()));
+    let (backbones, datasets, preparing) =
+        choices.with_value(|c| (c.backbones.clone(), c.datasets.clone(), c.preparing.is_some()));
     let summary = NodeRef::<leptos::html::Div>::new();
     let on_submit = move |e: ev::SubmitEvent| {
         if errors.with_untracked(|errors| !errors.is_empty()) {
@@ -94,7 +95,7 @@ pub fn RunForm(choices: Choices, initial: ExperimentForm, checked: bool) -> impl
             <BackboneFields backbones=backbones initial=initial.backbones.clone() state=state />
             <TaskFields datasets=datasets.clone() initial=initial.tasks.clone() state=state />
             <ArmFields initial=initial.arms.clone() state=state />
-            <DatasetFields datasets=datasets initial=initial.dataset.clone() state=state />
+            <DatasetFields datasets=datasets preparing=preparing initial=initial.dataset.clone() state=state />
             <fieldset class="form-section">
                 <legend>"Seeds and budget"</legend>
                 <div class="field-row">
@@ -344,7 +345,13 @@ fn ArmFields(initial: Vec<String>, state: FormState) -> impl IntoView {
 }
 
 #[component]
-fn DatasetFields(datasets: Vec<DatasetManifest>, initial: String, state: FormState) -> impl IntoView {
+fn DatasetFields(
+    datasets: Vec<DatasetManifest>,
+    /// Whether the built-in one is on its way, which stands above.
+    preparing: bool,
+    initial: String,
+    state: FormState,
+) -> impl IntoView {
     let none = datasets.is_empty();
     let cards = datasets
         .into_iter()
@@ -370,7 +377,7 @@ fn DatasetFields(datasets: Vec<DatasetManifest>, initial: String, state: FormSta
                             " · "
                             {format::plural(d.cases.len() as u64, "case")}
                             " · "
-                            {d.source.clone()}
+                            {d.origin()}
                         </span>
                         <span class="choice-card__meta">"Usable for training / validation / test – "{counts}</span>
                     </span>
@@ -382,11 +389,16 @@ fn DatasetFields(datasets: Vec<DatasetManifest>, initial: String, state: FormSta
         <fieldset class="form-section" id="field-dataset" aria-describedby="error-dataset">
             <legend>"Data set"</legend>
             {none
-                .then(|| view! {
-                    <p>
-                        "There is no data set yet. Add one with "<code>"transferscope dataset add FOLDER"</code>
-                        " or generate phantoms with "<code>"transferscope dataset synth"</code>", then load this page again."
-                    </p>
+                .then(|| if preparing {
+                    view! { <p>"The built-in data set is being generated: load this page again in a minute."</p> }.into_any()
+                } else {
+                    view! {
+                        <p>
+                            "There is no data set yet. Add one with "<code>"transferscope dataset add FOLDER"</code>
+                            " or generate phantoms with "<code>"transferscope dataset synth"</code>", then load this page again."
+                        </p>
+                    }
+                    .into_any()
                 })}
             <div class="choice-grid">{cards}</div>
             <FieldError field="dataset" state=state />

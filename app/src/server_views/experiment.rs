@@ -241,7 +241,7 @@ fn Findings(findings: Vec<Finding>) -> impl IntoView {
         <section class="section">
             <h2>"What the numbers say"</h2>
             <p class="section__lead">
-                "The two findings of "
+                "The findings of "
                 <a href="https://arxiv.org/abs/2601.15888" rel="external">"arXiv 2601.15888"</a>
                 ", tested on these runs. The sentences below are generated from the numbers on this page, whatever the outcome."
             </p>

@@ -97,7 +97,7 @@ pub fn row(manifest: &DatasetManifest, checked: &Checked, runs: Option<u32>) -> 
     let count = |severity| report.findings.iter().filter(|f| f.severity == severity).count();
     DatasetRow {
         name: manifest.name.clone(),
-        source: manifest.source.clone(),
+        source: manifest.origin(),
         synthetic: manifest.synthetic,
         cases: report.cases,
         patients: report.patients,

@@ -25,6 +25,7 @@ pub(super) struct Row<T> {
     pub scope: Scope,
     pub several: bool,
     pub must_agree: Option<&'static str>,
+    pub pretraining: bool,
     pub when: fn(&TrainingSpec) -> bool,
 }
 
@@ -89,6 +90,7 @@ const fn row<T: Copy>(label: &'static str, limits: Option<(T, T)>, default: Usua
         scope: Scope::Every,
         several: false,
         must_agree: None,
+        pretraining: false,
         when: always,
     }
 }
@@ -118,6 +120,11 @@ impl<T: Copy> Row<T> {
         Self { must_agree: Some(called), ..self }
     }
 
+    /// Pre-training uses it as well.
+    pub const fn pretraining(self) -> Self {
+        Self { pretraining: true, ..self }
+    }
+
     /// Trainings in which it counts, by their other settings.
     pub const fn when(self, when: fn(&TrainingSpec) -> bool) -> Self {
         Self { when, ..self }
@@ -137,6 +144,8 @@ pub struct Setting {
     pub several: bool,
     /// Its name in a sentence, where results with different values are not set against each other.
     pub must_agree: Option<&'static str>,
+    /// Whether pre-training uses it as well.
+    pub pretraining: bool,
     pub(crate) when: fn(&TrainingSpec) -> bool,
     pub(crate) kind: fn() -> Kind,
     pub(crate) value: fn(&TrainingSpec) -> Value,
@@ -178,6 +187,9 @@ impl Setting {
 
     /// Whether it counts in such a run.
     pub fn counts(&self, spec: &TrainingSpec, task: Task, arm: Arm) -> bool {
+        if task == Task::Pretraining {
+            return self.pretraining;
+        }
         let in_scope = match self.scope {
             Scope::Every => true,
             Scope::Encoder => arm != Arm::Specialist,
@@ -275,6 +287,7 @@ macro_rules! settings {
                     scope: ROW.scope,
                     several: ROW.several,
                     must_agree: ROW.must_agree,
+                    pretraining: ROW.pretraining,
                     when: ROW.when,
                     kind: || <$type as SettingType>::kind(ROW.limits),
                     value: |spec| spec.$name.value(),

@@ -47,6 +47,7 @@ pub enum Command {
         /// Where the file came from.
         #[arg(long)]
         source: Option<String>,
+        /// The licence of the weights, such as CC-BY-NC-4.0.
         #[arg(long)]
         licence: Option<String>,
         /// Anything else worth knowing.
@@ -146,10 +147,10 @@ fn report_in_words(report: &LoadReport) -> String {
     let mut lines = notes.clone();
     lines.push(format!("applied: {} tensors", applied.len()));
     for (what, names) in [
-        ("missing", missing),
-        ("not in the file, as in a new network", defaulted),
-        ("resized", reshaped),
-        ("not used", unused),
+        ("missing (initialised at random)", missing),
+        ("defaulted (not part of pre-training: as in a new network)", defaulted),
+        ("reshaped", reshaped),
+        ("unused", unused),
     ] {
         lines.push(format!("{what}: {}", names.len()));
         lines.extend(names.iter().map(|name| format!("  {name}")));

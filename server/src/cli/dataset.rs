@@ -18,7 +18,7 @@ use transferscope_store::now_ms;
 
 use super::{
     Context,
-    output::{self, Progress, Size},
+    output::{self, Progress, Size, plural},
     submit::PHANTOM,
 };
 
@@ -122,10 +122,10 @@ fn show(context: &Context, made: &DatasetManifest) -> Result<()> {
     }
     let count = |split| made.cases.iter().filter(|c| c.split == split).count();
     output::print(&format!(
-        "data set {}: {} cases of {} patients (train {}, val {}, test {})",
+        "data set {}: {} of {} (train {}, val {}, test {})",
         made.name,
-        made.cases.len(),
-        made.patients(),
+        plural(made.cases.len() as u64, "case"),
+        plural(made.patients() as u64, "patient"),
         count(Split::Train),
         count(Split::Val),
         count(Split::Test)
@@ -181,7 +181,7 @@ fn list(context: &Context, sets: &[DatasetManifest]) -> Result<()> {
                 s.patients().to_string(),
                 if s.synthetic { "synthetic".into() } else { "real".into() },
                 tasks.join(", "),
-                s.source.clone(),
+                s.origin(),
             ]
         })
         .collect();

@@ -216,6 +216,12 @@ fn lock(data: &DataDir) -> Check {
 
 fn contents(data: &DataDir) -> Vec<Check> {
     let sets = match manifest::list(&data.datasets()) {
+        Ok(sets) if sets.is_empty() && matches!(data.running_server(), Ok(Some(_))) => check(
+            "data sets",
+            Status::Warn,
+            "none yet",
+            "The server generates the built-in phantoms now, unless it was told not to; its page Data sets shows how far they are.",
+        ),
         Ok(sets) if sets.is_empty() => check(
             "data sets",
             Status::Warn,

@@ -93,6 +93,11 @@ pub fn print(text: &str) -> Result<()> {
     writeln!(out, "{text}").and_then(|()| out.flush()).context("stdout cannot be written")
 }
 
+/// A number of things: "1 case", "2 cases".
+pub fn plural(n: u64, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A table with aligned columns; columns whose index is in `right` are aligned to the right.
 pub fn table(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
     let widths: Vec<usize> = head

@@ -109,7 +109,7 @@ async fn wait(client: &Client, id: &RunId) -> Result<RunView> {
             Ok(run) if run.state.is_final() => return Ok(run),
             Ok(run) => {
                 failures = 0;
-                progress.set((run.progress * 1000.0) as u64, 1000);
+                progress.set((run.progress * 100.0) as u64, 100);
                 if let Some(loss) = run.metrics.get("train/loss") {
                     progress.note(format!("loss {loss:.4}"));
                 }

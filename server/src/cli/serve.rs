@@ -110,6 +110,7 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
         },
         timing,
     };
+    let everywhere = config.addr.starts_with("0.0.0.0:") || config.addr.starts_with("[::]:");
     let public = config.access.public_url.as_ref().map(|url| format!("{}{}", url.origin(), url.base));
     let runtime = super::runtime()?;
     let result = runtime.block_on(async {
@@ -129,6 +130,9 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
             output::print(&format!("people reach it at {url}"))?;
         }
         output::print(&format!("listening on {}", server.info().url))?;
+        if everywhere {
+            output::print("it answers on every address of this machine, at the same port")?;
+        }
         let died = tokio::select! {
             _ = terminate.recv() => None,
             _ = interrupt.recv() => None,

@@ -27,13 +27,15 @@ pub enum StoreError {
     /// The file holds something else than a database of ours.
     #[error(
         "the database{} is damaged ({found}); nothing was changed. Stop the server, if one runs, and rebuild the \
-         database from the run directories with: transferscope reindex",
-        path.as_ref().map(|p| format!(" {p}")).unwrap_or_default()
+         database from the run directories with: {}",
+        path.as_ref().map(|p| format!(" {p}")).unwrap_or_default(),
+        reindex(path.as_deref().unwrap_or_default())
     )]
     Damaged { path: Option<String>, found: String },
     /// There is no database where there are things that it should know.
     #[error(
-        "{found}; nothing was changed. Rebuild the database {path} from the files in the data folder with: transferscope reindex"
+        "{found}; nothing was changed. Rebuild the database {path} from the files in the data folder with: {}",
+        reindex(path)
     )]
     Missing { path: String, found: String },
     /// What only the database would know is also kept in a file, and that one cannot be written or read.
@@ -77,6 +79,14 @@ impl From<sqlx::Error> for StoreError {
             }
             _ => StoreError::Database(error),
         }
+    }
+}
+
+/// The command that rebuilds the database at a path.
+fn reindex(database: &str) -> String {
+    match std::path::Path::new(database).parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => format!("transferscope reindex --data-dir {}", folder.display()),
+        None => "transferscope reindex".into(),
     }
 }
 

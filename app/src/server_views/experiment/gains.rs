@@ -19,10 +19,14 @@ pub fn Gains(analysis: Analysis) -> impl IntoView {
         .iter()
         .map(|cell| {
             let way = variant(&analysis, cell).map(|w| view! { <span class="difference">{w}</span> });
+            let below = analysis
+                .unlearnt
+                .contains(&cell.key.task)
+                .then(|| view! { " "<span class="tag tag--quiet">"not above the baseline"</span> });
             view! {
                 <tr>
                     <th scope="row">{cell.key.backbone.clone()}{way}</th>
-                    <td>{cell.key.task.label()}</td>
+                    <td>{cell.key.task.label()}{below}</td>
                     {gain(cell, Arm::Specialist)}
                     {gain(cell, Arm::Scratch)}
                 </tr>

@@ -25,17 +25,15 @@ pub fn Relations(
         .map(|relation| {
             let picture = charts::scatter(&analysis, &backbones, relation.outcome, &inline(720, 420));
             let (file, what, bars) = match relation.outcome {
-                Outcome::Gain => ("gain.svg", "Alignment against gain", ", 95 % interval of the gain along y"),
-                Outcome::Epochs => ("epochs.svg", "Alignment against convergence", ""),
+                Outcome::Gain => ("gain.svg", "Alignment against gain", "range over seeds along x, 95 % interval of the gain along y"),
+                Outcome::Epochs => ("epochs.svg", "Alignment against convergence", "range over seeds along x"),
             };
             let href = to(&format!("/experiments/{id}/export/{file}?{}", query(analysis.choice)));
             view! {
                 <figure class="study-figure">
                     <div class="study-figure__picture" role="region" aria-label=what tabindex="0" inner_html=picture></div>
                     <figcaption>
-                        "Each point is a backbone on a task: one colour per backbone, one marker per task. Bars: range over seeds along x"
-                        {bars}
-                        ". "
+                        {format!("Each point is a backbone on a task: one colour per backbone, one marker per task. Bars: {bars}. ")}
                         {(!frozen).then(|| view! { <a href=href rel="external">"SVG"</a> })}
                     </figcaption>
                     <RelationNumbers relation=relation.clone() />

@@ -16,7 +16,10 @@ mod source;
 mod table;
 mod text;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use transferscope_domain::{
     dataset::{CaseEntry, DatasetManifest, LeftOut},
@@ -106,7 +109,6 @@ pub fn add_with(
             Err(error @ DataError::Io { .. }) if written_by_us(&error, &staging) => return Err(error),
             Err(error) => {
                 let reason = error.to_string();
-                tracing::warn!(case.id = case_id, "left out: {reason}");
                 refused.push(LeftOut { case_id, reason: relative(&reason, &whole) });
             }
         }
@@ -118,7 +120,13 @@ pub fn add_with(
             None => DataError::NoUsableCase { folder: folder.to_owned(), refused },
         });
     }
+    if let Some(fill) = options.fill_label
+        && !cases.iter().any(|case| case.entry.notes.iter().any(|note| note.contains("--fill-label")))
+    {
+        notes.push(format!("--fill-label: no mask has voxels of the value {}", fill.value));
+    }
     let patient_sources = settle(&mut cases, &mut notes);
+    let images: Vec<_> = cases.iter().map(|case| case.known.images.clone()).collect();
     let mut strata: BTreeMap<String, Stratum> = BTreeMap::new();
     let mut splits: BTreeMap<String, Split> = BTreeMap::new();
     for Prepared { entry, stratum, .. } in &cases {
@@ -128,6 +136,7 @@ pub fn add_with(
     }
     let mut cases: Vec<CaseEntry> = cases.into_iter().map(|case| case.entry).collect();
     let folds = split::assign(&mut cases, &strata, &splits, options.split, SPLIT_SEED)?;
+    notes.extend(in_several_splits(&cases, &images));
     staging.publish(DatasetManifest {
         schema: manifest::SCHEMA,
         name,
@@ -178,6 +187,27 @@ fn prepare(
         IMAGES.iter().filter_map(|name| Some(((*name).to_owned(), volumes.get(*name)?.content_hash())));
     let known = Known { case_id, told: of_table.or(of_layout), identifiers, images: images.collect() };
     Ok(Prepared { entry, stratum, known, right_handed })
+}
+
+/// An image's name and a hash of its voxels.
+type Image = (String, [u8; 32]);
+
+/// Names the cases that share an image with a case of another split, which makes every later result too good. `images`
+/// are those of each case, by their content.
+fn in_several_splits(cases: &[CaseEntry], images: &[Vec<Image>]) -> Option<String> {
+    let mut splits: BTreeMap<&Image, BTreeSet<Split>> = BTreeMap::new();
+    for (case, image) in cases.iter().zip(images).flat_map(|(case, all)| all.iter().map(move |i| (case, i))) {
+        splits.entry(image).or_default().insert(case.split);
+    }
+    let leaks = |images: &Vec<Image>| images.iter().any(|image| splits[image].len() > 1);
+    let found = cases.iter().zip(images).filter(|(_, images)| leaks(images));
+    let names: Vec<&str> = found.map(|(case, _)| case.case_id.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} share an image with a case of another split, so that results will be too good: give them one patient_id in cases.csv and add the folder under another name",
+            names.join(", ")
+        )
+    })
 }
 
 /// Decides what only all cases together tell: whose each is, and which are stored unlike the others. Gives the

@@ -159,10 +159,15 @@ fn cells(paper: Paper<'_>, dash: &str) -> Vec<[String; 6]> {
         [
             cell.key.backbone.clone(),
             format!(
-                "{} ({}, {} is better)",
+                "{} ({}, {} is better{})",
                 cell.key.task.label(),
                 cell.key.task.primary_metric().label(),
-                direction(cell.direction)
+                direction(cell.direction),
+                if paper.analysis.unlearnt.contains(&cell.key.task) {
+                    "; not above the baseline"
+                } else {
+                    ""
+                }
             ),
             mean(cell, Arm::Pretrained),
             mean(cell, Arm::Scratch),

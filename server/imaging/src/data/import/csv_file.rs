@@ -28,6 +28,7 @@ pub struct CsvFile {
 /// A line of it.
 pub struct Record<'a> {
     path: &'a Path,
+    headers: &'a StringRecord,
     cells: StringRecord,
     above: u64,
 }
@@ -85,6 +86,12 @@ impl CsvFile {
         }
     }
 
+    /// Names of the columns that are none of `known`.
+    pub fn others(&self, known: &[&str]) -> Vec<&str> {
+        let known: Vec<String> = known.iter().map(|name| text::plain(name)).collect();
+        self.headers.iter().filter(|h| !h.is_empty() && !known.contains(&text::plain(h))).collect()
+    }
+
     /// The number of a column that must be there.
     ///
     /// # Errors
@@ -111,7 +118,7 @@ impl CsvFile {
                 Err(e) => return Err(damaged(&self.path, &e)),
             }
         }
-        let record = Record { path: &self.path, cells, above: self.above };
+        let record = Record { path: &self.path, headers: &self.headers, cells, above: self.above };
         let filled =
             (0..record.cells.len()).rfind(|i| !record.cell(*i).is_empty()).map_or(0, |last| last + 1);
         if filled > self.headers.len() {
@@ -146,7 +153,10 @@ impl Record<'_> {
                 Ok(Some(false))
             }
             "" | "unknown" | "?" | "na" | "n/a" | "#n/a" | "#nv" | "nan" | "-" => Ok(None),
-            _ => Err(self.refused(format!("{text:?}: yes, no or unknown was expected"))),
+            _ => {
+                let name = self.headers.get(column).unwrap_or_default();
+                Err(self.refused(format!("{name} {text:?}: yes, no or unknown was expected")))
+            }
         }
     }
 

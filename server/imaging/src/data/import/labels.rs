@@ -63,9 +63,17 @@ pub fn settle(
     let labels: std::collections::BTreeSet<u32> =
         mask.data.iter().filter(|v| **v > 0.0).map(|v| v.to_bits()).collect();
     // The only label of a mask is what it shows.
-    let fill =
-        fill.filter(|fill| zones || labels.iter().any(|v| f32::from_bits(*v) != f32::from(fill.value)));
-    let filled = fill.and_then(|fill| filled(mask, spacing_mm, fill));
+    let only = |fill: &FillLabel| {
+        !zones && labels.len() == 1 && labels.iter().all(|v| f32::from_bits(*v) == f32::from(fill.value))
+    };
+    let filled = match fill {
+        Some(fill) if only(&fill) => Some(format!(
+            "{} is the only label of the mask and was kept, whatever --fill-label says",
+            fill.value
+        )),
+        Some(fill) => filled(mask, spacing_mm, fill),
+        None => None,
+    };
     let highest = if zones { 2.0 } else { f32::from(u8::MAX) };
     let bad = mask.data.iter().copied().find(|v| !(0.0..=highest).contains(v) || v.fract() != 0.0);
     let undecided = !zones && labels.len() > 1 && mask.data.contains(&UNDECIDED);

@@ -10,6 +10,9 @@ use crate::data::DataError;
 /// Names of the table, in any case; the endings say nothing of what parts the cells.
 const NAMES: [&str; 3] = ["cases.csv", "cases.tsv", "cases.txt"];
 
+/// Columns that are read.
+const COLUMNS: [&str; 5] = ["case_id", "patient_id", "cspca", "split", "fold"];
+
 /// Endings of workbooks, which are no tables of text.
 const WORKBOOKS: [&str; 5] = [".xlsx", ".xls", ".xlsm", ".ods", ".numbers"];
 
@@ -57,8 +60,15 @@ pub fn read(folder: &Path) -> Result<Table, DataError> {
     };
     let path = folder.join(&name);
     let Some(mut file) = CsvFile::open(&path, "case_id")? else { return Ok(table) };
-    table.name = Some(name);
     table.notes.extend(file.note.take());
+    let others = file.others(&COLUMNS);
+    if !others.is_empty() {
+        let (others, known) = (others.join(", "), COLUMNS.join(", "));
+        table
+            .notes
+            .push(format!("{name}: columns that are not read: {others}; those that are read: {known}"));
+    }
+    table.name = Some(name);
     let (case_column, patient_column) = (file.require("case_id")?, file.require("patient_id")?);
     let (cspca, split, fold) = (file.column("cspca")?, file.column("split")?, file.column("fold")?);
     while let Some(record) = file.next()? {
