@@ -87,10 +87,10 @@ choices! {
     Optimiser, "optimiser" {
         AdamW = "adamw", "AdamW", "Adam with decoupled weight decay.";
         Sgd = "sgd", "SGD with momentum",
-            "Gradient descent with momentum 0.9; by default 10 times the learning rate and weight decay 0.0001.";
+            "Gradient descent with momentum 0.9; by default 30 times the learning rate and weight decay 0.0001.";
         /// You et al., 2017, in the form of MAE's linear probing.
         Lars = "lars", "LARS",
-            "Gradient descent with momentum 0.9 and steps in proportion to the norm of a layer's weights; by default 100 times the learning rate and no weight decay.";
+            "Gradient descent with momentum 0.9 and steps in proportion to the norm of a layer's weights; by default 300 times the learning rate and no weight decay; made for linear probes and large batches, slow in few steps.";
     }
 }
 
@@ -100,8 +100,8 @@ impl Optimiser {
     pub fn defaults(self, lr: f64, weight_decay: f64) -> (f64, f64) {
         match self {
             Optimiser::AdamW => (lr, weight_decay),
-            Optimiser::Sgd => (10.0 * lr, 1e-4),
-            Optimiser::Lars => (100.0 * lr, 0.0),
+            Optimiser::Sgd => (30.0 * lr, 1e-4),
+            Optimiser::Lars => (300.0 * lr, 0.0),
         }
     }
 }

@@ -165,7 +165,7 @@ mod tests {
             default.clone().with(None, &o)
         };
         let sgd = with(&[("optimiser", "sgd")]);
-        assert_eq!((sgd.lr, sgd.weight_decay), (10.0 * default.lr, 1e-4));
+        assert_eq!((sgd.lr, sgd.weight_decay), (30.0 * default.lr, 1e-4));
         let lars = with(&[("optimiser", "lars"), ("lr", "0.5")]);
         assert_eq!((lars.lr, lars.weight_decay), (0.5, 0.0));
         assert_eq!(with(&[("optimiser", "adamw")]), default);

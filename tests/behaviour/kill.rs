@@ -133,6 +133,6 @@ async fn a_run_whose_worker_died_unseen_is_found_and_given_up_after_three_attemp
     let failed = server.wait_for(&run, Duration::from_secs(10), "failed", |r| r.run.state.is_final()).await;
     assert_eq!(failed.run.state, RunState::Failed);
     let failure = failed.run.failure.expect("a failed run says why");
-    assert!(failure.message.contains("attempt 3 of 3"), "{failure:?}");
+    assert!(failure.message.contains("3 attempts in a row made no progress"), "{failure:?}");
     assert!(matches!(server.events(&run, 0).await.last().expect("a log").body, EventBody::Failed { .. }));
 }

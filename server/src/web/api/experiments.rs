@@ -59,7 +59,8 @@ pub async fn one(
 }
 
 /// The analysis of an experiment: cells with holes, gains, convergence, alignment, findings. Query: `layer` (first,
-/// middle, last), `alignment` (d2p, d2r, d2s, cka, procrustes), `against` (specialist, scratch), `kernel`
+/// middle, last), `alignment` (d2p, d2r, d2s, cka, procrustes, svcca,
+/// pwcca, rsa, mutual-neighbours, energy, frechet), `against` (specialist, scratch), `kernel`
 /// (rbf, rbf-sum) and `estimator` (unbiased, biased) of an MMD², `unlearnt` (1: include tasks in which no network is
 /// above the simple baseline).
 #[utoipa::path(get, path = "/api/v1/experiments/{id}/analysis", operation_id = "get_experiment_analysis",
