@@ -3,44 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
-
-/// Architecture family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// 3-D ConvNeXt-V2 (ProFound).
-    ProfoundConv,
-    /// 3-D vision transformer of a masked autoencoder (ProFound).
-    ProfoundVit,
-    /// 2.5-D DINOv2 vision transformer with registers (ProViCNet).
-    Provicnet,
-    /// Residual 3-D U-Net, the specialist.
-    Unet,
-}
-
-impl Family {
-    pub const ALL: [Family; 4] = [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Family::ProfoundConv => "profound-conv",
-            Family::ProfoundVit => "profound-vit",
-            Family::Provicnet => "provicnet",
-            Family::Unet => "unet",
-        }
-    }
-
-    /// The name on pages.
-    pub fn label(self) -> &'static str {
-        match self {
-            Family::ProfoundConv => "ProFound (3-D ConvNeXt-V2)",
-            Family::ProfoundVit => "ProFound (3-D ViT)",
-            Family::Provicnet => "ProViCNet (2.5-D ViT)",
-            Family::Unet => "Residual 3-D U-Net",
-        }
-    }
-}
+pub use crate::family::Family;
 
 /// A backbone that runs can start from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

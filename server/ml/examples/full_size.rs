@@ -6,6 +6,7 @@
 //! Weights are random. Run each in a process of its own, since memory is the most that it ever held.
 
 use std::time::Instant;
+use transferscope_domain::family::profound_conv;
 
 use burn::{
     backend::Autodiff,
@@ -39,11 +40,11 @@ fn main() {
     let which = std::env::args().nth(1).unwrap_or_default();
     let (net, input) = match which.as_str() {
         "profound" => {
-            let tiny = Architecture::ProfoundConv {
+            let tiny = Architecture::ProfoundConv(profound_conv::Size {
                 in_channels: 3,
                 depths: [3, 3, 9, 3],
                 dims: [96, 192, 384, 768],
-            };
+            });
             let io = TaskIo { sequences: 3, out: 1, output: Output::Classes };
             (
                 Net::<A>::new(Some(&tiny), Head::Compact, io, &device),

@@ -141,16 +141,16 @@ where
         .encoder()
         .ok_or_else(|| RunError::Settings(format!("{} has no encoder to pre-train", job.request.backbone)))?;
     match (job.pretraining.objective, &architecture) {
-        (Objective::Mae, Architecture::ProfoundConv { .. }) => {
+        (Objective::Mae, Architecture::ProfoundConv(_)) => {
             job.train(Fcmae::<B>::new(&FcmaeConfig::of(&architecture), device), device)
         }
-        (Objective::Mae, Architecture::ProfoundVit { .. }) => {
+        (Objective::Mae, Architecture::ProfoundVit(_)) => {
             job.train(mae::VitAutoencoder::<B>::new(&MaeVitConfig::of(&architecture), device), device)
         }
-        (Objective::PatchContrast, Architecture::Provicnet { .. }) => {
+        (Objective::PatchContrast, Architecture::Provicnet(_)) => {
             job.train(contrast::Contrast::<B>::new(&VitConfig::of(&architecture), device), device)
         }
-        (Objective::SelfDistillation, Architecture::Provicnet { .. }) => {
+        (Objective::SelfDistillation, Architecture::Provicnet(_)) => {
             job.train(distil::SelfDistillation::<B>::new(&VitConfig::of(&architecture), device), device)
         }
         (objective, other) => Err(RunError::Settings(format!("{objective} cannot train {}", other.name()))),

@@ -104,10 +104,8 @@ pub fn add(backbones: &Path, path: &Path, options: &AddOptions) -> Result<AddedC
     let mut notes = map.notes().to_vec();
     notes.extend(architecture.unusual_depth());
     if !options.by_type.is_empty() {
-        let Architecture::Provicnet { each, .. } = &mut architecture else {
-            return Err(AddError::OneForAll(architecture.name()));
-        };
-        *each = true;
+        let own = architecture.for_each_image();
+        architecture = own.ok_or_else(|| AddError::OneForAll(architecture.name()))?;
         weights = of_type(weights, "t2w");
         for (sequence, path) in &options.by_type {
             let (more, count) = further(path, sequence, &architecture, options)?;
@@ -201,9 +199,7 @@ fn further(
     let mut file = checkpoint::open(path)?;
     let (mut found, mut map) = encoder(&mut file, &file_name, options)?;
     fit(&mut map, &found, file.path())?;
-    if let Architecture::Provicnet { each, .. } = &mut found {
-        *each = true;
-    }
+    found = found.for_each_image().unwrap_or(found);
     if found != *first {
         let (found, first) = (found.to_string(), first.to_string());
         return Err(AddError::OtherSize { file: file_name, found, first });

@@ -1,8 +1,9 @@
 //! From an encoder's tensors to its architecture, and back to the tensors that it must have.
 
 use std::collections::HashSet;
+use transferscope_domain::family::{profound_conv, profound_vit, provicnet};
 
-use transferscope_domain::{Architecture, Family, architecture::known_heads};
+use transferscope_domain::{Architecture, family::transformer::known_heads};
 
 use super::{
     blocks,
@@ -18,10 +19,6 @@ pub struct Hints {
     /// Voxels of the image of a MAE-ViT, D, H, W.
     pub image: Option<[usize; 3]>,
 }
-
-/// The one published MAE-ViT: patch and image.
-const MAE_PATCH: [usize; 3] = [16, 32, 32];
-const MAE_IMAGE: [usize; 3] = [64, 256, 256];
 
 /// The architecture of which these are the weights.
 ///
@@ -64,7 +61,7 @@ fn conv(map: &KeyMap) -> Result<Architecture, String> {
     for (stage, depth) in depths.iter_mut().enumerate() {
         *depth = blocks::count(map, &format!("stages.{stage}"), "dwconv.weight")?;
     }
-    Ok(Architecture::ProfoundConv { in_channels, depths, dims })
+    Ok(Architecture::ProfoundConv(profound_conv::Size { in_channels, depths, dims }))
 }
 
 fn heads(dim: usize, hints: Hints) -> Result<usize, String> {
@@ -91,12 +88,8 @@ fn mae(map: &KeyMap, hints: Hints) -> Result<Architecture, String> {
     }
     let patch = [d, h, w];
     let fits = |image| cells(image, patch).and_then(|n| n.checked_add(1)) == Some(tokens);
-    let mini = match Architecture::mini(Family::ProfoundVit) {
-        Some(Architecture::ProfoundVit { patch, image, .. }) => Some((patch, image)),
-        _ => None,
-    };
-    let mut named = [Some((MAE_PATCH, MAE_IMAGE)), mini].into_iter().flatten();
-    let known = named.find(|(size, image)| *size == patch && fits(*image)).map(|(_, image)| image);
+    let mut named = [profound_vit::Size::BASE, profound_vit::Size::MINI].into_iter();
+    let known = named.find(|size| size.patch == patch && fits(size.image)).map(|size| size.image);
     let image = hints.image.or(known).ok_or_else(|| {
         format!(
             "the image size cannot be told from {} patches of {d}x{h}x{w} voxels; give it with --image DxHxW",
@@ -109,14 +102,14 @@ fn mae(map: &KeyMap, hints: Hints) -> Result<Architecture, String> {
             tokens - 1
         ));
     }
-    Ok(Architecture::ProfoundVit {
+    Ok(Architecture::ProfoundVit(profound_vit::Size {
         in_channels,
         image,
         patch,
         dim,
         depth: depth(map)?,
         heads: heads(dim, hints)?,
-    })
+    }))
 }
 
 /// Patches of an image; none where they do not fit.
@@ -139,7 +132,7 @@ fn dino(map: &KeyMap, hints: Hints) -> Result<Architecture, String> {
     let optional = |name: &str, axis: usize| {
         map.shape(&format!("encoder.{name}")).and_then(|shape| shape.get(axis)).copied().unwrap_or(0)
     };
-    Ok(Architecture::Provicnet {
+    Ok(Architecture::Provicnet(provicnet::Size {
         slices,
         patch,
         grid,
@@ -150,23 +143,30 @@ fn dino(map: &KeyMap, hints: Hints) -> Result<Architecture, String> {
         axis_tokens: map.shape("encoder.axis_pos.weight").is_some(),
         modalities: optional("modal.weight", 1),
         each: false,
-    })
+    }))
 }
 
 /// Name and shape of every tensor that an encoder has.
 pub fn tensors(architecture: &Architecture) -> Vec<(String, Vec<usize>)> {
     let mut list = List(Vec::new());
     match *architecture {
-        Architecture::ProfoundConv { in_channels, depths, dims } => {
+        Architecture::ProfoundConv(profound_conv::Size { in_channels, depths, dims }) => {
             conv_tensors(&mut list, in_channels, depths, dims)
         }
-        Architecture::ProfoundVit { in_channels, image, patch: [d, h, w], dim, depth, .. } => {
+        Architecture::ProfoundVit(profound_vit::Size {
+            in_channels,
+            image,
+            patch: [d, h, w],
+            dim,
+            depth,
+            ..
+        }) => {
             list.add("cls_token", &[1, 1, dim]);
             list.add("pos_embed", &[1, 1 + cells(image, [d, h, w]).unwrap_or(0), dim]);
             list.layer("patch_embed.proj", &[dim, in_channels, d, h, w]);
             blocks(&mut list, dim, depth, false);
         }
-        Architecture::Provicnet {
+        Architecture::Provicnet(provicnet::Size {
             slices,
             patch,
             grid,
@@ -176,7 +176,7 @@ pub fn tensors(architecture: &Architecture) -> Vec<(String, Vec<usize>)> {
             axis_tokens,
             modalities,
             ..
-        } => {
+        }) => {
             list.add("cls_token", &[1, 1, dim]);
             list.add("pos_embed", &[1, 1 + grid * grid, dim]);
             if registers > 0 {

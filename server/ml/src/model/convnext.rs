@@ -8,7 +8,7 @@ use crate::nn::precision::affine;
 use burn::module::Module;
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Tensor, backend::Backend};
-use transferscope_domain::architecture::CONV_SIZES;
+use transferscope_domain::family::profound_conv::SIZES;
 
 use crate::nn::{
     depthwise::DepthwiseConv3d,
@@ -42,7 +42,7 @@ impl ConvNextConfig {
 
     /// A published size, `atto` to `huge`, or ours, `mini`; three channels in.
     pub fn named(name: &str) -> Option<Self> {
-        let (_, depths, dims) = *CONV_SIZES.iter().find(|(size, ..)| *size == name)?;
+        let (_, depths, dims) = *SIZES.iter().find(|(size, ..)| *size == name)?;
         Some(Self { in_channels: 3, depths, dims })
     }
 

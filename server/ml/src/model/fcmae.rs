@@ -10,6 +10,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Tensor, backend::Backend};
 use transferscope_domain::Architecture;
+use transferscope_domain::family::profound_conv;
 
 use super::{
     convnext::{Block, ConvNext, ConvNextConfig, STRIDE, Visible},
@@ -41,7 +42,8 @@ impl FcmaeConfig {
     /// # Panics
     /// For another architecture.
     pub fn of(architecture: &Architecture) -> Self {
-        let Architecture::ProfoundConv { in_channels, depths, dims } = architecture else {
+        let Architecture::ProfoundConv(profound_conv::Size { in_channels, depths, dims }) = architecture
+        else {
             unreachable!("asked for a ConvNeXt")
         };
         let encoder = ConvNextConfig { in_channels: *in_channels, depths: *depths, dims: *dims };

@@ -9,6 +9,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Tensor, backend::Backend};
 use transferscope_domain::Architecture;
+use transferscope_domain::family::profound_vit;
 
 use super::{
     convnext::{layer_norm, linear},
@@ -47,7 +48,9 @@ impl MaeVitConfig {
     /// # Panics
     /// For another architecture.
     pub fn of(architecture: &Architecture) -> Self {
-        let Architecture::ProfoundVit { in_channels, image, patch, dim, depth, heads } = architecture else {
+        let Architecture::ProfoundVit(profound_vit::Size { in_channels, image, patch, dim, depth, heads }) =
+            architecture
+        else {
             unreachable!("asked for a 3-D transformer")
         };
         let decoder = if architecture.is_small() { Self::mini() } else { Self::base() };

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
+use transferscope_domain::family::{profound_conv, profound_vit, provicnet};
 use transferscope_domain::{Architecture, Family, Head, task::Output};
 
 use super::{
@@ -116,7 +117,7 @@ impl<B: Backend> Net<B> {
     pub fn new(architecture: Option<&Architecture>, head: Head, io: TaskIo, device: &B::Device) -> Self {
         let small = architecture.is_some_and(Architecture::is_small);
         match architecture {
-            Some(Architecture::ProfoundConv { in_channels, depths, dims }) => {
+            Some(Architecture::ProfoundConv(profound_conv::Size { in_channels, depths, dims })) => {
                 let config = ConvNextConfig { in_channels: *in_channels, depths: *depths, dims: *dims };
                 Net::ProfoundConv(ProfoundConv {
                     encoder: ConvNext::new(&config, device),
@@ -124,7 +125,7 @@ impl<B: Backend> Net<B> {
                     refine: io.refine(*in_channels, device),
                 })
             }
-            Some(other @ Architecture::ProfoundVit { in_channels, patch, dim, .. }) => {
+            Some(other @ Architecture::ProfoundVit(profound_vit::Size { in_channels, patch, dim, .. })) => {
                 // The decoder is no part of a task's network.
                 let config = MaeVitConfig::of(other);
                 let head = match io.output {
@@ -139,7 +140,7 @@ impl<B: Backend> Net<B> {
                     refine: io.refine(*in_channels, device),
                 })
             }
-            Some(other @ Architecture::Provicnet { each, .. }) => {
+            Some(other @ Architecture::Provicnet(provicnet::Size { each, .. })) => {
                 let vit = VitConfig::of(other);
                 let kind = if head == Head::Fusion { HeadKind::Published } else { HeadKind::Mini };
                 let shared = !(*each || head.has_own_backbones());

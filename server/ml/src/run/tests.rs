@@ -2,6 +2,7 @@
 //! split. What cannot be trained is refused in words before it is.
 
 use std::sync::Mutex;
+use transferscope_domain::family::profound_conv;
 
 use transferscope_domain::{
     Family, Head, Objective, RunId, Target as Mask, Task, TrainingSpec,
@@ -314,10 +315,12 @@ fn an_encoder_that_cannot_take_the_images_and_settings_out_of_range_are_refused(
         request.architecture = Some(architecture);
         request
     };
-    let conv = |in_channels| transferscope_domain::Architecture::ProfoundConv {
-        in_channels,
-        depths: [1, 1, 2, 1],
-        dims: [24, 48, 96, 192],
+    let conv = |in_channels| {
+        transferscope_domain::Architecture::ProfoundConv(profound_conv::Size {
+            in_channels,
+            depths: [1, 1, 2, 1],
+            dims: [24, 48, 96, 192],
+        })
     };
     let (ended, _) = run(folder.path(), "narrow", &of(conv(1)));
     let refused = ended.unwrap_err().failure();

@@ -316,6 +316,7 @@ mod tests {
     use super::*;
     use crate::{init, model::net::TaskIo};
     use burn_flex::Flex;
+    use transferscope_domain::family::profound_conv;
     use transferscope_domain::{
         Architecture, Family, Loss,
         dataset::SegmentationTarget,
@@ -385,7 +386,11 @@ mod tests {
         let device = Default::default();
         let loss = TaskLoss::new(Loss::Standard, &[], 1);
         let plan = TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones);
-        let conv = Architecture::ProfoundConv { in_channels: 3, depths: [1; 4], dims: [4, 8, 12, 16] };
+        let conv = Architecture::ProfoundConv(profound_conv::Size {
+            in_channels: 3,
+            depths: [1; 4],
+            dims: [4, 8, 12, 16],
+        });
         let slides =
             SamplingGeometry { slides: true, crop: [16, 32, 32], ..SamplingGeometry::of(Some(&conv)) };
         let views = [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet]

@@ -1,6 +1,9 @@
 //! How a network looks at a case: the grid of its images, and the boxes that it takes of them.
 
-use transferscope_domain::{Architecture, Family};
+use transferscope_domain::{
+    Architecture, Family,
+    family::{profound_conv, profound_vit},
+};
 
 use crate::model::{convnext::STRIDE, provicnet::CELL, unet::MULTIPLE};
 
@@ -50,20 +53,22 @@ impl SamplingGeometry {
         let small = architecture.is_none_or(Architecture::is_small);
         let grid = if small { WorkingGrid::SMALL } else { WorkingGrid::FULL };
         let (family, multiple, crop) = match architecture {
-            Some(Architecture::ProfoundConv { .. }) => {
+            Some(Architecture::ProfoundConv(_)) => {
                 (Family::ProfoundConv, [STRIDE; 3], if small { SMALL_CROP } else { FULL_CROP })
             }
             // Positions are absolute: what is learnt of a part of the grid says nothing of the rest.
-            Some(Architecture::ProfoundVit { image, patch, .. }) => (Family::ProfoundVit, *patch, *image),
-            Some(Architecture::Provicnet { .. }) => (Family::Provicnet, [1, CELL, CELL], SMALL_CROP),
+            Some(Architecture::ProfoundVit(profound_vit::Size { image, patch, .. })) => {
+                (Family::ProfoundVit, *patch, *image)
+            }
+            Some(Architecture::Provicnet(_)) => (Family::Provicnet, [1, CELL, CELL], SMALL_CROP),
             None => (Family::Unet, MULTIPLE, SMALL_CROP),
         };
         let channels = match architecture {
             Some(
-                Architecture::ProfoundConv { in_channels, .. }
-                | Architecture::ProfoundVit { in_channels, .. },
+                Architecture::ProfoundConv(profound_conv::Size { in_channels, .. })
+                | Architecture::ProfoundVit(profound_vit::Size { in_channels, .. }),
             ) => Some(*in_channels),
-            Some(Architecture::Provicnet { .. }) | None => None,
+            Some(Architecture::Provicnet(_)) | None => None,
         };
         Self { family, channels, grid, multiple, crop, slides: !small && family == Family::ProfoundConv }
     }
@@ -94,8 +99,11 @@ mod tests {
         assert_eq!(conv.crop_of([5, 32, 48]), [16, 32, 48]);
         let vit = SamplingGeometry::from(Family::ProfoundVit);
         assert_eq!(vit.crop_of([24, 96, 80]), [24, 96, 80]);
-        let large =
-            Architecture::ProfoundConv { in_channels: 3, depths: [3, 3, 9, 3], dims: [96, 192, 384, 768] };
+        let large = Architecture::ProfoundConv(profound_conv::Size {
+            in_channels: 3,
+            depths: [3, 3, 9, 3],
+            dims: [96, 192, 384, 768],
+        });
         assert_eq!(SamplingGeometry::of(Some(&large)).grid, WorkingGrid::FULL);
         assert_eq!(SamplingGeometry::from(Family::Unet).grid, WorkingGrid::SMALL);
     }

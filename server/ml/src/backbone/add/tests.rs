@@ -6,6 +6,7 @@ use crate::{
     params::{NamedTensor, collect},
 };
 use burn_flex::Flex;
+use transferscope_domain::family::provicnet;
 use transferscope_domain::{Family, Head, task::Output};
 
 fn net(family: Family, seed: u64) -> Net<Flex> {
@@ -211,7 +212,11 @@ fn a_folder_is_added_by_its_index() {
 
     let card = add(&backbones, &folder, &AddOptions::default()).unwrap();
     assert_eq!(card.name, "dino-tiny");
-    assert!(matches!(card.architecture, Architecture::Provicnet { heads: 12, .. }), "{}", card.architecture);
+    assert!(
+        matches!(card.architecture, Architecture::Provicnet(provicnet::Size { heads: 12, .. })),
+        "{}",
+        card.architecture
+    );
     assert!(
         card.load_report.notes[0].starts_with("taken: the bare state dict"),
         "{:?}",
@@ -223,7 +228,10 @@ fn a_folder_is_added_by_its_index() {
     let error = add(&backbones, &folder, &told).unwrap_err().to_string();
     assert!(error.contains("as backbone \"dino-tiny\""), "{error}");
     let inspected = crate::backbone::inspect::inspect(&folder, hints, &Pick::default()).unwrap();
-    assert!(matches!(inspected.architecture, Some(Architecture::Provicnet { heads: 3, .. })));
+    assert!(matches!(
+        inspected.architecture,
+        Some(Architecture::Provicnet(provicnet::Size { heads: 3, .. }))
+    ));
     assert_eq!((inspected.state_dicts.len(), inspected.state_dicts[0].key.as_str()), (1, "."));
     fs::remove_file(folder.join("model-00002-of-00002.safetensors")).unwrap();
     let error = add(&backbones, &folder, &told).unwrap_err().to_string();

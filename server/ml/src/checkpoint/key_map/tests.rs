@@ -1,4 +1,5 @@
 use std::{fs, path::Path};
+use transferscope_domain::family::{profound_conv, profound_vit, provicnet};
 
 use serde_json::Value;
 use transferscope_domain::Architecture;
@@ -78,7 +79,8 @@ fn full_size_files_hold_all_that_their_encoders_need() {
         let all = listing(file).len();
         let used = 175 + 4 + if more > 0 { 2 } else { 0 };
         let found = assert_complete(file, "provicnet-small", small + more, all - used);
-        let Architecture::Provicnet { grid, registers, axis_tokens, modalities, .. } = found else {
+        let Architecture::Provicnet(provicnet::Size { grid, registers, axis_tokens, modalities, .. }) = found
+        else {
             panic!()
         };
         assert_eq!((grid, registers, axis_tokens, modalities), (37, 4, true, if more > 0 { 4 } else { 0 }));
@@ -98,7 +100,7 @@ fn what_holds_no_backbone_is_named() {
 
 /// A small DINOv2 under a folder of names.
 fn dino(folder: &str) -> Vec<StoredTensor> {
-    let architecture = Architecture::Provicnet {
+    let architecture = Architecture::Provicnet(provicnet::Size {
         slices: 3,
         patch: 14,
         grid: 5,
@@ -109,7 +111,7 @@ fn dino(folder: &str) -> Vec<StoredTensor> {
         axis_tokens: false,
         modalities: 0,
         each: false,
-    };
+    });
     let name = |ours: &str| ours.replace("encoder.", folder);
     tensors(&architecture).iter().map(|(ours, shape)| stored(&name(ours), shape)).collect()
 }
@@ -161,16 +163,19 @@ fn what_weights_do_not_tell_must_be_given() {
     assert!(heads(None).unwrap_err().contains("--heads"));
     assert!(heads(Some(5)).unwrap_err().contains("5 heads"));
     assert!(heads(Some(0)).is_err());
-    assert!(matches!(heads(Some(2)), Ok(Architecture::Provicnet { heads: 2, depth: 2, .. })));
+    assert!(matches!(
+        heads(Some(2)),
+        Ok(Architecture::Provicnet(provicnet::Size { heads: 2, depth: 2, .. }))
+    ));
 
-    let vit = Architecture::ProfoundVit {
+    let vit = Architecture::ProfoundVit(profound_vit::Size {
         in_channels: 3,
         image: [16, 24, 32],
         patch: [8, 8, 8],
         dim: 12,
         depth: 1,
         heads: 2,
-    };
+    });
     let all: Vec<_> = tensors(&vit).iter().map(|(name, shape)| stored(name, shape)).collect();
     let map = map_of(&all).unwrap();
     let image = |image| infer(&map, Hints { heads: Some(2), image });
@@ -218,16 +223,20 @@ fn weight_normed_layers_are_merged_by_name() {
 /// still has.
 #[test]
 fn a_gap_between_blocks_is_an_error_that_names_both_sides() {
-    let conv = Architecture::ProfoundConv { in_channels: 3, depths: [2, 2, 4, 2], dims: [8, 16, 32, 64] };
-    let vit = Architecture::ProfoundVit {
+    let conv = Architecture::ProfoundConv(profound_conv::Size {
+        in_channels: 3,
+        depths: [2, 2, 4, 2],
+        dims: [8, 16, 32, 64],
+    });
+    let vit = Architecture::ProfoundVit(profound_vit::Size {
         in_channels: 3,
         image: [16, 24, 32],
         patch: [8, 8, 8],
         dim: 12,
         depth: 5,
         heads: 2,
-    };
-    let dino = Architecture::Provicnet {
+    });
+    let dino = Architecture::Provicnet(provicnet::Size {
         slices: 3,
         patch: 14,
         grid: 5,
@@ -238,7 +247,7 @@ fn a_gap_between_blocks_is_an_error_that_names_both_sides() {
         axis_tokens: true,
         modalities: 0,
         each: false,
-    };
+    });
     let hints = Hints { heads: Some(2), image: Some([16, 24, 32]) };
     let without = |architecture: &Architecture, lost: &str| {
         let all = tensors(architecture);
@@ -261,7 +270,10 @@ fn a_gap_between_blocks_is_an_error_that_names_both_sides() {
         assert!(error.contains(said), "{lost}: {error}");
     }
     // What is lost at the end leaves a smaller network, which nothing can tell from a whole one.
-    assert!(matches!(without(&dino, "blocks.5."), Ok(Architecture::Provicnet { depth: 5, .. })));
+    assert!(matches!(
+        without(&dino, "blocks.5."),
+        Ok(Architecture::Provicnet(provicnet::Size { depth: 5, .. }))
+    ));
     // Another stage, a number beyond all bounds, and a tensor under another name.
     let mut more: Vec<_> = tensors(&conv).iter().map(|(name, shape)| stored(name, shape)).collect();
     more.push(stored("encoder.stages.4.0.dwconv.weight", &[8, 1, 7, 7, 7]));

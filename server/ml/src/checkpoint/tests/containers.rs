@@ -1,6 +1,7 @@
 //! The containers of the field: the old format, several state dicts in a file, several files of a checkpoint.
 
 use std::{fs, path::Path};
+use transferscope_domain::family::provicnet;
 
 use super::{
     super::architecture::{Hints, infer, tensors},
@@ -11,7 +12,7 @@ use transferscope_domain::Architecture;
 
 /// A small DINOv2 with registers.
 pub fn dino() -> Architecture {
-    Architecture::Provicnet {
+    Architecture::Provicnet(provicnet::Size {
         slices: 3,
         patch: 14,
         grid: 3,
@@ -22,7 +23,7 @@ pub fn dino() -> Architecture {
         axis_tokens: false,
         modalities: 0,
         each: false,
-    }
+    })
 }
 
 /// Its tensors, every value another, named as `name` makes them of ours without `encoder.`.

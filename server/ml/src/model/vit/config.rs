@@ -2,6 +2,7 @@
 
 use super::{block::FeedForwardKind, positions::PositionResize};
 use transferscope_domain::Architecture;
+use transferscope_domain::family::provicnet;
 
 /// Size of a backbone, and what it has beside patches.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +63,7 @@ impl VitConfig {
     /// # Panics
     /// For another architecture.
     pub fn of(architecture: &Architecture) -> Self {
-        let Architecture::Provicnet {
+        let Architecture::Provicnet(provicnet::Size {
             slices,
             patch,
             grid,
@@ -73,7 +74,7 @@ impl VitConfig {
             axis_tokens,
             modalities,
             each: _,
-        } = architecture
+        }) = architecture
         else {
             unreachable!("asked for a 2.5-D transformer")
         };
