@@ -6,7 +6,6 @@
 //! Weights are random. Run each in a process of its own, since memory is the most that it ever held.
 
 use std::time::Instant;
-use transferscope_domain::family::profound_conv;
 
 use burn::{
     backend::Autodiff,
@@ -17,11 +16,12 @@ use burn_flex::Flex;
 use serde_json::json;
 use transferscope_domain::{Architecture, Head, task::Output};
 use transferscope_ml::{
-    init,
-    model::{
-        net::{Input, Net, TaskIo},
-        provicnet::{Provicnet, ProvicnetConfig},
+    family::{
+        Net,
+        provicnet::network::{Provicnet, ProvicnetConfig},
     },
+    init,
+    model::io::{Input, TaskIo},
     nn::{Mode, drop_path::DropPath},
     params::collect,
     run_dir::peak_memory_bytes,
@@ -40,14 +40,10 @@ fn main() {
     let which = std::env::args().nth(1).unwrap_or_default();
     let (net, input) = match which.as_str() {
         "profound" => {
-            let tiny = Architecture::ProfoundConv(profound_conv::Size {
-                in_channels: 3,
-                depths: [3, 3, 9, 3],
-                dims: [96, 192, 384, 768],
-            });
+            let tiny = Architecture::named("profound-conv-tiny");
             let io = TaskIo { sequences: 3, out: 1, output: Output::Classes };
             (
-                Net::<A>::new(Some(&tiny), Head::Compact, io, &device),
+                Net::<A>::new(tiny.as_ref(), Head::Compact, io, &device),
                 Input::Volume(random([1, 3, 64, 224, 224])),
             )
         }

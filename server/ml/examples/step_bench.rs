@@ -17,19 +17,27 @@ use burn_flex::Flex;
 use serde_json::json;
 use transferscope_domain::{Family, task::Output};
 use transferscope_ml::{
+    family::{
+        Net,
+        profound_conv::convnext::{Block, ConvNext, ConvNextConfig},
+        provicnet::{
+            slice_head::Head2d,
+            vit::{Vit, VitConfig},
+        },
+        unet::{Unet, UnetEnd},
+    },
     init,
     loss::{DiceCe, dice_ce},
     model::{
-        convnext::{Block, ConvNext, ConvNextConfig},
         head3d::DenseHead3d,
-        net::{Input, Net, TaskIo},
-        provicnet::Head2d,
-        unet::{Unet, UnetEnd},
-        vit::{Vit, VitConfig},
+        io::{Input, TaskIo},
     },
     nn::{Mode, depthwise::DepthwiseConv3d, drop_path::DropPath, gelu::gelu, rows::group_norm},
     params::collect,
-    train::optimiser::Optimiser,
+    train::{
+        optimiser::Optimiser,
+        sampling::{SamplingGeometry, View},
+    },
 };
 
 /// The box that the small 3-D networks train on.
@@ -51,17 +59,15 @@ fn batch(family: Family) -> (Input<A>, Tensor<A, 5, Int>) {
         Tensor::from_data(TensorData::new(values, shape), &Default::default())
     };
     let [d, h, w] = CROP;
-    match family {
-        Family::Provicnet => {
+    match SamplingGeometry::from(family).view {
+        View::Slabs => {
             let axis = Tensor::from_data(
                 [[3.0, 24.0], [8.0, 24.0], [12.0, 24.0], [20.0, 24.0]],
                 &Default::default(),
             );
             (Input::Slabs { slabs: random([4, 3, 3, 96, 96]), axis, series: 1 }, labels([4, 1, 1, 96, 96]))
         }
-        Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
-            (Input::Volume(random([2, 3, d, h, w])), labels([2, 1, d, h, w]))
-        }
+        View::Volumes { .. } => (Input::Volume(random([2, 3, d, h, w])), labels([2, 1, d, h, w])),
     }
 }
 

@@ -11,19 +11,19 @@ use std::{collections::BTreeMap, path::Path};
 use crate::params::NamedTensor;
 
 pub mod architecture;
-mod blocks;
+pub(crate) mod blocks;
+mod change;
 mod choice;
 mod element;
 mod encoder;
 mod error;
-mod fcmae;
 mod file;
 mod foreign;
+mod form;
 mod key_map;
 mod legacy_file;
 mod names;
 mod pickle;
-mod position;
 mod safetensors_file;
 mod shards;
 mod state_dicts;
@@ -37,14 +37,19 @@ mod zip;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use architecture::{Hints, TensorList, depth, heads, tensor_shape};
+pub(crate) use change::Change;
 pub use choice::Pick;
 pub use element::ElementType;
 pub use encoder::load_encoder;
 pub use error::CheckpointError;
-pub use fcmae::dense_from_sparse;
+pub(crate) use error::Fault;
 pub use file::{CheckpointFile, Container, StoredTensor, open_bytes};
-pub use key_map::{EncoderWeights, KeyMap, Network};
-pub use position::resized_positions;
+pub(crate) use form::{Constant, Folder, Form, Known};
+pub use key_map::{EncoderWeights, KeyMap};
+#[cfg(test)]
+pub(crate) use names::inside as names_inside;
+pub(crate) use names::unchunked;
 pub use shards::open;
 pub use tree::Tree;
 pub use weight_norm::merge_weight_norm;

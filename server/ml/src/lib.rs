@@ -7,6 +7,7 @@
 
 pub mod checkpoint;
 pub mod device;
+pub mod family;
 pub mod infer;
 pub mod init;
 pub mod loss;

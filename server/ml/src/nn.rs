@@ -10,10 +10,12 @@ pub mod gelu;
 pub mod grn;
 pub mod kernels;
 pub mod layer_norm;
+pub mod linear;
 pub mod lora;
 pub mod patch;
 pub mod positions;
 pub mod precision;
+pub mod repeat;
 pub mod resize;
 pub mod rows;
 

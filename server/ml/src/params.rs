@@ -6,9 +6,20 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
+use crate::family;
+
 mod gradient;
 
 pub use gradient::gradients;
+
+/// What the names of a task network's parameters begin with that it has from a backbone; see
+/// [`crate::family::TaskNetwork`].
+pub const ENCODER: &str = "encoder.";
+
+/// A parameter's name within the encoder; none for one of a head.
+pub fn within_encoder(name: &str) -> Option<&str> {
+    name.strip_prefix(ENCODER)
+}
 
 /// One parameter, in PyTorch's name and layout.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +63,18 @@ impl Walk {
 
     /// Whether the parameter that is being visited is a table that no training changes.
     fn is_fixed(&self) -> bool {
-        self.containers.last().is_some_and(|c| c.trim_start_matches("Struct:") == FIXED)
+        self.owner() == FIXED
+    }
+
+    /// The type of the layer or module whose own the parameter is.
+    fn owner(&self) -> &str {
+        self.containers.last().map_or("", |c| c.trim_start_matches("Struct:"))
+    }
+
+    /// Whether it is one that starts as random numbers though it is no layer's weight.
+    fn is_token(&self) -> bool {
+        let own = self.names.last().map_or("", String::as_str);
+        family::module_names(self.owner()).is_some_and(|names| names.tokens.contains(&own))
     }
 
     /// PyTorch's name of the parameter that is being visited.
@@ -61,97 +83,48 @@ impl Walk {
     }
 
     fn named(&self) -> (String, Layout) {
+        let kind = self.owner();
         // The variant of an enum is no part of a checkpoint's names.
-        let mut names: Vec<String> = self
+        let mut parts: Vec<(&str, &str)> = self
             .names
             .iter()
             .zip(&self.containers)
             .filter(|(_, container)| !container.starts_with("Enum:"))
-            .map(|(name, _)| name.clone())
+            .map(|(name, container)| (name.as_str(), container.trim_start_matches("Struct:")))
             .collect();
-        let kind = self.containers.last().map_or("", |c| c.trim_start_matches("Struct:"));
         let layout = match kind {
-            "Linear" if names.last().is_some_and(|n| n == "weight") => Layout::Transposed,
+            "Linear" if parts.last().is_some_and(|(name, _)| *name == "weight") => Layout::Transposed,
             "Grn" => Layout::FourLeadingOnes,
             _ => Layout::Same,
         };
         if kind == FIXED {
             // Its values alone are in a checkpoint.
-            names.pop();
+            parts.pop();
         }
-        if let Some(last) = names.last_mut()
+        if let Some((last, _)) = parts.last_mut()
             && matches!(kind, "LayerNorm" | "GroupNorm" | "BatchNorm")
         {
-            *last = match last.as_str() {
-                "gamma" => "weight".into(),
-                "beta" => "bias".into(),
-                other => other.into(),
+            *last = match *last {
+                "gamma" => "weight",
+                "beta" => "bias",
+                other => other,
             };
         }
-        (rename(&names.join(".")), layout)
+        (upstream(&parts), layout)
     }
 }
 
-/// Parts of a name that our modules spell differently from upstream, which numbers the members of
-/// its sequences; the longer one first where one contains the other.
-const RENAMES: &[(&str, &str)] = &[
-    ("stem.conv", "downsample_layers.0.0"),
-    ("stem.norm", "downsample_layers.0.1"),
-    ("downsample.0.norm", "downsample_layers.1.0"),
-    ("downsample.0.conv", "downsample_layers.1.1"),
-    ("downsample.1.norm", "downsample_layers.2.0"),
-    ("downsample.1.conv", "downsample_layers.2.1"),
-    ("downsample.2.norm", "downsample_layers.3.0"),
-    ("downsample.2.conv", "downsample_layers.3.1"),
-    // ProFound's classifier.
-    ("head.bottleneck.linear", "head.0"),
-    ("head.bottleneck.norm", "head.1"),
-    ("head.classes", "head.3"),
-    // Upstream has the encoder of a masked autoencoder beside the decoder, not inside a part.
-    ("mae_encoder", ""),
-    // So it has the parts of two of its heads.
-    ("upernet_head", ""),
-    ("unetr_head", ""),
-    // ProViCNet's heads.
-    ("segmentation_conv.up1.conv", "segmentation_conv.1"),
-    ("segmentation_conv.up1.norm", "segmentation_conv.2"),
-    ("segmentation_conv.up2.conv", "segmentation_conv.5"),
-    ("segmentation_conv.up2.norm", "segmentation_conv.6"),
-    ("segmentation_conv.out", "segmentation_conv.9"),
-    ("up1.first.conv", "up1.1"),
-    ("up1.first.norm", "up1.2"),
-    ("up1.second.conv", "up1.4"),
-    ("up1.second.norm", "up1.5"),
-    ("up2.first.conv", "up2.1"),
-    ("up2.first.norm", "up2.2"),
-    ("up2.second.conv", "up2.4"),
-    ("up2.second.norm", "up2.5"),
-    ("up3.first.conv", "up3.1"),
-    ("up3.first.norm", "up3.2"),
-    ("up3.out", "up3.4"),
-    ("streams.0", "Stream_T2W"),
-    ("streams.1", "Stream_ADC"),
-    ("streams.2", "Stream_DWI"),
-    ("upsample_module.conv", "UpsampleModule.1"),
-    ("upsample_module.norm", "UpsampleModule.2"),
-    ("fusion_segmentation.up.conv", "FusionSegmentation.1"),
-    ("fusion_segmentation.up.norm", "FusionSegmentation.2"),
-    ("fusion_segmentation.out", "FusionSegmentation.5"),
-    ("channel_reducer", "ChannelReducer"),
-    ("cl_head.mlp.first", "CL_Head.mlp.0"),
-    ("cl_head.mlp.second", "CL_Head.mlp.2"),
-    ("cl_head.mlp.third", "CL_Head.mlp.4"),
-    ("cl_head", "CL_Head"),
-];
-
-/// Replaces every part of [`RENAMES`] that stands between dots.
-fn rename(name: &str) -> String {
-    let mut name = format!(".{name}.");
-    for (ours, theirs) in RENAMES {
-        let theirs = if theirs.is_empty() { ".".to_owned() } else { format!(".{theirs}.") };
-        name = name.replace(&format!(".{ours}."), &theirs);
+/// The name of a parameter by the parts that lead to it, each with the type of the module that it is a part of: every
+/// module on the way says what upstream calls what lies within it.
+fn upstream(parts: &[(&str, &str)]) -> String {
+    let mut name = String::new();
+    for (own, module) in parts.iter().rev() {
+        name = if name.is_empty() { (*own).to_owned() } else { format!("{own}.{name}") };
+        if let Some(names) = family::module_names(module) {
+            name = names.upstream(&name);
+        }
     }
-    name.trim_matches('.').to_owned()
+    name
 }
 
 impl Layout {
@@ -243,6 +216,24 @@ pub fn shapes<B: Backend, M: Module<B>>(module: &M) -> Vec<(String, Vec<usize>)>
     shapes.1
 }
 
+/// Number of values of all parameters; nothing is allocated to count them.
+pub fn values<B: Backend, M: Module<B>>(module: &M) -> u64 {
+    shapes(module).iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
+}
+
+/// A parameter that is to be filled.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter<'a> {
+    /// PyTorch's name.
+    pub name: &'a str,
+    /// PyTorch's shape.
+    pub shape: &'a [usize],
+    /// The type of the layer or module whose own it is.
+    pub owner: &'a str,
+    /// Whether it starts as random numbers though it is no layer's weight.
+    pub token: bool,
+}
+
 /// What a source of parameters says to one parameter.
 pub enum Fill {
     /// Keep what is there.
@@ -257,7 +248,7 @@ struct Filler<'a, F> {
     fixed_too: bool,
 }
 
-impl<B: Backend, F: FnMut(&str, &[usize]) -> Fill> ModuleMapper<B> for Filler<'_, F> {
+impl<B: Backend, F: FnMut(Parameter<'_>) -> Fill> ModuleMapper<B> for Filler<'_, F> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.walk.enter(name, container);
     }
@@ -274,7 +265,9 @@ impl<B: Backend, F: FnMut(&str, &[usize]) -> Fill> ModuleMapper<B> for Filler<'_
         if layout == Layout::Transposed {
             dims.swap(0, 1);
         }
-        let Fill::Values(values) = (self.source)(&name, &published) else { return param };
+        let (owner, token) = (self.walk.owner(), self.walk.is_token());
+        let parameter = Parameter { name: &name, shape: &published, owner, token };
+        let Fill::Values(values) = (self.source)(parameter) else { return param };
         param.map(|old| {
             let device = old.device();
             let mut new = Tensor::<B, D>::from_data(TensorData::new(values, dims), &device);
@@ -292,13 +285,14 @@ impl<B: Backend, F: FnMut(&str, &[usize]) -> Fill> ModuleMapper<B> for Filler<'_
 /// # Panics
 /// When `source` gives a number of values that does not fit the shape that it was told.
 pub fn fill<B: Backend, M: Module<B>>(module: M, mut source: impl FnMut(&str, &[usize]) -> Fill) -> M {
+    let mut source = |parameter: Parameter<'_>| source(parameter.name, parameter.shape);
     module.map(&mut Filler { walk: Walk::default(), source: &mut source, fixed_too: true })
 }
 
-/// As [`fill`], without the tables that are computed ([`crate::nn::positions::FixedTable`]).
+/// As [`fill`], without the tables that are computed ([`crate::nn::positions::FixedTable`]), and `source` is told more.
 ///
 /// # Panics
 /// As [`fill`].
-pub fn fill_learnt<B: Backend, M: Module<B>>(module: M, mut source: impl FnMut(&str, &[usize]) -> Fill) -> M {
+pub fn fill_learnt<B: Backend, M: Module<B>>(module: M, mut source: impl FnMut(Parameter<'_>) -> Fill) -> M {
     module.map(&mut Filler { walk: Walk::default(), source: &mut source, fixed_too: false })
 }

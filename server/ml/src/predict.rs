@@ -10,8 +10,8 @@ use std::{ops::Range, path::Path, time::Instant};
 
 use burn::tensor::backend::Backend;
 use transferscope_domain::{
-    Backbone, Family, Head, Task, TrainingSpec, dataset::DatasetManifest, metric::Split,
-    prediction::BackboneScores, run::DeviceChoice, task::Output,
+    Backbone, Head, Task, TrainingSpec, dataset::DatasetManifest, metric::Split, prediction::BackboneScores,
+    run::DeviceChoice, task::Output,
 };
 use transferscope_study::{
     alignment::{AlignmentError, Features, Rows},
@@ -22,8 +22,9 @@ use crate::{
     backbone,
     checkpoint::load_encoder,
     device::{Device, resolve},
+    family::Net,
     init,
-    model::net::{Net, TaskIo},
+    model::io::TaskIo,
     nn::kernels::Kernels,
     outcome::RunError,
     train::{
@@ -31,7 +32,7 @@ use crate::{
         evaluate::features_of_cases,
         example::{Example, Target, TaskPlan, load},
         features::{PER_CASE, joined},
-        sampling::SamplingGeometry,
+        sampling::{SamplingGeometry, View},
     },
 };
 
@@ -212,7 +213,7 @@ fn of_part(example: &Example, part: usize, sampling: SamplingGeometry, classes: 
 /// The voxels, by axis, that a row of features was made from; see [`crate::model::features`].
 fn part_of(example: &Example, part: usize, sampling: SamplingGeometry) -> [Range<usize>; 3] {
     let [d, h, w] = example.shape;
-    if sampling.family == Family::Provicnet {
+    if sampling.view == View::Slabs {
         let z = (2 * part + 1) * d / (2 * PER_CASE);
         return [z..z + 1, 0..h, 0..w];
     }
@@ -226,6 +227,7 @@ fn part_of(example: &Example, part: usize, sampling: SamplingGeometry) -> [Range
 #[cfg(test)]
 mod tests {
     use super::*;
+    use transferscope_domain::Family;
 
     fn example(target: Target) -> Example {
         Example::new(("c", "p"), [8, 32, 32], vec![vec![0.0; 8 * 32 * 32]; 3], target, Vec::new())

@@ -1,7 +1,8 @@
 //! Pre-training: a run whose result is a backbone.
 //!
 //! Start reading at [`run`]: data, network, [`learner`], then the probe and the backbone
-//! that is left behind ([`outcome`]). The objectives are in [`mae`], [`contrast`] and [`distil`].
+//! that is left behind ([`outcome`]). The objectives are in [`mae`], [`contrast`] and [`distil`]; which of them trains
+//! an encoder, and how, its family says.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -10,7 +11,7 @@ use burn::{
     tensor::{Tensor, backend::AutodiffBackend},
 };
 use transferscope_domain::{
-    Architecture, Arm, Objective, RunRequest,
+    Arm, RunRequest,
     event::{EventBody, Phase},
     metric::Split,
     pretraining::Pretraining,
@@ -21,20 +22,15 @@ use crate::{
     backbone,
     checkpoint::{CheckpointError, EncoderWeights, load_encoder},
     device::Device,
-    init,
-    model::{
-        fcmae::{Fcmae, FcmaeConfig},
-        mae_vit::MaeVitConfig,
-        vit::VitConfig,
-    },
+    family, init,
     nn::kernels::Kernels,
     observer::{Observer, Progress, emit},
     outcome::{Outcome, RunError},
+    params::within_encoder,
     preview::Picture,
     run_dir::load_manifest,
     train::{
         adapt::count,
-        batch::Batch,
         dataset::Item,
         example::{Example, load_for_pretraining},
         optimiser::Optimiser,
@@ -54,16 +50,16 @@ use learner::{Ended, PretrainContext};
 
 /// The samples of a batch, and what decides which parts of them are taken.
 #[derive(Clone, Copy)]
-struct Drawn<'a> {
-    examples: &'a [Example],
-    items: &'a [Item],
-    sampling: SamplingGeometry,
-    seed: u64,
-    epoch: u64,
+pub(crate) struct Drawn<'a> {
+    pub examples: &'a [Example],
+    pub items: &'a [Item],
+    pub sampling: SamplingGeometry,
+    pub seed: u64,
+    pub epoch: u64,
 }
 
 /// What an objective must do; the loop is the same for all.
-trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
+pub(crate) trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
     /// The loss of one batch.
     fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1>;
 
@@ -77,7 +73,7 @@ trait Pretrain<B: AutodiffBackend>: AutodiffModule<B> {
 
     /// Whether a parameter belongs to the encoder that is left behind; heads are thrown away.
     fn is_kept(name: &str) -> bool {
-        name.starts_with("encoder.")
+        within_encoder(name).is_some()
     }
 
     /// What follows the weights' start, random or from a checkpoint.
@@ -140,25 +136,15 @@ where
         .request
         .encoder()
         .ok_or_else(|| RunError::Settings(format!("{} has no encoder to pre-train", job.request.backbone)))?;
-    match (job.pretraining.objective, &architecture) {
-        (Objective::Mae, Architecture::ProfoundConv(_)) => {
-            job.train(Fcmae::<B>::new(&FcmaeConfig::of(&architecture), device), device)
-        }
-        (Objective::Mae, Architecture::ProfoundVit(_)) => {
-            job.train(mae::VitAutoencoder::<B>::new(&MaeVitConfig::of(&architecture), device), device)
-        }
-        (Objective::PatchContrast, Architecture::Provicnet(_)) => {
-            job.train(contrast::Contrast::<B>::new(&VitConfig::of(&architecture), device), device)
-        }
-        (Objective::SelfDistillation, Architecture::Provicnet(_)) => {
-            job.train(distil::SelfDistillation::<B>::new(&VitConfig::of(&architecture), device), device)
-        }
-        (objective, other) => Err(RunError::Settings(format!("{objective} cannot train {}", other.name()))),
-    }
+    family::pretrain::<B>(&architecture, job, device).unwrap_or_else(|| {
+        let objective = job.pretraining.objective;
+        Err(RunError::Settings(format!("{objective} cannot train {}", architecture.name())))
+    })
 }
 
 impl Job<'_> {
-    fn train<B, M>(&self, net: M, device: &B::Device) -> Result<Outcome, RunError>
+    /// Pre-trains `net`, which its family has made for the objective; see [`run`].
+    pub(crate) fn train<B, M>(&self, net: M, device: &B::Device) -> Result<Outcome, RunError>
     where
         B: AutodiffBackend + Kernels,
         B::InnerBackend: Kernels,
@@ -229,13 +215,5 @@ impl Job<'_> {
 
     fn emit(&self, body: EventBody) -> Result<(), RunError> {
         emit(self.observer, body)
-    }
-}
-
-/// Only the input of a batch is needed by objectives that make their own target.
-fn volume<B: burn::tensor::backend::Backend>(batch: Batch<B>) -> Tensor<B, 5> {
-    match batch.input {
-        crate::model::net::Input::Volume(x) => x,
-        crate::model::net::Input::Slabs { .. } => unreachable!("asked for a 3-D family"),
     }
 }

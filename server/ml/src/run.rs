@@ -21,8 +21,9 @@ use crate::{
     backbone,
     checkpoint::{load_encoder, remove_parts},
     device::{Device, resolve},
+    family::Net,
     init::{self, stream},
-    model::net::{Net, TaskIo},
+    model::io::TaskIo,
     nn::{kernels::Kernels, precision},
     observer::{Observer, Progress, emit, written},
     outcome::{Outcome, RunError},
@@ -36,7 +37,7 @@ use crate::{
         example::{Example, Target, TaskPlan, load},
         features::{self, AlignmentConfig},
         fit::{Fit, Fitted, fit, recipe},
-        layer_decay::{Layers, grouping},
+        layer_decay::grouping,
         optimiser::Optimiser,
         previews,
         sampling::SamplingGeometry,
@@ -314,7 +315,7 @@ impl Job<'_> {
     fn build<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<Built<B>, RunError> {
         let (net, load_report) = self.initial::<B>(plan, device)?;
         let parameters = count(&net);
-        let groups = grouping(Layers::of(&net), &self.request.training);
+        let groups = grouping(net.layers(), &self.request.training);
         let mut optimiser = Optimiser::new(self.request.training.optimiser.into(), groups);
         let (net, from) = state::load_last(self.run_dir, net, &mut optimiser, device)?;
         let resumed_from_step = from.as_ref().map_or(0, |p| p.step);

@@ -13,7 +13,6 @@ pub mod fit;
 pub mod layer_decay;
 pub mod loader;
 pub mod optimiser;
-pub mod param_groups;
 pub mod placement;
 mod prepare;
 pub mod previews;

@@ -15,10 +15,13 @@ use transferscope_domain::{
 };
 
 use super::{AddedCard, CARD, DEFAULTED, WEIGHTS, added_in, beside, shipped};
-use crate::checkpoint::{
-    self, CheckpointError, CheckpointFile, EncoderWeights, KeyMap, Pick,
-    architecture::{Hints, fit, infer},
-    write_synced,
+use crate::{
+    checkpoint::{
+        self, CheckpointError, CheckpointFile, EncoderWeights, KeyMap, Pick,
+        architecture::{Hints, fit, infer},
+        write_synced,
+    },
+    params::{ENCODER, within_encoder},
 };
 
 /// What a file is added as.
@@ -209,8 +212,8 @@ fn further(
 
 /// The same tensors as those of one image type.
 fn of_type(mut weights: EncoderWeights, sequence: &str) -> EncoderWeights {
-    let name = |name: &str| match name.strip_prefix("encoder.") {
-        Some(rest) => format!("encoder.{sequence}.{rest}"),
+    let name = |name: &str| match within_encoder(name) {
+        Some(rest) => format!("{ENCODER}{sequence}.{rest}"),
         None => name.to_owned(),
     };
     weights.tensors.iter_mut().for_each(|t| t.name = name(&t.name));

@@ -13,7 +13,7 @@ const NUMBER_LIMIT: usize = 1024;
 ///
 /// # Errors
 /// In words, where there is none, where one is missing before others, and where one lacks that tensor.
-pub(super) fn count(map: &KeyMap, stem: &str, telling: &str) -> Result<usize, String> {
+pub(crate) fn count(map: &KeyMap, stem: &str, telling: &str) -> Result<usize, String> {
     let mut there = BTreeSet::new();
     for number in numbers(map, stem) {
         there.insert(number.ok_or_else(|| format!("a block of {stem} has a number beyond {NUMBER_LIMIT}"))?);
@@ -52,7 +52,7 @@ pub(super) fn count(map: &KeyMap, stem: &str, telling: &str) -> Result<usize, St
 }
 
 /// Numbers of what lies in `stem`, none where one is beyond all bounds.
-pub(super) fn numbers<'a>(map: &'a KeyMap, stem: &'a str) -> impl Iterator<Item = Option<usize>> + 'a {
+pub(crate) fn numbers<'a>(map: &'a KeyMap, stem: &'a str) -> impl Iterator<Item = Option<usize>> + 'a {
     map.names().filter_map(move |name| {
         let inside = name.strip_prefix("encoder.")?.strip_prefix(stem)?.strip_prefix('.')?;
         let number = inside.split('.').next().unwrap_or_default();

@@ -2,11 +2,12 @@
 
 use super::{
     error::Fault,
-    fcmae, foreign,
-    key_map::Network,
-    names::{Naming, unwrapped},
+    foreign,
+    form::{Folder, Form},
+    names::unwrapped,
     tree::{BARE, Role, Tree, rank, role},
 };
+use crate::family;
 
 /// What is asked for of a file with several encoders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,13 +19,19 @@ pub struct Pick {
 }
 
 /// An encoder of a file, by where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) tree: usize,
     /// Empty, or what the names begin with, dot included.
     pub(super) prefix: String,
-    pub(super) network: Network,
-    pub(super) naming: Naming,
+    pub(super) form: &'static Form,
+}
+
+/// There is one of each form.
+impl PartialEq for Found {
+    fn eq(&self, other: &Self) -> bool {
+        self.tree == other.tree && self.prefix == other.prefix && std::ptr::eq(self.form, other.form)
+    }
 }
 
 /// The encoder that was chosen, and what else there is, for people.
@@ -90,9 +97,7 @@ pub(super) fn choose(trees: &[Tree], pick: &Pick) -> Result<Chosen, Fault> {
         let how = if all.iter().any(|found| found.tree != best.tree) { "--key" } else { "--prefix" };
         notes.push(format!("there too, and not taken (choose with {how}): {}", first(&others, "; ")));
     }
-    if best.naming == Naming::HuggingFace {
-        notes.push("named as by Hugging Face: queries, keys and values were joined".into());
-    }
+    notes.extend(best.form.note.map(str::to_owned));
     Ok(Chosen { found: best.clone(), notes })
 }
 
@@ -128,44 +133,24 @@ fn first(all: &[String], between: &str) -> String {
 /// The encoders of a state dict that are known here.
 fn encoders(tree_at: usize, tree: &Tree) -> Vec<Found> {
     let names: Vec<String> = tree.tensors.iter().map(|t| unwrapped(&t.name)).collect();
-    let below = |prefix: &str, start: &str| {
-        names.iter().any(|name| name.strip_prefix(prefix).is_some_and(|own| own.starts_with(start)))
-    };
+    let mut landmarks: Vec<&'static str> = family::forms().map(|form| form.landmark).collect();
+    landmarks.sort_unstable();
+    landmarks.dedup();
     let mut found: Vec<Found> = Vec::new();
-    let looked = std::cell::Cell::new(0);
+    let mut looked = 0;
     for (name, tensor) in names.iter().zip(&tree.tensors) {
-        let folder = |ending: &str| {
-            let prefix = name.strip_suffix(ending)?;
-            let whole = prefix.is_empty() || prefix.ends_with('.');
-            let moment = MOMENTS.iter().any(|start| prefix.starts_with(start));
-            let more = looked.replace(looked.get() + 1) < ENCODER_LIMIT;
-            (whole && !moment && more).then_some(prefix)
-        };
-        let rank = tensor.shape.len();
-        let one = if let Some(prefix) = folder("downsample_layers.0.0.weight").filter(|_| rank == 5) {
-            let own = names.iter().filter_map(|n| n.strip_prefix(prefix));
-            let network = if fcmae::is_sparse(own) { Network::SparseConvNext } else { Network::ConvNext };
-            Some((prefix, network, Naming::Original))
-        } else if let Some(prefix) = folder("patch_embed.proj.weight").filter(|p| below(p, "blocks.")) {
-            let scaled = || {
-                names.iter().any(|n| n.strip_prefix(prefix).is_some_and(|own| own.ends_with(".ls1.gamma")))
-            };
-            match rank {
-                5 => Some((prefix, Network::MaeVit, Naming::Original)),
-                4 if scaled() => Some((prefix, Network::Dino, Naming::Original)),
-                _ => None,
-            }
-        } else if let Some(prefix) = folder("embeddings.patch_embeddings.projection.weight") {
-            let dino = names
-                .iter()
-                .any(|n| n.strip_prefix(prefix).is_some_and(|own| own.ends_with(".layer_scale1.lambda1")));
-            (rank == 4 && dino).then_some((prefix, Network::Dino, Naming::HuggingFace))
-        } else {
-            None
-        };
-        if let Some((prefix, network, naming)) = one {
-            let prefix = prefix.to_owned();
-            let new = Found { tree: tree_at, prefix, network, naming };
+        let at = |landmark| Some((landmark, name.strip_suffix(landmark)?));
+        let Some((landmark, prefix)) = landmarks.iter().copied().find_map(at) else { continue };
+        looked += 1;
+        let whole = prefix.is_empty() || prefix.ends_with('.');
+        let moment = MOMENTS.iter().any(|start| prefix.starts_with(start));
+        if !whole || moment || looked > ENCODER_LIMIT {
+            continue;
+        }
+        let folder = Folder::new(&names, prefix, tensor.shape.len());
+        let form = family::forms().find(|form| form.landmark == landmark && (form.is_here)(&folder));
+        if let Some(form) = form {
+            let new = Found { tree: tree_at, prefix: prefix.to_owned(), form };
             // Under names that differ by a wrapper only they are one, and mapping finds the doubles.
             if !found.contains(&new) {
                 found.push(new);
@@ -177,28 +162,37 @@ fn encoders(tree_at: usize, tree: &Tree) -> Vec<Found> {
 
 /// What to say of a file without a known encoder.
 fn unknown(trees: &[Tree], wanted: Option<&str>) -> String {
+    let readable = family::readable();
+    let all = listed(&readable);
     let looked = || trees.iter().filter(|tree| wanted.is_none_or(|key| tree.key() == key));
     for tree in looked() {
         let names: Vec<String> = tree.tensors.iter().map(|t| unwrapped(&t.name)).collect();
         let any = |start: &str| names.iter().any(|n| n.starts_with(start));
         if any("enc_down.conv_blocks.") {
-            return "it is a ConvMAE, which is no backbone here; ConvNeXt-V2, MAE-ViT and DINOv2 encoders are"
-                .into();
+            return format!("it is a ConvMAE, which is no backbone here; {all} encoders are");
         }
         if any("FusionSegmentation.") {
             return "it is ProViCNet's fusion head, which has no encoder; add the files of its sequences"
                 .into();
         }
         if let Some(what) = foreign::looks_like(&names, |at| tree.tensors[at].shape.len()) {
-            return format!(
-                "this looks like {what}, which cannot be read yet; 3-D ConvNeXt-V2, MAE-ViT and DINOv2 encoders can"
-            );
+            return format!("this looks like {what}, which cannot be read yet; 3-D {all} encoders can");
         }
     }
     let names: Vec<String> = looked().flat_map(|tree| &tree.tensors).map(|t| unwrapped(&t.name)).collect();
     format!(
-        "no encoder that is known here (ConvNeXt-V2, MAE-ViT, DINOv2) is among its {} tensors, which begin with {}",
+        "no encoder that is known here ({}) is among its {} tensors, which begin with {}",
+        readable.join(", "),
         names.len(),
         first(&names[..names.len().min(SHOWN)], ", ")
     )
+}
+
+/// `a, b and c`
+fn listed(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
 }

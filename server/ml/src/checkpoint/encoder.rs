@@ -5,8 +5,11 @@ use std::collections::{HashMap, HashSet};
 use burn::{module::Module, tensor::backend::Backend};
 use transferscope_domain::report::LoadReport;
 
-use super::{error::CheckpointError, key_map::EncoderWeights, position::resized_positions};
-use crate::params::{Fill, NamedTensor, fill};
+use super::{error::CheckpointError, key_map::EncoderWeights};
+use crate::{
+    family,
+    params::{Fill, NamedTensor, fill, within_encoder},
+};
 
 /// Fills the encoder of `module` (its parameters named `encoder.*`) from `weights`; what belongs to
 /// heads on either side is left alone. A position table of another size is resized. Where `module` has an
@@ -27,7 +30,7 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
     let mut wrong = None;
     let mut used = HashSet::new();
     let module = fill(module, |name, shape| {
-        if !name.starts_with("encoder.") {
+        if within_encoder(name).is_none() {
             return Fill::Keep;
         }
         let Some(tensor) = stored_names(name, sequences).iter().find_map(|n| by_name.get(n.as_str())) else {
@@ -38,7 +41,7 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
             let defaulted = weights.defaulted.contains(&tensor.name);
             let list = if defaulted { &mut report.defaulted } else { &mut report.applied };
             (list, tensor.data.clone())
-        } else if let Some(values) = resized_positions(tensor, shape, &by_name) {
+        } else if let Some(values) = family::resized(tensor, shape, &by_name) {
             (&mut report.reshaped, values)
         } else {
             wrong.get_or_insert_with(|| CheckpointError::Shape {
@@ -70,7 +73,7 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
 
 /// Names under which a file may hold a network's parameter, the most particular one first.
 fn stored_names(name: &str, sequences: &[&str]) -> Vec<String> {
-    let numbered = name.strip_prefix("encoder.").and_then(|rest| {
+    let numbered = within_encoder(name).and_then(|rest| {
         let (number, rest) = rest.split_once('.')?;
         Some((sequences.get(number.parse::<usize>().ok()?)?, rest))
     });
@@ -85,8 +88,9 @@ mod tests {
     use super::*;
     use crate::{
         checkpoint::{Precision, open_bytes, to_bytes},
+        family::Net,
         init,
-        model::net::{Net, TaskIo},
+        model::io::TaskIo,
         params::collect,
     };
     use burn_flex::Flex;

@@ -2,32 +2,20 @@
 //!
 //! The same encoder is saved under different names: inside a model (`encoder.`, `backbone.`), from
 //! several GPUs (`module.`), compiled (`_orig_mod.`), by another program, or alone. [`KeyMap::find`] finds
-//! out which network a file holds and where each of its encoder's tensors comes from; nothing is read yet.
+//! out in which form a file holds an encoder and where each of its encoder's tensors comes from; nothing is read yet.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
+    change::Change,
     choice::{self, Chosen, Found, Pick},
     error::{CheckpointError, Fault},
-    fcmae::{self, Change},
     file::{CheckpointFile, StoredTensor},
-    names::{Known, inside, known, unwrapped},
+    form::{Form, Known},
+    names::{inside, unwrapped},
     weight_norm::{self, Part},
 };
 use crate::params::NamedTensor;
-
-/// Which network's encoder a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// ProFound's 3-D ConvNeXt-V2, as fine-tuning saves it.
-    ConvNext,
-    /// The same with the sparse layers of pre-training.
-    SparseConvNext,
-    /// ProFound's 3-D masked autoencoder.
-    MaeVit,
-    /// DINOv2, ProViCNet's backbone, with or without its axis tokens.
-    Dino,
-}
 
 /// Where a tensor of the encoder comes from; numbers are places in [`CheckpointFile::tensors`].
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +56,7 @@ struct Target {
 /// Which tensor of a file becomes which of the encoder.
 #[derive(Debug, Clone)]
 pub struct KeyMap {
-    network: Network,
+    form: &'static Form,
     /// By our name.
     targets: BTreeMap<String, Target>,
     /// The file's names of all of its tensors.
@@ -107,7 +95,7 @@ impl KeyMap {
         let Chosen { found, notes } = choice::choose(file.trees(), pick).map_err(at)?;
         file.choose(found.tree);
         for (name, what) in file.others() {
-            if inside(found.network, found.naming, &found.prefix, &unwrapped(name)).is_some() {
+            if inside(found.form, &found.prefix, &unwrapped(name)).is_some() {
                 let (name, found) = (name.clone(), what.clone());
                 return Err(CheckpointError::Opaque { path, name, found });
             }
@@ -122,8 +110,9 @@ impl KeyMap {
         &self.notes
     }
 
-    pub fn network(&self) -> Network {
-        self.network
+    /// How the file holds its encoder.
+    pub(super) fn form(&self) -> &'static Form {
+        self.form
     }
 
     /// The shape of a tensor of the encoder.
@@ -231,7 +220,7 @@ fn check_adapted(own: &str, tensor: &StoredTensor) -> Result<(), Fault> {
 }
 
 fn map(found: &Found, tensors: &[StoredTensor]) -> Result<KeyMap, Fault> {
-    let Found { network, naming, prefix, .. } = found;
+    let Found { form, prefix, .. } = found;
     let names: Vec<String> = tensors.iter().map(|t| unwrapped(&t.name)).collect();
     let place: HashMap<&str, usize> =
         names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
@@ -239,36 +228,34 @@ fn map(found: &Found, tensors: &[StoredTensor]) -> Result<KeyMap, Fault> {
     let mut thirds: BTreeMap<String, [Option<usize>; 3]> = BTreeMap::new();
     let mut unused = Vec::new();
     for (at, (tensor, full)) in tensors.iter().zip(&names).enumerate() {
-        let Some(own) = inside(*network, *naming, prefix, full) else {
+        let Some(own) = inside(form, prefix, full) else {
             unused.push(tensor.name.clone());
             continue;
         };
         check_adapted(own, tensor)?;
         let shape = tensor.shape.clone();
-        let (name, target) = if *network == Network::SparseConvNext {
-            let dense = fcmae::dense(own, &tensor.shape)?;
-            (dense.name, Target { shape: dense.shape, origin: Origin::Changed(at, dense.change) })
-        } else if let Some(part) = weight_norm::part(full) {
-            let (Part::Length { direction: other } | Part::Direction { length: other, .. }) = &part;
-            let Some(&other) = place.get(other.as_str()) else {
-                return Err(Fault::damaged(format!("tensor {} is there without {other}", tensor.name)));
-            };
-            // A length comes along with its direction.
-            let Some(Part::Direction { weight, .. }) = weight_norm::part(own) else { continue };
-            (weight, Target { shape, origin: Origin::WeightNorm { length: other, direction: at } })
-        } else {
-            match known(*network, *naming, own, &tensor.shape) {
-                Known::Whole(name) => (name, Target { shape, origin: Origin::Same(at) }),
-                Known::PatchPositions => {
-                    let shape = vec![1, tensor.shape[1] + 1, tensor.shape[2]];
-                    ("pos_embed".to_owned(), Target { shape, origin: Origin::Positions(at) })
+        let (name, target) = match (weight_norm::part(full), (form.known)(own, &tensor.shape)?) {
+            (_, Known::Changed { name, shape, change }) => {
+                (name, Target { shape, origin: Origin::Changed(at, change) })
+            }
+            (Some(Part::Length { direction: other } | Part::Direction { length: other, .. }), _) => {
+                let Some(&other) = place.get(other.as_str()) else {
+                    return Err(Fault::damaged(format!("tensor {} is there without {other}", tensor.name)));
+                };
+                // A length comes along with its direction.
+                let Some(Part::Direction { weight, .. }) = weight_norm::part(own) else { continue };
+                (weight, Target { shape, origin: Origin::WeightNorm { length: other, direction: at } })
+            }
+            (None, Known::Whole(name)) => (name, Target { shape, origin: Origin::Same(at) }),
+            (None, Known::PatchPositions) => {
+                let shape = vec![1, tensor.shape[1] + 1, tensor.shape[2]];
+                ("pos_embed".to_owned(), Target { shape, origin: Origin::Positions(at) })
+            }
+            (None, Known::Third { name, number }) => {
+                if thirds.entry(name.clone()).or_default()[number].replace(at).is_some() {
+                    return Err(Fault::damaged(format!("two of its tensors are {}", tensor.name)));
                 }
-                Known::Third { name, number } => {
-                    if thirds.entry(name.clone()).or_default()[number].replace(at).is_some() {
-                        return Err(Fault::damaged(format!("two of its tensors are {}", tensor.name)));
-                    }
-                    continue;
-                }
+                continue;
             }
         };
         insert(&mut targets, &name, target)?;
@@ -276,11 +263,9 @@ fn map(found: &Found, tensors: &[StoredTensor]) -> Result<KeyMap, Fault> {
     for (name, parts) in thirds {
         insert(&mut targets, &name, joined(&name, parts, tensors)?)?;
     }
-    if *network == Network::SparseConvNext {
-        default_norm(&mut targets);
-    }
+    add_constants(&mut targets, form);
     let file_names = tensors.iter().map(|t| t.name.clone()).collect();
-    Ok(KeyMap { network: *network, targets, file_names, unused, notes: Vec::new() })
+    Ok(KeyMap { form, targets, file_names, unused, notes: Vec::new() })
 }
 
 fn insert(targets: &mut BTreeMap<String, Target>, name: &str, target: Target) -> Result<(), Fault> {
@@ -309,14 +294,12 @@ fn joined(name: &str, parts: [Option<usize>; 3], tensors: &[StoredTensor]) -> Re
     Ok(Target { shape, origin: Origin::Joined([query, key, value]) })
 }
 
-/// The pre-training network ends without the norm that fine-tuning adds; a new one scales by 1 and
-/// adds 0.
-fn default_norm(targets: &mut BTreeMap<String, Target>) {
-    let Some(bias) = targets.get("encoder.downsample_layers.3.1.bias") else { return };
-    let shape = bias.shape.clone();
-    for (name, value) in [("encoder.norm.weight", 1.0), ("encoder.norm.bias", 0.0)] {
-        let constant = Target { shape: shape.clone(), origin: Origin::Constant(value) };
-        targets.entry(name.into()).or_insert(constant);
+/// Adds the tensors that files of this form do not have.
+fn add_constants(targets: &mut BTreeMap<String, Target>, form: &Form) {
+    for constant in form.constants {
+        let Some(model) = targets.get(&format!("encoder.{}", constant.shaped_as)) else { continue };
+        let target = Target { shape: model.shape.clone(), origin: Origin::Constant(constant.value) };
+        targets.entry(format!("encoder.{}", constant.name)).or_insert(target);
     }
 }
 

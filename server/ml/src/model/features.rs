@@ -2,8 +2,6 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::{convnext::ConvNext, mae_vit::MaeFeatures};
-
 /// Layers of an encoder, first to last: name and rows of features, `[rows, channels]`. A volume gives a row for
 /// each of its eight octants, slices one row each.
 pub type LayerRows<B> = Vec<(String, Tensor<B, 2>)>;
@@ -27,45 +25,6 @@ pub fn octants<B: Backend>(map: Tensor<B, 5>) -> Tensor<B, 2> {
         }
     }
     Tensor::cat(means, 1).reshape([b * 8, c])
-}
-
-/// Of the stages of a ConvNeXt, and of its last one normalised.
-pub fn of_convnext<B: Backend>(encoder: &ConvNext<B>, maps: &[Tensor<B, 5>]) -> LayerRows<B> {
-    let mut layers: LayerRows<B> =
-        maps.iter().enumerate().map(|(i, map)| (format!("stage{i}"), octants(map.clone()))).collect();
-    let last = layers.last().map(|(_, rows)| encoder.norm.forward(rows.clone()));
-    layers.extend(last.map(|rows| ("pooled".to_owned(), rows)));
-    layers
-}
-
-/// Of the blocks of a transformer over volumes, and of the last one normalised.
-pub fn of_vit<B: Backend>(features: &MaeFeatures<B>) -> LayerRows<B> {
-    let blocks = features.blocks.iter().enumerate();
-    let mut layers: LayerRows<B> =
-        blocks.map(|(i, tokens)| (format!("block{i}"), octants(features.map_of(tokens.clone())))).collect();
-    layers.push(("norm".to_owned(), octants(features.map())));
-    layers
-}
-
-/// Of the blocks of a transformer over slices, and of the last one normalised: means over all tokens and
-/// image types of a slice.
-///
-/// # Shapes
-/// `tokens` `[S * M, N, E]` of `s` slices, image types fastest -> `[S, E]`.
-pub fn of_slices<B: Backend>(s: usize, blocks: &[Tensor<B, 3>], last: &Tensor<B, 3>) -> LayerRows<B> {
-    let pool = |tokens: &Tensor<B, 3>| {
-        let [sm, n, e] = tokens.dims();
-        tokens.clone().reshape([s, sm / s * n, e]).mean_dim(1).reshape([s, e])
-    };
-    let mut layers: LayerRows<B> =
-        blocks.iter().enumerate().map(|(i, tokens)| (format!("block{i}"), pool(tokens))).collect();
-    layers.push(("norm".to_owned(), pool(last)));
-    layers
-}
-
-/// Of the levels of a U-Net.
-pub fn of_levels<B: Backend>(maps: &[Tensor<B, 5>]) -> LayerRows<B> {
-    maps.iter().enumerate().map(|(i, map)| (format!("level{i}"), octants(map.clone()))).collect()
 }
 
 #[cfg(test)]

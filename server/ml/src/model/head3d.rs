@@ -9,13 +9,13 @@ use burn::module::Module;
 use burn::nn::LayerNorm;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::convnext::{layer_norm, repeat};
 use crate::nn::{
     conv::SameConv3d,
     gelu::gelu,
     kernels::Kernels,
-    layer_norm::channels_first,
+    layer_norm::{channels_first, layer_norm},
     patch::{PatchConv3d, PatchUp3d},
+    repeat::repeat,
 };
 
 /// Channels of the pyramid.

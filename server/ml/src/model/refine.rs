@@ -10,6 +10,7 @@ use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::io::Outputs;
 use crate::nn::{conv::SameConv2d, kernels::Kernels, rows::group_norm};
 
 /// Maps that a dense head hands to this one.
@@ -55,6 +56,20 @@ impl<B: Backend> ImageHead<B> {
         match head {
             Some(head) => head.forward(maps, input),
             None => maps,
+        }
+    }
+
+    /// The same of all that a dense head gives; a second head's maps are no image.
+    ///
+    /// # Shapes
+    /// As [`Self::forward`].
+    pub fn after(head: &Option<Self>, out: Outputs<B>, input: Tensor<B, 5>) -> Outputs<B>
+    where
+        B: Kernels,
+    {
+        match head {
+            Some(head) => head.forward(out.main, input).into(),
+            None => out,
         }
     }
 

@@ -1,7 +1,17 @@
 //! Layer normalisation over the channels of volumes and images.
 
-use burn::nn::LayerNorm;
+use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Tensor, backend::Backend};
+
+/// Layer normalisation with the eps of all families, 1e-6.
+pub fn layer_norm<B: Backend>(channels: usize, device: &B::Device) -> LayerNorm<B> {
+    LayerNormConfig::new(channels).with_epsilon(1e-6).init(device)
+}
+
+/// Channels that a normalisation is for.
+pub fn width<B: Backend>(norm: &LayerNorm<B>) -> usize {
+    norm.gamma.dims()[0]
+}
 
 /// Normalises the channels of every voxel.
 ///

@@ -81,8 +81,9 @@ pub fn affine<B: Backend, const D: usize>(layer: &Linear<B>, x: Tensor<B, D>) ->
 mod tests {
     use super::*;
     use crate::{
+        family::{Net, samples},
         init,
-        model::net::{Input, Net, TaskIo},
+        model::io::TaskIo,
         nn::{Mode, drop_path::DropPath},
         params::gradients,
     };
@@ -100,20 +101,13 @@ mod tests {
         let device = Default::default();
         let io = TaskIo { sequences: 3, out: 3, output: Output::Classes };
         let mut rng = init::stream(1, "input");
-        for family in [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet] {
+        for family in Family::ALL {
             let net = init::random(Net::<A>::mini(family, io, &device), 1);
             let mut random = |shape: [usize; 5]| {
                 let values = (0..shape.iter().product()).map(|_| rng.random_range(-1.7f32..1.7)).collect();
                 Tensor::<A, 5>::from_data(TensorData::new(values, shape), &device)
             };
-            let input = match family {
-                Family::Provicnet => Input::Slabs {
-                    slabs: random([2, 3, 3, 16, 32]),
-                    axis: Tensor::from_floats([[0.0, 5.0], [3.0, 5.0]], &device),
-                    series: 1,
-                },
-                _ => Input::Volume(random([1, 3, 16, 32, 32])),
-            };
+            let input = samples::input_of(family, &device, &mut random);
             let up = random(net.forward(input.clone(), DropPath::NONE, Mode::Train).dims());
             let run = |precision| {
                 let y = with(precision, || net.forward(input.clone(), DropPath::NONE, Mode::Train));

@@ -23,16 +23,17 @@ use rand::seq::SliceRandom;
 use super::{Drawn, Pretrain, Shown, Validation};
 use crate::nn::gelu::gelu;
 use crate::{
+    family::provicnet::{
+        encoders::Encoders,
+        network::{CELL, Provicnet, middle},
+        slice_head::{Head2d, SliceHead},
+        vit::{Vit, VitConfig},
+    },
     init::stream,
     loss::{DiceCe, dice_ce},
     metrics,
-    model::{
-        convnext::linear,
-        net::Input,
-        provicnet::{CELL, Encoders, Head2d, Provicnet, SliceHead, middle},
-        vit::{Vit, VitConfig},
-    },
-    nn::{Mode, drop_path::DropPath, kernels::Kernels},
+    model::io::Input,
+    nn::{Mode, drop_path::DropPath, kernels::Kernels, linear::linear},
     preview::segmentation_strip,
     train::{
         batch::{TargetBatch, training_batch, whole},

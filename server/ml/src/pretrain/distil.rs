@@ -23,14 +23,13 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::{Drawn, Pretrain, Validation};
 use crate::{
+    family::provicnet::vit::{Vit, VitConfig},
     init::stream,
-    model::{
-        convnext::linear,
-        vit::{SLICES, Vit, VitConfig},
-    },
+    model::io::SLICES,
     nn::{
         gelu::gelu,
         kernels::Kernels,
+        linear::linear,
         resize::{linear as linear_resize, resize},
     },
     params::{Fill, collect, fill},

@@ -10,8 +10,8 @@ use nalgebra::{DMatrix, linalg::Cholesky};
 
 use crate::{
     data::window::window,
+    family::Net,
     metrics,
-    model::net::Net,
     nn::kernels::Kernels,
     train::{
         batch::{TargetBatch, whole},
@@ -152,7 +152,7 @@ fn cut(labels: Vec<u8>, example: &Example, sampling: SamplingGeometry) -> Vec<u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{init, model::net::TaskIo};
+    use crate::{init, model::io::TaskIo};
     use burn_flex::Flex;
     use transferscope_domain::{Family, task::Output};
 

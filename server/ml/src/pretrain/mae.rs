@@ -3,25 +3,16 @@
 //!
 //! # Source
 //! ProFound's pre-training: one mask for all image types, target standardised over each cell's voxels
-//! and image types; a share of 0.6 hidden for the ConvNeXt, and MAE's 0.75 for the transformer.
+//! and image types. The share that is hidden is the family's.
 
-use burn::module::Module;
-use burn::tensor::{
-    Tensor, TensorData,
-    backend::{AutodiffBackend, Backend},
-};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 use rand::seq::SliceRandom;
 
-use super::{Drawn, Pretrain, Shown, Validation, volume};
+use super::{Drawn, Shown, Validation};
 use crate::{
-    checkpoint::{CheckpointError, EncoderWeights, load_encoder},
     init::stream,
     loss::Inside,
-    model::{
-        fcmae::{self, Fcmae},
-        mae_vit::{MaeEncoder, MaeVit, MaeVitConfig},
-        masked::{Masking, cells, from_cells, masked_error, masked_error_of_some, standardised, statistics},
-    },
+    model::masked::{cells, from_cells, masked_error, masked_error_of_some, standardised, statistics},
     nn::kernels::Kernels,
     preview::{Panel, strip},
     train::{
@@ -29,20 +20,19 @@ use crate::{
         dataset::Item,
         evaluate::{scalar, values},
         example::Example,
-        sampling::{SamplingGeometry, WorkingGrid},
+        sampling::SamplingGeometry,
     },
 };
-use transferscope_domain::report::LoadReport;
 
 /// Voxels D, H, W of what one step sees, and of its cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Geometry {
-    whole: [usize; 3],
-    cell: [usize; 3],
+pub(crate) struct Geometry {
+    pub whole: [usize; 3],
+    pub cell: [usize; 3],
 }
 
 /// A network that reconstructs the hidden cells of a box.
-trait Masked<B: Kernels> {
+pub(crate) trait Masked<B: Kernels> {
     /// Voxels D, H, W of a box that one step sees, and of a cell.
     fn geometry(sampling: SamplingGeometry) -> Geometry;
 
@@ -74,7 +64,11 @@ trait Masked<B: Kernels> {
         let mut batch = random_crops(examples, items, geometry.whole, sampling, seed, epoch).on::<B>(device);
         let inside = batch.inside.take();
         let label = |i: &Item| format!("{epoch}/{}/{}", examples[i.example].case_id, i.draw);
-        (volume(batch), Self::mask(&items.iter().map(label).collect::<Vec<_>>(), geometry, seed), inside)
+        (
+            batch.input.volume(),
+            Self::mask(&items.iter().map(label).collect::<Vec<_>>(), geometry, seed),
+            inside,
+        )
     }
 
     /// Mean squared error on hidden cells; those that only pad a case do not count.
@@ -136,107 +130,8 @@ trait Masked<B: Kernels> {
     }
 }
 
-impl<B: Kernels> Masked<B> for Fcmae<B> {
-    const HIDDEN: f64 = 0.6;
-
-    fn geometry(sampling: SamplingGeometry) -> Geometry {
-        // Published: 64 x 224 x 224 voxels.
-        let whole = if sampling.grid == WorkingGrid::SMALL { [16, 96, 96] } else { [64, 224, 224] };
-        Geometry { whole, cell: fcmae::CELL }
-    }
-
-    fn reconstruct(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 3> {
-        let [b, _, d, h, w] = x.dims();
-        let [cd, ch, cw] = fcmae::CELL;
-        let hidden = shares(hidden, &x.device()).reshape([b, 1, d / cd, h / ch, w / cw]);
-        self.predict(x, hidden)
-    }
-}
-
-impl<B: AutodiffBackend + Kernels> Pretrain<B> for Fcmae<B>
-where
-    B::InnerBackend: Kernels,
-{
-    fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
-        Masked::objective(self, drawn, device)
-    }
-
-    fn validate(
-        net: &Self::InnerModule,
-        examples: &[Example],
-        sampling: SamplingGeometry,
-        seed: u64,
-        device: &B::Device,
-    ) -> Validation {
-        net.validation(examples, sampling, seed, device)
-    }
-}
-
-/// The transformer with its decoder; both are named as parts of the encoder, so that they start alike.
-#[derive(Module, Debug)]
-pub struct VitAutoencoder<B: Backend> {
-    pub encoder: MaeVit<B>,
-}
-
-/// The part that other networks start from, under the name that it has in them.
-#[derive(Module, Debug)]
-struct Kept<B: Backend> {
-    encoder: MaeEncoder<B>,
-}
-
-impl<B: Backend> VitAutoencoder<B> {
-    pub fn new(config: &MaeVitConfig, device: &B::Device) -> Self {
-        Self { encoder: MaeVit::new(config, device) }
-    }
-}
-
-impl<B: Kernels> Masked<B> for VitAutoencoder<B> {
-    const HIDDEN: f64 = 0.75;
-
-    fn geometry(sampling: SamplingGeometry) -> Geometry {
-        Geometry { whole: sampling.crop, cell: sampling.multiple }
-    }
-
-    fn reconstruct(&self, x: Tensor<B, 5>, hidden: &[Vec<bool>]) -> Tensor<B, 3> {
-        let masking = Masking::from_hidden(hidden).expect("masks hide as many cells of every sample");
-        self.encoder.decode(self.encoder.mae_encoder.latent(x, &masking), &masking)
-    }
-}
-
-impl<B: AutodiffBackend + Kernels> Pretrain<B> for VitAutoencoder<B>
-where
-    B::InnerBackend: Kernels,
-{
-    fn start_from(self, path: &str, weights: &EncoderWeights) -> Result<(Self, LoadReport), CheckpointError> {
-        let Self { mut encoder } = self;
-        let kept = Kept { encoder: encoder.mae_encoder };
-        let (kept, report) = load_encoder(kept, path, weights, &[])?;
-        encoder.mae_encoder = kept.encoder;
-        Ok((Self { encoder }, report))
-    }
-
-    fn is_kept(name: &str) -> bool {
-        let dropped = ["decoder_", "mask_token"];
-        name.strip_prefix("encoder.").is_some_and(|inside| !dropped.iter().any(|d| inside.starts_with(d)))
-    }
-
-    fn loss(&self, drawn: Drawn<'_>, device: &B::Device) -> Tensor<B, 1> {
-        self.objective(drawn, device)
-    }
-
-    fn validate(
-        net: &Self::InnerModule,
-        examples: &[Example],
-        sampling: SamplingGeometry,
-        seed: u64,
-        device: &B::Device,
-    ) -> Validation {
-        net.validation(examples, sampling, seed, device)
-    }
-}
-
 /// 1 for hidden cells, 0 for others: `[B, cells]`.
-fn shares<B: Backend>(hidden: &[Vec<bool>], device: &B::Device) -> Tensor<B, 2> {
+pub(crate) fn shares<B: Backend>(hidden: &[Vec<bool>], device: &B::Device) -> Tensor<B, 2> {
     let cells = hidden.first().map_or(0, Vec::len);
     let data: Vec<f32> = hidden.iter().flatten().map(|h| f32::from(u8::from(*h))).collect();
     Tensor::from_data(TensorData::new(data, [hidden.len(), cells]), device)
@@ -319,7 +214,6 @@ mod tests {
     use super::*;
     use burn::tensor::Distribution;
     use burn_flex::Flex;
-    use transferscope_domain::Family;
 
     #[test]
     fn the_visible_mean_costs_more_than_each_cells_own() {
@@ -356,33 +250,5 @@ mod tests {
         let padded = Tensor::cat(vec![x, Tensor::zeros([1, 3, 8, 16, 16], &device)], 2);
         let found = telling(padded, [8, 16, 16]).into_data();
         assert_eq!(found.as_slice::<f32>().unwrap(), [1.0, 0.0]);
-    }
-
-    #[test]
-    fn masks_hide_the_same_share_of_every_sample_and_can_be_drawn_again() {
-        let geometry = <VitAutoencoder<Flex> as Masked<Flex>>::geometry(Family::ProfoundVit.into());
-        let draw = || <VitAutoencoder<Flex> as Masked<Flex>>::mask(&["a".into(), "b".into()], geometry, 3);
-        let masks = draw();
-        assert_eq!(masks, draw());
-        assert_ne!(masks[0], masks[1]);
-        for mask in &masks {
-            assert_eq!(mask.len(), 216);
-            assert_eq!(mask.iter().filter(|h| **h).count(), 162);
-        }
-    }
-
-    #[test]
-    fn what_is_kept_of_a_transformer_is_its_encoder() {
-        use crate::params::collect;
-        type A = burn::backend::Autodiff<Flex>;
-        let net = VitAutoencoder::<A>::new(&MaeVitConfig::mini(), &Default::default());
-        let is_kept = <VitAutoencoder<A> as Pretrain<A>>::is_kept;
-        let mut kept: Vec<String> =
-            collect(&net).into_iter().map(|t| t.name).filter(|n| is_kept(n)).collect();
-        let mut wanted: Vec<String> =
-            collect(&Kept { encoder: net.encoder.mae_encoder.clone() }).into_iter().map(|t| t.name).collect();
-        kept.sort();
-        wanted.sort();
-        assert_eq!(kept, wanted);
     }
 }

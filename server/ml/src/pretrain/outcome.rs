@@ -15,8 +15,9 @@ use super::{Job, learner::Completed, linear_probe};
 use crate::{
     backbone::Card,
     checkpoint::{Precision, load_encoder, sync_folder, to_bytes, write_atomically},
+    family::{self, Net},
     init,
-    model::net::{Net, TaskIo},
+    model::io::TaskIo,
     nn::kernels::Kernels,
     observer::{Progress, written},
     outcome::RunError,
@@ -158,12 +159,8 @@ fn summary(architecture: Option<&Architecture>, objective: Objective) -> String 
         Some(other) if !other.is_small() => format!("{}:", other.name()),
         _ => "Small".to_owned(),
     };
-    let kind = match architecture.map(Architecture::family) {
-        Some(Family::ProfoundConv) => "3-D ConvNeXt-V2",
-        Some(Family::ProfoundVit) => "3-D vision transformer",
-        Some(Family::Provicnet) => "2.5-D vision transformer with registers",
-        Some(Family::Unet) | None => "residual 3-D U-Net",
-    };
+    let family = architecture.map_or(Family::SPECIALIST, Architecture::family);
+    let kind = family::facts(family).kind;
     let what = format!("{size} {kind}");
     let how = match objective {
         Objective::Mae => "pre-trained as a masked autoencoder like ProFound",

@@ -8,13 +8,17 @@ use burn::tensor::{
 };
 use transferscope_domain::{Adaptation, TrainingSpec};
 
-use crate::{model::net::Net, nn::lora, params::Walk};
+use crate::{
+    family::Net,
+    nn::lora,
+    params::{Walk, within_encoder},
+};
 
 /// Makes of a network with its starting weights the one that `spec` trains: gives it low-rank
 /// additions, and takes the gradients from what stays as it is, so that they are not computed.
 /// The specialist is left alone.
 pub fn adapt<B: AutodiffBackend>(net: Net<B>, spec: &TrainingSpec, seed: u64, device: &B::Device) -> Net<B> {
-    if matches!(net, Net::Unet(_)) || !spec.adaptation.freezes_encoder() {
+    if !net.has_backbone() || !spec.adaptation.freezes_encoder() {
         return net;
     }
     let net = if spec.adaptation == Adaptation::Lora {
@@ -27,7 +31,7 @@ pub fn adapt<B: AutodiffBackend>(net: Net<B>, spec: &TrainingSpec, seed: u64, de
 
 /// Whether a parameter stays as it is when the encoder does.
 fn is_frozen(name: &str) -> bool {
-    name.starts_with("encoder.") && !lora::is_lora(name)
+    within_encoder(name).is_some() && !lora::is_lora(name)
 }
 
 struct Freeze(Walk);
@@ -79,15 +83,13 @@ pub fn count<B: Backend, M: Module<B>>(module: &M) -> Parameters {
 mod tests {
     use super::*;
     use crate::{
+        family::samples,
         init,
-        model::net::{Input, TaskIo},
+        model::io::{Input, TaskIo},
         nn::{Mode, drop_path::DropPath},
         params::{collect, gradients},
     };
-    use burn::{
-        backend::Autodiff,
-        tensor::{Distribution, TensorData},
-    };
+    use burn::{backend::Autodiff, tensor::Distribution};
     use burn_flex::Flex;
     use std::collections::BTreeMap;
     use transferscope_domain::{Family, Task, task::Output};
@@ -109,22 +111,7 @@ mod tests {
     }
 
     fn input(family: Family) -> Input<A> {
-        let device = Default::default();
-        let random = |shape: [usize; 5]| {
-            let values: Vec<f32> =
-                (0..shape.iter().product::<usize>()).map(|i| (i as f32 * 0.7).sin()).collect();
-            Tensor::<A, 5>::from_data(TensorData::new(values, shape), &device)
-        };
-        match family {
-            Family::Provicnet => Input::Slabs {
-                slabs: random([2, 3, 3, 16, 24]),
-                axis: Tensor::from_floats([[0.0, 5.0], [3.0, 5.0]], &device),
-                series: 1,
-            },
-            Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
-                Input::Volume(random([1, 3, 16, 32, 16]))
-            }
-        }
+        samples::input(family, &Default::default())
     }
 
     /// Every parameter's gradient by name, `None` where there is none.
@@ -212,11 +199,7 @@ mod tests {
             let out = net(family, Adaptation::LinearProbe)
                 .forward(input(family), DropPath::NONE, Mode::Eval)
                 .dims();
-            let expected = match family {
-                Family::Provicnet => [2, 3, 1, 16, 24],
-                Family::ProfoundConv | Family::ProfoundVit | Family::Unet => [1, 3, 16, 32, 16],
-            };
-            assert_eq!(out, expected);
+            assert_eq!(out, samples::answer(family, PORTS.out));
         }
     }
 }

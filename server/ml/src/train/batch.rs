@@ -7,19 +7,18 @@
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use transferscope_domain::Family;
 use transferscope_imaging::augment::{Augmentation, Crop, Grid, Recipe, Warp};
 
 use super::{
     dataset::Item,
     example::{Example, Target},
-    sampling::SamplingGeometry,
+    sampling::{SamplingGeometry, View},
 };
 use crate::{
     data::window::window,
     init::stream,
     loss::Inside,
-    model::{net::Input, vit::SLICES},
+    model::io::{Input, SLICES},
 };
 
 /// What the output is compared with.
@@ -225,8 +224,8 @@ pub fn training_batch(
             let mut rng = stream(seed, &format!("sample/{epoch}/{}/{}", example.case_id, item.draw));
             let mirrored = rng.random_bool(0.5) && augmentation.is_none();
             let [d, h, w] = example.shape;
-            let parts = match (sampling.family, &example.target) {
-                (Family::Provicnet, Target::Label(_)) => {
+            let parts = match (sampling.view, &example.target) {
+                (View::Slabs, Target::Label(_)) => {
                     let (start, size) = middle(example.shape, labelled_box(examples, sampling));
                     let slice = |i: usize| {
                         // One slice of each of as many stretches.
@@ -237,7 +236,7 @@ pub fn training_batch(
                     (0..SLICES_OF_A_SAMPLE).map(slice).collect()
                 }
                 // A slice with a neighbour on either side where there are three.
-                (Family::Provicnet, _) => {
+                (View::Slabs, _) => {
                     let mut place = |n: usize, size: usize| place(&mut rng, n, size);
                     let z = if d > 2 { 1 + place(d - 2, 1) } else { place(d, 1) };
                     let [_, height, width] = longest;
@@ -247,11 +246,11 @@ pub fn training_batch(
                         mirrored,
                     }]
                 }
-                (_, Target::Label(_)) => {
+                (View::Volumes { .. }, Target::Label(_)) => {
                     let (start, size) = middle(example.shape, labelled_box(examples, sampling));
                     vec![Part { start, size, mirrored }]
                 }
-                (_, _) => {
+                (View::Volumes { .. }, _) => {
                     let mut place = |n: usize, size: usize| place(&mut rng, n, size);
                     let size = sampling.crop_of(longest);
                     let start = [place(d, size[0]), place(h, size[1]), place(w, size[2])];
@@ -319,9 +318,9 @@ fn place(rng: &mut ChaCha8Rng, n: usize, size: usize) -> isize {
 /// The shape of [`whole`]'s batches joined: the example's, padded to what the network needs.
 pub fn padded(example: &Example, sampling: impl Into<SamplingGeometry>) -> [usize; 3] {
     let sampling = sampling.into();
-    match sampling.family {
-        Family::Provicnet => example.shape,
-        Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
+    match sampling.view {
+        View::Slabs => example.shape,
+        View::Volumes { .. } => {
             std::array::from_fn(|axis| example.shape[axis].next_multiple_of(sampling.multiple[axis]))
         }
     }
@@ -334,8 +333,8 @@ pub fn whole(example: &Example, sampling: impl Into<SamplingGeometry>) -> Vec<Ho
     let sampling = sampling.into();
     let [d, h, w] = example.shape;
     let slice = |z: usize| Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: false };
-    match (sampling.family, &example.target) {
-        (Family::Provicnet, Target::Label(_)) => {
+    match (sampling.view, &example.target) {
+        (View::Slabs, Target::Label(_)) => {
             let n = d.min(SLICES_OF_A_CASE);
             let (start, [_, height, width]) =
                 middle(example.shape, labelled_box(std::slice::from_ref(example), sampling));
@@ -347,12 +346,12 @@ pub fn whole(example: &Example, sampling: impl Into<SamplingGeometry>) -> Vec<Ho
             let parts = (0..n).map(|i| slice((2 * i + 1) * d / (2 * n))).collect();
             vec![batch(&[plain(example, parts)], sampling)]
         }
-        (Family::ProfoundConv | Family::ProfoundVit | Family::Unet, Target::Label(_)) => {
+        (View::Volumes { .. }, Target::Label(_)) => {
             let (start, size) = middle(example.shape, labelled_box(std::slice::from_ref(example), sampling));
             let part = Part { start, size, mirrored: false };
             vec![batch(&[plain(example, vec![part])], sampling)]
         }
-        (Family::Provicnet, _) => {
+        (View::Slabs, _) => {
             const SLICES_AT_ONCE: usize = 8;
             let all: Vec<usize> = (0..d).collect();
             let runs = all.chunks(SLICES_AT_ONCE);
@@ -362,7 +361,7 @@ pub fn whole(example: &Example, sampling: impl Into<SamplingGeometry>) -> Vec<Ho
             })
             .collect()
         }
-        (Family::ProfoundConv | Family::ProfoundVit | Family::Unet, _) => {
+        (View::Volumes { .. }, _) => {
             let part = Part { start: [0; 3], size: padded(example, sampling), mirrored: false };
             vec![batch(&[plain(example, vec![part])], sampling)]
         }
@@ -372,7 +371,7 @@ pub fn whole(example: &Example, sampling: impl Into<SamplingGeometry>) -> Vec<Ho
 /// Of [`whole`] what `rows` evenly spaced rows of features are made from: of slices as many, and all of a volume.
 pub fn feature_parts(example: &Example, sampling: SamplingGeometry, rows: usize) -> Vec<HostBatch> {
     let [d, h, w] = example.shape;
-    if sampling.family != Family::Provicnet || matches!(example.target, Target::Label(_)) || d <= rows {
+    if sampling.view != View::Slabs || matches!(example.target, Target::Label(_)) || d <= rows {
         return whole(example, sampling);
     }
     let samples: Vec<_> = (0..rows)
@@ -397,8 +396,8 @@ fn batch(samples: &[Sample<'_>], sampling: SamplingGeometry) -> HostBatch {
     let [d, h, w] = parts[0].1.size;
     let images = parts[0].0.example.inputs.len();
     let mut input = Vec::new();
-    let (dims, slabs) = match sampling.family {
-        Family::Provicnet => {
+    let (dims, slabs) = match sampling.view {
+        View::Slabs => {
             input.reserve(n * images * SLICES * h * w);
             let mut axis = Vec::with_capacity(2 * n);
             for (sample, part) in &parts {
@@ -407,8 +406,8 @@ fn batch(samples: &[Sample<'_>], sampling: SamplingGeometry) -> HostBatch {
             }
             ([n, images, SLICES, h, w], Some((axis, n / samples.len())))
         }
-        Family::ProfoundConv | Family::ProfoundVit | Family::Unet => {
-            let channels = sampling.channels.unwrap_or(images).max(images);
+        View::Volumes { channels } => {
+            let channels = channels.unwrap_or(images).max(images);
             let voxels = d * h * w;
             input.reserve(n * channels * voxels);
             for (sample, part) in &parts {
@@ -475,6 +474,7 @@ fn target(samples: &[Sample<'_>], parts: &[(&Sample<'_>, Part)]) -> HostTarget {
 mod tests {
     use super::*;
     use burn_flex::Flex;
+    use transferscope_domain::Family;
 
     fn example(target: Target) -> Example {
         let shape = [5, 32, 32];
@@ -558,7 +558,7 @@ mod tests {
             assert!(mask.iter().zip(labels).all(|(m, l)| *m == *l as f32), "{family:?}");
             let inside = |i: usize| mask.chunks(mask.len() / 3).nth(i).unwrap().iter().sum::<f32>();
             let slices =
-                |depth: usize| if family == Family::Provicnet { 1 } else { depth.min(sampling.crop[0]) };
+                |depth: usize| if sampling.view == View::Slabs { 1 } else { depth.min(sampling.crop[0]) };
             let expected =
                 [(3, 64 * 64), (1, 32 * 48), (20, 48 * 32)].map(|(d, area)| (slices(d) * area) as f32);
             assert_eq!([0, 1, 2].map(inside), expected, "{family:?}");

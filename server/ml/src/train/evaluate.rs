@@ -16,11 +16,9 @@ use super::{
     task_loss::TaskLoss,
 };
 use crate::{
+    family::Net,
     infer::sliding_window::{Blending, SlidingWindow},
-    model::{
-        features::LayerRows,
-        net::{Input, Net},
-    },
+    model::{features::LayerRows, io::Input},
     nn::{Mode, drop_path::DropPath, kernels::Kernels},
 };
 
@@ -314,11 +312,11 @@ pub(crate) fn values<B: Backend, const D: usize>(x: Tensor<B, D>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{init, model::net::TaskIo};
+    use crate::{init, model::io::TaskIo};
     use burn_flex::Flex;
     use transferscope_domain::family::profound_conv;
     use transferscope_domain::{
-        Architecture, Family, Loss,
+        Family, Loss,
         dataset::SegmentationTarget,
         task::{Output, Task},
     };
@@ -386,21 +384,17 @@ mod tests {
         let device = Default::default();
         let loss = TaskLoss::new(Loss::Standard, &[], 1);
         let plan = TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones);
-        let conv = Architecture::ProfoundConv(profound_conv::Size {
-            in_channels: 3,
-            depths: [1; 4],
-            dims: [4, 8, 12, 16],
-        });
+        let conv = profound_conv::Size { in_channels: 3, depths: [1; 4], dims: [4, 8, 12, 16] };
         let slides =
-            SamplingGeometry { slides: true, crop: [16, 32, 32], ..SamplingGeometry::of(Some(&conv)) };
-        let views = [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet, Family::Unet]
-            .map(SamplingGeometry::from);
-        for sampling in views.into_iter().chain([slides]) {
+            SamplingGeometry { slides: true, crop: [16, 32, 32], ..SamplingGeometry::of(Some(&conv.into())) };
+        let views = Family::ALL.map(|family| (family, SamplingGeometry::from(family)));
+        for (family, sampling) in views.into_iter().chain([(Family::ProfoundConv, slides)]) {
             let io = TaskIo { sequences: 1, out: 1, output: Output::Image };
-            let net = init::random(Net::<Flex>::mini(sampling.family, io, &device), 1);
-            // Positions of a transformer over volumes are those of its own image.
-            let absolute = sampling.family == Family::ProfoundVit;
-            let shapes: &[[usize; 3]] = if absolute { &[[24, 96, 96]] } else { &[[20, 48, 48], [5, 32, 32]] };
+            let net = init::random(Net::<Flex>::mini(family, io, &device), 1);
+            // Positions of a transformer over volumes are those of its own image, which has the size of its box.
+            let absolute = sampling.crop != SamplingGeometry::SMALL_CROP && !sampling.slides;
+            let shapes: &[[usize; 3]] =
+                if absolute { &[sampling.crop] } else { &[[20, 48, 48], [5, 32, 32]] };
             for &shape in shapes {
                 let image: Vec<f32> = (0..shape.iter().product()).map(|i| (i as f32 * 0.013).sin()).collect();
                 let target = Target::Image { sharp: image.clone(), degraded: image.clone() };
@@ -414,7 +408,7 @@ mod tests {
                     assert_eq!((name, expected.n, expected.dim), (other, ours.n, ours.dim));
                     let largest = expected.data.iter().zip(&ours.data).map(|(a, b)| (a - b).abs());
                     let largest = largest.fold(0.0, f32::max);
-                    assert!(largest < 1e-5, "{:?} {name}: {largest}", sampling.family);
+                    assert!(largest < 1e-5, "{family:?} {name}: {largest}");
                 }
             }
         }

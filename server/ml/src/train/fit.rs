@@ -27,7 +27,7 @@ use super::{
     training_loop::{Ended, Learner, Learnt, TrainingLoop},
 };
 use crate::{
-    model::net::Net,
+    family::Net,
     nn::{Mode, drop_path::DropPath, kernels::Kernels, precision},
     observer::{Observer, emit, written},
     outcome::RunError,

@@ -1,74 +1,37 @@
 //! Learning rates by depth: what an encoder learnt first changes least.
 
-use burn::tensor::backend::Backend;
 use transferscope_domain::TrainingSpec;
 
-use super::{
-    optimiser::Group,
-    param_groups::{LayerDecay, Numbering},
-};
-use crate::model::net::Net;
+use super::optimiser::Group;
+use crate::params::within_encoder;
 
-/// How the layers of an encoder are numbered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Layers {
-    /// Blocks of each of the four stages; a stage's downsampling goes with its first block.
-    ConvNext([usize; 4]),
-    /// Number of blocks; patches, tokens and tables come before the first.
-    Vit(usize),
-    /// No encoder to tell layers of.
-    None,
+/// How the layers of an encoder are numbered; see [`crate::family::TaskNetwork::layers`].
+pub struct Layers {
+    /// Number of the last layer, which learns at the full rate.
+    last: usize,
+    /// The number of a parameter's layer, by its name within the encoder.
+    number: Box<dyn Fn(&str) -> usize>,
 }
 
 impl Layers {
-    /// Those of a network.
-    pub fn of<B: Backend>(net: &Net<B>) -> Self {
-        match net {
-            Net::ProfoundConv(net) => {
-                Layers::ConvNext(std::array::from_fn(|i| net.encoder.stages.get(i).map_or(0, Vec::len)))
-            }
-            Net::ProfoundVit(net) => Layers::Vit(net.encoder.blocks.len()),
-            Net::Provicnet(net) => Layers::Vit(net.encoder.depth()),
-            Net::Unet(_) => Layers::None,
-        }
+    /// As `number` says of the names within an encoder, up to `last`, which heads have as well.
+    pub fn new(last: usize, number: impl Fn(&str) -> usize + 'static) -> Self {
+        Self { last, number: Box::new(number) }
     }
 
-    /// Number of the last layer, which learns at the full rate.
-    fn last(&self) -> usize {
-        match self {
-            Layers::ConvNext(depths) => depths.iter().sum::<usize>() + 1,
-            Layers::Vit(depth) => depth + 1,
-            Layers::None => 0,
-        }
+    /// No encoder to tell layers of.
+    pub fn none() -> Self {
+        Self::new(0, |_| 0)
     }
 
     /// The number of a parameter's layer; heads have the last one.
-    ///
-    /// # Source
-    /// ProFound's "single" rule for ConvNeXt, and MAE's for vision transformers.
     pub fn id(&self, name: &str) -> usize {
-        let Some(inside) = name.strip_prefix("encoder.") else { return self.last() };
-        match self {
-            Layers::ConvNext(depths) => {
-                LayerDecay { numbering: Numbering::Single, depths: *depths, decay: 1.0 }.layer(inside)
-            }
-            Layers::Vit(_) => {
-                let mut parts = inside.split('.').peekable();
-                // A network of several encoders numbers them.
-                parts.next_if(|part| part.parse::<usize>().is_ok());
-                match parts.next() {
-                    Some("blocks") => parts.next().and_then(|n| n.parse::<usize>().ok()).map_or(0, |i| i + 1),
-                    Some("norm") => self.last(),
-                    _ => 0,
-                }
-            }
-            Layers::None => 0,
-        }
+        within_encoder(name).map_or(self.last, &self.number)
     }
 
     /// Share of the learning rate that a parameter's layer has.
     pub fn scale(&self, name: &str, decay: f64) -> f64 {
-        decay.powi((self.last() - self.id(name)) as i32)
+        decay.powi((self.last - self.id(name)) as i32)
     }
 }
 
@@ -82,11 +45,22 @@ pub fn grouping(layers: Layers, spec: &TrainingSpec) -> impl Fn(&str, usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use transferscope_domain::{Family, Task};
+    use crate::{
+        family::Net,
+        model::{io::TaskIo, transformer},
+    };
+    use burn_flex::Flex;
+    use transferscope_domain::{Architecture, Family, Head, Task, task::Output};
+
+    fn layers_of(architecture: Option<Architecture>) -> Layers {
+        let io = TaskIo { sequences: 3, out: 2, output: Output::Classes };
+        let head = Head::Compact;
+        Net::<Flex>::new(architecture.as_ref(), head, io, &Default::default()).layers()
+    }
 
     #[test]
     fn layers_are_numbered_from_the_input() {
-        let tiny = Layers::ConvNext([3, 3, 9, 3]);
+        let tiny = layers_of(Architecture::named("profound-conv-tiny"));
         for (name, id) in [
             ("encoder.downsample_layers.0.0.weight", 1),
             ("encoder.downsample_layers.3.1.bias", 16),
@@ -98,28 +72,36 @@ mod tests {
         ] {
             assert_eq!(tiny.id(name), id, "{name}");
         }
-        let vit = Layers::Vit(4);
-        for (name, id) in [
-            ("encoder.pos_embed", 0),
-            ("encoder.patch_embed.proj.weight", 0),
-            ("encoder.blocks.3.attn.qkv.weight", 4),
-            ("encoder.norm.bias", 5),
-            ("head.conv1.weight", 5),
-        ] {
-            assert_eq!(vit.id(name), id, "{name}");
+        for family in [Family::ProfoundVit, Family::Provicnet] {
+            let vit = layers_of(Architecture::mini(family));
+            for (name, id) in [
+                ("encoder.pos_embed", 0),
+                ("encoder.patch_embed.proj.weight", 0),
+                ("encoder.blocks.3.attn.qkv.weight", 4),
+                ("encoder.norm.bias", 5),
+                ("head.conv1.weight", 5),
+            ] {
+                assert_eq!(vit.id(name), id, "{name}");
+            }
         }
+        let several = layers_of(Architecture::mini(Family::Provicnet));
+        let names = ["encoder.1.cls_token", "encoder.2.blocks.1.norm1.bias", "encoder.0.norm.bias"];
+        assert_eq!(names.map(|name| several.id(name)), [0, 2, 5]);
+        let specialist = layers_of(None);
+        assert_eq!([specialist.id("encoder.0.down.weight"), specialist.id("out.weight")], [0, 0]);
     }
 
     #[test]
     fn a_rate_falls_by_layer_and_the_head_keeps_it() {
         let mut spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation);
         spec.layer_decay = 0.5;
-        let group = grouping(Layers::Vit(2), &spec);
+        let two_blocks = || Layers::new(3, |inside| transformer::layer(2, inside));
+        let group = grouping(two_blocks(), &spec);
         assert_eq!(group("head.out.weight", 4), Group { lr_scale: 1.0, weight_decay: spec.weight_decay });
         assert_eq!(group("encoder.blocks.1.norm1.weight", 1), Group { lr_scale: 0.5, weight_decay: 0.0 });
         assert_eq!(group("encoder.cls_token", 3).lr_scale, 0.125);
         assert_eq!(group("encoder.blocks.0.attn.lora.q.a", 2).weight_decay, spec.weight_decay);
         spec.layer_decay = 1.0;
-        assert_eq!(grouping(Layers::Vit(2), &spec)("encoder.cls_token", 3).lr_scale, 1.0);
+        assert_eq!(grouping(two_blocks(), &spec)("encoder.cls_token", 3).lr_scale, 1.0);
     }
 }

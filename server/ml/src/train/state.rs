@@ -12,7 +12,7 @@ use transferscope_domain::{Direction, api::LossPoint};
 use super::optimiser::Optimiser;
 use crate::{
     checkpoint::{self, CheckpointError, Precision},
-    model::net::Net,
+    family::Net,
     params::{Fill, collect, fill},
 };
 

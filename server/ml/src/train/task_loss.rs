@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     loss::{DiceCe, Emphasis, Inside, balanced_weights, cross_entropy, dice_ce, dice_loss, l1_ssim},
-    model::net::Outputs,
+    model::io::Outputs,
 };
 
 /// Weight of the structural term beside the mean absolute error.

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use transferscope_ml::{
-    checkpoint::{self, CheckpointError, CheckpointFile, KeyMap, Pick, dense_from_sparse},
+    checkpoint::{self, CheckpointError, CheckpointFile, KeyMap, Pick},
+    family::profound_conv::sparse::dense_from_sparse,
     params::NamedTensor,
 };
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use burn::nn::GroupNormConfig;
 use burn::tensor::{Tensor, activation::leaky_relu};
 use transferscope_ml::{
-    model::{convnext::layer_norm, provicnet::double, vit::Block},
+    family::provicnet::{slice_head::double, vit::Block},
     nn::{
         Mode,
         batch_norm::BatchNorm,
@@ -15,7 +15,7 @@ use transferscope_ml::{
         depthwise::DepthwiseConv3d,
         gelu::gelu,
         grn::Grn,
-        layer_norm::channels_first,
+        layer_norm::{channels_first, layer_norm},
         patch::{PatchConv3d, PatchUp3d},
         resize::{adaptive_average, antialiased_bicubic, bicubic, linear, resize_axes},
         rows::group_norm,

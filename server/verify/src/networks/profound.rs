@@ -11,7 +11,7 @@ use burn::{
 use burn_flex::Flex;
 use transferscope_ml::{
     checkpoint,
-    model::convnext::{ConvNextConfig, STRIDE},
+    family::profound_conv::convnext::{ConvNextConfig, STRIDE},
     params::{Fill, NamedTensor, fill, gradients, shapes},
 };
 

@@ -5,7 +5,8 @@ use transferscope_ml::{
         add::{AddOptions, add},
         read,
     },
-    checkpoint::{Container, KeyMap, Pick, architecture::Hints, open, resized_positions},
+    checkpoint::{Container, KeyMap, Pick, architecture::Hints, open},
+    family::provicnet::position::resized_positions,
     params::NamedTensor,
 };
 

@@ -4,15 +4,15 @@
 use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use transferscope_ml::{
-    model::{
+    family::profound_conv::{
         convnext::{ConvNextConfig, STRIDE},
         heads::classifier::Classifier,
+        layer_decay::{LayerDecay, Numbering, decays},
     },
     nn::Mode,
     params::{Fill, collect, fill},
     train::{
         optimiser::{Group, Optimiser, Rule},
-        param_groups::{LayerDecay, Numbering, decays},
         schedule::WarmupCosine,
     },
 };

@@ -1,8 +1,9 @@
 use super::{super::*, *};
 use crate::{
     checkpoint::{Precision, load_encoder, to_bytes},
+    family::Net,
     init,
-    model::net::{Net, TaskIo},
+    model::io::TaskIo,
     params::{NamedTensor, collect},
 };
 use burn_flex::Flex;

@@ -11,13 +11,13 @@ use super::*;
 use crate::{
     checkpoint::read,
     init,
-    model::net::TaskIo,
+    model::io::TaskIo,
     observer::Progress,
     params::NamedTensor,
     train::{
         adapt::adapt,
         example::{Target, TaskPlan},
-        layer_decay::{Layers, grouping},
+        layer_decay::grouping,
     },
 };
 
@@ -102,7 +102,7 @@ fn labels_of_cases_are_learnt() {
             seed: 5,
             observer: &StopAfter(AtomicU64::new(u64::MAX)),
         };
-        let optimiser = Optimiser::new(spec.optimiser.into(), grouping(Layers::of(&net), &spec));
+        let optimiser = Optimiser::new(spec.optimiser.into(), grouping(net.layers(), &spec));
         let Fitted::Complete(done) = fit(&training, net, optimiser, None, &device).unwrap() else {
             panic!("nobody stops it")
         };
@@ -124,7 +124,7 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
     let net = Net::<A>::mini(family, io, &device);
     let net = if spec.adaptation == Adaptation::LinearProbe { net.with_probe(io, &device) } else { net };
     let net = adapt(init::random(net, 5), spec, 5, &device);
-    let mut optimiser = Optimiser::new(spec.optimiser.into(), grouping(Layers::of(&net), spec));
+    let mut optimiser = Optimiser::new(spec.optimiser.into(), grouping(net.layers(), spec));
     let (net, from) = state::load_last(run_dir, net, &mut optimiser, &device).unwrap();
     let plan = TaskPlan::usual(Task::Segmentation, SegmentationTarget::Gland);
     let loss = TaskLoss::new(spec.loss, &examples, plan.out());

@@ -1,7 +1,7 @@
 //! The classifier, in evaluation and in a training step with batch normalisation.
 
 use burn::tensor::{Int, Tensor, activation::log_softmax};
-use transferscope_ml::{model::heads::classifier::Classifier, nn::Mode, params::collect};
+use transferscope_ml::{family::profound_conv::heads::classifier::Classifier, nn::Mode, params::collect};
 
 use super::{A, Config, Io, MULTIPLE, half_squares, load, weights};
 use crate::{Cases, Folder, Problem};

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use transferscope_ml::{
-    model::convnext::{ConvNext, ConvNextConfig},
+    family::profound_conv::convnext::{ConvNext, ConvNextConfig},
     nn::{gelu::gelu, layer_norm::to_channels_last},
     params::{Fill, fill},
 };

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use transferscope_ml::{
     checkpoint::{self, KeyMap, Pick},
-    model::{
+    family::profound_conv::{
         convnext::STRIDE,
         fcmae::{Fcmae, FcmaeConfig, target},
     },

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use transferscope_ml::{
-    model::convnext::{ConvNext, ConvNextConfig},
+    family::profound_conv::{
+        convnext::{ConvNext, ConvNextConfig},
+        layer_decay::{LayerDecay, Numbering, decays},
+    },
     params::shapes,
-    train::param_groups::{LayerDecay, Numbering, decays},
 };
 
 use crate::{Cases, Folder, Problem, Tolerance, number};

@@ -1,10 +1,8 @@
 //! The masked autoencoder with a vision transformer.
 
 use transferscope_ml::{
-    model::{
-        mae_vit::{MaeVit, MaeVitConfig},
-        masked::Masking,
-    },
+    family::profound_vit::mae_vit::{MaeVit, MaeVitConfig},
+    model::masked::Masking,
     params::{NamedTensor, collect},
 };
 

@@ -3,7 +3,7 @@
 
 use transferscope_ml::params::NamedTensor;
 
-/// Name and shape there of a parameter of [`crate::model::fcmae::Fcmae`]; none for the encoder's last
+/// Name and shape there of a parameter of [`transferscope_ml::family::profound_conv::fcmae::Fcmae`]; none for the encoder's last
 /// norm, which pre-training does not have.
 pub fn name_and_shape(name: &str, shape: &[usize]) -> Option<(String, Vec<usize>)> {
     let Some(inside) = name.strip_prefix("encoder.") else {

@@ -4,15 +4,17 @@
 use burn::module::Module;
 use burn_flex::{Flex, FlexDevice};
 use transferscope_ml::{
-    model::{
-        convnext::{ConvNext, ConvNextConfig},
-        fcmae::{Fcmae, FcmaeConfig},
-        heads::{
-            classifier::{BOTTLENECK, Classifier},
-            unetr::{ConvnextUnetr, FEATURES},
-            upernet::{UperNet, UperNetConfig},
+    family::{
+        profound_conv::{
+            convnext::{ConvNext, ConvNextConfig},
+            fcmae::{Fcmae, FcmaeConfig},
+            heads::{
+                classifier::{BOTTLENECK, Classifier},
+                unetr::{ConvnextUnetr, FEATURES},
+                upernet::{UperNet, UperNetConfig},
+            },
         },
-        mae_vit::{MaeVit, MaeVitConfig},
+        profound_vit::mae_vit::{MaeVit, MaeVitConfig},
     },
     params,
 };
@@ -72,7 +74,9 @@ pub fn counts(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
     for (name, count) in sizes {
         let config = ConvNextConfig::named(name);
         let config = config.ok_or_else(|| Problem::new(format!("{COUNTS}: {name} is no size")))?;
-        cases.compare(COUNTS, name, &[config.parameters() as f64], &[number(count)?], Tolerance::EXACT);
+        let network = ConvNext::<Flex>::new(&config, &Default::default());
+        let ours = params::values(&network) as f64;
+        cases.compare(COUNTS, name, &[ours], &[number(count)?], Tolerance::EXACT);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The segmentation network with the UNETR head.
 
-use transferscope_ml::model::heads::unetr::ConvnextUnetr;
+use transferscope_ml::family::profound_conv::heads::unetr::ConvnextUnetr;
 
 use super::{A, Config, Io, MULTIPLE, half_squares, load, weights};
 use crate::{Cases, Folder, Problem};

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use transferscope_ml::{
-    model::heads::upernet::{UperNet, UperNetConfig},
+    family::profound_conv::heads::upernet::{UperNet, UperNetConfig},
     nn::Mode,
 };
 

@@ -3,7 +3,7 @@
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
 use burn_flex::Flex;
-use transferscope_ml::{model::heads::fusion::Fusion, nn::Mode};
+use transferscope_ml::{family::provicnet::heads::fusion::Fusion, nn::Mode};
 
 use super::{
     model::{Configs, Weights},

@@ -7,9 +7,9 @@ use burn::tensor::backend::Backend;
 use serde_json::Value;
 use transferscope_ml::{
     checkpoint,
-    model::{
+    family::provicnet::{
         heads::contrastive::ContrastiveConfig,
-        provicnet::published::{Published, Variant},
+        published::{Published, Variant},
         vit::{FeedForwardKind, PositionResize, VitConfig},
     },
     params::{self, Fill, NamedTensor},

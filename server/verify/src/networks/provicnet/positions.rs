@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn_flex::Flex;
 use transferscope_ml::{
-    model::vit::{DinoSize, Vit, VitConfig},
+    family::provicnet::vit::{DinoSize, Vit, VitConfig},
     params::{Fill, fill},
 };
 

@@ -2,9 +2,9 @@
 
 use burn_flex::Flex;
 use transferscope_ml::{
-    model::{
+    family::provicnet::{
         heads::{conv_head_3up::ConvHead3Up, fusion::Fusion},
-        provicnet::published::{Published, Variant},
+        published::{Published, Variant},
         vit::{DinoSize, VitConfig},
     },
     params::shapes,

@@ -3,8 +3,8 @@
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};
 use burn_flex::Flex;
-use transferscope_ml::model::{
-    provicnet::published::{MODALITIES, Place, PublishedTrace, Variant},
+use transferscope_ml::family::provicnet::{
+    published::{MODALITIES, Place, PublishedTrace, Variant},
     vit::VitConfig,
 };
 

@@ -1,6 +1,6 @@
 //! State dicts: the models here have exactly the tensors of a file, and the counters of its norms.
 
-use transferscope_ml::model::provicnet::published::{Published, Variant};
+use transferscope_ml::family::provicnet::published::{Published, Variant};
 
 use super::model::{Configs, Weights, tiny};
 use crate::{Cases, Folder, Problem};
