@@ -307,7 +307,7 @@ impl Intake {
             let found = catalogue.backbone(&planned.backbone);
             Some(found.ok_or_else(|| format!("Unknown backbone {:?}.", planned.backbone))?)
         };
-        let family = backbone.map_or(Family::Unet, |b| b.family);
+        let family = backbone.map_or(Family::SPECIALIST, |b| b.family);
         let started_from = backbone.filter(|_| planned.arm == Arm::Pretrained);
         Ok(RunRequest {
             schema: REQUEST_SCHEMA,
