@@ -15,11 +15,11 @@ impl Architecture {
     pub fn unusual_depth(&self) -> Option<String> {
         let Depths { usual, found } = self.encoder().unusual_depth()?;
         Some(format!(
-            "published networks of this width have {usual} blocks, this one has {found}: is the file whole?"
+            "published networks of this width have {usual} blocks, this one has {found}: is the file complete?"
         ))
     }
 
-    /// Says why a network with this encoder cannot take `images` image types at once; none where it can.
+    /// Says why a network with this encoder cannot take `images` images at once; none where it can.
     pub fn input_problem(&self, images: usize) -> Option<String> {
         self.encoder().input_problem(images)
     }
@@ -62,7 +62,7 @@ impl Architecture {
         }
     }
 
-    /// The same with an encoder for every image type; none for a family whose encoder takes them all at once.
+    /// The same with an encoder for every image; none for a family whose encoder takes them all at once.
     pub fn for_each_image(&self) -> Option<Self> {
         self.encoder().for_each_image()
     }
@@ -131,9 +131,7 @@ mod tests {
             Architecture::from(profound_conv::Size { in_channels, depths: [1; 4], dims: [24, 48, 96, 192] })
         };
         assert_eq!([conv(3).input_problem(3), conv(4).input_problem(1)], [None, None]);
-        assert!(
-            conv(1).input_problem(3).unwrap().contains("takes 1 image types at once, and the task gives 3")
-        );
+        assert!(conv(1).input_problem(3).unwrap().contains("takes 1 images at once, and the task gives 3"));
         let dino = provicnet::Size::MINI;
         assert_eq!(Architecture::from(dino.clone()).input_problem(3), None);
         let flat = Architecture::from(provicnet::Size { slices: 1, ..dino });

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{pretraining::Objective, recipe::Head};
+use crate::{objective::Objective, recipe::Head, task::Task};
 
 pub mod profound_conv;
 pub mod profound_vit;
@@ -58,7 +58,7 @@ pub trait Encoder {
     /// looks like a smaller network. None for widths without a name and for our own small ones.
     fn unusual_depth(&self) -> Option<Depths>;
 
-    /// Why a network with this encoder cannot take `images` image types at once; none where it can.
+    /// Why a network with this encoder cannot take `images` images at once; none where it can.
     fn input_problem(&self, images: usize) -> Option<String>;
 
     /// What tells apart sizes without a name: `width 36, depth 2, 3 heads`.
@@ -67,7 +67,7 @@ pub trait Encoder {
     /// Everything that is needed to build it, for people.
     fn details(&self) -> String;
 
-    /// The same with an encoder for every image type; none for a family whose encoder takes them all at once.
+    /// The same with an encoder for every image; none for a family whose encoder takes them all at once.
     fn for_each_image(&self) -> Option<Architecture> {
         None
     }
@@ -80,10 +80,10 @@ pub struct Depths {
     pub found: String,
 }
 
-/// Why an encoder of volumes cannot take `images` image types at once; none where it can.
+/// Why an encoder of volumes cannot take `images` images at once; none where it can.
 fn too_few_channels(in_channels: usize, images: usize) -> Option<String> {
     (in_channels < images)
-        .then(|| format!("its encoder takes {in_channels} image types at once, and the task gives {images}"))
+        .then(|| format!("its encoder takes {in_channels} images at once, and the task gives {images}"))
 }
 
 /// `3, 3, 9, 3`
@@ -210,6 +210,26 @@ impl Family {
         self.facts().heads
     }
 
+    /// Why its networks cannot have the head for a task; none where they can.
+    pub fn head_problem(self, head: Head, task: Task) -> Option<String> {
+        if head != Head::Compact && !self.heads().contains(&head) {
+            let made_for = Family::ALL.into_iter().filter(|f| f.heads().contains(&head));
+            let names: Vec<_> = made_for.map(Family::label).collect();
+            return Some(format!(
+                "{} is made for {}, not for {}",
+                head.label(),
+                names.join(", "),
+                self.label()
+            ));
+        }
+        (!head.fits(task)).then(|| format!("{} does not fit the task {}", head.label(), task.label()))
+    }
+
+    /// Families that an objective can train.
+    pub fn trained_by(objective: Objective) -> impl Iterator<Item = Family> {
+        Family::ALL.into_iter().filter(move |f| f.objectives().contains(&objective))
+    }
+
     /// What its encoders can be pre-trained by; nothing for the specialist.
     pub fn objectives(self) -> &'static [Objective] {
         self.facts().objectives
@@ -224,7 +244,6 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Task, TrainingSpec, pretraining::TRAINABLE};
 
     #[test]
     fn a_family_has_one_name_everywhere() {
@@ -237,32 +256,23 @@ mod tests {
         }
     }
 
-    /// What trainings, heads and objectives say of families is what families say of them.
     #[test]
-    fn a_training_starts_as_its_family_says() {
+    fn heads_fit_their_family_and_task() {
+        assert_eq!(Family::ProfoundConv.head_problem(Head::Upernet, Task::Segmentation), None);
+        let problem = |family: Family, head, task| family.head_problem(head, task).unwrap();
+        assert!(problem(Family::Provicnet, Head::Upernet, Task::Segmentation).contains("made for ProFound"));
+        assert!(problem(Family::Provicnet, Head::Fusion, Task::Classification).contains("not fit"));
+        assert_eq!(Family::ProfoundConv.head_problem(Head::Classifier, Task::Classification), None);
         for family in Family::ALL {
-            let spec = TrainingSpec::default_for(family, Task::Segmentation);
-            let StepDefaults { batch_size, samples_per_case, lr } = family.step_defaults();
-            assert_eq!((spec.batch_size, spec.samples_per_case, spec.lr), (batch_size, samples_per_case, lr));
-            for head in Head::ALL {
-                let fits = [Task::Segmentation, Task::Classification].map(|task| head.problem(family, task));
-                let has = *head == Head::Compact || family.heads().contains(head);
-                assert_eq!(fits.iter().any(Option::is_none), has, "{head} of {}", family.as_str());
-            }
-            for objective in Objective::ALL {
-                let trains = objective.families().contains(&family);
-                assert_eq!(family.objectives().contains(&objective), trains, "{objective}");
-            }
+            assert!(Task::ALL.iter().all(|task| family.head_problem(Head::Compact, *task).is_none()));
         }
     }
 
     #[test]
-    fn sizes_by_name_are_those_that_can_be_pretrained() {
-        let names = |family: Family| family.sizes().iter().map(move |size| (family, *size));
-        let (small, published): (Vec<_>, Vec<_>) =
-            Family::ALL.into_iter().flat_map(names).partition(|(_, size)| *size == "mini");
-        let all = small.into_iter().chain(published);
-        let all: Vec<String> = all.map(|(family, size)| format!("{}-{size}", family.as_str())).collect();
-        assert_eq!(all, TRAINABLE);
+    fn objectives_train_families_that_have_encoders() {
+        for objective in Objective::ALL {
+            assert!(Family::trained_by(objective).next().is_some(), "{objective}");
+        }
+        assert!(Family::SPECIALIST.objectives().is_empty() && Family::SPECIALIST.sizes().is_empty());
     }
 }

@@ -303,7 +303,7 @@ pub fn check_against(
             Some(b) => {
                 let architecture = b.architecture.as_ref();
                 let problem = |task: &crate::Task| {
-                    let problem = architecture?.input_problem(task.sequences().len())?;
+                    let problem = architecture?.input_problem(task.inputs().len())?;
                     Some(format!("{name} cannot be used for {task}: {problem}."))
                 };
                 if let Some(problem) = spec.tasks.iter().find_map(problem) {
@@ -316,7 +316,7 @@ pub fn check_against(
         let families = backbones.iter().filter(|b| spec.backbones.contains(&b.name));
         let unfit = families
             .flat_map(|b| spec.tasks.iter().map(move |task| (b.family, *task)))
-            .find_map(|(family, task)| head.problem(family, task));
+            .find_map(|(family, task)| family.head_problem(head, task));
         if let Some(problem) = unfit {
             errors.insert(
                 "head".into(),

@@ -1,17 +1,16 @@
 //! Pre-training: what makes a backbone, as it is asked for.
 
 mod form;
-mod objective;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::objective::Objective;
 pub use form::PretrainForm;
-pub use objective::Objective;
 
 use crate::{
-    Architecture, Precision,
+    Architecture, Family, Precision,
     backbone::{Backbone, is_name},
     dataset::DatasetManifest,
     experiment::SEED_MAX,
@@ -21,27 +20,16 @@ use crate::{
 
 /// Names of the architectures that can be pre-trained here, in the order in which pages list them: the
 /// small ones, then the published ones.
-pub const TRAINABLE: [&str; 15] = [
-    "profound-conv-mini",
-    "profound-vit-mini",
-    "provicnet-mini",
-    "profound-conv-atto",
-    "profound-conv-femto",
-    "profound-conv-pico",
-    "profound-conv-nano",
-    "profound-conv-tiny",
-    "profound-conv-base",
-    "profound-conv-large",
-    "profound-conv-huge",
-    "profound-vit-base",
-    "provicnet-small",
-    "provicnet-base",
-    "provicnet-large",
-];
+pub fn trainable_names() -> Vec<String> {
+    let names = |family: Family| family.sizes().iter().map(move |size| format!("{}-{size}", family.as_str()));
+    let all = Family::ALL.into_iter().flat_map(names);
+    let (small, published): (Vec<_>, Vec<_>) = all.partition(|name| name.ends_with("-mini"));
+    small.into_iter().chain(published).collect()
+}
 
-/// The architecture of a name in [`TRAINABLE`].
+/// The architecture of one of [`trainable_names`].
 pub fn trainable(name: &str) -> Option<Architecture> {
-    TRAINABLE.contains(&name).then(|| Architecture::named(name)).flatten()
+    trainable_names().iter().any(|known| known == name).then(|| Architecture::named(name)).flatten()
 }
 
 /// What a pre-training run does besides its [`TrainingSpec`].
@@ -66,7 +54,7 @@ pub struct Pretraining {
 pub struct PretrainSpec {
     /// Name of the new backbone.
     pub name: String,
-    /// One of [`TRAINABLE`].
+    /// One of [`trainable_names`].
     pub architecture: String,
     pub objective: Objective,
     pub dataset: String,
@@ -126,9 +114,9 @@ impl PretrainSpec {
             add("dataset", "Choose a data set.".into());
         }
         match trainable(&self.architecture) {
-            None => add("architecture", format!("Choose an architecture: {}.", TRAINABLE.join(", "))),
-            Some(t) if !self.objective.families().contains(&t.family()) => {
-                let fitting: Vec<_> = self.objective.families().iter().map(|f| f.label()).collect();
+            None => add("architecture", format!("Choose an architecture: {}.", trainable_names().join(", "))),
+            Some(t) if !t.family().objectives().contains(&self.objective) => {
+                let fitting: Vec<_> = Family::trained_by(self.objective).map(Family::label).collect();
                 add(
                     "objective",
                     format!(

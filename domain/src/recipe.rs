@@ -5,7 +5,6 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backbone::Family,
     choice::choices,
     task::{Output, Task},
 };
@@ -39,25 +38,14 @@ choices! {
 }
 
 impl Head {
-    /// Why a network of this family cannot have the head for a task; none where it can.
-    pub fn problem(self, family: Family, task: Task) -> Option<String> {
-        let volume = task.output() == Some(Output::Label);
-        let (families, fits): (&[Family], bool) = match self {
-            Head::Compact => return None,
-            Head::Classifier => (&[Family::ProfoundConv], volume),
-            Head::Upernet | Head::Unetr => (&[Family::ProfoundConv], !volume),
-            Head::Fusion => (&[Family::Provicnet], !volume),
-        };
-        if !families.contains(&family) {
-            let names: Vec<_> = families.iter().map(|f| f.label()).collect();
-            return Some(format!(
-                "{} is made for {}, not for {}",
-                self.label(),
-                names.join(", "),
-                family.label()
-            ));
+    /// Whether it gives what a task asks for; which families have it is what they say.
+    pub fn fits(self, task: Task) -> bool {
+        let label = task.output() == Some(Output::Label);
+        match self {
+            Head::Compact => true,
+            Head::Classifier => label,
+            Head::Upernet | Head::Unetr | Head::Fusion => !label,
         }
-        (!fits).then(|| format!("{} does not fit the task {}", self.label(), task.label()))
     }
 
     /// Whether every image gets a backbone of its own.
@@ -172,18 +160,5 @@ mod tests {
         let error = "float8".parse::<Precision>().unwrap_err();
         assert_eq!(error, "unknown precision \"float8\": use one of float32, bfloat16");
         assert_eq!(Head::default(), Head::Compact);
-    }
-
-    #[test]
-    fn heads_fit_their_family_and_task() {
-        assert_eq!(Head::Upernet.problem(Family::ProfoundConv, Task::Segmentation), None);
-        assert!(Head::Upernet.problem(Family::Provicnet, Task::Segmentation).unwrap().contains("made for"));
-        assert!(Head::Fusion.problem(Family::Provicnet, Task::Classification).unwrap().contains("not fit"));
-        assert_eq!(Head::Classifier.problem(Family::ProfoundConv, Task::Classification), None);
-        for (family, task) in
-            [(Family::Provicnet, Task::Classification), (Family::ProfoundVit, Task::SuperResolution)]
-        {
-            assert_eq!(Head::Compact.problem(family, task), None);
-        }
     }
 }

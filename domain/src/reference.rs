@@ -104,7 +104,7 @@ Runs are ranked by the first metric. Baselines are methods without a network on 
         writeln!(
             page,
             "| `{task}` | {} | {} | {} | {} |",
-            task.sequences().join(", "),
+            task.inputs().join(", "),
             labels(first),
             labels(others),
             task.baselines().join(", ")

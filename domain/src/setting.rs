@@ -128,25 +128,16 @@ settings! {
 }
 
 fn batch_size(family: Family, _: Task) -> u32 {
-    match family {
-        Family::Provicnet => 4,
-        Family::ProfoundConv | Family::ProfoundVit | Family::Unet => 2,
-    }
+    family.step_defaults().batch_size
 }
 
 fn samples_per_case(family: Family, task: Task) -> u32 {
-    match family {
-        // A label of a whole case takes several slices already.
-        Family::Provicnet if task.output() != Some(Output::Label) => 2,
-        Family::Provicnet | Family::ProfoundConv | Family::ProfoundVit | Family::Unet => 1,
-    }
+    // A label of a whole case takes several slices already.
+    if task.output() == Some(Output::Label) { 1 } else { family.step_defaults().samples_per_case }
 }
 
 fn lr(family: Family, task: Task) -> f64 {
-    let lr = match family {
-        Family::Provicnet | Family::ProfoundConv | Family::ProfoundVit => 1e-3,
-        Family::Unet => 2e-3,
-    };
+    let lr = family.step_defaults().lr;
     // What restores an image is new in every arm and small: it wants longer steps.
     if task.output() == Some(Output::Image) { 2.0 * lr } else { lr }
 }

@@ -95,7 +95,7 @@ impl Task {
     }
 
     /// Images that go in, in the order of the network's channels.
-    pub fn sequences(self) -> &'static [&'static str] {
+    pub fn inputs(self) -> &'static [&'static str] {
         match self {
             Task::Segmentation | Task::Classification | Task::DistortionCorrection | Task::Pretraining => {
                 &["t2w", "hbv", "adc"]
@@ -109,7 +109,7 @@ impl Task {
     pub fn images(self) -> &'static [&'static str] {
         match self {
             Task::ModalityTranslation => &["t2w", "adc", "hbv"],
-            other => other.sequences(),
+            other => other.inputs(),
         }
     }
 

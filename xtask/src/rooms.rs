@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Every crate but the few lines of `frontend`.
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 9] = [
     "app",
     "domain",
     "server",
@@ -17,9 +17,12 @@ const CRATES: [&str; 10] = [
     "server/store",
     "server/study",
     "server/verify",
-    "tests",
     "xtask",
 ];
+
+/// The one module that may be asked from below: the list of families of networks. Each question that it answers is asked
+/// by the mechanism (reading checkpoints, naming parameters, sampling cases) that the families' folders are built on.
+const ASKED: (&str, &str) = ("server/ml", "family");
 
 /// The server's modules from the bottom up; those of one line are one room. What is not here (the library's root, the
 /// program with its commands, what tests have in common) may use everything.
@@ -184,8 +187,11 @@ fn circles(mut graph: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BT
 #[test]
 fn no_modules_import_each_other_in_a_circle() {
     for name in CRATES {
-        let graph = imports(&sources_of(name));
-        assert!(!graph.is_empty() || name == "tests", "{name} has no modules");
+        let mut graph = imports(&sources_of(name));
+        if name == ASKED.0 {
+            graph.values_mut().for_each(|imports| imports.retain(|name| name != ASKED.1));
+        }
+        assert!(!graph.is_empty(), "{name} has no modules");
         let circles = circles(graph);
         assert!(circles.is_empty(), "modules of {name} import each other in a circle: {circles:?}");
     }

@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 use transferscope_domain::{
-    Precision,
+    Family, Precision,
     api::BackboneView,
     dataset::DatasetManifest,
     form::FieldErrors,
-    pretraining::{Objective, PretrainForm, PretrainSpec, TRAINABLE, check_pretraining, trainable},
+    pretraining::{Objective, PretrainForm, PretrainSpec, check_pretraining, trainable, trainable_names},
 };
 
 use crate::base::to;
@@ -141,16 +141,19 @@ fn Essentials(
     backbones: Vec<BackboneView>,
     datasets: Vec<DatasetManifest>,
 ) -> impl IntoView {
-    let architectures = TRAINABLE
-        .iter()
+    let architectures = trainable_names()
+        .into_iter()
         .map(|name| {
-            let small = trainable(name).is_some_and(|a| a.is_small());
+            let small = trainable(&name).is_some_and(|a| a.is_small());
             let note = if small { "a CPU is enough" } else { "published size, for a GPU" };
-            ((*name).to_owned(), format!("{name} – {note}"))
+            let shown = format!("{name} – {note}");
+            (name, shown)
         })
         .collect();
     let objectives =
         Objective::ALL.into_iter().map(|o| (o.as_str().to_owned(), o.label().to_owned())).collect();
+    let of = |o: Objective| Family::trained_by(o).map(Family::as_str).collect::<Vec<_>>().join(" and ");
+    let trained = Objective::ALL.map(|o| format!("{} trains {}.", o.label(), of(o))).join(" ");
     let objective_help = Objective::ALL.map(|o| format!("{}: {}", o.label(), o.help())).join(" ");
     let sets = datasets
         .iter()
@@ -176,7 +179,7 @@ fn Essentials(
             <Choice
                 name="architecture"
                 label="Architecture"
-                help="What is trained. Masked autoencoding trains profound, the other two provicnet."
+                help=trained
                 options=architectures
                 form=form
                 errors=errors

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Depths, Encoder, Facts, Family, StepDefaults, listed};
-use crate::{pretraining::Objective, recipe::Head};
+use crate::{objective::Objective, recipe::Head};
 
 /// What is said of the family.
 pub const FACTS: Facts = Facts {
@@ -47,7 +47,7 @@ pub const SIZES: [(&str, [usize; 4], [usize; 4]); 9] = [
 ];
 
 impl Size {
-    /// The size of a name in [`SIZES`], for three image types.
+    /// The size of a name in [`SIZES`], for three images.
     pub fn named(name: &str) -> Option<Self> {
         let (_, depths, dims) = SIZES.into_iter().find(|(known, ..)| *known == name)?;
         Some(Self { in_channels: IN_CHANNELS, depths, dims })

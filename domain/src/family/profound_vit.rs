@@ -6,7 +6,7 @@ use super::{
     Architecture, Depths, Encoder, Facts, Family, StepDefaults, listed,
     transformer::{self, Shape},
 };
-use crate::pretraining::Objective;
+use crate::objective::Objective;
 
 /// What is said of the family.
 pub const FACTS: Facts = Facts {

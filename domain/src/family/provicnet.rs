@@ -6,7 +6,7 @@ use super::{
     Architecture, Depths, Encoder, Facts, Family, StepDefaults,
     transformer::{self, Shape},
 };
-use crate::{pretraining::Objective, recipe::Head};
+use crate::{objective::Objective, recipe::Head};
 
 /// What is said of the family.
 pub const FACTS: Facts = Facts {
@@ -35,9 +35,9 @@ pub struct Size {
     pub registers: usize,
     /// Whether there are tokens for the slice's index and the number of slices.
     pub axis_tokens: bool,
-    /// Image types among which a further token tells; 0 where there is none.
+    /// Number of images that a further token distinguishes; 0 where there is none.
     pub modalities: usize,
-    /// Whether every image type has an encoder of its own, as published, or all share one.
+    /// Whether every image has an encoder of its own, as published, or all share one.
     #[serde(default)]
     pub each: bool,
 }
@@ -109,9 +109,9 @@ impl Encoder for Size {
         let with = if *axis_tokens { "with" } else { "without" };
         let kinds = match modalities {
             0 => String::new(),
-            n => format!(", a token for {n} image types"),
+            n => format!(", a token for {n} images"),
         };
-        let each = if *each { ", one for each image type" } else { "" };
+        let each = if *each { ", one for each image" } else { "" };
         format!(
             "{slices} slices, patch {patch}, position grid {grid} x {grid}, {}, {registers} registers, {with} \
              axis tokens{kinds}{each}",

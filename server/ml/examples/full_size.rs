@@ -41,14 +41,14 @@ fn main() {
     let (net, input) = match which.as_str() {
         "profound" => {
             let tiny = Architecture::named("profound-conv-tiny");
-            let io = TaskIo { sequences: 3, out: 1, output: Output::Classes };
+            let io = TaskIo { images: 3, out: 1, output: Output::Classes };
             (
                 Net::<A>::new(tiny.as_ref(), Head::Compact, io, &device),
                 Input::Volume(random([1, 3, 64, 224, 224])),
             )
         }
         "provicnet" => {
-            let io = TaskIo { sequences: 1, out: 4, output: Output::Classes };
+            let io = TaskIo { images: 1, out: 4, output: Output::Classes };
             let net = Provicnet::new(&ProvicnetConfig::published(), io, &device);
             let axis: Vec<f32> = (0..SLICES).flat_map(|z| [z as f32, SLICES as f32]).collect();
             let axis = Tensor::from_data(TensorData::new(axis, [SLICES, 2]), &device);

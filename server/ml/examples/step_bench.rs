@@ -46,7 +46,7 @@ const CROP: [usize; 3] = [16, 64, 64];
 type A = Autodiff<Flex>;
 
 /// Segmentation of zones: t2w, hbv, adc in, background and two zones out.
-const PORTS: TaskIo = TaskIo { sequences: 3, out: 3, output: Output::Classes };
+const IO: TaskIo = TaskIo { images: 3, out: 3, output: Output::Classes };
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<A, D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Default::default())
@@ -88,7 +88,7 @@ fn times(steps: usize, mut call: impl FnMut()) -> Vec<f64> {
 
 fn step_times(family: Family, steps: usize) -> serde_json::Value {
     let device = Default::default();
-    let mut net = Some(init::random(Net::<A>::mini(family, PORTS, &device), 0));
+    let mut net = Some(init::random(Net::<A>::mini(family, IO, &device), 0));
     let parameters: usize = net.iter().flat_map(collect).map(|t| t.data.len()).sum();
     let mut optimiser = Optimiser::<A>::adamw(0.05);
     let (input, labels) = batch(family);
@@ -165,7 +165,7 @@ fn profound_parts() -> Vec<Part> {
     let device = Default::default();
     let config = ConvNextConfig::mini();
     let encoder = filled(ConvNext::<A>::new(&config, &device));
-    let head = filled(DenseHead3d::<A>::new(&config.dims, [4; 3], config.in_channels, PORTS.out, &device));
+    let head = filled(DenseHead3d::<A>::new(&config.dims, [4; 3], config.in_channels, IO.out, &device));
     let depthwise = |c: usize| filled(DepthwiseConv3d::<A>::new(c, 7, &device));
     let [d, h, w] = CROP;
     let grid = |stride: usize| [d / stride, h / stride, w / stride];
@@ -215,7 +215,7 @@ fn provicnet_parts() -> Vec<Part> {
     };
     let gn = |channels: usize| -> GroupNorm<A> { GroupNormConfig::new(8, channels).init(&device) };
     let (wide, fine) = (gn(48), gn(16));
-    let head = filled(Head2d::<A>::new(3 * config.dim, PORTS.sequences, PORTS.out, &device));
+    let head = filled(Head2d::<A>::new(3 * config.dim, IO.images, IO.out, &device));
     let embed = |x: Tensor<A, 4>| {
         let [s, c, h, w] = x.dims();
         let (rows, columns) = (h / patch, w / patch);
@@ -245,7 +245,7 @@ fn provicnet_parts() -> Vec<Part> {
 
 fn unet_parts() -> Vec<Part> {
     let device = Default::default();
-    let net = filled(Unet::<A>::new(PORTS.sequences, PORTS.out, PORTS.output, &device));
+    let net = filled(Unet::<A>::new(IO.images, IO.out, IO.output, &device));
     let [d, h, w] = CROP;
     let gn8: GroupNorm<A> = GroupNormConfig::new(8, 8).init(&device);
     let conv = |i: usize, x: Tensor<A, 5>| net.encoder[i].block.conv1.forward(x);

@@ -174,7 +174,7 @@ pub fn read(
     let missing = |reason: &str| CheckpointError::Damaged { path: reference.into(), reason: reason.into() };
     let checked = |bytes: &[u8]| match expected_hash {
         Some(expected) if expected != hash(bytes) => {
-            Err(missing("its content has changed since the run was asked for"))
+            Err(missing("its content has changed since the run was submitted"))
         }
         _ => Ok(()),
     };

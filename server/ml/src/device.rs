@@ -42,9 +42,9 @@ pub struct Card {
 /// Why a requested device cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    #[error("no CUDA device: {0}. Use --device cpu, or --device auto to take a card where there is one")]
+    #[error("no CUDA device: {0}. Use --device cpu, or --device auto to use a GPU only if there is one")]
     NoCuda(String),
-    #[error("there is no CUDA card {asked}: {present} card(s) answer, numbered from 0")]
+    #[error("there is no CUDA GPU {asked}: {present} GPU(s) found, numbered from 0")]
     NoSuchCard { asked: usize, present: usize },
 }
 
@@ -82,11 +82,11 @@ pub fn probe() -> Probe {
             .and_then(|c| Ok(Card { name: c.name()?, memory_bytes: c.total_mem()? as u64 }));
         match card {
             Ok(card) => cards.push(card),
-            Err(e) => return none(format!("card {index} does not answer ({e})")),
+            Err(e) => return none(format!("GPU {index} does not answer ({e})")),
         }
     }
     if cards.is_empty() {
-        return none("the NVIDIA driver finds no card".into());
+        return none("the NVIDIA driver finds no GPU".into());
     }
     Probe { cards, problem: None }
 }

@@ -63,7 +63,7 @@ macro_rules! families {
             /// of its own.
             ///
             /// # Panics
-            /// When the head is made for another network; requests are checked by [`Head::problem`].
+            /// When the head is made for another network; requests are checked by [`Family::head_problem`].
             pub fn new(architecture: Option<&Architecture>, head: Head, io: TaskIo, device: &B::Device) -> Self {
                 match architecture {
                     $(Some(Architecture::$family(size)) => {

@@ -25,7 +25,8 @@ const ENLARGING: &str = "PatchUp3d";
 pub fn random<B: Backend, M: Module<B>>(module: M, seed: u64) -> M {
     fill_learnt(module, |parameter| {
         let Parameter { name, shape, owner, token } = parameter;
-        let weight = name.ends_with(".weight") && shape.len() >= 2;
+        // A weight may be given by direction and length; the direction is drawn.
+        let weight = (name.ends_with(".weight") || name.ends_with(".weight_v")) && shape.len() >= 2;
         if !(token || weight) {
             return Fill::Keep;
         }
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn every_label_head_starts_undecided() {
         let device = Default::default();
-        let io = TaskIo { sequences: 3, out: 2, output: Output::Label };
+        let io = TaskIo { images: 3, out: 2, output: Output::Label };
         for family in Family::ALL {
             let net = Net::<Flex>::mini(family, io, &device);
             let probe = net.has_backbone();

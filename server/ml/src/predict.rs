@@ -88,7 +88,7 @@ impl Job<'_> {
         let architecture = self.backbone.architecture.as_ref();
         let architecture = architecture
             .ok_or_else(|| RunError::Backbone(format!("{} does not tell its size", self.backbone.name)))?;
-        if let Some(problem) = architecture.input_problem(self.task.sequences().len()) {
+        if let Some(problem) = architecture.input_problem(self.task.inputs().len()) {
             return Err(RunError::Settings(format!("{}: {problem}", self.backbone.name)));
         }
         let sampling = SamplingGeometry::of(Some(architecture));
@@ -96,7 +96,7 @@ impl Job<'_> {
         let plan = TaskPlan::new(self.task, self.manifest, sampling.grid, &usual);
         let examples = load(self.dataset_dir, self.manifest, plan, Split::Train)?;
         let output = self.task.output().ok_or_else(|| RunError::Settings("no downstream task".into()))?;
-        let io = TaskIo { sequences: plan.sequences().len(), out: plan.out(), output };
+        let io = TaskIo { images: plan.images().len(), out: plan.out(), output };
         let net = Net::<B>::new(Some(architecture), Head::Compact, io, device);
         let net = self.with_weights(init::random(net, SEED), plan)?;
 
@@ -130,7 +130,7 @@ impl Job<'_> {
         let reference = backbone::checkpoint_reference(self.data_dir, self.data_dir, self.backbone);
         let hash = self.backbone.checkpoint_hash.as_deref();
         let weights = backbone::read(self.data_dir, &reference, hash)?;
-        Ok(load_encoder(net, &reference, &weights, plan.sequences())?.0)
+        Ok(load_encoder(net, &reference, &weights, plan.images())?.0)
     }
 }
 

@@ -169,13 +169,13 @@ impl Job<'_> {
         let output = plan.task.output().ok_or_else(|| {
             RunError::Settings(format!("{} names no objective: it is no downstream task", plan.task))
         })?;
-        let io = TaskIo { sequences: plan.sequences().len(), out: plan.out(), output };
+        let io = TaskIo { images: plan.images().len(), out: plan.out(), output };
         let training = &self.request.training;
-        let fits = self.request.encoder().and_then(|encoder| encoder.input_problem(io.sequences));
+        let fits = self.request.encoder().and_then(|encoder| encoder.input_problem(io.images));
         if let Some(problem) = fits {
             return Err(RunError::Settings(format!("{}: {problem}", self.request.backbone)));
         }
-        if let Some(problem) = training.head.problem(self.request.family, plan.task) {
+        if let Some(problem) = self.request.family.head_problem(training.head, plan.task) {
             return Err(RunError::Settings(problem));
         }
         let net = Net::<B>::new(self.request.encoder().as_ref(), training.head, io, device);
@@ -210,7 +210,7 @@ impl Job<'_> {
             (Arm::Pretrained, Some(reference)) => {
                 let weights =
                     backbone::read(self.run_dir, reference, self.request.checkpoint_hash.as_deref())?;
-                let (net, report) = load_encoder(net, reference, &weights, plan.sequences())?;
+                let (net, report) = load_encoder(net, reference, &weights, plan.images())?;
                 Ok((self.adapted(net, device), Some(report)))
             }
         }
@@ -279,7 +279,7 @@ impl Job<'_> {
             return Ok(());
         }
         Err(RunError::Settings(format!(
-            "{} does not compute in {precision}: use precision=float32",
+            "{} does not support {precision}: use precision=float32",
             self.device
         )))
     }

@@ -24,7 +24,7 @@ pub(crate) fn load_manifest(request: &RunRequest, run_dir: &Path) -> Result<Data
         return Ok(manifest);
     }
     Err(RunError::Unserved(format!(
-        "the data set {:?} has changed since the run was asked for (hash {} then, {} now)",
+        "the data set {:?} has changed since the run was submitted (hash {} then, {} now)",
         request.dataset, request.dataset_hash, manifest.hash
     )))
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use transferscope_domain::{
     Objective, Precision, RunId, RunState,
     api::RunView,
-    pretraining::{PretrainSpec, TRAINABLE, trainable},
+    pretraining::{PretrainSpec, trainable, trainable_names},
 };
 
 use super::{
@@ -98,7 +98,7 @@ pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
 }
 
 fn known() -> String {
-    format!("use one of {}", TRAINABLE.join(", "))
+    format!("use one of {}", trainable_names().join(", "))
 }
 
 async fn wait(client: &Client, id: &RunId) -> Result<RunView> {

@@ -37,8 +37,8 @@ pub struct AddOptions {
     pub source: Option<String>,
     pub licence: Option<String>,
     pub note: Option<String>,
-    /// Further files, by the image type whose encoder each holds; the file that is added is then that of
-    /// t2w, as ProViCNet publishes one file an image type.
+    /// Further files, by the image whose encoder each holds; the file that is added is then that of t2w, as
+    /// ProViCNet publishes one file per image.
     pub by_type: Vec<(&'static str, PathBuf)>,
     /// When it is added, in milliseconds since 1970 (UTC).
     pub added_ms: i64,
@@ -61,7 +61,7 @@ pub enum AddError {
         "{file} holds a {found}; the file of t2w holds a {first}: encoders of one backbone are of one size"
     )]
     OtherSize { file: String, found: String, first: String },
-    #[error("one encoder for each image type is ProViCNet's way; {0} holds all in one")]
+    #[error("only ProViCNet has one encoder per image; {0} is an encoder for all images")]
     OneForAll(String),
     #[error("{file} holds a {found}, not a {asked}")]
     OtherKind { file: String, found: String, asked: String },
@@ -191,7 +191,7 @@ fn encoder(
     Ok((architecture, map))
 }
 
-/// The encoder of one more image type, and its number of parameters.
+/// The encoder of one more image, and its number of parameters.
 fn further(
     path: &Path,
     sequence: &str,
@@ -210,7 +210,7 @@ fn further(
     Ok((of_type(map.load(&mut file)?, sequence), map.parameters()))
 }
 
-/// The same tensors as those of one image type.
+/// The same tensors as those of one image.
 fn of_type(mut weights: EncoderWeights, sequence: &str) -> EncoderWeights {
     let name = |name: &str| match within_encoder(name) {
         Some(rest) => format!("{ENCODER}{sequence}.{rest}"),

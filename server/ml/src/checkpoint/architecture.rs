@@ -29,8 +29,9 @@ pub fn infer(map: &KeyMap, hints: Hints) -> Result<Architecture, String> {
 pub(crate) fn tensor_shape<const N: usize>(map: &KeyMap, name: &str) -> Result<[usize; N], String> {
     let name = format!("encoder.{name}");
     let shape =
-        map.shape(&name).ok_or_else(|| format!("its size cannot be told, since {name} is missing"))?;
-    let odd = || format!("its size cannot be told, since {name} has shape {shape:?}, not {N} dimensions");
+        map.shape(&name).ok_or_else(|| format!("its size cannot be determined, since {name} is missing"))?;
+    let odd =
+        || format!("its size cannot be determined, since {name} has shape {shape:?}, not {N} dimensions");
     let shape: [usize; N] = shape.try_into().map_err(|_| odd())?;
     if shape.contains(&0) { Err(odd()) } else { Ok(shape) }
 }
@@ -41,7 +42,7 @@ pub(crate) fn heads(dim: usize, hints: Hints) -> Result<usize, String> {
         Some(heads) if heads > 0 && dim.is_multiple_of(heads) => Ok(heads),
         Some(heads) => Err(format!("a width of {dim} cannot be split into {heads} heads")),
         None => Err(format!(
-            "the number of attention heads cannot be told from the weights of a width of {dim}; give it with --heads"
+            "the number of attention heads cannot be derived from weights of width {dim}; give it with --heads"
         )),
     }
 }

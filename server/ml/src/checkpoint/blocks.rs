@@ -19,7 +19,7 @@ pub(crate) fn count(map: &KeyMap, stem: &str, telling: &str) -> Result<usize, St
         there.insert(number.ok_or_else(|| format!("a block of {stem} has a number beyond {NUMBER_LIMIT}"))?);
     }
     let Some(last) = there.last().copied() else {
-        return Err(format!("its depth cannot be told, since encoder.{stem}.0.{telling} is missing"));
+        return Err(format!("its depth cannot be determined, since encoder.{stem}.0.{telling} is missing"));
     };
     let missing: BTreeSet<usize> = (0..last).filter(|n| !there.contains(n)).collect();
     if !missing.is_empty() {
@@ -42,7 +42,7 @@ pub(crate) fn count(map: &KeyMap, stem: &str, telling: &str) -> Result<usize, St
             found => format!("; in its place is {}", found.join(", ")),
         };
         return Err(format!(
-            "its depth cannot be told, since {} is missing (in {} of {} blocks{instead})",
+            "its depth cannot be determined, since {} is missing (in {} of {} blocks{instead})",
             name(*first),
             without.len(),
             there.len()

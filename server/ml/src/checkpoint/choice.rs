@@ -75,7 +75,7 @@ pub(super) fn choose(trees: &[Tree], pick: &Pick) -> Result<Chosen, Fault> {
         }
         let places: Vec<String> = all.iter().map(|found| place(trees, found)).collect();
         return Err(Fault::Unsupported(format!(
-            "no encoder that is known here is where it was asked for; there are: {}",
+            "there is no supported encoder under this key and prefix; the file has: {}",
             first(&places, "; ")
         )));
     };
@@ -85,7 +85,7 @@ pub(super) fn choose(trees: &[Tree], pick: &Pick) -> Result<Chosen, Fault> {
         let places: Vec<String> = equal.iter().map(|found| place(trees, found)).collect();
         let how = if equal.iter().all(|found| found.tree == best.tree) { "--prefix" } else { "--key" };
         return Err(Fault::Unsupported(format!(
-            "it holds {} encoders and does not tell which is meant; choose with {how}: {}",
+            "it holds {} encoders, any of which could be meant; choose with {how}: {}",
             equal.len(),
             first(&places, "; ")
         )));
@@ -95,7 +95,7 @@ pub(super) fn choose(trees: &[Tree], pick: &Pick) -> Result<Chosen, Fault> {
         all.iter().filter(|found| *found != best).map(|found| place(trees, found)).collect();
     if !others.is_empty() {
         let how = if all.iter().any(|found| found.tree != best.tree) { "--key" } else { "--prefix" };
-        notes.push(format!("there too, and not taken (choose with {how}): {}", first(&others, "; ")));
+        notes.push(format!("also in the file, not used (choose with {how}): {}", first(&others, "; ")));
     }
     notes.extend(best.form.note.map(str::to_owned));
     Ok(Chosen { found: best.clone(), notes })
@@ -172,7 +172,7 @@ fn unknown(trees: &[Tree], wanted: Option<&str>) -> String {
             return format!("it is a ConvMAE, which is no backbone here; {all} encoders are");
         }
         if any("FusionSegmentation.") {
-            return "it is ProViCNet's fusion head, which has no encoder; add the files of its sequences"
+            return "it is ProViCNet's fusion head, which has no encoder; add the checkpoints of its encoders (T2w, and --adc, --hbv)"
                 .into();
         }
         if let Some(what) = foreign::looks_like(&names, |at| tree.tensors[at].shape.len()) {

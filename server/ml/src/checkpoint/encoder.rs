@@ -13,8 +13,8 @@ use crate::{
 
 /// Fills the encoder of `module` (its parameters named `encoder.*`) from `weights`; what belongs to
 /// heads on either side is left alone. A position table of another size is resized. Where `module` has an
-/// encoder for each of `sequences` (`encoder.0.*`, `encoder.1.*`), each takes its own weights
-/// (`encoder.t2w.*`) where the file has them by image type, and the shared ones where it does not.
+/// encoder for each of `images` (`encoder.0.*`, `encoder.1.*`), each takes its own weights
+/// (`encoder.t2w.*`) where the file has them by image, and the shared ones where it does not.
 ///
 /// # Errors
 /// When an encoder parameter is missing or has another shape: a run must not start from a half
@@ -23,7 +23,7 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
     module: M,
     path: &str,
     weights: &EncoderWeights,
-    sequences: &[&str],
+    images: &[&str],
 ) -> Result<(M, LoadReport), CheckpointError> {
     let by_name: HashMap<&str, &NamedTensor> = weights.tensors.iter().map(|t| (t.name.as_str(), t)).collect();
     let mut report = LoadReport { source: path.to_owned(), ..LoadReport::default() };
@@ -33,7 +33,7 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
         if within_encoder(name).is_none() {
             return Fill::Keep;
         }
-        let Some(tensor) = stored_names(name, sequences).iter().find_map(|n| by_name.get(n.as_str())) else {
+        let Some(tensor) = stored_names(name, images).iter().find_map(|n| by_name.get(n.as_str())) else {
             report.missing.push(name.to_owned());
             return Fill::Keep;
         };
@@ -72,10 +72,10 @@ pub fn load_encoder<B: Backend, M: Module<B>>(
 }
 
 /// Names under which a file may hold a network's parameter, the most particular one first.
-fn stored_names(name: &str, sequences: &[&str]) -> Vec<String> {
+fn stored_names(name: &str, images: &[&str]) -> Vec<String> {
     let numbered = within_encoder(name).and_then(|rest| {
         let (number, rest) = rest.split_once('.')?;
-        Some((sequences.get(number.parse::<usize>().ok()?)?, rest))
+        Some((images.get(number.parse::<usize>().ok()?)?, rest))
     });
     match numbered {
         Some((sequence, rest)) => vec![format!("encoder.{sequence}.{rest}"), format!("encoder.{rest}")],
@@ -98,7 +98,7 @@ mod tests {
 
     fn net(family: Family, seed: u64) -> Net<Flex> {
         init::random(
-            Net::mini(family, TaskIo { sequences: 3, out: 3, output: Output::Classes }, &Default::default()),
+            Net::mini(family, TaskIo { images: 3, out: 3, output: Output::Classes }, &Default::default()),
             seed,
         )
     }
@@ -121,13 +121,13 @@ mod tests {
         }
     }
 
-    /// A file for all image types fills every encoder; one with encoders by image type fills each with its
+    /// A file for all images fills every encoder; one with encoders by image fills each with its
     /// own, whatever their order in the network.
     #[test]
     fn image_types_take_their_own_encoder_or_the_shared_one() {
         use transferscope_domain::{Architecture, Head};
         let device = Default::default();
-        let io = TaskIo { sequences: 2, out: 3, output: Output::Classes };
+        let io = TaskIo { images: 2, out: 3, output: Output::Classes };
         let architecture = Architecture::mini(Family::Provicnet);
         let own = || init::random(Net::<Flex>::new(architecture.as_ref(), Head::Fusion, io, &device), 1);
         let shared = collect(&net(Family::Provicnet, 7));

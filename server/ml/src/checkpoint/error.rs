@@ -15,7 +15,7 @@ pub enum CheckpointError {
     Damaged { path: String, reason: String },
     #[error("{path} cannot be read: {reason}")]
     Unsupported { path: String, reason: String },
-    #[error("{path}: {name} is no tensor that can be read, but {found}")]
+    #[error("{path}: {name} is not a readable tensor, but {found}")]
     Opaque { path: String, name: String, found: String },
     #[error("{path}: tensor {name} has type {found}; f64, f32, f16 and bf16 can be read as weights")]
     Type { path: String, name: String, found: String },

@@ -15,7 +15,7 @@ const IMAGES: usize = 3;
 const SLABS: [usize; 5] = [2, IMAGES, SLICES, 16, 32];
 const VOLUME: [usize; 5] = [1, IMAGES, 16, 32, 32];
 
-/// Two slabs, or a volume, of three image types.
+/// Two slabs, or a volume, of three images.
 pub(crate) fn input<B: Backend>(family: Family, device: &B::Device) -> Input<B> {
     input_of(family, device, |shape| {
         let values: Vec<f32> = (0..shape.iter().product::<usize>()).map(|i| (i as f32 * 0.7).sin()).collect();

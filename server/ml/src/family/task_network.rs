@@ -24,7 +24,7 @@ pub trait TaskNetwork<B: Backend>: Module<B> {
     /// The network with an encoder of this size, all zeros; see [`crate::init`].
     ///
     /// # Panics
-    /// When the head is made for another family; requests are checked by [`Head::problem`].
+    /// When the head is made for another family; requests are checked by [`Family::head_problem`].
     fn build(size: &Self::Size, head: Head, io: TaskIo, device: &B::Device) -> Self;
 
     /// The same with a linear layer of zeros instead of the head; the specialist stays as it is.
@@ -69,7 +69,7 @@ pub trait TaskNetwork<B: Backend>: Module<B> {
         B: Kernels;
 
     /// Maps of the encoder's layers, finest first, each `[B, C, D, H, W]` on a grid that divides the
-    /// one before; sequences of a slab are joined as channels of a grid with one slice.
+    /// one before; images of a slab are joined as channels of a grid with one slice.
     ///
     /// # Panics
     /// As [`Self::pass`].

@@ -64,8 +64,8 @@ impl<B: Backend> From<Tensor<B, 5>> for Outputs<B> {
 /// Channels in and out of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskIo {
-    /// Image types that the task gives.
-    pub sequences: usize,
+    /// Images that the task gives.
+    pub images: usize,
     /// Classes, or the image's channels.
     pub out: usize,
     pub output: Output,

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
-/// Cuts a volume into cells of `size` voxels and lists each cell's values, image type fastest.
+/// Cuts a volume into cells of `size` voxels and lists each cell's values, image fastest.
 ///
 /// # Shapes
 /// `[B, C, D, H, W]` -> `[B, cells, size voxels * C]`, cells in the order D, H, W; a remainder is cut off.
@@ -34,7 +34,7 @@ pub fn from_cells<B: Backend>(
         .reshape([b, c, d, h, w])
 }
 
-/// Mean and (unbiased) deviation of every cell over its voxels and image types together.
+/// Mean and (unbiased) deviation of every cell over its voxels and images together.
 ///
 /// # Shapes
 /// `[B, cells, values]` -> `[B, cells, 1]` each.
@@ -44,7 +44,7 @@ pub fn statistics<B: Backend>(cells: Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3
     (mean, deviation)
 }
 
-/// Every cell with mean 0 and unbiased variance 1 over its voxels and image types together.
+/// Every cell with mean 0 and unbiased variance 1 over its voxels and images together.
 ///
 /// # Shapes
 /// `[B, cells, values]` -> the same.

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn networks_and_gradients_are_close_in_mixed_precision_and_exact_outside() {
         let device = Default::default();
-        let io = TaskIo { sequences: 3, out: 3, output: Output::Classes };
+        let io = TaskIo { images: 3, out: 3, output: Output::Classes };
         let mut rng = init::stream(1, "input");
         for family in Family::ALL {
             let net = init::random(Net::<A>::mini(family, io, &device), 1);

@@ -5,10 +5,10 @@
 //! hinge on cosines of patch tokens: a patch of cancer and its cancerous neighbours are pulled together,
 //! a patch of cancer and the healthy patches two steps away are pushed below 0.5.
 //!
-//! Differences, all for the small size: one backbone for the three image types; one lesion class;
+//! Differences, all for the small size: one backbone for the three images; one lesion class;
 //! a patch counts as cancer from half of its pixels on, since lesions of the built-in data seldom
 //! cover a patch; pairs stop at the border of the grid where upstream's indices wrap round; the
-//! projection is smaller and trained with the rest. [`pairs`] finds upstream's pairs as well.
+//! projection of our own small size is smaller and trained with the rest. [`pairs`] finds upstream's pairs as well.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,7 @@ use crate::nn::gelu::gelu;
 use crate::{
     family::provicnet::{
         encoders::Encoders,
+        heads::contrastive::{ContrastiveConfig, ContrastiveHead},
         network::{CELL, Provicnet, middle},
         slice_head::{Head2d, SliceHead},
         vit::{Vit, VitConfig},
@@ -50,8 +51,8 @@ pub mod pairs;
 use loss::pair_losses;
 use pairs::{BorderRule, Negatives, Pair, PairRule, cell_counts};
 
-/// Image types, and classes of the segmentation: background, gland, lesion.
-const SEQUENCES: usize = 3;
+/// Images, and classes of the segmentation: background, gland, lesion.
+const IMAGES: usize = 3;
 const CLASSES: usize = 3;
 const CLASS_WEIGHTS: [f32; CLASSES] = [0.02, 0.04, 0.5];
 /// Share of the contrast in the loss.
@@ -61,6 +62,8 @@ const PAIR_RULE: PairRule =
     PairRule { anchor: 32, healthy: 2, negatives: Negatives::Distant, border: BorderRule::Stop };
 /// Stands for the class of what only pads a slice.
 const OUTSIDE: i32 = -1;
+/// Width of the smallest published network.
+const PUBLISHED_DIM: usize = 384;
 /// Most pairs of each kind in a batch.
 const PAIRS: usize = 30;
 
@@ -69,17 +72,23 @@ const PAIRS: usize = 30;
 pub struct Contrast<B: Backend> {
     pub encoder: Vit<B>,
     pub head: Head2d<B>,
-    pub project1: Linear<B>,
-    pub project2: Linear<B>,
+    /// Both of the small size, trained with the rest.
+    pub project1: Option<Linear<B>>,
+    pub project2: Option<Linear<B>>,
+    /// Of the published sizes; never trained, as upstream's optimiser does not know it.
+    pub cl_head: Option<ContrastiveHead<B>>,
 }
 
 impl<B: Backend> Contrast<B> {
     pub fn new(config: &VitConfig, device: &B::Device) -> Self {
+        let small = config.dim < PUBLISHED_DIM;
+        let published = || ContrastiveHead::new(config.dim, ContrastiveConfig::PUBLISHED, device).no_grad();
         Self {
             encoder: Vit::new(config, device),
-            head: Head2d::new(config.dim * SEQUENCES, SEQUENCES, CLASSES, device),
-            project1: linear(config.dim, 128, device),
-            project2: linear(128, 64, device),
+            head: Head2d::new(config.dim * IMAGES, IMAGES, CLASSES, device),
+            project1: small.then(|| linear(config.dim, 128, device)),
+            project2: small.then(|| linear(128, 64, device)),
+            cl_head: (!small).then(published),
         }
     }
 
@@ -96,8 +105,19 @@ impl<B: Backend> Contrast<B> {
     where
         B: Kernels,
     {
-        let projected = self.project2.forward(gelu(self.project1.forward(tokens)));
-        pair_losses(projected, chosen).mean()
+        pair_losses(self.project(tokens), chosen).mean()
+    }
+
+    /// Patch tokens `[P, E]` where the contrast compares them.
+    fn project(&self, tokens: Tensor<B, 2>) -> Tensor<B, 2>
+    where
+        B: Kernels,
+    {
+        match (&self.cl_head, &self.project1, &self.project2) {
+            (Some(head), ..) => head.forward(tokens),
+            (None, Some(first), Some(second)) => second.forward(gelu(first.forward(tokens))),
+            _ => tokens,
+        }
     }
 }
 
@@ -118,7 +138,7 @@ where
         let centre = middle(slabs.clone());
         let output = net.encode(slabs, axis, DropPath::NONE);
         let [_, e, ..] = output.map.dims();
-        let logits = self.head.forward(output.map.clone().reshape([s, SEQUENCES * e, rows, columns]), centre);
+        let logits = self.head.forward(output.map.clone().reshape([s, IMAGES * e, rows, columns]), centre);
         let inside = batch.inside.as_ref();
         let segmentation = dice_ce(logits, labels.clone(), &DiceCe::Weighted(CLASS_WEIGHTS.to_vec()), inside);
         let mut classes =
@@ -137,7 +157,7 @@ where
         }
         let cells = rows * columns;
         let tokens =
-            output.map.reshape([s * SEQUENCES, e, cells]).swap_dims(1, 2).reshape([s * SEQUENCES * cells, e]);
+            output.map.reshape([s * IMAGES, e, cells]).swap_dims(1, 2).reshape([s * IMAGES * cells, e]);
         segmentation * (1.0 - MIX) + self.contrast(tokens, &chosen) * MIX
     }
 
@@ -152,7 +172,7 @@ where
     }
 }
 
-/// Pairs of the whole batch, as many of one kind as of the other, the same for every image type.
+/// Pairs of the whole batch, as many of one kind as of the other, the same for every image.
 fn choose(labels: &[i32], [h, w]: [usize; 2], seed: u64, epoch: u64, items: &[Item]) -> Vec<Pair> {
     let (rows, columns) = (h / CELL, w / CELL);
     let cells = rows * columns;
@@ -169,8 +189,8 @@ fn choose(labels: &[i32], [h, w]: [usize; 2], seed: u64, epoch: u64, items: &[It
     for (s, pairs) in by_slice.into_iter().enumerate() {
         for pair in pairs {
             let list = if pair.positive { &mut positive } else { &mut negative };
-            for sequence in 0..SEQUENCES {
-                let at = (s * SEQUENCES + sequence) * cells;
+            for sequence in 0..IMAGES {
+                let at = (s * IMAGES + sequence) * cells;
                 list.push(Pair { anchor: at + pair.anchor, other: at + pair.other, ..pair });
             }
         }
@@ -242,4 +262,38 @@ fn picture(example: &Example, truth: &[u8], labels: &[u8]) -> Option<Shown> {
     let caption =
         format!("{}, slice {} of {d}: input, target, prediction, where they differ", example.case_id, z + 1);
     Some(Shown { case_id: example.case_id.clone(), caption, picture })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Autodiff;
+    use burn::optim::GradientsParams;
+    use burn_flex::Flex;
+    use transferscope_domain::{Architecture, Family};
+
+    use super::*;
+    use crate::init;
+
+    type A = Autodiff<Flex>;
+
+    /// Small networks learn their projection; published ones are pulled through one that stays as it was drawn.
+    #[test]
+    fn the_published_projection_passes_gradients_on_and_does_not_learn() {
+        let device = Default::default();
+        let Some(Architecture::Provicnet(mini)) = Architecture::mini(Family::Provicnet) else {
+            panic!("the family has a small size")
+        };
+        for dim in [mini.dim, PUBLISHED_DIM] {
+            let size = transferscope_domain::family::provicnet::Size { dim, depth: 1, ..mini.clone() };
+            let net = init::random(Contrast::<A>::new(&VitConfig::of(&size), &device), 1);
+            let tokens = Tensor::<A, 2>::random([3, dim], burn::tensor::Distribution::Default, &device);
+            let tokens = tokens.require_grad();
+            let projected = net.project(tokens.clone());
+            let grads = projected.square().mean().backward();
+            let reached = tokens.grad(&grads).unwrap().abs().sum().into_scalar();
+            assert!(reached.is_finite() && reached > 0.0, "{dim}: {reached}");
+            let learnt = GradientsParams::from_grads(grads, &net).len();
+            assert_eq!(learnt > 0, dim < PUBLISHED_DIM, "{dim}: {learnt} parameters have a gradient");
+        }
+    }
 }

@@ -7,7 +7,7 @@
 //! # Source
 //! Caron et al., "Emerging Properties in Self-Supervised Vision Transformers" (2021), equations 1 to 4
 //! and the multi-crop strategy. DINOv2, from which ProViCNet starts, adds masked patches and more to it.
-//! Differences for the small size: fewer prototypes, and crops of one image type at a time with mild
+//! Differences for the small size: fewer prototypes, and crops of one image at a time with mild
 //! changes of intensity in place of colour.
 
 use crate::nn::precision::affine;
@@ -158,7 +158,7 @@ impl Crops {
     }
 }
 
-/// `views` crops of every image type of every item, sampling by sampling.
+/// `views` crops of every image of every item, sampling by sampling.
 fn crops(
     drawn: Drawn<'_>,
     (views, share, grid): (usize, &std::ops::Range<f32>, usize),

@@ -175,7 +175,7 @@ mod tests {
     fn a_bright_block_is_found_from_random_features() {
         let examples: Vec<Example> = (0..3).map(example).collect();
         for family in [Family::ProfoundConv, Family::Provicnet] {
-            let io = TaskIo { sequences: 3, out: 3, output: Output::Classes };
+            let io = TaskIo { images: 3, out: 3, output: Output::Classes };
             let net = init::random(Net::<Flex>::mini(family, io, &Default::default()), 1);
             let dice =
                 dice(&net, family.into(), &examples[..2], &examples[2..], &Default::default()).unwrap();

@@ -2,8 +2,8 @@
 //! well it goes. The networks differ in how they look at what is visible ([`Masked`]).
 //!
 //! # Source
-//! ProFound's pre-training: one mask for all image types, target standardised over each cell's voxels
-//! and image types. The share that is hidden is the family's.
+//! ProFound's pre-training: one mask for all images, target standardised over each cell's voxels
+//! and images. The share that is hidden is the family's.
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use rand::seq::SliceRandom;
@@ -154,7 +154,7 @@ fn enlarged<B: Backend>(hidden: Tensor<B, 2>, cell: [usize; 3], size: [usize; 4]
     from_cells(hidden.reshape([b, n, 1]).expand([b, n, values]), cell, size)
 }
 
-/// The prediction that fills every cell with each image type's mean over what is visible, in the
+/// The prediction that fills every cell with each image's mean over what is visible, in the
 /// target's standardised units.
 fn visible_mean<B: Backend>(x: Tensor<B, 5>, hidden: Tensor<B, 2>, cell: [usize; 3]) -> Tensor<B, 3> {
     let [b, c, d, h, w] = x.dims();
@@ -178,7 +178,7 @@ fn telling<B: Backend>(x: Tensor<B, 5>, cell: [usize; 3]) -> Tensor<B, 2> {
 const LEAST_DEVIATION: f32 = 1e-2;
 
 /// Input with hidden cells black, reconstruction with visible cells as they are, and the whole: the
-/// first image type of the middle slice.
+/// first image of the middle slice.
 fn picture<B: Backend>(
     case_id: &str,
     x: Tensor<B, 5>,

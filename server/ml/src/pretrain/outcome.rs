@@ -47,7 +47,7 @@ impl Job<'_> {
     ) -> Result<BTreeMap<String, f64>, RunError> {
         let (step, encoder) = (completed.steps, self.request.encoder());
         self.observer.progress(Progress { step, progress: 0.96, phase: Phase::Testing, eta_s: None });
-        let io = TaskIo { sequences: 3, out: PRETRAINING_CLASSES, output: Output::Classes };
+        let io = TaskIo { images: 3, out: PRETRAINING_CLASSES, output: Output::Classes };
         let net = Net::<B>::new(encoder.as_ref(), Head::Compact, io, device);
         let random = init::random(net, self.request.seed);
         let (learnt, _) =

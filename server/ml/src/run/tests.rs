@@ -324,7 +324,7 @@ fn an_encoder_that_cannot_take_the_images_and_settings_out_of_range_are_refused(
     };
     let (ended, _) = run(folder.path(), "narrow", &of(conv(1)));
     let refused = ended.unwrap_err().failure();
-    assert!(refused.message.contains("takes 1 image types at once, and the task gives 3"), "{refused:?}");
+    assert!(refused.message.contains("takes 1 images at once, and the task gives 3"), "{refused:?}");
     assert_eq!(refused.kind, FailureKind::BadSettings);
     // More than enough is filled with zeros.
     let (ended, _) = run(folder.path(), "wide", &of(conv(5)));

@@ -96,7 +96,7 @@ mod tests {
 
     type A = Autodiff<Flex>;
 
-    const PORTS: TaskIo = TaskIo { sequences: 3, out: 3, output: Output::Classes };
+    const IO: TaskIo = TaskIo { images: 3, out: 3, output: Output::Classes };
     const FAMILIES: [Family; 3] = [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet];
 
     fn spec(family: Family, adaptation: Adaptation) -> TrainingSpec {
@@ -105,8 +105,8 @@ mod tests {
 
     fn net(family: Family, adaptation: Adaptation) -> Net<A> {
         let device = Default::default();
-        let net = Net::<A>::mini(family, PORTS, &device);
-        let net = if adaptation == Adaptation::LinearProbe { net.with_probe(PORTS, &device) } else { net };
+        let net = Net::<A>::mini(family, IO, &device);
+        let net = if adaptation == Adaptation::LinearProbe { net.with_probe(IO, &device) } else { net };
         adapt(init::random(net, 1), &spec(family, adaptation), 1, &device)
     }
 
@@ -187,7 +187,7 @@ mod tests {
         // Two matrices of each ViT-mini block, 96 x 96, by two factors of rank 4.
         let lora = count(&net(Family::Provicnet, Adaptation::Lora));
         assert_eq!(lora.total - count(&net(Family::Provicnet, Adaptation::Full)).total, 4 * 2 * 2 * 96 * 4);
-        let specialist = Net::<A>::mini(Family::Unet, PORTS, &device);
+        let specialist = Net::<A>::mini(Family::Unet, IO, &device);
         let specialist = adapt(specialist, &spec(Family::Unet, Adaptation::Frozen), 1, &device);
         let all = count(&specialist);
         assert_eq!(all.total, all.trained);
@@ -199,7 +199,7 @@ mod tests {
             let out = net(family, Adaptation::LinearProbe)
                 .forward(input(family), DropPath::NONE, Mode::Eval)
                 .dims();
-            assert_eq!(out, samples::answer(family, PORTS.out));
+            assert_eq!(out, samples::answer(family, IO.out));
         }
     }
 }

@@ -359,7 +359,7 @@ mod tests {
     fn a_restoration_starts_as_its_input_and_cases_at_once_agree_with_one_at_a_time() {
         let examples: Vec<Example> = (0..5).map(example).collect();
         for family in [Family::ProfoundConv, Family::Provicnet, Family::Unet] {
-            let io = TaskIo { sequences: 1, out: 1, output: Output::Image };
+            let io = TaskIo { images: 1, out: 1, output: Output::Image };
             let net = init::random(Net::<Flex>::mini(family, io, &Default::default()), 1);
             let together = images(&net, &examples, family);
             for (example, image) in examples.iter().zip(&together) {
@@ -389,7 +389,7 @@ mod tests {
             SamplingGeometry { slides: true, crop: [16, 32, 32], ..SamplingGeometry::of(Some(&conv.into())) };
         let views = Family::ALL.map(|family| (family, SamplingGeometry::from(family)));
         for (family, sampling) in views.into_iter().chain([(Family::ProfoundConv, slides)]) {
-            let io = TaskIo { sequences: 1, out: 1, output: Output::Image };
+            let io = TaskIo { images: 1, out: 1, output: Output::Image };
             let net = init::random(Net::<Flex>::mini(family, io, &device), 1);
             // Positions of a transformer over volumes are those of its own image, which has the size of its box.
             let absolute = sampling.crop != SamplingGeometry::SMALL_CROP && !sampling.slides;
@@ -417,7 +417,7 @@ mod tests {
     /// Of a network that does not care for sides, the mirror image is as good as the case.
     #[test]
     fn a_case_and_its_mirror_image_are_averaged() {
-        let io = TaskIo { sequences: 1, out: 1, output: Output::Image };
+        let io = TaskIo { images: 1, out: 1, output: Output::Image };
         let net = init::random(Net::<Flex>::mini(Family::Unet, io, &Default::default()), 1);
         let x = Tensor::<Flex, 5>::random(
             [1, 1, 4, 16, 16],

@@ -22,7 +22,7 @@ pub struct Example {
     pub shape: [usize; 3],
     /// Voxel size in mm, `[D, H, W]`.
     pub spacing_mm: [f64; 3],
-    /// Image types in the task's order, each normalised to mean 0 and deviation 1 over non-zero voxels.
+    /// Images in the task's order, each normalised to mean 0 and deviation 1 over non-zero voxels.
     pub inputs: Vec<Vec<f32>>,
     pub target: Target,
     /// What previews show as input, scaled to 0..1.
@@ -118,9 +118,9 @@ impl TaskPlan {
         Aim { task: self.task, target: self.target, degradation: self.degradation }
     }
 
-    /// Names of the image types that go in.
-    pub fn sequences(&self) -> &'static [&'static str] {
-        self.task.sequences()
+    /// Names of the images that go in.
+    pub fn images(&self) -> &'static [&'static str] {
+        self.task.inputs()
     }
 
     /// Channels of the network's output.
@@ -154,7 +154,7 @@ pub fn load(
         .collect()
 }
 
-/// Loads the cases of a split that have all of `needs` for pre-training: the three image types, and
+/// Loads the cases of a split that have all of `needs` for pre-training: the three images, and
 /// the labels of [`PRETRAINING_CLASSES`], all background where a case has no mask.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ mod tests {
     use transferscope_domain::{Architecture, Family, Head, Task, task::Output};
 
     fn layers_of(architecture: Option<Architecture>) -> Layers {
-        let io = TaskIo { sequences: 3, out: 2, output: Output::Classes };
+        let io = TaskIo { images: 3, out: 2, output: Output::Classes };
         let head = Head::Compact;
         Net::<Flex>::new(architecture.as_ref(), head, io, &Default::default()).layers()
     }

@@ -49,7 +49,7 @@ impl Prepared<'_> {
 
     /// All images that go in, as they are.
     fn inputs(&self) -> Result<Vec<Vec<f32>>, DataError> {
-        self.plan.sequences().iter().map(|name| self.normalised(name)).collect()
+        self.plan.images().iter().map(|name| self.normalised(name)).collect()
     }
 
     /// The T2-weighted image as previews show it.
@@ -137,7 +137,7 @@ impl Prepared<'_> {
         let t2w = self.working("t2w", Kind::Image).map_err(words)?;
         let shape = t2w.shape;
         let sharp = Volume { shape, data: scaled_to_one(&t2w.data, 1.0).0 };
-        // The first trivial restoration is what the network gets to see.
+        // The first simple baseline is the network's input.
         let restored = match self.plan.degradation {
             Degradation::InPlane2 => truncated(&sharp, 2)?,
             Degradation::InPlane4 => truncated(&sharp, 4)?,
@@ -266,7 +266,7 @@ mod tests {
             }
             .unwrap();
             assert_eq!(example.shape, entry.shape, "{task}");
-            assert_eq!(example.inputs.len(), task.sequences().len(), "{task}");
+            assert_eq!(example.inputs.len(), task.inputs().len(), "{task}");
             assert!(example.inputs.iter().all(|i| i.len() == example.voxels()), "{task}");
             assert!(example.inputs.iter().flatten().all(|v| v.is_finite()), "{task}");
             assert_eq!(example.display.len(), example.voxels(), "{task}");
@@ -279,7 +279,7 @@ mod tests {
         }
     }
 
-    /// What is lost makes the trivial restorations worse, and all of them are of the same size.
+    /// What is lost makes the simple baselines worse, and all of them are of the same size.
     #[test]
     fn every_degradation_of_super_resolution_has_its_baselines() {
         let (entry, case) = phantom();

@@ -29,10 +29,9 @@ pub fn problem(split: Split, examples: &[Example], plan: TaskPlan) -> Option<Str
         Target::Labels(_) | Target::Image { .. } => None,
     };
     let first = label(examples.first()?)?;
-    examples
-        .iter()
-        .all(|e| label(e) == Some(first))
-        .then(|| format!("all {n} {split} cases have one and the same label, which nothing can be told from"))
+    examples.iter().all(|e| label(e) == Some(first)).then(|| {
+        format!("all {n} {split} cases have the same label: cases of at least two classes are needed")
+    })
 }
 
 /// Says for how many of these cases a measure is undefined, since there is nothing of a class in them.

@@ -11,7 +11,7 @@ use transferscope_domain::family::provicnet;
 use transferscope_domain::{Family, Head, task::Output};
 
 fn net(family: Family, seed: u64) -> Net<Flex> {
-    let io = TaskIo { sequences: 3, out: 3, output: Output::Classes };
+    let io = TaskIo { images: 3, out: 3, output: Output::Classes };
     init::random(Net::mini(family, io, &Default::default()), seed)
 }
 
@@ -73,7 +73,7 @@ fn an_added_backbone_is_listed_and_a_network_starts_from_it() {
     assert_eq!(minis, ["profound-conv-mini", "profound-vit-mini", "provicnet-mini"]);
 }
 
-/// As ProViCNet is published: one file an image type.
+/// As ProViCNet is published: one file per image.
 #[test]
 fn a_backbone_may_have_an_encoder_for_each_image_type() {
     let data = tempfile::tempdir().unwrap();
@@ -90,11 +90,11 @@ fn a_backbone_may_have_an_encoder_for_each_image_type() {
     let error = add(&backbones, &files[0].1, &options(&conv)).unwrap_err().to_string();
     assert!(error.contains("conv.safetensors holds a profound-conv-mini"), "{error}");
     let error = add(&backbones, &conv, &options(&files[1].1)).unwrap_err().to_string();
-    assert!(error.contains("ProViCNet's way"), "{error}");
+    assert!(error.contains("only ProViCNet"), "{error}");
 
     let card = add(&backbones, &files[0].1, &options(&files[1].1)).unwrap();
-    assert!(card.architecture.to_string().ends_with("one for each image type"));
-    let io = TaskIo { sequences: 2, out: 2, output: Output::Classes };
+    assert!(card.architecture.to_string().ends_with("one for each image"));
+    let io = TaskIo { images: 2, out: 2, output: Output::Classes };
     let found = listed(data.path(), "all");
     let run = data.path().join("runs/1");
     fs::create_dir_all(&run).unwrap();
@@ -143,7 +143,9 @@ fn what_is_no_backbone_leaves_nothing() {
     let without = |name: &str| conv.iter().filter(|t| t.name != name).cloned().collect::<Vec<_>>();
     let auto = AddOptions::default();
     assert!(error(&without("encoder.norm.weight"), &auto).contains("encoder.norm.weight"));
-    assert!(error(&without("encoder.stages.0.0.dwconv.weight"), &auto).contains("depth cannot be told"));
+    assert!(
+        error(&without("encoder.stages.0.0.dwconv.weight"), &auto).contains("depth cannot be determined")
+    );
     assert!(error(&collect(&net(Family::Unet, 1)), &auto).contains("no encoder that is known"));
     let kind = AddOptions { kind: Some("provicnet".into()), ..AddOptions::default() };
     assert!(error(&conv, &kind).contains("holds a profound-conv-mini, not a provicnet"));

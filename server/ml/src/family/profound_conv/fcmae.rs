@@ -3,7 +3,7 @@
 //!
 //! # Source
 //! Woo et al., "ConvNeXt V2" (2023), in the 3-D form of ProFound (`models/fcmae.py`): cells of
-//! 16 voxels in each direction over all image types together, a dense decoder of ConvNeXt-V2
+//! 16 voxels in each direction over all images together, a dense decoder of ConvNeXt-V2
 //! blocks, squared error on hidden cells. GRN's statistics run over all visible voxels of the batch.
 
 use crate::family::ModuleNames;
@@ -78,11 +78,11 @@ impl<B: Backend> Fcmae<B> {
     }
 }
 
-/// What is to be predicted: the cells' values, each cell standardised over its voxels and image types
+/// What is to be predicted: the cells' values, each cell standardised over its voxels and images
 /// where `norm_pix` says so.
 ///
 /// # Shapes
-/// `[B, C, D, H, W]` -> `[B, cells, 16^3 * C]`, image type fastest.
+/// `[B, C, D, H, W]` -> `[B, cells, 16^3 * C]`, image fastest.
 pub fn target<B: Backend>(x: Tensor<B, 5>, norm_pix: bool) -> Tensor<B, 3> {
     let target = cells(x, CELL);
     if norm_pix { standardised(target) } else { target }

@@ -44,7 +44,7 @@ impl<B: Backend> StageHead<B> {
     /// A head of zeros.
     ///
     /// # Panics
-    /// When the head is made for another family; requests are checked by [`Head::problem`].
+    /// When the head is made for another family; requests are checked by [`Family::head_problem`].
     pub fn new(config: &ConvNextConfig, small: bool, head: Head, io: TaskIo, device: &B::Device) -> Self {
         let out = io.maps();
         match (io.output, head) {

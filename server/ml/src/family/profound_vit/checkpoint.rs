@@ -39,7 +39,7 @@ fn infer(map: &KeyMap, hints: Hints) -> Result<Architecture, String> {
     let known = named.find(|size| size.patch == patch && fits(size.image)).map(|size| size.image);
     let image = hints.image.or(known).ok_or_else(|| {
         format!(
-            "the image size cannot be told from {} patches of {d}x{h}x{w} voxels; give it with --image DxHxW",
+            "the image size cannot be derived from {} patches of {d}x{h}x{w} voxels; give it with --image DxHxW",
             tokens - 1
         )
     })?;

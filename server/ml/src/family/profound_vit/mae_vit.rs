@@ -328,7 +328,7 @@ impl<B: Kernels> MaeVit<B> {
     }
 
     /// What [`MaeVit::decode`] should give: the patches' values, each patch standardised over its
-    /// voxels and image types where `norm_pix` says so.
+    /// voxels and images where `norm_pix` says so.
     pub fn target(&self, x: Tensor<B, 5>, norm_pix: bool) -> Tensor<B, 3> {
         let target = cells(x, self.patch);
         if norm_pix { standardised(target) } else { target }

@@ -1,4 +1,4 @@
-//! The backbones of a network for several sequences.
+//! The backbones of a network for several images.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
@@ -6,9 +6,9 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::vit::{Vit, VitConfig, VitOutput, VitTrace};
 use crate::nn::{drop_path::DropPath, kernels::Kernels};
 
-/// One backbone for all sequences, or one for each.
+/// One backbone for all images, or one for each.
 ///
-/// The parameters of a shared one are named `encoder.NAME`, those of sequence i's own
+/// The parameters of a shared one are named `encoder.NAME`, those of image i's own
 /// `encoder.i.NAME`, where NAME is DINOv2's, or `axis_pos` and `axis_max`.
 #[derive(Module, Debug)]
 #[expect(clippy::large_enum_variant, reason = "one value a network, moved a few times")]
@@ -17,7 +17,7 @@ pub enum Encoders<B: Backend> {
     Each(Vec<Vit<B>>),
 }
 
-/// Joins what each sequence gave for S slices, sequences fastest: `[S, ...]` each -> `[S * M, ...]`.
+/// Joins what each image gave for S slices, images fastest: `[S, ...]` each -> `[S * M, ...]`.
 fn interleave<B: Backend, const D: usize>(mut parts: Vec<Tensor<B, D>>) -> Tensor<B, D> {
     if parts.len() == 1 {
         return parts.remove(0);
@@ -40,13 +40,13 @@ impl<B: Backend> Encoders<B> {
     /// Backbones of zeros.
     ///
     /// # Panics
-    /// When there are to be no sequences.
-    pub fn new(config: &VitConfig, shared: bool, sequences: usize, device: &B::Device) -> Self {
-        assert!(sequences > 0, "a network needs a sequence");
+    /// When there are to be no images.
+    pub fn new(config: &VitConfig, shared: bool, images: usize, device: &B::Device) -> Self {
+        assert!(images > 0, "a network needs an image");
         if shared {
             Self::Shared(Vit::new(config, device))
         } else {
-            Self::Each((0..sequences).map(|_| Vit::new(config, device)).collect())
+            Self::Each((0..images).map(|_| Vit::new(config, device)).collect())
         }
     }
 
@@ -81,7 +81,7 @@ impl<B: Backend> Encoders<B> {
     }
 
     /// The parts that one backbone sees at once, and the tokens that go with each: all slices, or
-    /// those of one sequence. The kind of an image is its sequence's place.
+    /// those of one image. The kind of an image is its place among the images.
     fn parts(&self, x: Tensor<B, 4>, axis: Tensor<B, 2>) -> Vec<Part<'_, B>> {
         let (s, n) = (axis.dims()[0], x.dims()[0]);
         let device = x.device();
@@ -94,7 +94,7 @@ impl<B: Backend> Encoders<B> {
             }
             Self::Each(all) => {
                 let mut parts = Vec::with_capacity(all.len());
-                for (i, (vit, x)) in all.iter().zip(by_sequence(x, all.len())).enumerate() {
+                for (i, (vit, x)) in all.iter().zip(by_image(x, all.len())).enumerate() {
                     let kind = Tensor::full([s], i as i64, &device);
                     parts.push((vit, x, vit.own_tokens(axis.clone(), Some(kind))));
                 }
@@ -103,10 +103,10 @@ impl<B: Backend> Encoders<B> {
         }
     }
 
-    /// Runs the backbone of every sequence; blocks are skipped as `drop` says.
+    /// Runs the backbone of every image; blocks are skipped as `drop` says.
     ///
     /// # Shapes
-    /// `x [S * M, 3, rows * p, columns * p]`, sequences fastest, `axis [S, 2]` -> outputs of `S * M`
+    /// `x [S * M, 3, rows * p, columns * p]`, images fastest, `axis [S, 2]` -> outputs of `S * M`
     /// slices in the same order.
     pub fn forward(&self, x: Tensor<B, 4>, axis: Tensor<B, 2>, drop: DropPath) -> VitOutput<B>
     where
@@ -137,9 +137,9 @@ impl<B: Backend> Encoders<B> {
 /// A backbone, the slices that it sees, and their further tokens.
 type Part<'a, B> = (&'a Vit<B>, Tensor<B, 4>, Option<Tensor<B, 3>>);
 
-/// The slices of every sequence, `[S, 3, H, W]` each.
-fn by_sequence<B: Backend>(x: Tensor<B, 4>, sequences: usize) -> Vec<Tensor<B, 4>> {
+/// The slices of every image, `[S, 3, H, W]` each.
+fn by_image<B: Backend>(x: Tensor<B, 4>, images: usize) -> Vec<Tensor<B, 4>> {
     let [n, c, h, w] = x.dims();
-    let x = x.reshape([n / sequences, sequences, c, h, w]);
-    (0..sequences).map(|i| x.clone().narrow(1, i, 1).squeeze_dim(1)).collect()
+    let x = x.reshape([n / images, images, c, h, w]);
+    (0..images).map(|i| x.clone().narrow(1, i, 1).squeeze_dim(1)).collect()
 }

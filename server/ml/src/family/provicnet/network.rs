@@ -1,9 +1,9 @@
-//! ProViCNet in 2.5-D: every axial position of every sequence goes through the backbone with its
-//! two neighbours, the maps of the sequences are joined, and a convolution head gives full
+//! ProViCNet in 2.5-D: every axial position of every image goes through the backbone with its
+//! two neighbours, the maps of the images are joined, and a convolution head gives full
 //! resolution.
 //!
-//! Published ProViCNet trains one backbone a sequence and fuses their tokens; the `mini` size
-//! shares one backbone between the sequences. A slice of n pixels is enlarged by 7/4, so that a
+//! Published ProViCNet trains one backbone per image and fuses their tokens; the `mini` size
+//! shares one backbone between the images. A slice of n pixels is enlarged by 7/4, so that a
 //! patch of 14 covers 8 of its pixels, as 256 pixels enlarged to 448 do upstream; the head's
 //! three doublings lead back to n. GroupNorm stands in the mini head where upstream has BatchNorm: it
 //! needs no running statistics and does not mind small batches.
@@ -44,7 +44,7 @@ pub const CELL: usize = 8;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProvicnetConfig {
     pub vit: VitConfig,
-    /// One backbone for all sequences, or one for each.
+    /// One backbone for all images, or one for each.
     pub shared: bool,
     pub head: HeadKind,
 }
@@ -55,7 +55,7 @@ impl ProvicnetConfig {
         Self { vit: VitConfig::mini(), shared: true, head: HeadKind::Mini }
     }
 
-    /// The published form: DINOv2-S with registers, one for each sequence, and the published heads.
+    /// The published form: DINOv2-S with registers, one for each image, and the published heads.
     /// Slices have 256 pixels, of which the backbone sees 448.
     pub fn published() -> Self {
         Self { vit: VitConfig::dinov2(DinoSize::Small, true), shared: false, head: HeadKind::Published }
@@ -74,19 +74,19 @@ pub struct Provicnet<B: Backend> {
 impl<B: Backend> Provicnet<B> {
     /// A network of zeros.
     pub fn new(config: &ProvicnetConfig, io: TaskIo, device: &B::Device) -> Self {
-        let TaskIo { sequences, .. } = io;
+        let TaskIo { images, .. } = io;
         let head = match io.output {
             Output::Label => {
-                SliceHead::Label(LabelHead::compact(&[config.vit.dim * sequences], true, io.out, device))
+                SliceHead::Label(LabelHead::compact(&[config.vit.dim * images], true, io.out, device))
             }
             Output::Classes | Output::Image => {
-                SliceHead::new(config.head, config.vit.dim, sequences, io.maps(), device)
+                SliceHead::new(config.head, config.vit.dim, images, io.maps(), device)
             }
         };
         Self {
-            encoder: Encoders::new(&config.vit, config.shared, sequences, device),
+            encoder: Encoders::new(&config.vit, config.shared, images, device),
             head,
-            refine: io.refine(sequences, device),
+            refine: io.refine(images, device),
         }
     }
 
@@ -113,11 +113,11 @@ impl<B: Backend> Provicnet<B> {
         tall.reshape([s * m, SLICES, rows, columns])
     }
 
-    /// Runs the backbone on every sequence of every slab.
+    /// Runs the backbone on every image of every slab.
     ///
     /// # Shapes
     /// `slabs [S, M, 3, H, W]` (H and W divisible by 8), `axis [S, 2]` -> output of `S * M` slices,
-    /// sequences fastest.
+    /// images fastest.
     pub fn encode(&self, slabs: Tensor<B, 5>, axis: Tensor<B, 2>, drop: DropPath) -> VitOutput<B>
     where
         B: Kernels,
@@ -196,7 +196,7 @@ impl<B: Backend> TaskNetwork<B> for Provicnet<B> {
     }
 
     fn with_probe(self, io: TaskIo, device: &B::Device) -> Self {
-        let features = self.encoder.dim() * io.sequences;
+        let features = self.encoder.dim() * io.images;
         let head = match io.output {
             Output::Label => SliceHead::Label(LabelHead::probe(features, io.out, device)),
             Output::Classes | Output::Image => SliceHead::Probe(LinearProbe::new(features, io.out, device)),
@@ -249,10 +249,10 @@ impl<B: Backend> TaskNetwork<B> for Provicnet<B> {
 }
 
 /// Of the blocks of a transformer over slices, and of the last one normalised: means over all tokens and
-/// image types of a slice.
+/// images of a slice.
 ///
 /// # Shapes
-/// `tokens` `[S * M, N, E]` of `s` slices, image types fastest -> `[S, E]`.
+/// `tokens` `[S * M, N, E]` of `s` slices, images fastest -> `[S, E]`.
 fn of_slices<B: Backend>(s: usize, blocks: &[Tensor<B, 3>], last: &Tensor<B, 3>) -> LayerRows<B> {
     let pool = |tokens: &Tensor<B, 3>| {
         let [sm, n, e] = tokens.dims();
@@ -276,8 +276,8 @@ mod tests {
     use burn::tensor::Distribution;
     use burn_flex::Flex;
 
-    fn io(sequences: usize) -> TaskIo {
-        TaskIo { sequences, out: 4, output: Output::Classes }
+    fn io(images: usize) -> TaskIo {
+        TaskIo { images, out: 4, output: Output::Classes }
     }
 
     fn small() -> VitConfig {
@@ -287,9 +287,9 @@ mod tests {
 
     #[test]
     fn names_tell_shared_backbones_from_own_ones() {
-        let names = |shared, sequences, head| -> Vec<String> {
+        let names = |shared, images, head| -> Vec<String> {
             let config = ProvicnetConfig { vit: small(), shared, head };
-            let net = Provicnet::<Flex>::new(&config, io(sequences), &Default::default());
+            let net = Provicnet::<Flex>::new(&config, io(images), &Default::default());
             params::shapes(&net).into_iter().map(|(name, _)| name).collect()
         };
         let has = |names: &[String], name: &str| names.iter().any(|n| n == name);
@@ -304,7 +304,7 @@ mod tests {
 
     /// Own backbones with the weights of a shared one give what that gives, in the same order.
     #[test]
-    fn sequences_stay_in_order() {
+    fn images_stay_in_order() {
         let device = Default::default();
         let net = |shared| {
             let config = ProvicnetConfig { vit: small(), shared, head: HeadKind::Published };

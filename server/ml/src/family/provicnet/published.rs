@@ -41,7 +41,7 @@ impl Variant {
 /// Modalities that the modality token tells apart.
 pub const MODALITIES: usize = 4;
 
-/// A network for one sequence.
+/// A network for one image.
 #[derive(Module, Debug)]
 pub struct Published<B: Backend> {
     pub channel_reducer: Option<ChannelReducer<B>>,

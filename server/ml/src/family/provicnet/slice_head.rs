@@ -1,4 +1,4 @@
-//! Heads: from the token maps of all sequences to the slice's resolution.
+//! Heads: from the token maps of all images to the slice's resolution.
 
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
@@ -17,7 +17,7 @@ const FINE: usize = 16;
 pub enum HeadKind {
     /// [`Head2d`]
     Mini,
-    /// The published convolution head for one sequence, the published fusion for several.
+    /// The published convolution head for one image, the published fusion for several.
     Published,
 }
 
@@ -34,17 +34,17 @@ pub enum SliceHead<B: Backend> {
 }
 
 impl<B: Backend> SliceHead<B> {
-    /// A convolution head of zeros for tokens of `features` values of each sequence.
-    pub fn new(kind: HeadKind, features: usize, sequences: usize, out: usize, device: &B::Device) -> Self {
-        match (kind, sequences) {
-            (HeadKind::Mini, _) => Self::Mini(Head2d::new(features * sequences, sequences, out, device)),
+    /// A convolution head of zeros for tokens of `features` values of each image.
+    pub fn new(kind: HeadKind, features: usize, images: usize, out: usize, device: &B::Device) -> Self {
+        match (kind, images) {
+            (HeadKind::Mini, _) => Self::Mini(Head2d::new(features * images, images, out, device)),
             (HeadKind::Published, 1) => Self::Single(ConvHead::new(features, out, device)),
-            (HeadKind::Published, _) => Self::Fusion(Fusion::new(features, sequences, out, device)),
+            (HeadKind::Published, _) => Self::Fusion(Fusion::new(features, images, out, device)),
         }
     }
 
     /// # Shapes
-    /// `maps [S * M, features, h, w]`, sequences fastest, `slices [S, M, 8h, 8w]` ->
+    /// `maps [S * M, features, h, w]`, images fastest, `slices [S, M, 8h, 8w]` ->
     /// `[S, out, 8h, 8w]`.
     ///
     /// # Panics
@@ -85,14 +85,14 @@ pub struct Head2d<B: Backend> {
 
 impl<B: Backend> Head2d<B> {
     /// A head of zeros for maps of `features` channels.
-    pub fn new(features: usize, sequences: usize, out: usize, device: &B::Device) -> Self {
+    pub fn new(features: usize, images: usize, out: usize, device: &B::Device) -> Self {
         let norm = |c: usize| GroupNormConfig::new(8, c).init(device);
         Self {
             conv1: SameConv2d::new(features, WIDE, 3, device),
             norm1: norm(WIDE),
             conv2: SameConv2d::new(WIDE, FINE, 3, device),
             norm2: norm(FINE),
-            conv3: SameConv2d::new(FINE + sequences, FINE, 3, device),
+            conv3: SameConv2d::new(FINE + images, FINE, 3, device),
             norm3: norm(FINE),
             out: SameConv2d::new(FINE, out, 1, device),
         }

@@ -184,7 +184,7 @@ impl<B: Backend> TaskNetwork<B> for Unet<B> {
     type Size = OneSize;
 
     fn build(_size: &OneSize, _head: Head, io: TaskIo, device: &B::Device) -> Self {
-        Self::new(io.sequences, io.out, io.output, device)
+        Self::new(io.images, io.out, io.output, device)
     }
 
     fn pass(

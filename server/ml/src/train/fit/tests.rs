@@ -83,7 +83,7 @@ fn labels_of_cases_are_learnt() {
         let val: Vec<Example> = (100..124).map(labelled).collect();
         let spec = TrainingSpec { epochs: 10, ..TrainingSpec::default_for(family, Task::Classification) };
         let plan = TaskPlan::usual(Task::Classification, SegmentationTarget::Gland);
-        let io = TaskIo { sequences: 3, out: plan.out(), output: Output::Label };
+        let io = TaskIo { images: 3, out: plan.out(), output: Output::Label };
         let net = init::zero_init_output(init::random(Net::<A>::mini(family, io, &device), 5), Output::Label);
         let loss = TaskLoss::new(spec.loss, &examples, plan.out());
         let training = Fit {
@@ -120,7 +120,7 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
         std::fs::create_dir_all(run_dir.join(folder)).unwrap();
     }
     let (examples, val) = ((0..3).map(example).collect::<Vec<_>>(), [example(3)]);
-    let io = TaskIo { sequences: 3, out: 2, output: Output::Classes };
+    let io = TaskIo { images: 3, out: 2, output: Output::Classes };
     let net = Net::<A>::mini(family, io, &device);
     let net = if spec.adaptation == Adaptation::LinearProbe { net.with_probe(io, &device) } else { net };
     let net = adapt(init::random(net, 5), spec, 5, &device);

@@ -14,15 +14,15 @@ use crate::{Cases, Folder, Problem};
 type A = Autodiff<Flex>;
 
 /// Upstream's order.
-const SEQUENCES: [&str; 3] = ["t2w", "adc", "dwi"];
+const IMAGES: [&str; 3] = ["t2w", "adc", "dwi"];
 
 pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
     let config = Configs::open(folder)?.fusion()?;
-    let model = Fusion::<A>::new(config.features, SEQUENCES.len(), config.classes, &Default::default());
+    let model = Fusion::<A>::new(config.features, IMAGES.len(), config.classes, &Default::default());
     let model = Weights::open(folder, "provicnet_fusion_tiny")?.fill(model)?;
     let mut expected = Expected::open(folder, "provicnet_fusion_tiny_io.safetensors", cases)?;
     let mut maps: Vec<Tensor<A, 4>> = Vec::new();
-    for sequence in SEQUENCES {
+    for sequence in IMAGES {
         let name = format!("tokens_{sequence}");
         let tokens = expected.tensors().get(&name)?.tensor::<A, 3>(&Default::default())?;
         let [s, n, e] = tokens.dims();
@@ -34,7 +34,7 @@ pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
         maps.push(tokens.swap_dims(1, 2).reshape([s, e, side, side]));
     }
     let streams = model.streams(maps, Mode::Eval);
-    for (sequence, stream) in SEQUENCES.into_iter().zip(&streams) {
+    for (sequence, stream) in IMAGES.into_iter().zip(&streams) {
         expected.same_first_channels(&format!("stream_{sequence}"), stream.clone())?;
     }
     let logits = model.join(streams, Mode::Eval);

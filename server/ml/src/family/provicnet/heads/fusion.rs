@@ -1,4 +1,4 @@
-//! ProViCNet's fusion of the tokens of several sequences.
+//! ProViCNet's fusion of the tokens of several images.
 //!
 //! Published with three streams in the order T2W, ADC, DWI, each fed by its own frozen backbone.
 
@@ -10,7 +10,7 @@ use super::conv_head::{ConvNorm, WIDE};
 use crate::family::provicnet::slice_head::double;
 use crate::nn::{Mode, conv::SameConv2d, kernels::Kernels};
 
-/// A stream for each sequence, then the layers of a convolution head on the joined streams.
+/// A stream for each image, then the layers of a convolution head on the joined streams.
 #[derive(Module, Debug)]
 pub struct Fusion<B: Backend> {
     pub streams: Vec<Stream<B>>,
@@ -57,19 +57,19 @@ pub(crate) const JOINED: ModuleNames = ModuleNames {
 };
 
 impl<B: Backend> Fusion<B> {
-    /// A head of zeros for `sequences` maps of tokens of `features` values.
-    pub fn new(features: usize, sequences: usize, out: usize, device: &B::Device) -> Self {
+    /// A head of zeros for `images` maps of tokens of `features` values.
+    pub fn new(features: usize, images: usize, out: usize, device: &B::Device) -> Self {
         let stream = || Stream { upsample_module: ConvNorm::new(features, WIDE, device) };
         Self {
-            streams: (0..sequences).map(|_| stream()).collect(),
+            streams: (0..images).map(|_| stream()).collect(),
             fusion_segmentation: FusionSegmentation {
-                up: ConvNorm::new(sequences * WIDE, WIDE, device),
+                up: ConvNorm::new(images * WIDE, WIDE, device),
                 out: SameConv2d::new(WIDE, out, 3, device),
             },
         }
     }
 
-    /// Each sequence by itself.
+    /// Each image by itself.
     ///
     /// # Shapes
     /// As many `[S, features, h, w]` as there are streams -> as many `[S, 128, 2h, 2w]`.

@@ -5,7 +5,6 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Family,
     dataset::{DatasetManifest, LeftOut},
     metric::Split,
 };
@@ -57,14 +56,6 @@ impl Objective {
             Objective::SelfDistillation => {
                 "Student and teacher agree about crops of a slice. Needs images only."
             }
-        }
-    }
-
-    /// Families that the objective can train.
-    pub fn families(self) -> &'static [Family] {
-        match self {
-            Objective::Mae => &[Family::ProfoundConv, Family::ProfoundVit],
-            Objective::PatchContrast | Objective::SelfDistillation => &[Family::Provicnet],
         }
     }
 
