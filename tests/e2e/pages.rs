@@ -80,7 +80,8 @@ fn pages(filled: &Filled) -> BTreeMap<&'static str, Vec<String>> {
             "/datasets/{name}/{case}",
             vec![format!("/datasets/{TINY}/{case}"), format!("/datasets/{TINY}/nothing")],
         ),
-        ("/experiments", vec!["/experiments".into(), format!("/experiments?id={whole}&id={single}")]),
+        ("/experiments", vec!["/experiments".into()]),
+        ("/experiments/compare", vec![format!("/experiments/compare?id={whole}&id={single}")]),
         (
             "/experiments/{id}",
             vec![

@@ -176,7 +176,7 @@ mod tests {
             assert!(failure.message.contains(part), "{part}: {}", failure.message);
         }
         assert!(!failure.message.contains("first") && !failure.message.contains("old"));
-        for part in ["2 of 3 attempts", "batch_size", "try 2"] {
+        for part in ["2 of at most 3", "batch_size", "try 2"] {
             assert!(failure.hint.contains(part), "{part}: {}", failure.hint);
         }
     }

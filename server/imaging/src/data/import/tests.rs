@@ -165,7 +165,7 @@ fn patients_of_the_table_stay_together_and_bad_tables_are_refused() {
     let labels: Vec<_> = manifest.cases.iter().map(|c| c.cspca).collect();
     assert_eq!(labels, [Some(false), Some(true), Some(false), None]);
     for (text, reason) in [
-        ("case_id,patient_id,cspca\na,p,maybe\n", "line 2: \"maybe\": yes, no or unknown was expected"),
+        ("case_id,patient_id,cspca\na,p,maybe\n", "line 2: cspca \"maybe\": yes, no or unknown was expected"),
         ("case_id,patient_id,split\na,p,holdout\n", "line 2: split \"holdout\": train, val or test"),
         ("case_id,patient_id,fold\na,p,-1\n", "line 2: fold \"-1\": a whole number"),
         ("case_id,case_id,patient_id\na,a,p\n", "two columns case_id"),

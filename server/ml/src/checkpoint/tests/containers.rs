@@ -189,7 +189,7 @@ fn of_several_encoders_in_one_state_dict_the_names_tell() {
     let error = encoder(both("t2.", "adc."), &Pick::default()).unwrap_err();
     assert!(error.contains("--prefix") && error.contains("\"t2.\"") && error.contains("\"adc.\""), "{error}");
     assert_eq!(encoder(both("t2.", "adc."), &prefix("adc")).unwrap().0, expected(0.25));
-    assert!(encoder(both("t2.", "adc."), &prefix("dwi.")).unwrap_err().contains("asked for"));
+    assert!(encoder(both("t2.", "adc."), &prefix("dwi.")).unwrap_err().contains("under this key and prefix"));
 }
 
 /// Files of a checkpoint, the tensors dealt out, and its index.

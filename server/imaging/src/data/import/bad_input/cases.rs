@@ -155,7 +155,7 @@ pub const KINDS: &[Bad] = &[
     },
     Bad {
         kind: "cases.csv with a label that is none",
-        words: "line 2: \"maybe\": yes, no or unknown was expected",
+        words: "line 2: cspca \"maybe\": yes, no or unknown was expected",
         make: |f| table(f, "case_id,patient_id,cspca\ncase,p,maybe\n"),
     },
     Bad {
