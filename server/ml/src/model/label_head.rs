@@ -20,7 +20,6 @@ pub fn mean_and_max<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 2> {
 
 /// From an encoder's maps to the logits of a volume.
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one value a network, moved a few times")]
 pub enum LabelHead<B: Backend> {
     Compact(VolumeClassifier<B>),
     /// One layer on mean and maximum over the places of the last map, averaged over slices.

@@ -2,11 +2,11 @@
 //! split. What cannot be trained is refused in words before it is.
 
 use std::sync::Mutex;
-use transferscope_domain::family::profound_conv;
 
 use transferscope_domain::{
     Family, Head, Objective, RunId, Target as Mask, Task, TrainingSpec,
     dataset::CaseEntry,
+    family::profound_conv,
     pretraining::Pretraining,
     run::{DeviceChoice, REQUEST_SCHEMA},
 };

@@ -314,10 +314,10 @@ mod tests {
     use super::*;
     use crate::{init, model::io::TaskIo};
     use burn_flex::Flex;
-    use transferscope_domain::family::profound_conv;
     use transferscope_domain::{
         Family, Loss,
         dataset::SegmentationTarget,
+        family::profound_conv,
         task::{Output, Task},
     };
 

@@ -7,8 +7,7 @@ use crate::{
     params::{NamedTensor, collect},
 };
 use burn_flex::Flex;
-use transferscope_domain::family::provicnet;
-use transferscope_domain::{Family, Head, task::Output};
+use transferscope_domain::{Family, Head, family::provicnet, task::Output};
 
 fn net(family: Family, seed: u64) -> Net<Flex> {
     let io = TaskIo { images: 3, out: 3, output: Output::Classes };

@@ -1,8 +1,10 @@
 use std::{fs, path::Path};
-use transferscope_domain::family::{profound_conv, profound_vit, provicnet};
 
 use serde_json::Value;
-use transferscope_domain::Architecture;
+use transferscope_domain::{
+    Architecture,
+    family::{profound_conv, profound_vit, provicnet},
+};
 
 use super::{
     super::{

@@ -1,14 +1,13 @@
 //! The containers of the field: the old format, several state dicts in a file, several files of a checkpoint.
 
 use std::{fs, path::Path};
-use transferscope_domain::family::provicnet;
 
 use super::{
     super::architecture::{Hints, infer, tensors},
     writer::{legacy, legacy_state_dict},
     *,
 };
-use transferscope_domain::Architecture;
+use transferscope_domain::{Architecture, family::provicnet};
 
 /// A small DINOv2 with registers.
 pub fn dino() -> Architecture {

@@ -4,24 +4,26 @@
 //! Woo et al., "ConvNeXt V2" (2023), in the 3-D form of ProFound: the last downsampling keeps its
 //! resolution, so the strides of the four stages are 4, 8, 16, 16.
 
-use crate::family::ModuleNames;
-use crate::nn::precision::affine;
 use burn::module::Module;
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Tensor, backend::Backend};
 use transferscope_domain::family::profound_conv::Size;
 
-use crate::nn::{
-    depthwise::DepthwiseConv3d,
-    drop_path::{BlockDrop, DropPath},
-    gelu::gelu,
-    grn::Grn,
-    kernels::Kernels,
-    layer_norm::{channels_first, from_channels_last, layer_norm, to_channels_last},
-    linear::linear,
-    lora::{self, PointwiseLora},
-    patch::PatchConv3d,
-    repeat::repeat,
+use crate::{
+    family::ModuleNames,
+    nn::{
+        depthwise::DepthwiseConv3d,
+        drop_path::{BlockDrop, DropPath},
+        gelu::gelu,
+        grn::Grn,
+        kernels::Kernels,
+        layer_norm::{channels_first, from_channels_last, layer_norm, to_channels_last},
+        linear::linear,
+        lora::{self, PointwiseLora},
+        patch::PatchConv3d,
+        precision::affine,
+        repeat::repeat,
+    },
 };
 
 /// Size of an encoder.

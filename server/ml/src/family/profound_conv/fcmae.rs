@@ -6,7 +6,6 @@
 //! 16 voxels in each direction over all images together, a dense decoder of ConvNeXt-V2
 //! blocks, squared error on hidden cells. GRN's statistics run over all visible voxels of the batch.
 
-use crate::family::ModuleNames;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Tensor, backend::Backend};
@@ -14,6 +13,7 @@ use transferscope_domain::family::{Encoder, profound_conv::Size};
 
 use super::convnext::{Block, ConvNext, ConvNextConfig, STRIDE, Visible};
 use crate::{
+    family::ModuleNames,
     model::masked::{cells, masked_error, standardised},
     nn::{kernels::Kernels, patch::PatchConv3d},
 };

@@ -4,8 +4,6 @@
 //! He et al., "Masked Autoencoders Are Scalable Vision Learners" (2022), in the 3-D form of ProFound
 //! (`models/mae.py`). Names follow its checkpoints.
 
-use crate::family::ModuleNames;
-use crate::nn::precision::affine;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Tensor, backend::Backend};
@@ -13,6 +11,7 @@ use transferscope_domain::family::{Encoder, profound_vit::Size};
 
 use super::block::PlainBlock;
 use crate::{
+    family::ModuleNames,
     model::masked::{Masking, cells, masked_error, standardised},
     nn::{
         drop_path::DropPath,
@@ -22,6 +21,7 @@ use crate::{
         lora::AttentionLora,
         patch::PatchConv3d,
         positions::{FixedTable, sine_cosine},
+        precision::affine,
     },
 };
 

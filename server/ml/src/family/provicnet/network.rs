@@ -15,14 +15,13 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
+use transferscope_domain::{Head, family::provicnet::Size, task::Output};
 
 use super::{
     encoders::Encoders,
     slice_head::{HeadKind, SliceHead},
     vit::{DinoSize, VitConfig, VitOutput, VitTrace},
 };
-use transferscope_domain::{Head, family::provicnet::Size, task::Output};
-
 use crate::{
     family::TaskNetwork,
     model::{

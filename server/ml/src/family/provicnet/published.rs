@@ -4,7 +4,6 @@
 //! The task network [`super::network::Provicnet`] keeps the same layers under `encoder.` and `head.`; see
 //! there how a file's names map to it.
 
-use crate::family::ModuleNames;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Tensor, backend::Backend};
@@ -17,6 +16,7 @@ use super::{
     },
     vit::{Vit, VitConfig, VitTrace, index_and_count, tokens_of},
 };
+use crate::family::ModuleNames;
 use crate::nn::{kernels::Kernels, linear::linear};
 
 /// Which of upstream's classes, by what they have beside backbone, head and axis layers.

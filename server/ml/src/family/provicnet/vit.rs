@@ -5,14 +5,16 @@
 //! Oquab et al., "DINOv2" (2023); Darcet et al., "Vision Transformers Need Registers" (2023);
 //! the axis tokens of ProViCNet. Names follow the published checkpoints.
 
-use crate::family::ModuleNames;
-use crate::nn::precision::product;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Int, Tensor, backend::Backend};
 
-use crate::nn::{
-    drop_path::DropPath, kernels::Kernels, layer_norm::layer_norm, linear::linear, lora::AttentionLora,
+use crate::{
+    family::ModuleNames,
+    nn::{
+        drop_path::DropPath, kernels::Kernels, layer_norm::layer_norm, linear::linear, lora::AttentionLora,
+        precision::product,
+    },
 };
 
 pub mod block;

@@ -47,7 +47,6 @@ pub struct Unet<B: Backend> {
 
 /// The last layers.
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one value a network")]
 pub enum UnetEnd<B: Backend> {
     /// A sum over channels at full resolution.
     Dense(SameConv3d<B>),

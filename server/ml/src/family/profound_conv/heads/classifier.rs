@@ -1,12 +1,14 @@
 //! ProFound's classifier: the pooled features through a narrow normalised layer.
 
-use crate::family::ModuleNames;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Tensor, activation::relu, backend::Backend};
 
 use crate::{
-    family::profound_conv::convnext::{ConvNext, ConvNextConfig},
+    family::{
+        ModuleNames,
+        profound_conv::convnext::{ConvNext, ConvNextConfig},
+    },
     nn::{Mode, batch_norm::BatchNorm, kernels::Kernels, linear::linear},
 };
 

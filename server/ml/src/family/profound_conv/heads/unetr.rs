@@ -5,13 +5,15 @@
 //! Hatamizadeh et al., "UNETR" (2022), made of MONAI's blocks (Apache-2.0, `monai/networks/blocks`):
 //! instance normalisation without parameters, leaky ReLU with slope 0.01, no biases but the last.
 
-use crate::family::ModuleNames;
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm};
 use burn::tensor::{Tensor, activation::leaky_relu, backend::Backend};
 
 use crate::{
-    family::profound_conv::convnext::{ConvNext, ConvNextConfig},
+    family::{
+        ModuleNames,
+        profound_conv::convnext::{ConvNext, ConvNextConfig},
+    },
     nn::{
         conv::SameConv3d,
         kernels::Kernels,

@@ -6,13 +6,15 @@
 //! ProFound. Its convolutions are followed by a layer normalisation over channels that is called
 //! `batch_norm` in checkpoints.
 
-use crate::family::ModuleNames;
 use burn::module::Module;
 use burn::nn::LayerNorm;
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::{
-    family::profound_conv::convnext::{ConvNext, ConvNextConfig},
+    family::{
+        ModuleNames,
+        profound_conv::convnext::{ConvNext, ConvNextConfig},
+    },
     nn::{
         Mode,
         conv::SameConv3d,

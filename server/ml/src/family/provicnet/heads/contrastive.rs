@@ -4,11 +4,11 @@
 //! DINO's head: three layers, a unit vector, and a weight-normalised layer without bias. Published
 //! with 2048 values inside, 256 before and 65536 after the last layer.
 
-use crate::family::ModuleNames;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Tensor, backend::Backend};
 
+use crate::family::ModuleNames;
 use crate::nn::{gelu::gelu, kernels::Kernels, linear::linear};
 
 /// Sizes of a [`ContrastiveHead`].

@@ -1,10 +1,9 @@
 //! ProViCNet's convolution head (`conv1`): from tokens to eight times their grid.
 
-use crate::family::ModuleNames;
 use burn::module::Module;
 use burn::tensor::{Tensor, activation::relu, backend::Backend};
 
-use crate::family::provicnet::slice_head::double;
+use crate::family::{ModuleNames, provicnet::slice_head::double};
 use crate::nn::{Mode, batch_norm::BatchNorm, conv::SameConv2d, kernels::Kernels};
 
 /// 3x3 convolution, batch normalisation, ReLU.

@@ -1,11 +1,10 @@
 //! ProViCNet's deeper convolution head (`conv3`).
 
-use crate::family::ModuleNames;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::conv_head::ConvNorm;
-use crate::family::provicnet::slice_head::double;
+use crate::family::{ModuleNames, provicnet::slice_head::double};
 use crate::nn::{Mode, conv::SameConv2d, kernels::Kernels};
 
 /// Three times enlarged by two (nearest neighbour), each followed by two convolutions.

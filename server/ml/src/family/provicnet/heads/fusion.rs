@@ -2,12 +2,11 @@
 //!
 //! Published with three streams in the order T2W, ADC, DWI, each fed by its own frozen backbone.
 
-use crate::family::ModuleNames;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::conv_head::{ConvNorm, WIDE};
-use crate::family::provicnet::slice_head::double;
+use crate::family::{ModuleNames, provicnet::slice_head::double};
 use crate::nn::{Mode, conv::SameConv2d, kernels::Kernels};
 
 /// A stream for each image, then the layers of a convolution head on the joined streams.

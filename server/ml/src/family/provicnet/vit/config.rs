@@ -1,8 +1,9 @@
 //! Sizes of vision transformers.
 
+use transferscope_domain::family::provicnet::Size;
+
 use super::{block::FeedForwardKind, positions::PositionResize};
 use crate::model::io::SLICES;
-use transferscope_domain::family::provicnet::Size;
 
 /// Size of a backbone, and what it has beside patches.
 #[derive(Debug, Clone, PartialEq)]
