@@ -31,7 +31,10 @@ pub fn preview_href(id: &RunId, file: &str) -> String {
 /// One picture with its caption.
 #[component]
 pub fn PreviewFigure(id: RunId, preview: PreviewView) -> impl IntoView {
-    let alt = format!("{}, {}: {}", preview.case_id, epoch_label(preview.epoch), preview.caption);
+    // What is drawn names its case too, for files that are looked at alone.
+    let own = format!("{}, ", preview.case_id);
+    let caption = preview.caption.strip_prefix(&own).unwrap_or(&preview.caption).to_owned();
+    let alt = format!("{}, {}: {}", preview.case_id, epoch_label(preview.epoch), caption);
     let href = preview_href(&id, &preview.file);
     let source = href.clone();
     view! {
@@ -44,7 +47,7 @@ pub fn PreviewFigure(id: RunId, preview: PreviewView) -> impl IntoView {
                 " · "
                 {epoch_label(preview.epoch)}
                 " · "
-                {preview.caption}
+                {caption}
             </figcaption>
         </figure>
     }

@@ -104,7 +104,7 @@ pub fn findings(of: Counted<'_>, choice: Choice) -> Vec<Finding> {
     if unfinished > 0 {
         let gone = counts.failed + counts.stopped;
         let note = format!(
-            "{} of {} runs have a result; {gone} failed or were stopped; {} are still to come.",
+            "{} of {} runs have a result; {gone} failed or were stopped; {} still to come.",
             counts.succeeded,
             counts.planned,
             unfinished.saturating_sub(gone)
