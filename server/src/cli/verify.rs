@@ -66,13 +66,13 @@ fn compare(args: &Args) -> Result<Report> {
     Ok(report)
 }
 
-/// A line a comparison, a line an unknown file, and the counts.
+/// A line a comparison, a line an unknown file or number, and the counts.
 fn text(report: &Report) -> String {
     let (compared, missed, unknown) = (report.lines.len(), report.misses(), report.unknown.len());
     let lines = report.lines.iter().map(ToString::to_string);
-    let files = report.unknown.iter().map(|file| format!("unknown: {file}"));
+    let names = report.unknown.iter().map(|name| format!("unknown: {name}"));
     let counts = format!("{compared} compared: {} pass, {missed} MISS, {unknown} unknown", compared - missed);
-    lines.chain(files).chain([counts]).collect::<Vec<_>>().join("\n")
+    lines.chain(names).chain([counts]).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod standardise;
 mod tiles;
 mod width;
 
-pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance, median_within, pooled_bandwidth};
+pub use bandwidth::{gamma_from_sigma, median_bandwidth, median_distance, pooled_bandwidth};
 pub use between::mmd2_between;
 pub use discrepancy::{Discrepancy, Estimate, Kernel};
 pub use distances::{energy_distance, frechet_distance};

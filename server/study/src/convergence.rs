@@ -2,14 +2,12 @@
 //! training.
 //!
 //! The definitions of the study are on the running best, so that a lucky spike does not count twice, and what is not
-//! reached within the budget is said so ([`Reached`]). [`reach`] has other readings of the same question.
+//! reached within the budget is said so ([`Reached`]).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use transferscope_domain::Direction;
-
-pub mod reach;
 
 /// A point of a curve: epoch and value.
 pub type Point = (f64, f64);
@@ -120,15 +118,6 @@ pub fn area(curve: &[Point]) -> Option<f64> {
     (width > 0.0).then(|| sum / width)
 }
 
-/// [`area`] over the logarithm of the first coordinate, as for curves over amounts of data; none where that is not
-/// positive.
-pub fn area_log10(curve: &[Point]) -> Option<f64> {
-    if curve.iter().any(|(x, _)| *x <= 0.0) {
-        return None;
-    }
-    area(&curve.iter().map(|(x, y)| (x.log10(), *y)).collect::<Vec<_>>())
-}
-
 /// By how much faster the first is than the second: epochs of the second by epochs of the first. None where either was
 /// not reached or the first was there before training.
 pub fn speed_up(first: Reached, second: Reached) -> Option<f64> {
@@ -165,7 +154,6 @@ mod tests {
         assert_eq!(normalised_area(&falling, Direction::Higher), None);
         assert_eq!(epochs_to_value(&[], Direction::Higher, 0.0), None);
         assert_eq!(epochs_to_share(&[(0.0, 1.0)], Direction::Higher, 0.95), None);
-        assert_eq!(area_log10(&[(0.0, 1.0), (1.0, 1.0)]), None);
     }
 
     #[test]

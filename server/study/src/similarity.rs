@@ -3,13 +3,11 @@
 //! What is 0/0, such as the similarity to features that are constant, is none.
 
 mod canonical;
-mod hsic;
 mod neighbours;
 mod procrustes;
 
-pub use canonical::{CanonicalCorrelations, canonical_correlations, pwcca, svcca};
-pub use hsic::{Hsic, cka, linear_hsic, median_gamma, rbf_hsic};
-pub use neighbours::{correlation_rdm, euclidean_rdm, mutual_neighbours, rsa};
+pub use canonical::{CanonicalCorrelations, pwcca, svcca};
+pub use neighbours::{correlation_rdm, mutual_neighbours, rsa};
 pub use procrustes::Procrustes;
 
 use nalgebra::{DMatrix, DMatrixViewMut};

@@ -10,7 +10,7 @@ mod probe;
 
 pub use h_score::{HScore, h_score};
 pub use leep::{leep, nce};
-pub use logme::{Stop, logme_classes, logme_values};
+pub use logme::{Stop, logme_values};
 pub use nearest::{nearest_classes, nearest_values};
 pub use probe::{probe_classes, probe_values};
 

@@ -68,7 +68,7 @@ impl fmt::Display for Line {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     pub lines: Vec<Line>,
-    /// Files that no check knows.
+    /// Files that no check knows, and what no check knows within the others, as `group/file/name`.
     pub unknown: Vec<String>,
 }
 
@@ -83,6 +83,7 @@ impl Report {
 #[derive(Debug, Default)]
 pub struct Cases {
     lines: Vec<Line>,
+    unknown: Vec<String>,
 }
 
 impl Cases {
@@ -154,9 +155,21 @@ impl Cases {
         self.equal(file, "-", Some(problem.to_string()));
     }
 
-    /// The comparisons in the order they were made.
-    pub fn into_lines(self) -> Vec<Line> {
-        self.lines
+    /// A number or a tensor of which nothing here computes the like: named and counted, and no miss.
+    pub fn unknown(&mut self, file: &str, name: &str) {
+        self.unknown.push(format!("{file}/{name}"));
+    }
+
+    /// Whether that was said of it.
+    pub fn is_unknown(&self, file: &str, name: &str) -> bool {
+        self.unknown
+            .iter()
+            .any(|known| known.strip_prefix(file).and_then(|n| n.strip_prefix('/')) == Some(name))
+    }
+
+    /// The comparisons in the order they were made, and what was unknown.
+    pub fn into_parts(self) -> (Vec<Line>, Vec<String>) {
+        (self.lines, self.unknown)
     }
 }
 
@@ -165,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_a_nan_and_a_length_are_misses() {
+    fn a_difference_a_nan_and_a_length_are_misses_and_the_unknown_is_named() {
         let mut cases = Cases::default();
         let tight = Tolerance { rel_l2: 1e-6, max_abs: 1e-6 };
         cases.compare("g/f", "same", &[1.0, f64::NAN], &[1.0, f64::NAN], tight);
@@ -173,7 +186,10 @@ mod tests {
         cases.compare("g/f", "nan", &[f64::NAN], &[1.0], tight);
         cases.compare("g/f", "short", &[1.0], &[1.0, 1.0], tight);
         cases.compare("g/f", "zero", &[0.1], &[0.0], tight);
-        let lines = cases.into_lines();
+        cases.unknown("g/f", "new.score");
+        assert!(cases.is_unknown("g/f", "new.score") && !cases.is_unknown("g", "score"));
+        let (lines, unknown) = cases.into_parts();
+        assert_eq!(unknown, ["g/f/new.score"]);
         assert_eq!(lines.iter().map(|l| l.pass).collect::<Vec<_>>(), [true, false, false, false, false]);
         assert!(lines[1].to_string().ends_with("MISS"));
         assert!((lines[1].rel_l2.unwrap() - 0.1 / 5.0f64.sqrt()).abs() < 1e-12);

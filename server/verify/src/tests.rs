@@ -8,6 +8,7 @@ use super::*;
 mod backbones;
 mod damaged;
 pub mod reference;
+mod scores;
 
 /// Runs the check whose first file is `file` and wants every line to pass: on the files of the repository where
 /// it is among them, and on the whole reference folder where there is one.
@@ -36,7 +37,7 @@ fn assert_passes(entry: &Entry, root: &Path) {
     // Of a file that other checks look at as well, the rest is not this one's matter.
     let alone = |file: &str| CHECKS.iter().filter(|e| e.files.contains(&file)).count() == 1;
     untouched_are_misses(&folder, &mut cases, |file| entry.files.contains(&file) && alone(file));
-    let lines = cases.into_lines();
+    let (lines, _) = cases.into_parts();
     let compared = lines.iter().filter(|l| l.reason.is_none()).count();
     assert!(compared > 0, "{file}: nothing was compared");
     let misses = misses(&lines);
@@ -61,18 +62,19 @@ fn the_files_of_the_repository_pass_and_none_of_them_is_unknown() {
     let every: BTreeSet<&str> =
         CHECKS.iter().filter_map(|e| e.files[0].split_once('/')).map(|(g, _)| g).collect();
     assert_eq!(groups, every);
-    assert!(report.lines.len() > 1300, "{}", report.lines.len());
+    assert!(report.lines.len() > 1150, "{}", report.lines.len());
 }
 
 /// Files of backbones that are only read, and of networks that are not here, are unknown; of every group that is
-/// compared, nothing is.
+/// compared, only scores that nothing here computes.
 #[test]
 fn the_whole_folder_passes() {
     let Some(root) = reference::whole() else { return };
     let report = verify(&root).unwrap();
     assert_eq!(misses(&report.lines), [""; 0]);
-    assert!(report.lines.len() > 2500, "{}", report.lines.len());
+    assert!(report.lines.len() > 2050, "{}", report.lines.len());
     let elsewhere = |file: &str| file.starts_with("backbones/") || file.contains("convmae");
-    let unknown: Vec<&String> = report.unknown.iter().filter(|file| !elsewhere(file)).collect();
+    let unexpected = |name: &&String| !elsewhere(name) && !scores::is_of_others(name);
+    let unknown: Vec<&String> = report.unknown.iter().filter(unexpected).collect();
     assert_eq!(unknown, [""; 0]);
 }

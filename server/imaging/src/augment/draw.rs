@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_mirror_undoes_itself_and_is_a_plain_copy() {
-        let recipe = Recipe { mirror: 1.0, ..Recipe::for_restoration() };
+        let recipe = Recipe { mirror: 1.0, ..Recipe::none() };
         let mirror = whole(&drawn(&recipe, "a"));
         let once = mirror.image(&image());
         assert_eq!(once[..28], image()[..28].iter().rev().copied().collect::<Vec<_>>());

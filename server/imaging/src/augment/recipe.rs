@@ -127,13 +127,6 @@ impl Recipe {
         recipe
     }
 
-    /// Only the mirror. Input and target of a restoration are tied by physics: blur and distortion have an axis
-    /// and a scale, noise a distribution, so that a rotated, stretched or brightened pair is one that no scanner
-    /// makes. The phase-encode axis and the resolution stay as they are when left and right are exchanged.
-    pub fn for_restoration() -> Self {
-        Self { mirror: Self::default().mirror, ..Self::none() }
-    }
-
     /// Whether every number makes sense.
     ///
     /// # Errors
@@ -181,7 +174,7 @@ mod tests {
 
     #[test]
     fn recipes_are_stored_and_wrong_ones_are_named() {
-        for recipe in [Recipe::default(), Recipe::none(), Recipe::for_restoration()] {
+        for recipe in [Recipe::default(), Recipe::none()] {
             recipe.check().unwrap();
             let text = serde_json::to_string(&recipe).unwrap();
             assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);

@@ -29,18 +29,6 @@ impl Overlap {
     pub fn dice(&self) -> Option<f64> {
         (self.truth > 0).then(|| 2.0 * self.shared as f64 / (self.prediction + self.truth) as f64)
     }
-
-    /// Intersection over union, `|P and T| / |P or T|`, 0 to 1; none where the truth is empty.
-    pub fn iou(&self) -> Option<f64> {
-        let union = self.prediction + self.truth - self.shared;
-        (self.truth > 0).then(|| self.shared as f64 / union as f64)
-    }
-
-    /// What stands in place of a score with an empty truth where such cases are to count: 1 when the
-    /// prediction is empty too, else 0.
-    pub fn of_empty_truth(&self) -> f64 {
-        if self.prediction == 0 { 1.0 } else { 0.0 }
-    }
 }
 
 /// Dice coefficient of one class, `2 |P and T| / (|P| + |T|)`, 0 to 1.
@@ -68,18 +56,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (n > 0).then(|| sum / f64::from(n))
 }
 
-/// Mean over the scored classes of each case, then over the cases that have any; `cases` holds
-/// one row of [`dice_by_class`] a case. None where nothing could be scored.
-pub fn mean_dice(cases: &[Vec<Option<f64>>]) -> Option<f64> {
-    mean(mean_by_case(cases).into_iter().flatten())
-}
-
-/// Mean of each case over the classes that it has.
-pub fn mean_by_case(cases: &[Vec<Option<f64>>]) -> Vec<Option<f64>> {
-    cases.iter().map(|case| mean(case.iter().flatten().copied())).collect()
-}
-
-/// Mean of each class over the cases that have it.
+/// Mean of each class over the cases that have it; `cases` holds one row of [`dice_by_class`] a case.
 pub fn mean_by_class(cases: &[Vec<Option<f64>>]) -> Vec<Option<f64>> {
     let classes = cases.iter().map(Vec::len).max().unwrap_or(0);
     (0..classes)
@@ -96,19 +73,15 @@ mod tests {
         assert_eq!(dice(&[1, 0], &[0, 0], 1), None);
         assert_eq!(dice(&[0, 0], &[0, 0], 1), None);
         assert_eq!(dice(&[0, 0], &[1, 0], 1), Some(0.0));
-        assert_eq!(Overlap::of(&[1, 0], &[0, 0], 1).of_empty_truth(), 0.0);
-        assert_eq!(Overlap::of(&[0, 0], &[0, 0], 1).of_empty_truth(), 1.0);
-        assert_eq!(mean_dice(&[vec![None], vec![]]), None);
-        assert_eq!(mean_dice(&[vec![None, Some(0.5)], vec![Some(1.0), Some(0.0)]]), Some(0.5));
     }
+
     #[test]
     fn hand_computed_scores_and_means() {
         let overlap = Overlap::of(&[1, 1, 1, 2, 0], &[1, 0, 1, 2, 2], 1);
         assert_eq!(overlap, Overlap { shared: 2, prediction: 3, truth: 2 });
-        assert_eq!((overlap.dice(), overlap.iou()), (Some(0.8), Some(2.0 / 3.0)));
+        assert_eq!(overlap.dice(), Some(0.8));
         assert_eq!(dice_by_class(&[1, 1, 1, 2, 0], &[1, 0, 1, 2, 2], 3), [Some(0.8), Some(2.0 / 3.0), None]);
         let cases = [vec![None, Some(0.5)], vec![Some(1.0), Some(0.0)], vec![None, None]];
-        assert_eq!(mean_by_case(&cases), [Some(0.5), Some(0.5), None]);
         assert_eq!(mean_by_class(&cases), [Some(1.0), Some(0.25)]);
     }
 }

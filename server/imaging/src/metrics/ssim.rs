@@ -68,12 +68,6 @@ impl Ssim {
         Self { windows: shape.map(gaussian_window), of_sample: false }
     }
 
-    /// Slice by slice: the [`gaussian_window`] of rows and columns only.
-    pub fn gaussian_by_slice(shape: [usize; 3]) -> Self {
-        let [_, h, w] = shape;
-        Self { windows: [vec![1.0], gaussian_window(h), gaussian_window(w)], of_sample: false }
-    }
-
     /// The similarity at each position; empty where the window does not fit.
     ///
     /// # Shapes
@@ -142,12 +136,6 @@ impl SsimMap {
     /// The mean over all positions; none without any.
     pub fn mean(&self) -> Option<f64> {
         (!self.values.is_empty()).then(|| self.values.iter().sum::<f64>() / self.values.len() as f64)
-    }
-
-    /// The mean of each slice of positions.
-    pub fn mean_by_slice(&self) -> Vec<f64> {
-        let plane = self.shape[1] * self.shape[2];
-        self.values.chunks_exact(plane.max(1)).map(|s| s.iter().sum::<f64>() / plane as f64).collect()
     }
 }
 
@@ -259,6 +247,5 @@ mod tests {
         assert_eq!(ssim3d_in(&y, &x, shape, 2.0, &[0..3, 0..20, 0..22]), None);
         let whole = ssim3d_in(&y, &x, shape, 2.0, &[0..14, 0..20, 0..22]).unwrap();
         assert_eq!(whole, ssim3d(&y, &x, shape, 2.0));
-        assert_eq!(Ssim::gaussian_by_slice(shape).map(&y, &x, shape, 2.0).mean_by_slice().len(), 14);
     }
 }

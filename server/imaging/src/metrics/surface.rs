@@ -46,46 +46,16 @@ impl SurfaceDistances {
         })
     }
 
-    /// The larger of the two directed quantiles `q`, linearly interpolated.
-    fn hausdorff_quantile(&self, q: f64) -> f64 {
-        let directed = [&self.prediction_to_truth, &self.truth_to_prediction];
-        directed.into_iter().filter_map(|d| quantile(d, q)).fold(0.0, f64::max)
-    }
-
-    /// The larger of the two directed 95th percentiles, as MONAI computes it. MedPy pools the distances
-    /// first, which is [`SurfaceDistances::hd95_pooled`].
+    /// The larger of the two directed 95th percentiles, linearly interpolated, as MONAI computes it. MedPy pools the
+    /// distances first.
     pub fn hd95(&self) -> f64 {
-        self.hausdorff_quantile(0.95)
-    }
-
-    /// The 95th percentile of the distances of both directions pooled.
-    pub fn hd95_pooled(&self) -> f64 {
-        quantile(&self.pooled().collect::<Vec<_>>(), 0.95).unwrap_or(0.0)
-    }
-
-    /// The largest distance: the Hausdorff distance.
-    pub fn hd100(&self) -> f64 {
-        self.hausdorff_quantile(1.0)
+        let directed = [&self.prediction_to_truth, &self.truth_to_prediction];
+        directed.into_iter().filter_map(|d| quantile(d, 0.95)).fold(0.0, f64::max)
     }
 
     /// Average symmetric surface distance: the mean over the distances of both directions pooled.
     pub fn assd(&self) -> f64 {
         mean(self.pooled())
-    }
-
-    /// The mean of the two directions' means.
-    pub fn assd_mean_of_means(&self) -> f64 {
-        0.5 * (self.asd() + self.asd_truth_to_prediction())
-    }
-
-    /// Average surface distance from the prediction to the truth.
-    pub fn asd(&self) -> f64 {
-        mean(self.prediction_to_truth.iter().copied())
-    }
-
-    /// Average surface distance from the truth to the prediction.
-    pub fn asd_truth_to_prediction(&self) -> f64 {
-        mean(self.truth_to_prediction.iter().copied())
     }
 
     fn pooled(&self) -> impl Iterator<Item = f64> + '_ {
@@ -170,9 +140,8 @@ mod tests {
         let d = SurfaceDistances::between(&bar, &end, 1, [1, 1, 5], [3.0, 1.0, 2.0]).unwrap();
         assert_eq!(d.prediction_to_truth, [0.0, 2.0, 4.0]);
         assert_eq!(d.truth_to_prediction, [0.0]);
-        assert_eq!((d.asd(), d.assd(), d.hd100()), (2.0, 1.5, 4.0));
-        assert!((d.hd95() - 3.8).abs() < 1e-12 && (d.hd95_pooled() - 3.7).abs() < 1e-12);
-        assert_eq!(d.assd_mean_of_means(), 1.0);
+        assert_eq!(d.assd(), 1.5);
+        assert!((d.hd95() - 3.8).abs() < 1e-12);
         assert_eq!(hd95_mm(&end, &end, 1, [1, 1, 5], [1.0; 3]), Some(0.0));
         // Across slices the spacing is the slices'.
         assert_eq!(assd_mm(&[1, 0], &[0, 1], 1, [2, 1, 1], [3.0, 1.0, 1.0]), Some(3.0));

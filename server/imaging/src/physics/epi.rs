@@ -3,7 +3,7 @@
 //!
 //! Images and shifts are `[D, H, W]`, H the phase-encode axis; shifts are in voxels: a spin at y appears at
 //! `y + s(y)`. Between voxels everything is linear, beyond the ends clamped. The derivative s' is the central
-//! difference, one-sided at the ends. Three discretisations of the same integral are here; they differ from
+//! difference, one-sided at the ends. Two discretisations of the same integral are here; they differ from
 //! each other by a few percent. [`pull_jacobian`] and [`unwarp`] fit each other and need a map that does not
 //! fold over; [`push_exact`] keeps the signal's sum also where it does.
 
@@ -35,11 +35,6 @@ pub fn shift_voxels(field_hz: &Volume, bandwidth_per_pixel_hz: f64, polarity: Po
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("the shift folds the image over: y + s(y) does not rise everywhere along the phase-encode axis")]
 pub struct Folds;
-
-/// Derivative along the phase-encode axis, per voxel: `s'` of a shift.
-pub fn derivative(shift: &Volume) -> Volume {
-    along_phase_axis(shift, shift, |_, s, out| slopes(s, out))
-}
 
 /// Whether two places on a line come to the same place or change their order.
 pub fn folds(shift: &Volume) -> bool {
@@ -99,23 +94,6 @@ fn pull(
             *out = value(line, &slope, u);
         }
     }))
-}
-
-/// The distorted image with every voxel's value divided linearly between the two voxels round `y + s(y)`;
-/// parts outside are lost.
-pub fn push_linear_splat(image: &Volume, shift: &Volume) -> Volume {
-    along_phase_axis(image, shift, |line, s, out| {
-        for (y, (value, s)) in line.iter().zip(s).enumerate() {
-            let place = y as f64 + s;
-            let low = place.floor();
-            let part = place - low;
-            for (voxel, share) in [(low, 1.0 - part), (low + 1.0, part)] {
-                if voxel >= 0.0 && voxel < out.len() as f64 {
-                    out[voxel as usize] += share * value;
-                }
-            }
-        }
-    })
 }
 
 /// The distorted image as exact transport of what lies between the outer edges of the line: each voxel
@@ -241,7 +219,6 @@ mod tests {
         for (shift, expected) in [(&still, &image.data[..]), (&one, &moved[..])] {
             assert_eq!(pull_jacobian(&image, shift).unwrap().data, expected);
             assert_eq!(warp(&image, shift).unwrap().data, expected);
-            assert_eq!(push_linear_splat(&image, shift).data, expected);
         }
         assert_eq!(unwarp(&column(&moved), &one).data, [1.0, 2.0, 4.0, 0.0]);
         // Within a voxel the image is linear on both sides: (I(-1) + 6 I(0) + I(1)) / 8.

@@ -79,14 +79,6 @@ pub struct TruncatedComplex {
     pub zero_filled: ComplexVolume,
 }
 
-/// The centred k-space of each slice, fftshift(FFT(ifftshift(v))) without any factor.
-pub fn spectrum(volume: &Volume) -> ComplexVolume {
-    let [depth, rows, columns] = volume.shape;
-    let forward = Plane::plan(rows, columns, FftDirection::Forward);
-    let slices: Vec<Vec<_>> = (0..depth).into_par_iter().map(|d| forward.of_real(volume.slice(d))).collect();
-    ComplexVolume { shape: volume.shape, values: slices.concat() }
-}
-
 /// Keeps the middle `1 / factors` (rows, columns) of the k-space of each slice.
 ///
 /// # Errors
@@ -226,13 +218,6 @@ mod tests {
             let expected = 5.0 + weight * (f64::from(wave(3.0).data[x]) - 5.0);
             assert!((v.re - expected).abs() < 1e-5 && v.im.abs() < 1e-5, "{x}: {v} and {expected}");
         }
-    }
-
-    #[test]
-    fn the_middle_of_the_spectrum_is_the_sum() {
-        let volume = Volume { shape: [1, 3, 4], data: (0..12).map(|v| v as f32).collect() };
-        let k = spectrum(&volume);
-        assert!((k.values[4 + 2] - Complex::new(66.0, 0.0)).norm() < 1e-12);
     }
 
     #[test]

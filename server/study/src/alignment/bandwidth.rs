@@ -56,23 +56,6 @@ pub fn pooled_bandwidth(x: &Rows, y: &Rows) -> Result<Option<f64>, AlignmentErro
     Ok(RowPairs::of(&[x, y])?.bandwidth())
 }
 
-/// Median Euclidean distance over all distinct pairs of the rows of one set; of large sets as [`pooled_bandwidth`].
-///
-/// # Errors
-/// When there are fewer than two rows, or squared distances of large sets are beyond double precision.
-pub fn median_within(rows: &Rows) -> Result<f64, AlignmentError> {
-    at_least(rows, 2)?;
-    if rows.n() > SquaredDistances::MOST_ROWS {
-        return Ok(RowPairs::of(&[rows])?.median_distance());
-    }
-    let distance = |i: usize, j: usize| -> f64 {
-        rows.row(i).iter().zip(rows.row(j)).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
-    };
-    let mut all: Vec<f64> =
-        (0..rows.n()).flat_map(|i| (i + 1..rows.n()).map(move |j| distance(i, j))).collect();
-    Ok(median(&mut all).unwrap_or(0.0))
-}
-
 /// `gamma = 1 / (2 sigma^2)` of the kernel `exp(-gamma |x - y|^2)`.
 pub fn gamma_from_sigma(sigma: f64) -> f64 {
     1.0 / (2.0 * sigma * sigma)
@@ -95,8 +78,6 @@ mod tests {
         }
         let sigma = pooled_bandwidth(&line, &line).unwrap().unwrap();
         assert!((sigma - d).abs() <= 1e-7 * d, "{sigma} and {d}");
-        let one = Rows::new(1, (0..2 * n).map(|i| f64::from(i % n)).collect()).unwrap();
-        assert!((median_within(&one).unwrap() - d).abs() <= 1e-7 * d);
         let flat = Rows::new(1, vec![3.0; 2100]).unwrap();
         assert_eq!(pooled_bandwidth(&flat, &flat), Ok(None));
         assert!(pooled_bandwidth(&line, &Rows::new(2, vec![0.0; 4]).unwrap()).is_err());

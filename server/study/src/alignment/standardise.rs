@@ -74,14 +74,6 @@ impl Features {
         }
         Rows::new(self.dim, self.data.iter().map(|v| f64::from(*v)).collect())
     }
-
-    /// These features standardised by the mean and deviation of `reference`; see [`Standard`].
-    ///
-    /// # Errors
-    /// As [`Standard::of`] and [`Standard::apply`].
-    pub fn standardise_by(&self, reference: &Features) -> Result<Rows, AlignmentError> {
-        Standard::of(reference)?.apply(self)
-    }
 }
 
 #[cfg(test)]
@@ -91,23 +83,24 @@ mod tests {
     #[test]
     fn the_reference_gets_mean_0_and_deviation_1_and_constants_stay() {
         let reference = Features { n: 2, dim: 3, data: vec![1.0, 0.1, 7.0, 3.0, 0.1, 7.0] };
-        let rows = reference.standardise_by(&reference).unwrap();
+        let standard = Standard::of(&reference).unwrap();
+        let rows = standard.apply(&reference).unwrap();
         assert_eq!(rows.row(0)[0], -1.0);
         assert_eq!(rows.row(1)[0], 1.0);
         assert!(rows.row(0)[1].abs() < 1e-15);
         let other = Features { n: 1, dim: 3, data: vec![4.0, 0.1, 9.0] };
-        let rows = other.standardise_by(&reference).unwrap();
+        let rows = standard.apply(&other).unwrap();
         assert_eq!(rows.row(0)[0], 2.0);
         assert!((rows.row(0)[2] - 2.0).abs() < 1e-12);
     }
 
     #[test]
     fn nonsense_is_refused() {
-        let good = Features { n: 1, dim: 2, data: vec![1.0, 2.0] };
+        let standard = Standard::of(&Features { n: 1, dim: 2, data: vec![1.0, 2.0] }).unwrap();
         let nan = Features { n: 1, dim: 2, data: vec![1.0, f32::NAN] };
-        assert_eq!(nan.standardise_by(&good), Err(AlignmentError::NotFinite { row: 0, column: 1 }));
+        assert_eq!(standard.apply(&nan), Err(AlignmentError::NotFinite { row: 0, column: 1 }));
         let narrow = Features { n: 2, dim: 1, data: vec![1.0, 2.0] };
-        assert_eq!(narrow.standardise_by(&good), Err(AlignmentError::Widths { x: 2, y: 1 }));
+        assert_eq!(standard.apply(&narrow), Err(AlignmentError::Widths { x: 2, y: 1 }));
         let torn = Features { n: 2, dim: 2, data: vec![1.0; 3] };
         assert!(matches!(torn.rows(), Err(AlignmentError::Shape { .. })));
         let empty = Features { n: 0, dim: 2, data: vec![] };

@@ -19,11 +19,6 @@ impl CanonicalCorrelations {
     pub fn mean(&self) -> Option<f64> {
         crate::statistics::mean(&self.values)
     }
-
-    /// Mean of the squares.
-    pub fn mean_squared(&self) -> Option<f64> {
-        crate::statistics::mean(&self.values.iter().map(|v| v * v).collect::<Vec<_>>())
-    }
 }
 
 /// Orthonormal directions of the rows' space, by falling singular value, and the singular values.
@@ -51,20 +46,11 @@ fn between(x: &DMatrix<f64>, y: &DMatrix<f64>) -> CanonicalCorrelations {
     CanonicalCorrelations { values }
 }
 
-/// Canonical correlations; none are left where a set is constant.
+/// Canonical correlations of the fewest principal components of each set that hold `share` of its variance, and how
+/// many those are; none are left where a set is constant.
 ///
 /// # Errors
 /// When the sets differ in rows or have fewer than two.
-pub fn canonical_correlations(x: &Rows, y: &Rows) -> Result<CanonicalCorrelations, AlignmentError> {
-    paired(x, y)?;
-    Ok(between(&directions(x).0, &directions(y).0))
-}
-
-/// Canonical correlations of the fewest principal components of each set that hold `share` of its variance, and how
-/// many those are.
-///
-/// # Errors
-/// As [`canonical_correlations`].
 ///
 /// # Source
 /// Raghu et al., "SVCCA" (2017).
@@ -90,7 +76,7 @@ pub fn svcca(x: &Rows, y: &Rows, share: f64) -> Result<(CanonicalCorrelations, [
 /// constant.
 ///
 /// # Errors
-/// As [`canonical_correlations`].
+/// As [`svcca`].
 ///
 /// # Source
 /// Morcos et al., "Insights on representational similarity in neural networks with canonical correlation" (2018).

@@ -6,12 +6,6 @@ use crate::{
     statistics::{pearson, spearman},
 };
 
-/// Euclidean distances of all pairs of rows, each pair once.
-pub fn euclidean_rdm(rows: &Rows) -> Vec<f64> {
-    let m = matrix(rows);
-    pairs(m.nrows(), |i, j| (m.row(i) - m.row(j)).norm())
-}
-
 /// One less the correlation of all pairs of rows, each pair once; NaN where a row is constant.
 pub fn correlation_rdm(rows: &Rows) -> Vec<f64> {
     pairs(rows.n(), |i, j| 1.0 - pearson(rows.row(i), rows.row(j)).unwrap_or(f64::NAN))
@@ -68,7 +62,17 @@ mod tests {
         assert_eq!(mutual_neighbours(&line, &turned, 1), Ok(1.0));
         let other = Rows::new(1, vec![0.0, 9.0, 0.5, 8.0]).unwrap();
         assert_eq!(mutual_neighbours(&line, &other, 1), Ok(0.0));
-        assert_eq!(rsa(&euclidean_rdm(&line), &euclidean_rdm(&turned)), Some(1.0));
         assert!(mutual_neighbours(&line, &turned, 4).is_err());
+    }
+
+    #[test]
+    fn dissimilarities_are_compared_by_rank_and_a_constant_row_has_none() {
+        let wave = Rows::new(3, (0..12).map(|i| (f64::from(i) * 1.3).sin()).collect()).unwrap();
+        let rdm = correlation_rdm(&wave);
+        assert_eq!(rdm.len(), 6);
+        let squares: Vec<f64> = rdm.iter().map(|d| d * d).collect();
+        assert_eq!(rsa(&rdm, &squares), Some(1.0));
+        let flat = Rows::new(3, [vec![2.0; 3], vec![0.0, 1.0, 2.0], vec![3.0, 1.0, 2.0]].concat()).unwrap();
+        assert_eq!(rsa(&correlation_rdm(&flat), &rdm[..3]), None);
     }
 }

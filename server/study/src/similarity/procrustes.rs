@@ -27,14 +27,4 @@ impl Procrustes {
     pub fn distance_squared(self) -> f64 {
         2.0 - 2.0 * self.nuclear_norm
     }
-
-    /// `arccos N`.
-    pub fn angle(self) -> f64 {
-        self.nuclear_norm.min(1.0).acos()
-    }
-
-    /// `1 - N²`, where the fitted scale is free; scipy's disparity.
-    pub fn disparity(self) -> f64 {
-        1.0 - self.nuclear_norm * self.nuclear_norm
-    }
 }

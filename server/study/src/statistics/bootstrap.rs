@@ -19,21 +19,12 @@ impl Interval {
     }
 }
 
-const TAIL: f64 = 0.025;
-
 /// The quantile of sorted values, linear between neighbours.
 pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let at = share.clamp(0.0, 1.0) * last as f64;
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
     Some(low + (high - low) * at.fract())
-}
-
-/// The middle 95 % of resampled values; NaN do not count.
-pub fn percentile_interval(mut values: Vec<f64>) -> Option<Interval> {
-    values.retain(|v| !v.is_nan());
-    values.sort_by(f64::total_cmp);
-    Some(Interval { low: quantile(&values, TAIL)?, high: quantile(&values, 1.0 - TAIL)? })
 }
 
 /// One stream a resample, so that the result does not depend on how many threads work.
@@ -57,11 +48,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_lie_between_neighbours_and_what_is_undefined_does_not_count() {
+    fn quantiles_lie_between_neighbours() {
         assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), Some(3.0));
         assert_eq!(quantile(&[], 0.5), None);
-        let values = (0..=200).map(f64::from).chain([f64::NAN]).collect();
-        assert_eq!(percentile_interval(values), Some(Interval { low: 5.0, high: 195.0 }));
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Correlation of two lists.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::{Interval, kendall, ranks, two_sided_t};
+use super::{Interval, kendall, ranks};
 
 /// Which correlation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -67,20 +66,6 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let size = (dot(&x, &x) * dot(&y, &y)).sqrt();
     (size > 0.0).then(|| (dot(&x, &y) / size).clamp(-1.0, 1.0))
-}
-
-/// Two-sided p of a correlation of `n` points by the t distribution; that of Pearson's r under normality, and as an
-/// approximation of Spearman's.
-pub fn pearson_p(r: f64, n: usize) -> Option<f64> {
-    let freedom = n.checked_sub(2).filter(|f| *f > 0)? as f64;
-    two_sided_t(r * (freedom / (1.0 - r * r)).sqrt(), freedom)
-}
-
-/// 95 % interval of Pearson's r by Fisher's transformation; none for fewer than four points.
-pub fn fisher_interval(r: f64, n: usize) -> Option<Interval> {
-    let error = 1.0 / (n.checked_sub(3).filter(|f| *f > 0)? as f64).sqrt();
-    let half = Normal::standard().inverse_cdf(0.975) * error;
-    Some(Interval { low: (r.atanh() - half).tanh(), high: (r.atanh() + half).tanh() })
 }
 
 /// Spearman's rho.

@@ -113,16 +113,6 @@ pub fn nemenyi_critical_difference(methods: usize, cases: usize, alpha: f64) -> 
     (cases > 0).then(|| Some(nemenyi_q(methods, alpha)? * rank_error(methods, cases)))?
 }
 
-/// Nemenyi's p of each pair of methods from their mean ranks over `cases`.
-pub fn nemenyi_p(average_ranks: &[f64], cases: usize) -> Vec<Vec<f64>> {
-    let k = average_ranks.len();
-    let error = rank_error(k, cases.max(1));
-    let p = |a: f64, b: f64| range_exceeds((a - b).abs() / error * 2f64.sqrt(), k);
-    let row =
-        |i: usize| (0..k).map(|j| if i == j { 1.0 } else { p(average_ranks[i], average_ranks[j]) }).collect();
-    (0..k).map(row).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,8 +126,6 @@ mod tests {
         assert_eq!(friedman(&scores, false).unwrap().average_ranks, [3.0, 2.0, 1.0]);
         assert_eq!(friedman(&vec![vec![0.5; 3]; 6], true), None);
         assert_eq!(friedman(&scores[..1], true), None);
-        let p = nemenyi_p(&test.average_ranks, 6);
-        assert!(p[0][2] < 0.01 && p[0][1] > 0.1 && p[1][1] == 1.0);
     }
 
     #[test]

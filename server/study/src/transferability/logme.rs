@@ -2,8 +2,6 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::classes_of;
-
 /// When the fixed-point steps end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -68,22 +66,11 @@ impl Directions {
     }
 }
 
-/// Mean over classes of the evidence of one against the rest. Features are taken as they are, not centred.
+/// Mean over columns of the evidence of each: of numbers, or of ones for the rows of a class. Features are taken as they
+/// are, not centred.
 ///
 /// # Source
 /// You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer Learning" (2021).
-pub fn logme_classes(features: &DMatrix<f64>, classes: &[usize], stop: Stop) -> Option<f64> {
-    let directions = Directions::of(features)?;
-    let found = classes_of(classes);
-    let each = found.iter().map(|class| {
-        let y =
-            DVector::from_iterator(classes.len(), classes.iter().map(|c| f64::from(u8::from(c == class))));
-        directions.evidence(&y, stop)
-    });
-    crate::statistics::mean(&each.collect::<Option<Vec<_>>>()?)
-}
-
-/// Mean over columns of the evidence of each; source as [`logme_classes`].
 pub fn logme_values(features: &DMatrix<f64>, values: &DMatrix<f64>, stop: Stop) -> Option<f64> {
     let directions = Directions::of(features)?;
     let each = values.column_iter().map(|column| directions.evidence(&column.into_owned(), stop));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use transferscope_domain::Direction;
 use transferscope_study::{
-    convergence::{Point, area, area_log10, reach, running_best},
+    convergence::{Point, Reached, area, epochs_to_value, running_best},
     statistics::mean,
 };
 
@@ -47,7 +47,6 @@ fn of_curve(name: &str, object: &Object, told: &mut Told<'_>) -> Result<(), Prob
             "area_normalised" | "area_linear_n_normalised" => area(&curve),
             "area_raw" => area(&curve).map(|a| a * width),
             "area_of_running_best" => area(&best),
-            "area_log10_n_normalised" => area_log10(&curve),
             "best" => best.last().map(|p| p.1),
             "best_epoch" => {
                 let largest = best.last().map(|p| p.1);
@@ -80,11 +79,7 @@ fn thresholds(
         for key in entry.keys().filter(|k| *k != "threshold") {
             let what = format!("{name}/{threshold}/{key}");
             let ours = match key.as_str() {
-                "first_raw" => reach::first(&curve, threshold),
-                "first_of_3_consecutive" => reach::first_of_consecutive(&curve, threshold, 3),
-                "first_ema_alpha_0p3" => reach::first_of_average(&curve, threshold, 0.3),
-                "first_trailing_mean_5" => reach::first_of_trailing_mean(&curve, threshold, 5),
-                "linear_interpolated_first_crossing" => reach::crossing(&curve, threshold),
+                "first_raw" => epochs_to_value(&curve, Direction::Higher, threshold).and_then(Reached::epoch),
                 _ => {
                     told.unknown(&what);
                     continue;

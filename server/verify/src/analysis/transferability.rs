@@ -1,7 +1,9 @@
 //! `analysis/transferability.json`: LogME, H-score, LEEP and NCE.
 
+use std::collections::BTreeSet;
+
 use nalgebra::DMatrix;
-use transferscope_study::transferability::{Stop, h_score, leep, logme_classes, logme_values, nce};
+use transferscope_study::transferability::{Stop, h_score, leep, logme_values, nce};
 
 use super::keys::{Object, Told, list, matrix, object, places, tensors};
 use crate::{Cases, Folder, Problem, Tensors, Tolerance};
@@ -48,14 +50,21 @@ fn features(inputs: &Tensors, name: &str) -> Result<DMatrix<f64>, Problem> {
     if x.iter().all(|v| v.is_finite()) { Ok(x) } else { Err(Problem::new("features are not finite")) }
 }
 
+/// A column for each class that occurs: each against the rest.
+fn one_hot(classes: &[usize]) -> DMatrix<f64> {
+    let found: Vec<usize> = BTreeSet::from_iter(classes).into_iter().copied().collect();
+    DMatrix::from_fn(classes.len(), found.len(), |i, c| f64::from(u8::from(classes[i] == found[c])))
+}
+
 fn of_classes(name: &str, object: &Object, inputs: &Tensors, told: &mut Told<'_>) -> Result<(), Problem> {
     let x = features(inputs, name)?;
     let classes = labels(inputs, &format!("transfer.{name}.labels"), x.nrows())?;
     let score = h_score(&x, &classes);
+    let labels = one_hot(&classes);
     for (key, theirs) in object {
         let ours = match key.as_str() {
-            "logme" | "logme_second_route" => logme_classes(&x, &classes, Stop::Published),
-            "logme_converged_1e_12" => logme_classes(&x, &classes, Stop::Converged),
+            "logme" | "logme_second_route" => logme_values(&x, &labels, Stop::Published),
+            "logme_converged_1e_12" => logme_values(&x, &labels, Stop::Converged),
             "h_score" | "h_score_pinv_rcond_1e-15_second_route" => score.map(|s| s.plain),
             "h_score_shrunk_ledoit_wolf" => score.and_then(|s| s.shrunk),
             "ledoit_wolf_shrinkage" => score.map(|s| s.shrinkage),

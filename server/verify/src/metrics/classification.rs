@@ -150,7 +150,7 @@ fn parsed(text: &str) -> Result<f64, Problem> {
 }
 
 fn unknown(name: &str, key: &str, cases: &mut Cases) {
-    cases.problem(FILE, &Problem::new(format!("{name}.{key}: no check is for a score of this name")));
+    cases.unknown(FILE, &format!("{name}.{key}"));
 }
 
 /// AUROC of resamples of another object's cases.
@@ -170,25 +170,19 @@ fn bootstrap(name: &str, object: &Object, top: &Object, cases: &mut Cases) -> Re
     if let Some(outside) = resamples.iter().flatten().find(|i| **i >= scores.len()) {
         return Err(Problem::new(format!("index {outside} of {} cases", scores.len())));
     }
-    let areas = metrics::bootstrap(&resamples, |sample| {
+    let area = |sample: &Vec<usize>| {
         let (scores, truth): (Vec<f64>, Vec<bool>) = sample.iter().map(|i| (scores[*i], truth[*i])).unzip();
-        metrics::auroc(&scores, &truth)
-    });
+        metrics::auroc(&scores, &truth).unwrap_or(f64::NAN)
+    };
     for (key, theirs) in object {
-        let ours = match key.as_str() {
-            "case" | "indices" | "note" => continue,
-            "values" => areas.iter().map(|area| area.unwrap_or(f64::NAN)).collect(),
-            _ => {
-                let ends = key.strip_prefix("percentile_").and_then(|ends| ends.split_once('_'));
-                let Some((low, high)) = ends else {
-                    unknown(name, key, cases);
-                    continue;
-                };
-                let level = (parsed(high)? - parsed(low)?) / 100.0;
-                metrics::percentile_interval(&areas, level).unwrap_or([f64::NAN; 2]).to_vec()
+        match key.as_str() {
+            "case" | "indices" | "note" => {}
+            "values" => {
+                let ours: Vec<f64> = resamples.iter().map(area).collect();
+                cases.compare(FILE, &format!("{name}.{key}"), &ours, &numbers(theirs)?, TOLERANCE);
             }
-        };
-        cases.compare(FILE, &format!("{name}.{key}"), &ours, &numbers(theirs)?, TOLERANCE);
+            _ => unknown(name, key, cases),
+        }
     }
     Ok(())
 }

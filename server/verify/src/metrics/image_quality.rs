@@ -1,6 +1,6 @@
 //! `metrics/image_quality.safetensors` and `.json`: differences between images, by several packages.
 //!
-//! `x` is the reference and `y` the prediction, `[sample, 1, D, H, W]`, with a `mask`.
+//! `x` is the reference and `y` the prediction, `[sample, 1, D, H, W]`.
 
 use serde_json::Value;
 use transferscope_imaging::metrics::{self, Ssim};
@@ -21,7 +21,6 @@ const UNIFORM: usize = 7;
 struct Sample {
     x: Vec<f32>,
     y: Vec<f32>,
-    mask: Vec<u8>,
     shape: [usize; 3],
     range: f64,
 }
@@ -36,18 +35,20 @@ pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
     let json = folder.json(SCORES)?;
     let range = number(&json["data_range"])?;
     let samples = samples(&file, range)?;
+    for name in file.names().filter(|name| !["x", "y"].contains(name)) {
+        cases.unknown(FILE, name);
+    }
     let top = json.as_object().ok_or_else(|| Problem::new(format!("{SCORES} is no JSON object")))?;
     for (part, values) in top {
         let compare = match (part.as_str(), values) {
             // What is in words explains the numbers.
             ("data_range", _) | (_, Value::String(_)) => continue,
-            ("ssim2d_per_slice_monai", _) => {
-                let ours: Vec<f64> = samples.iter().flat_map(by_slice).collect();
-                numbers(values).map(|theirs| cases.compare(SCORES, part, &ours, &theirs, SSIM_SINGLE))
-            }
             ("per_sample" | "mean", _) => scores(part, values, &samples, cases),
             ("identical_images", _) => identical(values, &samples, cases),
-            _ => Err(Problem::new(format!("{part}: no check is for a part of this name"))),
+            _ => {
+                cases.unknown(SCORES, part);
+                Ok(())
+            }
         };
         if let Err(problem) = compare {
             cases.problem(SCORES, &problem);
@@ -57,31 +58,18 @@ pub fn check(folder: &Folder, cases: &mut Cases) -> Result<(), Problem> {
 }
 
 fn samples(file: &Tensors, range: f64) -> Result<Vec<Sample>, Problem> {
-    let (x, y, mask) = (file.get("x")?, file.get("y")?, file.get("mask")?);
+    let (x, y) = (file.get("x")?, file.get("y")?);
     let &[_, 1, d, h, w] = x.shape.as_slice() else {
         return Err(Problem::new(format!("x has shape {:?}, not samples of one channel", x.shape)));
     };
     let size = d * h * w;
-    if size == 0 || x.shape != y.shape || x.shape != mask.shape {
-        let shapes = (&x.shape, &y.shape, &mask.shape);
-        return Err(Problem::new(format!("x, y and mask have shapes {shapes:?}")));
+    if size == 0 || x.shape != y.shape {
+        let shapes = (&x.shape, &y.shape);
+        return Err(Problem::new(format!("x and y have shapes {shapes:?}")));
     }
     let parts = |array: &Array| array.f32().chunks_exact(size).map(<[f32]>::to_vec).collect::<Vec<_>>();
-    let pairs = parts(&x).into_iter().zip(parts(&y)).zip(parts(&mask));
-    Ok(pairs
-        .map(|((x, y), mask)| Sample {
-            x,
-            y,
-            mask: mask.iter().map(|v| u8::from(*v != 0.0)).collect(),
-            shape: [d, h, w],
-            range,
-        })
-        .collect())
-}
-
-fn by_slice(sample: &Sample) -> Vec<f64> {
-    let ssim = Ssim::gaussian_by_slice(sample.shape);
-    ssim.map(&sample.y, &sample.x, sample.shape, sample.range).mean_by_slice()
+    let pairs = parts(&x).into_iter().zip(parts(&y));
+    Ok(pairs.map(|(x, y)| Sample { x, y, shape: [d, h, w], range }).collect())
 }
 
 /// `per_sample` has a list for each score, `mean` the mean of each.
@@ -89,8 +77,7 @@ fn scores(part: &str, values: &Value, samples: &[Sample], cases: &mut Cases) -> 
     let values = values.as_object().ok_or_else(|| Problem::new(format!("{part} is no JSON object")))?;
     for (key, theirs) in values {
         let Some((score, tolerance)) = score(key) else {
-            let text = format!("{part}.{key}: no check is for a score of this name");
-            cases.problem(SCORES, &Problem::new(text));
+            cases.unknown(SCORES, &format!("{part}.{key}"));
             continue;
         };
         let mut ours: Vec<f64> = samples.iter().map(|s| score(s).unwrap_or(f64::NAN)).collect();
@@ -111,19 +98,10 @@ fn score(key: &str) -> Option<(Score, Tolerance)> {
         "ssim3d_monai" | "ssim3d_monai_float32" => (ssim, SSIM_SINGLE),
         "ssim3d_skimage_uniform7_default" => (ssim_uniform, SSIM),
         "ssim3d_skimage_gaussian_full_mean" => (ssim_with_borders, SSIM),
-        "ssim2d_slices_mean_monai" => {
-            let mean: Score = |s| {
-                let ssim = Ssim::gaussian_by_slice(s.shape);
-                ssim.map(&s.y, &s.x, s.shape, s.range).mean()
-            };
-            (mean, SSIM_SINGLE)
-        }
         "psnr_monai" | "psnr_skimage" => (|s| Some(metrics::psnr_db(&s.y, &s.x, s.range)), OTHERS),
         "mae_monai" => (|s| Some(metrics::mae(&s.y, &s.x)), OTHERS),
         "mse_monai" => (|s| Some(metrics::mse(&s.y, &s.x)), OTHERS),
         "nmse_formula" => (|s| metrics::nmse(&s.y, &s.x), OTHERS),
-        "nrmse_by_reference_range" => (|s| metrics::nrmse(&s.y, &s.x), OTHERS),
-        "mae_masked_formula" => (|s| metrics::mae_in_mask(&s.y, &s.x, &s.mask), OTHERS),
         _ => return None,
     })
 }
@@ -175,14 +153,13 @@ fn identical(values: &Value, samples: &[Sample], cases: &mut Cases) -> Result<()
             key => score(key),
         };
         let Some((score, tolerance)) = score else {
-            let text = format!("identical_images.{key}: no check is for a score of this name");
-            cases.problem(SCORES, &Problem::new(text));
+            cases.unknown(SCORES, &format!("identical_images.{key}"));
             continue;
         };
         let theirs = number(theirs)?;
         let ours = samples.iter().map(|s| {
-            let (x, mask) = (s.x.clone(), s.mask.clone());
-            score(&Sample { y: x.clone(), x, mask, shape: s.shape, range: s.range }).unwrap_or(f64::NAN)
+            let x = s.x.clone();
+            score(&Sample { y: x.clone(), x, shape: s.shape, range: s.range }).unwrap_or(f64::NAN)
         });
         let name = format!("identical_images.{key}");
         cases.compare(SCORES, &name, &ours.collect::<Vec<_>>(), &vec![theirs; samples.len()], tolerance);
