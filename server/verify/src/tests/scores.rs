@@ -88,6 +88,6 @@ pub fn is_of_others(unknown: &str) -> bool {
     OF_OTHERS.iter().any(|(file, ends)| {
         let name = unknown.strip_prefix(file).filter(|name| name.starts_with('/'));
         let before = |end: &&str| name.and_then(|name| name.strip_suffix(*end));
-        ends.iter().filter_map(|end| before(&end)).any(|before| before.ends_with(['/', '.']))
+        ends.iter().filter_map(before).any(|before| before.ends_with(['/', '.']))
     })
 }
