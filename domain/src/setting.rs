@@ -145,6 +145,7 @@ fn lr(family: Family, task: Task) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Arm;
 
     #[test]
     fn every_setting_has_its_words_and_its_default_is_within_its_limits() {
@@ -170,5 +171,26 @@ mod tests {
                 assert_eq!(choices[0].name, setting.text(&spec), "{}", setting.name);
             }
         }
+    }
+
+    /// A run's page lists what counts for it, and nothing else.
+    #[test]
+    fn settings_count_where_they_are_used() {
+        let spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation);
+        let counts = |name: &str, spec: &TrainingSpec, task, arm| {
+            Setting::named(name).unwrap().counts(spec, task, arm)
+        };
+        assert!(counts("target", &spec, Task::Segmentation, Arm::Scratch));
+        assert!(!counts("degradation", &spec, Task::Segmentation, Arm::Scratch));
+        assert!(!counts("head", &spec, Task::Segmentation, Arm::Specialist));
+        assert!(!counts("lora_rank", &spec, Task::Segmentation, Arm::Pretrained));
+        let lora = TrainingSpec { adaptation: Adaptation::Lora, ..spec.clone() };
+        assert!(counts("lora_rank", &lora, Task::Segmentation, Arm::Pretrained));
+        for setting in Setting::ALL {
+            let used = setting.counts(&spec, Task::Pretraining, Arm::Scratch);
+            assert_eq!(used, setting.pretraining, "{}", setting.name);
+        }
+        assert!(counts("lr", &spec, Task::Pretraining, Arm::Scratch));
+        assert!(!counts("loss", &spec, Task::Pretraining, Arm::Scratch));
     }
 }

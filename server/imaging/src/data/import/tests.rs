@@ -374,3 +374,41 @@ proptest! {
         }
     }
 }
+
+/// What was asked for and had no effect is said, and what would make every later result too good.
+#[test]
+fn columns_fills_and_splits_that_are_not_what_they_seem_are_noted() {
+    let p = place();
+    // Case d has the images of case a, and the table gives them to two patients of different splits.
+    write_case(&p.source.join("d"), 0);
+    let table = "case_id,patient_id,split,splitt\na,p1,train,\nb,p2,val,\nc,p3,test,\nd,p4,test,\n";
+    fs::write(p.source.join("cases.csv"), table).unwrap();
+    let fill: FillLabel = "254".parse().unwrap();
+    let options =
+        |name: &str| AddOptions { name: Some(name.into()), fill_label: Some(fill), ..AddOptions::default() };
+    let made = add_with(&p.datasets, &p.source, &options("noted"), &quiet).unwrap();
+    let noted = |words: &str| made.notes.iter().filter(|note| note.contains(words)).count();
+    assert_eq!(
+        noted("columns that are not read: splitt; those that are read: case_id"),
+        1,
+        "{:?}",
+        made.notes
+    );
+    assert_eq!(noted("--fill-label: no mask has voxels of the value 254"), 1, "{:?}", made.notes);
+    assert_eq!(noted("a, d share an image with a case of another split"), 1, "{:?}", made.notes);
+
+    // The only label of a mask is what it shows, and stays.
+    let mut mask = Volume::filled(SHAPE, 0.0);
+    mask.data[60..90].fill(254.0);
+    let grid = Geometry::centred(SHAPE, [3.0, 1.0, 1.0]);
+    write::nifti(&p.source.join("a/gland.nii.gz"), &mask, &grid, Element::U8).unwrap();
+    fs::remove_dir_all(p.source.join("d")).unwrap();
+    fs::write(p.source.join("cases.csv"), table.replace(",splitt", ",").replace("d,p4,test,\n", "")).unwrap();
+    let made = add_with(&p.datasets, &p.source, &options("kept"), &quiet).unwrap();
+    let of_a = &made.cases.iter().find(|case| case.case_id == "a").unwrap().notes;
+    assert!(
+        of_a.iter().any(|note| note.contains("254 is the only label of the mask and was kept")),
+        "{of_a:?}"
+    );
+    assert_eq!(made.notes.iter().filter(|n| n.contains("split") || n.contains("fill-label")).count(), 0);
+}
