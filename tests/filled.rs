@@ -11,7 +11,7 @@ use axum::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use transferscope_domain::{
-    Arm, ExperimentId, Failure, FailureKind, RunId, RunRequest, RunState, Task,
+    Arm, ExperimentId, Failure, FailureKind, RunId, RunRequest, RunState, TaskKind,
     alignment::{AlignmentValue, names},
     dataset::LeftOut,
     event::{EventBody, LogLevel, Phase, RunEvent},
@@ -364,7 +364,7 @@ fn merit(request: &RunRequest) -> f64 {
 /// A plausible value of a task's primary metric.
 fn value(request: &RunRequest, part: f64) -> f64 {
     let best = merit(request) * part;
-    if request.task == Task::SuperResolution { 24.0 + 20.0 * best } else { 0.5 + best }
+    if request.task == TaskKind::SuperResolution { 24.0 + 20.0 * best } else { 0.5 + best }
 }
 
 fn validations(request: &RunRequest) -> Vec<EventBody> {

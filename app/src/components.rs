@@ -22,4 +22,5 @@ pub mod slice_pane;
 pub mod slice_state;
 pub mod slice_viewer;
 pub mod state_badge;
+pub mod task_options;
 pub mod used_by;

@@ -4,7 +4,11 @@ pub mod choices;
 mod leaderboard_state;
 
 use serde::{Deserialize, Serialize};
-use transferscope_domain::{Task, dataset::DatasetManifest, metric::Split};
+use transferscope_domain::{
+    Task,
+    dataset::{DatasetManifest, Wish},
+    metric::Split,
+};
 
 pub use leaderboard_state::LeaderboardState;
 
@@ -30,9 +34,10 @@ pub struct SplitCounts {
 }
 
 impl SplitCounts {
-    /// Usable cases of each split.
-    pub fn of(dataset: &DatasetManifest, task: Task) -> Self {
-        let n = |split| dataset.usable(task, split).len();
-        Self { train: n(Split::Train), val: n(Split::Val), test: n(Split::Test) }
+    /// Usable cases of each split; none where the data set does not have the task.
+    pub fn of(dataset: &DatasetManifest, task: Task, wish: impl Into<Wish>) -> Option<Self> {
+        let aim = dataset.aim(task, wish).ok()?;
+        let n = |split| dataset.usable(&aim, split).len();
+        Some(Self { train: n(Split::Train), val: n(Split::Val), test: n(Split::Test) })
     }
 }

@@ -1,4 +1,5 @@
-//! What values a setting can have: numbers, or a choice among a few, each with a name, a label and a line of help.
+//! What values a setting can have: numbers, names of images, or a choice among a few, each with a name, a label and a line
+//! of help.
 
 use std::fmt::Display;
 
@@ -22,6 +23,8 @@ pub enum Kind {
     Real { low: f64, high: f64 },
     /// The default first.
     Choice(&'static [Choice]),
+    /// Names of a data set's images.
+    Names,
 }
 
 /// A setting's value, as pages show it.
@@ -29,6 +32,7 @@ pub enum Kind {
 pub enum Value {
     Number(f64),
     Choice(Choice),
+    Names(crate::recipe::Inputs),
 }
 
 /// A type that a setting can have.

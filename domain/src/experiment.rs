@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Adaptation, Arm, Augmentation, Backbone, Family, Overrides, Task, TrainingSpec,
+    Adaptation, Arm, Augmentation, Backbone, Family, Overrides, Target, Task, TaskKind, TrainingSpec,
     backbone::{SPECIALIST, is_name},
     training::EPOCHS,
 };
@@ -84,7 +84,7 @@ impl ExperimentSpec {
         Self {
             name: "quick".into(),
             backbones: vec!["profound-conv-mini".into(), "provicnet-mini".into()],
-            tasks: Task::ALL.to_vec(),
+            tasks: TaskKind::ALL.map(Task::from).to_vec(),
             arms: Arm::ALL.to_vec(),
             dataset: dataset.into(),
             seeds: vec![0, 1, 2],
@@ -105,7 +105,7 @@ impl ExperimentSpec {
         Self {
             name: "paper".into(),
             backbones,
-            tasks: Task::ALL.to_vec(),
+            tasks: TaskKind::ALL.map(Task::from).to_vec(),
             arms: Arm::ALL.to_vec(),
             dataset: dataset.into(),
             seeds: vec![0, 1, 2],
@@ -143,13 +143,20 @@ impl ExperimentSpec {
         shares.into_iter().flat_map(of_share).collect()
     }
 
+    /// The tasks, with the target of each that the old setting says.
+    pub fn tasks(&self) -> Vec<Task> {
+        let target = self.overrides.target.unwrap_or_default();
+        self.tasks.iter().map(|task| task.with_old_target(target)).collect()
+    }
+
     /// The runs that it stands for, without doubles. Runs that belong to one pair stand next to
     /// each other; the specialist is one run per task, seed and share of cases, shared by the backbones.
     pub fn plan(&self) -> Vec<PlannedRun> {
         let mut runs: Vec<PlannedRun> = Vec::new();
+        let tasks = self.tasks();
         let variants = self.variants();
         for &seed in &self.seeds {
-            for &task in &self.tasks {
+            for &task in &tasks {
                 for &variant in &variants {
                     if self.arms.contains(&Arm::Specialist) {
                         let variant = Variant { adaptation: Adaptation::Full, ..variant };
@@ -171,11 +178,13 @@ impl ExperimentSpec {
 
     /// How a run of the plan is trained.
     pub fn training(&self, family: Family, run: &PlannedRun) -> TrainingSpec {
-        let spec = TrainingSpec::default_for(family, run.task).with(self.epochs, &self.overrides);
+        let spec = TrainingSpec::default_for(family, run.task.kind).with(self.epochs, &self.overrides);
         let spec = TrainingSpec {
             adaptation: run.variant.adaptation,
             label_share: run.variant.label_share,
-            ..spec.for_task(run.task)
+            // The task says it.
+            target: Target::default(),
+            ..spec.for_task(run.task.kind)
         };
         if run.arm == Arm::Specialist { spec.without_encoder() } else { spec }
     }
@@ -192,7 +201,7 @@ impl ExperimentSpec {
         }
         if self.tasks.is_empty() {
             add("tasks", "Choose at least one task.".into());
-        } else if self.tasks.contains(&Task::Pretraining) {
+        } else if self.tasks.iter().any(|task| *task == TaskKind::Pretraining) {
             add("tasks", "Pre-training is not a downstream task: start it from the backbones page.".into());
         }
         if self.arms.is_empty() {
@@ -255,7 +264,7 @@ impl ExperimentSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Degradation, Target};
+    use crate::Degradation;
 
     #[test]
     fn the_specialist_is_shared_by_the_backbones() {
@@ -284,7 +293,7 @@ mod tests {
     fn shares_and_adaptations_are_axes() {
         let mut spec = ExperimentSpec::quick("phantom");
         spec.seeds = vec![0];
-        spec.tasks = vec![Task::Segmentation];
+        spec.tasks = vec![TaskKind::Segmentation.into()];
         spec.label_shares = vec![0.25, 1.0];
         spec.adaptations = vec![Adaptation::Full, Adaptation::Lora];
         spec.overrides.label_share = Some(0.5);
@@ -310,9 +319,10 @@ mod tests {
         spec.overrides.set("degradation", "in-plane-4").unwrap();
         for run in spec.plan() {
             let training = spec.training(Family::Provicnet, &run);
-            assert_eq!(training.target == Target::Lesion, run.task == Task::Segmentation, "{run:?}");
+            assert_eq!(run.task.target.is_some(), run.task == TaskKind::Segmentation, "{run:?}");
+            assert_eq!(training.target, Target::default());
             let cut = training.degradation == Degradation::InPlane4;
-            assert_eq!(cut, run.task == Task::SuperResolution, "{run:?}");
+            assert_eq!(cut, run.task == TaskKind::SuperResolution, "{run:?}");
         }
     }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{objective::Objective, recipe::Head, task::Task};
+use crate::{objective::Objective, recipe::Head, task::TaskKind};
 
 pub mod profound_conv;
 pub mod profound_vit;
@@ -211,7 +211,7 @@ impl Family {
     }
 
     /// Why its networks cannot have the head for a task; none where they can.
-    pub fn head_problem(self, head: Head, task: Task) -> Option<String> {
+    pub fn head_problem(self, head: Head, task: TaskKind) -> Option<String> {
         if head != Head::Compact && !self.heads().contains(&head) {
             let made_for = Family::ALL.into_iter().filter(|f| f.heads().contains(&head));
             let names: Vec<_> = made_for.map(Family::label).collect();
@@ -258,13 +258,15 @@ mod tests {
 
     #[test]
     fn heads_fit_their_family_and_task() {
-        assert_eq!(Family::ProfoundConv.head_problem(Head::Upernet, Task::Segmentation), None);
+        assert_eq!(Family::ProfoundConv.head_problem(Head::Upernet, TaskKind::Segmentation), None);
         let problem = |family: Family, head, task| family.head_problem(head, task).unwrap();
-        assert!(problem(Family::Provicnet, Head::Upernet, Task::Segmentation).contains("made for ProFound"));
-        assert!(problem(Family::Provicnet, Head::Fusion, Task::Classification).contains("not fit"));
-        assert_eq!(Family::ProfoundConv.head_problem(Head::Classifier, Task::Classification), None);
+        assert!(
+            problem(Family::Provicnet, Head::Upernet, TaskKind::Segmentation).contains("made for ProFound")
+        );
+        assert!(problem(Family::Provicnet, Head::Fusion, TaskKind::Classification).contains("not fit"));
+        assert_eq!(Family::ProfoundConv.head_problem(Head::Classifier, TaskKind::Classification), None);
         for family in Family::ALL {
-            assert!(Task::ALL.iter().all(|task| family.head_problem(Head::Compact, *task).is_none()));
+            assert!(TaskKind::ALL.iter().all(|task| family.head_problem(Head::Compact, *task).is_none()));
         }
     }
 

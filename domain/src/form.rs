@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Adaptation, Arm, Overrides, Setting, Task,
+    Adaptation, Arm, Overrides, Setting, Task, TaskKind,
     backbone::{Backbone, SPECIALIST},
-    dataset::{Aim, DatasetManifest},
+    dataset::DatasetManifest,
     experiment::ExperimentSpec,
 };
 
@@ -116,7 +116,7 @@ impl ExperimentForm {
     pub fn initial(dataset: &str) -> Self {
         Self {
             backbones: vec!["profound-conv-mini".into(), "provicnet-mini".into()],
-            tasks: vec![Task::Segmentation.as_str().into()],
+            tasks: vec![TaskKind::Segmentation.as_str().into()],
             arms: Arm::ALL.iter().map(|a| a.as_str().to_owned()).collect(),
             dataset: dataset.into(),
             seeds: "0".into(),
@@ -285,6 +285,8 @@ pub fn check_against(
 ) -> FieldErrors {
     let mut errors = spec.errors();
     let backbones: Vec<&Backbone> = backbones.iter().map(AsRef::as_ref).collect();
+    let chosen: Vec<&Backbone> =
+        backbones.iter().copied().filter(|b| spec.backbones.contains(&b.name)).collect();
     for name in spec.backbones.iter().filter(|n| *n != SPECIALIST) {
         match backbones.iter().find(|b| b.name == *name) {
             None => {
@@ -300,22 +302,13 @@ pub fn check_against(
                     format!("{name} has no pre-trained checkpoint; leave the pre-trained arm out."),
                 );
             }
-            Some(b) => {
-                let architecture = b.architecture.as_ref();
-                let problem = |task: &crate::Task| {
-                    let problem = architecture?.input_problem(task.inputs().len())?;
-                    Some(format!("{name} cannot be used for {task}: {problem}."))
-                };
-                if let Some(problem) = spec.tasks.iter().find_map(problem) {
-                    errors.insert("backbones".into(), problem);
-                }
-            }
+            Some(_) => {}
         }
     }
     if let Some(head) = spec.overrides.head {
-        let families = backbones.iter().filter(|b| spec.backbones.contains(&b.name));
-        let unfit = families
-            .flat_map(|b| spec.tasks.iter().map(move |task| (b.family, *task)))
+        let unfit = chosen
+            .iter()
+            .flat_map(|b| spec.tasks.iter().map(move |task| (b.family, task.kind)))
             .find_map(|(family, task)| family.head_problem(head, task));
         if let Some(problem) = unfit {
             errors.insert(
@@ -333,11 +326,18 @@ pub fn check_against(
                 .or_insert(format!("Unknown data set {:?}; known are: {known}.", spec.dataset));
         }
         Some(dataset) => {
-            for task in &spec.tasks {
-                let target = spec.overrides.target.unwrap_or_default();
-                let degradation = spec.overrides.degradation.unwrap_or_default();
-                if let Some(problem) = dataset.task_problem(Aim { task: *task, target, degradation }) {
-                    errors.entry("tasks".into()).or_insert(problem);
+            for task in spec.tasks() {
+                match dataset.aim(task, &spec.overrides) {
+                    Ok(aim) => {
+                        let problem = dataset.aim_problem(&aim);
+                        problem.map(|problem| errors.entry("tasks".into()).or_insert(problem));
+                        let unfit = chosen.iter().find_map(|b| {
+                            let problem = b.architecture.as_ref()?.input_problem(aim.inputs.len())?;
+                            Some(format!("{} cannot be used for {task}: {problem}.", b.name))
+                        });
+                        unfit.map(|problem| errors.entry("backbones".into()).or_insert(problem));
+                    }
+                    Err(problem) => drop(errors.entry("tasks".into()).or_insert(problem)),
                 }
             }
         }
@@ -387,9 +387,10 @@ mod tests {
                 "split_seed":0}}"#
             );
             let none: [Backbone; 0] = [];
-            let datasets: [DatasetManifest; 1] = [serde_json::from_str(&dataset).unwrap()];
+            let mut datasets: [DatasetManifest; 1] = [serde_json::from_str(&dataset).unwrap()];
+            datasets.iter_mut().for_each(DatasetManifest::settle);
             let mut spec = ExperimentSpec::quick("d");
-            spec.tasks = vec![crate::Task::Segmentation];
+            spec.tasks = vec![TaskKind::Segmentation.into()];
             assert!(!check_against(&spec, &none, &datasets).contains_key("tasks"));
             spec.overrides.target = Some(crate::recipe::Target::Lesion);
             let errors = check_against(&spec, &none, &datasets);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Adaptation, Arm, Direction, ExperimentId, MetricKind, RunId, Task, TrainingSpec, Unsure,
-    study::differences,
+    study::{Provenance, differences},
 };
 
 /// How rows are made.
@@ -32,8 +32,8 @@ pub struct Finished {
     pub arm: Arm,
     pub seed: u64,
     pub dataset: String,
-    /// Data set and split by hash, and the code's release.
-    pub provenance: [String; 3],
+    /// What must agree before results are compared, beside the training.
+    pub provenance: Provenance,
     pub training: TrainingSpec,
     /// What `value` measures on the test split; one run comes with one metric.
     pub metric: MetricKind,
@@ -197,7 +197,7 @@ fn same_row(a: &Finished, b: &Finished) -> bool {
 /// Numbers the groups of rows that compare with each other, the largest first and of equal ones the latest, and
 /// names what tells the others from it.
 fn mark_comparable(rows: &mut [(Row, Finished)]) {
-    fn sides(run: &Finished) -> (&[String; 3], &TrainingSpec) {
+    fn sides(run: &Finished) -> (&Provenance, &TrainingSpec) {
         (&run.provenance, &run.training)
     }
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -309,18 +309,19 @@ fn row_of(mut seeds: Vec<Finished>) -> (Row, Finished) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TaskKind;
 
     fn finished(id: &str, backbone: &str, seed: u64, value: f64, t: i64) -> Finished {
         Finished {
             run: id.parse().unwrap(),
             experiment: None,
             backbone: backbone.into(),
-            task: Task::Segmentation,
+            task: TaskKind::Segmentation.into(),
             arm: Arm::Pretrained,
             seed,
             dataset: "phantom".into(),
-            provenance: ["data", "split", "0.1"].map(str::to_owned),
-            training: TrainingSpec::default_for(crate::Family::Provicnet, Task::Segmentation),
+            provenance: Provenance::default(),
+            training: TrainingSpec::default_for(crate::Family::Provicnet, TaskKind::Segmentation),
             metric: MetricKind::Dice,
             value,
             baseline: None,
@@ -363,7 +364,7 @@ mod tests {
     fn a_row_with_another_budget_ranks_for_itself_unless_all_are_mixed() {
         let mut odd = finished("ccc1", "c", 0, 0.99, 9);
         odd.training.epochs += 40;
-        odd.provenance[1] = "other".into();
+        odd.provenance.split = "other".into();
         let all = vec![
             finished("aaa1", "a", 0, 0.8, 1),
             finished("bbb1", "b", 0, 0.7, 2),

@@ -3,7 +3,9 @@
 
 use std::{fmt::Write, fs, path::Path};
 
-use crate::{Direction, Family, MetricKind, Setting, Task, TrainingSpec, setting::Kind, training::EPOCHS};
+use crate::{
+    Direction, Family, MetricKind, Setting, TaskKind, TrainingSpec, setting::Kind, training::EPOCHS,
+};
 
 /// Holds a page against its file, or writes the file where that is asked for.
 fn hold(name: &str, page: &str) {
@@ -92,19 +94,19 @@ class, `test/psnr_db@bicubic` that of a simple baseline on the same cases. The A
         "
 ## By task
 
-Runs are ranked by the first metric. Baselines are methods without a network on the same cases; a run has those that suit its input.
+What goes in and comes out is of the data set; `task:target` says of what, as in `segmentation:lesion`. Runs are ranked by
+the first metric. Baselines are methods without a network on the same cases; a run has those that suit its input.
 
-| task | images in | ranked by | also reported | baselines |
-|---|---|---|---|---|
+| task | ranked by | also reported | baselines |
+|---|---|---|---|
 ",
     );
-    for task in Task::ALL.into_iter().chain([Task::Pretraining]) {
+    for task in TaskKind::ALL.into_iter().chain([TaskKind::Pretraining]) {
         let labels = |kinds: &[MetricKind]| kinds.iter().map(|k| k.label()).collect::<Vec<_>>().join(", ");
         let (first, others) = task.metrics().split_at(1);
         writeln!(
             page,
-            "| `{task}` | {} | {} | {} | {} |",
-            task.inputs().join(", "),
+            "| `{task}` | {} | {} | {} |",
             labels(first),
             labels(others),
             task.baselines().join(", ")
@@ -121,13 +123,13 @@ Pre-training is never ranked; its values are those of the validation cases. How 
 }
 
 /// The default of a setting for a network and a task.
-fn default_of(setting: &Setting, family: Family, task: Task) -> String {
+fn default_of(setting: &Setting, family: Family, task: TaskKind) -> String {
     setting.text(&TrainingSpec::default_for(family, task))
 }
 
 /// The default of a setting that all networks and tasks share; none where they differ.
 fn shared_default(setting: &Setting) -> Option<String> {
-    let mut all = Family::ALL.into_iter().flat_map(|f| Task::ALL.map(|t| default_of(setting, f, t)));
+    let mut all = Family::ALL.into_iter().flat_map(|f| TaskKind::ALL.map(|t| default_of(setting, f, t)));
     let first = all.next()?;
     all.all(|other| other == first).then_some(first)
 }
@@ -137,7 +139,7 @@ fn differing(settings: &[&Setting]) -> String {
     let mut rows = String::new();
     for family in Family::ALL {
         let mut found: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
-        for task in Task::ALL {
+        for task in TaskKind::ALL {
             let values: Vec<String> = settings.iter().map(|s| default_of(s, family, task)).collect();
             match found.iter_mut().find(|(known, _)| *known == values) {
                 Some((_, tasks)) => tasks.push(task.as_str()),
@@ -184,7 +186,7 @@ All arms of an experiment get the same settings; settings of the encoder do not 
         let (low, high) = match setting.kind() {
             Kind::Whole { low, high } => (low.to_string(), high.to_string()),
             Kind::Real { low, high } => (low.to_string(), high.to_string()),
-            Kind::Choice(_) => continue,
+            Kind::Choice(_) | Kind::Names => continue,
         };
         let default = shared_default(setting).unwrap_or_else(|| {
             several.push(setting);
@@ -201,6 +203,10 @@ All arms of an experiment get the same settings; settings of the encoder do not 
         differing(&several).trim_end()
     )
     .unwrap();
+    page.push_str("\n## Names\n\n| key | on pages | default | what it is |\n|---|---|---|---|\n");
+    for Setting { name, label, help, .. } in Setting::ALL.iter().filter(|s| s.kind() == Kind::Names) {
+        writeln!(page, "| `{name}` | {label} | | {help} |").unwrap();
+    }
     page.push_str("\n## Choices\n\nThe first of each is the default.\n");
     for setting in Setting::ALL {
         let Kind::Choice(choices) = setting.kind() else { continue };

@@ -5,14 +5,15 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Architecture, Arm, ExperimentId, Family, RunId, Task, TrainingSpec, choice::choices,
-    pretraining::Pretraining,
+    Architecture, Arm, ExperimentId, Family, RunId, Target, Task, TrainingSpec, choice::choices,
+    dataset::Plan, pretraining::Pretraining,
 };
 
 /// `request.json` of a run directory: everything that is needed to repeat the run.
 /// Paths are relative to the run directory, so that a data folder can move.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(remote = "Self")]
 pub struct RunRequest {
     pub schema: u32,
     pub id: RunId,
@@ -44,6 +45,9 @@ pub struct RunRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_hash: Option<String>,
     pub training: TrainingSpec,
+    /// How the data set's cases are brought to the network; none for the grids of the study's networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
     /// What a pre-training run makes; none for a downstream task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretraining: Option<Pretraining>,
@@ -58,6 +62,22 @@ impl RunRequest {
     /// The encoder's size; none for the specialist.
     pub fn encoder(&self) -> Option<Architecture> {
         self.architecture.clone().or_else(|| Architecture::mini(self.family))
+    }
+}
+
+impl Serialize for RunRequest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RunRequest::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RunRequest {
+    /// Requests from before tasks had targets named the mask to learn among the settings.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut request = RunRequest::deserialize(deserializer)?;
+        request.task = request.task.with_old_target(request.training.target);
+        request.training.target = Target::default();
+        Ok(request)
     }
 }
 

@@ -10,24 +10,29 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::choice::{Choice, Kind, Value};
 pub use row::{Scope, Setting};
-use row::{choice, number, settings};
+use row::{choice, names, number, settings};
 
 use crate::{
-    Adaptation, Augmentation, Degradation, Family, Head, Inference, Loss, Optimiser, Precision, Target, Task,
-    choice::SettingType, task::Output,
+    Adaptation, Augmentation, Degradation, Family, Head, Inference, Inputs, Loss, Optimiser, Precision,
+    Target, TaskKind, choice::SettingType, task::Output,
 };
 
 settings! {
-    /// Which mask a segmentation learns.
+    /// Which mask a segmentation learns where its task does not say.
     target: Target = choice("Segmentation target", Target::Zones)
-        .help("Which mask is segmented; cases without it are left out.")
-        .scope(Scope::Task(Task::Segmentation))
-        .must_agree("segmentation target");
+        .help("Which mask is segmented where the task does not say; better written as the task segmentation:lesion.")
+        .scope(Scope::Task(TaskKind::Segmentation))
+        .old();
+
+    /// Images that go in, by name; empty for all that a data set has.
+    inputs: Inputs = names("Images that go in", Inputs::ALL)
+        .help("Images of the data set that go in, such as t2w,adc; empty for all (but the one that is to come out).")
+        .must_agree("images that go in");
 
     /// What a super-resolution's input has lost.
     degradation: Degradation = choice("Super-resolution input", Degradation::InPlane2)
         .help("How the input was degraded.")
-        .scope(Scope::Task(Task::SuperResolution))
+        .scope(Scope::Task(TaskKind::SuperResolution))
         .must_agree("degradation");
 
     /// What of the network is trained.
@@ -127,16 +132,16 @@ settings! {
         .must_agree("share of training cases");
 }
 
-fn batch_size(family: Family, _: Task) -> u32 {
+fn batch_size(family: Family, _: TaskKind) -> u32 {
     family.step_defaults().batch_size
 }
 
-fn samples_per_case(family: Family, task: Task) -> u32 {
+fn samples_per_case(family: Family, task: TaskKind) -> u32 {
     // A label of a whole case takes several slices already.
     if task.output() == Some(Output::Label) { 1 } else { family.step_defaults().samples_per_case }
 }
 
-fn lr(family: Family, task: Task) -> f64 {
+fn lr(family: Family, task: TaskKind) -> f64 {
     let lr = family.step_defaults().lr;
     // What restores an image is new in every arm and small: it wants longer steps.
     if task.output() == Some(Output::Image) { 2.0 * lr } else { lr }
@@ -152,7 +157,7 @@ mod tests {
         for setting in Setting::ALL {
             assert!(!setting.label.is_empty() && setting.help.ends_with('.'), "{}", setting.name);
             for family in Family::ALL {
-                for task in Task::ALL {
+                for task in TaskKind::ALL {
                     let spec = TrainingSpec::default_for(family, task);
                     let mut all = Overrides::default();
                     setting.set(&mut all, &setting.text(&spec)).unwrap();
@@ -167,7 +172,7 @@ mod tests {
     fn the_first_choice_is_the_default() {
         for setting in Setting::ALL {
             if let Kind::Choice(choices) = setting.kind() {
-                let spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation);
+                let spec = TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation);
                 assert_eq!(choices[0].name, setting.text(&spec), "{}", setting.name);
             }
         }
@@ -176,21 +181,22 @@ mod tests {
     /// A run's page lists what counts for it, and nothing else.
     #[test]
     fn settings_count_where_they_are_used() {
-        let spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation);
+        let spec = TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation);
         let counts = |name: &str, spec: &TrainingSpec, task, arm| {
             Setting::named(name).unwrap().counts(spec, task, arm)
         };
-        assert!(counts("target", &spec, Task::Segmentation, Arm::Scratch));
-        assert!(!counts("degradation", &spec, Task::Segmentation, Arm::Scratch));
-        assert!(!counts("head", &spec, Task::Segmentation, Arm::Specialist));
-        assert!(!counts("lora_rank", &spec, Task::Segmentation, Arm::Pretrained));
+        assert!(!counts("target", &spec, TaskKind::Segmentation, Arm::Scratch), "the task says it");
+        assert!(counts("inputs", &spec, TaskKind::Segmentation, Arm::Scratch));
+        assert!(!counts("degradation", &spec, TaskKind::Segmentation, Arm::Scratch));
+        assert!(!counts("head", &spec, TaskKind::Segmentation, Arm::Specialist));
+        assert!(!counts("lora_rank", &spec, TaskKind::Segmentation, Arm::Pretrained));
         let lora = TrainingSpec { adaptation: Adaptation::Lora, ..spec.clone() };
-        assert!(counts("lora_rank", &lora, Task::Segmentation, Arm::Pretrained));
+        assert!(counts("lora_rank", &lora, TaskKind::Segmentation, Arm::Pretrained));
         for setting in Setting::ALL {
-            let used = setting.counts(&spec, Task::Pretraining, Arm::Scratch);
+            let used = setting.counts(&spec, TaskKind::Pretraining, Arm::Scratch);
             assert_eq!(used, setting.pretraining, "{}", setting.name);
         }
-        assert!(counts("lr", &spec, Task::Pretraining, Arm::Scratch));
-        assert!(!counts("loss", &spec, Task::Pretraining, Arm::Scratch));
+        assert!(counts("lr", &spec, TaskKind::Pretraining, Arm::Scratch));
+        assert!(!counts("loss", &spec, TaskKind::Pretraining, Arm::Scratch));
     }
 }

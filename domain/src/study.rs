@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Arm, Family, RunId, RunState, Setting, Task, TrainingSpec, alignment::AlignmentValue,
+    Arm, Family, RunId, RunState, Setting, Task, TrainingSpec, alignment::AlignmentValue, dataset::Plan,
     experiment::Variant, run::RunRequest,
 };
 
@@ -18,8 +18,8 @@ pub struct RunRecord {
     pub arm: Arm,
     pub seed: u64,
     pub training: TrainingSpec,
-    /// What must agree before runs may be compared beside their training: split and data set by hash, code version.
-    pub provenance: [String; 3],
+    /// What must agree before runs may be compared beside their training.
+    pub provenance: Provenance,
     /// `(epoch, value)` of the task's primary validation metric; the first point is before training.
     pub curve: Vec<(f64, f64)>,
     /// The task's primary test metric; none until the run has succeeded.
@@ -36,14 +36,30 @@ pub struct RunRecord {
     pub seconds: Option<f64>,
 }
 
-impl RunRecord {
-    /// What of a request goes into the record's provenance: data set and split by hash, and the code's release
-    /// (`major.minor`: patches change no numbers).
-    pub fn provenance_of(request: &RunRequest) -> [String; 3] {
-        let release = request.code_version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-        [request.dataset_hash.clone(), request.split_hash.clone(), release]
-    }
+/// What a result was made from, beside the settings of its training.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Provenance {
+    /// Hashes of the data set and of who trains, validates and tests.
+    pub dataset: String,
+    pub split: String,
+    /// The code's release (`major.minor`: patches change no numbers).
+    pub release: String,
+    /// How cases were brought to the network.
+    pub plan: Option<Plan>,
+}
 
+impl From<&RunRequest> for Provenance {
+    fn from(request: &RunRequest) -> Self {
+        Self {
+            dataset: request.dataset_hash.clone(),
+            split: request.split_hash.clone(),
+            release: request.code_version.splitn(3, '.').take(2).collect::<Vec<_>>().join("."),
+            plan: request.plan.clone(),
+        }
+    }
+}
+
+impl RunRecord {
     pub fn variant(&self) -> Variant {
         Variant { adaptation: self.training.adaptation, label_share: self.training.label_share }
     }
@@ -57,15 +73,16 @@ impl RunRecord {
 /// Fields of provenance and training that must agree before results are set against each other, and do not. Learning
 /// rate and batches belong to a network's own recipe, and weights and seeds to what is compared.
 pub fn differences(
-    one: (&[String; 3], &TrainingSpec),
-    other: (&[String; 3], &TrainingSpec),
+    one: (&Provenance, &TrainingSpec),
+    other: (&Provenance, &TrainingSpec),
 ) -> Vec<&'static str> {
     let ((from, a), (to, b)) = (one, other);
     let mut fields = Vec::new();
     let mut add = |field, differs: bool| fields.extend(differs.then_some(field));
-    add("data set", from[0] != to[0]);
-    add("split", from[1] != to[1]);
-    add("code version", from[2] != to[2]);
+    add("data set", from.dataset != to.dataset);
+    add("split", from.split != to.split);
+    add("code version", from.release != to.release);
+    add("preprocessing", from.plan != to.plan);
     add("epochs", a.epochs != b.epochs);
     for setting in Setting::ALL {
         if let Some(called) = setting.must_agree {

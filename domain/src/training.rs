@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     Adaptation, Family, Head,
-    dataset::Aim,
     setting::{Scope, Setting},
-    task::Task,
+    task::TaskKind,
 };
 
 pub use crate::setting::{Overrides, TrainingSpec};
@@ -19,7 +18,7 @@ impl TrainingSpec {
 
     /// What every pre-training starts from.
     pub fn pretraining() -> Self {
-        Self::default_for(Family::ProfoundConv, Task::Pretraining)
+        Self::default_for(Family::ProfoundConv, TaskKind::Pretraining)
     }
 
     /// The same with the settings that `unused` picks at their defaults, so that they do not tell runs apart.
@@ -34,13 +33,8 @@ impl TrainingSpec {
     }
 
     /// The same with what is said of other tasks than `task` at its default.
-    pub fn for_task(self, task: Task) -> Self {
+    pub fn for_task(self, task: TaskKind) -> Self {
         self.without(|scope| matches!(scope, Scope::Task(other) if other != task))
-    }
-
-    /// What it makes of a task.
-    pub fn aim(&self, task: Task) -> Aim {
-        Aim { task, target: self.target, degradation: self.degradation }
     }
 
     /// Applies what a request changes.
@@ -58,7 +52,7 @@ impl TrainingSpec {
 impl Overrides {
     /// Everything that a training was given, so that another one is given the same. What belongs to other tasks stays
     /// away.
-    pub fn of(spec: &TrainingSpec, task: Task) -> Self {
+    pub fn of(spec: &TrainingSpec, task: TaskKind) -> Self {
         let mut all = Self::default();
         let others = |scope| matches!(scope, Scope::Task(other) if other != task);
         Setting::ALL.iter().filter(|s| !others(s.scope)).for_each(|s| (s.copy)(spec, &mut all));
@@ -119,7 +113,7 @@ mod tests {
     fn overrides_replace_defaults_and_warm_up_never_exceeds_half() {
         let mut o = Overrides::default();
         o.set("batch_size", "7").unwrap();
-        let spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation).with(Some(1), &o);
+        let spec = TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation).with(Some(1), &o);
         assert_eq!((spec.batch_size, spec.epochs), (7, 1));
         assert_eq!(spec.warmup_epochs, 0.5);
     }
@@ -137,7 +131,7 @@ mod tests {
             o.set(key, text).unwrap();
         }
         assert!(o.errors().is_empty());
-        let spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation).with(None, &o);
+        let spec = TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation).with(None, &o);
         assert_eq!((spec.adaptation, spec.lora_rank, spec.layer_decay), (Adaptation::Lora, 8, 0.7));
         let specialist = spec.clone().without_encoder();
         assert_eq!((specialist.adaptation, specialist.drop_path), (Adaptation::Full, 0.0));
@@ -158,7 +152,7 @@ mod tests {
     /// What was said counts; what was not is what the rule usually has.
     #[test]
     fn an_optimiser_brings_its_own_defaults() {
-        let default = TrainingSpec::default_for(Family::Unet, Task::Segmentation);
+        let default = TrainingSpec::default_for(Family::Unet, TaskKind::Segmentation);
         let with = |pairs: &[(&str, &str)]| {
             let mut o = Overrides::default();
             pairs.iter().for_each(|(key, text)| o.set(key, text).unwrap());
@@ -179,7 +173,7 @@ mod tests {
         {
             o.set(key, text).unwrap();
         }
-        let task = Task::SuperResolution;
+        let task = TaskKind::SuperResolution;
         let spec = TrainingSpec::default_for(Family::ProfoundConv, task).with(Some(7), &o);
         let again = Overrides::of(&spec, task);
         assert!(again.errors().is_empty());
@@ -193,7 +187,8 @@ mod tests {
     #[test]
     fn a_request_without_adaptation_means_full_fine_tuning() {
         let mut json =
-            serde_json::to_value(TrainingSpec::default_for(Family::Provicnet, Task::Segmentation)).unwrap();
+            serde_json::to_value(TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation))
+                .unwrap();
         let later = [
             "target",
             "degradation",
@@ -214,6 +209,6 @@ mod tests {
             assert!(json.as_object_mut().unwrap().remove(key).is_some(), "{key}");
         }
         let spec: TrainingSpec = serde_json::from_value(json).unwrap();
-        assert_eq!(spec, TrainingSpec::default_for(Family::Provicnet, Task::Segmentation));
+        assert_eq!(spec, TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation));
     }
 }

@@ -1,14 +1,14 @@
 //! What tests of this crate have in common.
 
 use transferscope_domain::{
-    Arm, Family, RunRequest, Task, TrainingSpec,
+    Arm, Family, RunRequest, TaskKind, TrainingSpec,
     run::{DeviceChoice, REQUEST_SCHEMA},
 };
 use transferscope_store::{NewRun, ids};
 
 /// A run that can be queued; there is no directory of it.
 pub fn queued_run(device: DeviceChoice) -> NewRun {
-    let (family, task) = (Family::Provicnet, Task::Segmentation);
+    let (family, task) = (Family::Provicnet, TaskKind::Segmentation);
     let request = RunRequest {
         schema: REQUEST_SCHEMA,
         id: ids::new_run_id(),
@@ -16,7 +16,7 @@ pub fn queued_run(device: DeviceChoice) -> NewRun {
         backbone: "provicnet-mini".into(),
         family,
         architecture: None,
-        task,
+        task: task.into(),
         arm: Arm::Scratch,
         seed: 0,
         dataset: "tiny".into(),
@@ -26,6 +26,7 @@ pub fn queued_run(device: DeviceChoice) -> NewRun {
         checkpoint: None,
         checkpoint_hash: None,
         training: TrainingSpec::default_for(family, task),
+        plan: None,
         pretraining: None,
         device,
         code_version: "test".into(),

@@ -7,7 +7,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteSynchronous},
 };
 use transferscope_domain::{
-    Arm, Family, RunId, RunRequest, Task, TrainingSpec,
+    Arm, Family, RunId, RunRequest, TaskKind, TrainingSpec,
     event::{EventBody, RunEvent},
     run::{DeviceChoice, REQUEST_SCHEMA},
 };
@@ -38,7 +38,7 @@ pub async fn fill(data: &Path, steps: u32, finished: u32) -> RunId {
 
 /// A succeeded run of so many steps, without values.
 async fn add(store: &Store, folder: &DataDir, backbone: &str, seed: u64, total_steps: u64) -> RunId {
-    let (family, task) = (Family::Provicnet, Task::Segmentation);
+    let (family, task) = (Family::Provicnet, TaskKind::Segmentation);
     let request = RunRequest {
         schema: REQUEST_SCHEMA,
         id: ids::new_run_id(),
@@ -46,7 +46,7 @@ async fn add(store: &Store, folder: &DataDir, backbone: &str, seed: u64, total_s
         backbone: backbone.into(),
         family,
         architecture: None,
-        task,
+        task: task.into(),
         arm: Arm::Pretrained,
         seed,
         dataset: TINY.into(),
@@ -56,6 +56,7 @@ async fn add(store: &Store, folder: &DataDir, backbone: &str, seed: u64, total_s
         checkpoint: Some(format!("builtin:{backbone}")),
         checkpoint_hash: None,
         training: TrainingSpec::default_for(family, task),
+        plan: None,
         pretraining: None,
         device: DeviceChoice::Cpu,
         code_version: "0.1.0".into(),

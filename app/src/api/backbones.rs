@@ -20,7 +20,7 @@ pub struct BackbonePageData {
 pub async fn backbones(query: String) -> Result<Rendered, AppError> {
     use super::server::{catalogue, counted_backbones, store};
     use crate::server_views::backbones::Backbones;
-    use transferscope_domain::{Task, pretraining::PretrainForm};
+    use transferscope_domain::{TaskKind, pretraining::PretrainForm};
     use transferscope_store::RunFilter;
 
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&query).map_err(|_| {
@@ -28,7 +28,8 @@ pub async fn backbones(query: String) -> Result<Rendered, AppError> {
     })?;
     let checked = pairs.iter().any(|(key, value)| key == "checked" && value == "1");
     let form = PretrainForm::from_pairs(pairs);
-    let filter = RunFilter { task: Some(Task::Pretraining), limit: Some(10), ..RunFilter::default() };
+    let task = Some(TaskKind::Pretraining.into());
+    let filter = RunFilter { task, limit: Some(10), ..RunFilter::default() };
     let backbones = counted_backbones().await?;
     let pretrainings = store()?.runs(&filter).await?.runs;
     let datasets = (catalogue()?.datasets)();

@@ -7,7 +7,7 @@ use crate::{AppError, components::rendered::Rendered, data::LeaderboardState};
 /// Ranked rows for a state of the page.
 #[server(prefix = "/fn", endpoint = "leaderboard", input = GetUrl)]
 pub async fn leaderboard(state: LeaderboardState) -> Result<Rendered, AppError> {
-    use super::server::{catalogue, optional};
+    use super::server::{catalogue, optional, store};
     use crate::{data::DatasetName, server_views::leaderboard::Leaderboard};
     use transferscope_domain::leaderboard::Group;
     use transferscope_store::LeaderboardQuery;
@@ -31,8 +31,11 @@ pub async fn leaderboard(state: LeaderboardState) -> Result<Rendered, AppError> 
     };
     let board = (catalogue.board)(query).await?;
     let datasets: Vec<DatasetName> = (catalogue.datasets)().iter().map(DatasetName::from).collect();
+    let tasks = store()?.tasks().await?;
     let preparing = (catalogue.preparing)();
     let unfinished = preparing.is_some();
-    let page = view! { <Leaderboard board=board datasets=datasets preparing=preparing state=state /> };
+    let page = view! {
+        <Leaderboard board=board datasets=datasets tasks=tasks preparing=preparing state=state />
+    };
     Ok(Rendered::new("Leaderboard", unfinished, page))
 }

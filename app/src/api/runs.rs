@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{
-    ExperimentId, RunState,
+    ExperimentId, RunState, Task,
     api::{ExperimentSummary, ExperimentView, RunList, RunView},
 };
 
@@ -31,6 +31,8 @@ pub struct RunsPageData {
     pub experiment: Option<ExperimentProgress>,
     /// Latest experiments, to choose one.
     pub experiments: Vec<ExperimentSummary>,
+    /// Tasks that there are runs of.
+    pub tasks: Vec<Task>,
     pub preparing: Option<String>,
     /// The server's time of this answer.
     pub now_ms: i64,
@@ -110,6 +112,7 @@ pub async fn runs(state: RunsState) -> Result<RunsPageData, AppError> {
         list: store.runs(&filter).await?,
         experiment,
         experiments,
+        tasks: store.tasks().await?,
         preparing: (catalogue()?.preparing)(),
         now_ms: now_ms(),
     })

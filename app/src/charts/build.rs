@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use transferscope_domain::{
-    MetricKind, Objective, Task,
+    MetricKind, Objective, Task, TaskKind,
     api::{AlignmentView, CompareData, MetricSeries, Point, RunView},
     metric::Split,
 };
@@ -26,9 +26,10 @@ const D2P: &str = "d2p";
 
 /// Names of the series that the charts of one run need.
 pub fn run_series(task: Task) -> Vec<String> {
-    let judged = match task {
-        Task::Pretraining => vec![MetricKind::MaskedError, MetricKind::Dice],
-        downstream => vec![downstream.primary_metric()],
+    let judged = if task == TaskKind::Pretraining {
+        vec![MetricKind::MaskedError, MetricKind::Dice]
+    } else {
+        vec![task.primary_metric()]
     };
     let mut names = vec![MetricKind::Loss.name(Split::Train), MetricKind::Loss.name(Split::Val)];
     names.extend(judged.into_iter().map(|m| m.name(Split::Val)));
@@ -398,7 +399,7 @@ pub(crate) mod tests {
             id: id.parse().unwrap(),
             state: RunState::Succeeded,
             backbone: "provicnet-mini".into(),
-            task: Task::Segmentation,
+            task: TaskKind::Segmentation.into(),
             arm,
             seed,
             dataset: "phantom".into(),
@@ -411,7 +412,7 @@ pub(crate) mod tests {
             metrics: BTreeMap::new(),
             primary: None,
             failure: None,
-            training: TrainingSpec::default_for(Family::Provicnet, Task::Segmentation),
+            training: TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation),
             pretraining: None,
             created_ms: 0,
             started_ms: None,

@@ -112,7 +112,7 @@ pub fn setting_differences(runs: &[RunView]) -> (Vec<Setting>, Vec<(&'static str
         .map(|r| {
             let mut list = vec![
                 ("Backbone", r.backbone.clone()),
-                ("Task", r.task.label().to_owned()),
+                ("Task", r.task.label()),
                 ("Arm", r.arm.label().to_owned()),
                 ("Seed", r.seed.to_string()),
                 ("Data set", r.dataset.clone()),

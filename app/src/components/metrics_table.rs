@@ -130,6 +130,8 @@ fn row(task: Task, line: Line) -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
+    use transferscope_domain::TaskKind;
+
     use super::*;
 
     #[test]
@@ -144,7 +146,7 @@ mod tests {
             ]
             .map(|(k, v)| (k.to_owned(), v)),
         );
-        let lines = lines(Task::SuperResolution, &metrics);
+        let lines = lines(TaskKind::SuperResolution.into(), &metrics);
         let names: Vec<_> = lines.iter().map(|l| l.name.as_str()).collect();
         assert_eq!(names, ["test/psnr_db", "test/ssim", "val/psnr_db", "train/loss"]);
         // The other methods of the task have no score: their columns are not there.

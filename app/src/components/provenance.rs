@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use transferscope_domain::{
     Setting,
     api::{RunDetail, RunView},
+    dataset::Plan,
     report::LoadReport,
     setting::Value,
 };
@@ -16,13 +17,17 @@ use crate::{data::SplitCounts, format};
 pub fn settings(run: &RunView) -> Vec<(&'static str, Option<String>)> {
     let spec = &run.training;
     let text = |setting: &Setting| {
-        setting.counts(spec, run.task, run.arm).then(|| match setting.value(spec) {
+        setting.counts(spec, run.task.kind, run.arm).then(|| match setting.value(spec) {
             Value::Number(value) => format::significant(value),
             Value::Choice(choice) => choice.label.to_owned(),
+            Value::Names(names) if names.is_empty() => "all".to_owned(),
+            Value::Names(names) => names.to_string(),
         })
     };
     let epochs = ("Epochs", Some(spec.epochs.to_string()));
-    std::iter::once(epochs).chain(Setting::ALL.iter().map(|s| (s.label, text(s)))).collect()
+    std::iter::once(epochs)
+        .chain(Setting::ALL.iter().filter(|s| !s.old).map(|s| (s.label, text(s))))
+        .collect()
 }
 
 /// A name with its value, for a list of facts.
@@ -45,6 +50,13 @@ pub fn hash_view(hash: &str) -> impl IntoView + use<> {
 pub fn Configuration(run: RunView) -> impl IntoView {
     let given = settings(&run).into_iter().filter_map(|(name, value)| Some(fact(name, value?)));
     view! { <dl class="facts">{given.collect_view()}</dl> }
+}
+
+/// How cases are brought to a network.
+#[component]
+pub fn PlanFacts(plan: Plan) -> impl IntoView {
+    let facts = plan.words().into_iter().map(|(name, words)| fact(name, words));
+    view! { <dl class="facts">{facts.collect_view()}</dl> }
 }
 
 /// Data, device, code and hashes.

@@ -5,10 +5,10 @@ mod advanced;
 
 use leptos::{ev, prelude::*};
 use transferscope_domain::{
-    Arm, Setting, Task,
+    Arm, Setting, Task, TaskKind,
     api::BackboneView,
     backbone::SPECIALIST,
-    dataset::DatasetManifest,
+    dataset::{DatasetManifest, check::TaskUse},
     experiment::ExperimentSpec,
     form::{ExperimentForm, FieldErrors, check_against},
     training::TrainingSpec,
@@ -17,10 +17,7 @@ use transferscope_domain::{
 use self::advanced::Advanced;
 use crate::{
     base::to,
-    data::{
-        SplitCounts,
-        choices::{Choices, estimate},
-    },
+    data::choices::{Choices, estimate},
     format,
 };
 
@@ -93,7 +90,7 @@ pub fn RunForm(choices: Choices, initial: ExperimentForm, checked: bool) -> impl
                 {move || state.checked.get().then(|| errors.with(error_summary))}
             </div>
             <BackboneFields backbones=backbones initial=initial.backbones.clone() state=state />
-            <TaskFields datasets=datasets.clone() initial=initial.tasks.clone() state=state />
+            <TaskFields datasets=datasets.clone() state=state />
             <ArmFields initial=initial.arms.clone() state=state />
             <DatasetFields datasets=datasets preparing=preparing initial=initial.dataset.clone() state=state />
             <fieldset class="form-section">
@@ -274,40 +271,87 @@ fn BackboneFields(backbones: Vec<BackboneView>, initial: Vec<String>, state: For
     }
 }
 
+/// A task to choose.
+struct Offer {
+    task: Task,
+    /// What is sent: a default target goes without saying, as links from before tasks had targets have it.
+    value: String,
+    inputs: String,
+    problem: Option<String>,
+}
+
+impl Offer {
+    /// All tasks of a data set; of none that is known, the kinds.
+    fn of(dataset: Option<&DatasetManifest>) -> Vec<Self> {
+        let kind = |kind: TaskKind| Self {
+            task: kind.into(),
+            value: kind.to_string(),
+            inputs: String::new(),
+            problem: None,
+        };
+        let used = |used: TaskUse| Self {
+            task: used.named(),
+            value: used.short().to_string(),
+            inputs: used.inputs.iter().map(|i| i.as_str()).collect::<Vec<_>>().join(", "),
+            problem: used.problem,
+        };
+        match dataset {
+            None => TaskKind::ALL.map(kind).into(),
+            Some(dataset) => dataset.uses().into_iter().map(used).collect(),
+        }
+    }
+
+    /// Whether a text of the form asks for it.
+    fn is(&self, text: &str) -> bool {
+        text == self.value || text == self.task.to_string()
+    }
+}
+
+/// The tasks of the chosen data set.
 #[component]
-fn TaskFields(datasets: Vec<DatasetManifest>, initial: Vec<String>, state: FormState) -> impl IntoView {
+fn TaskFields(datasets: Vec<DatasetManifest>, state: FormState) -> impl IntoView {
     let datasets = StoredValue::new(datasets);
-    let cards = Task::ALL
-        .into_iter()
-        .map(|task| {
-            let problem = move || {
-                let name = state.form.with(|f| f.dataset.clone());
-                datasets
-                    .with_value(|all| all.iter().find(|d| d.name == name).and_then(|d| d.task_problem(task)))
-            };
-            view! {
-                <label class="card choice-card">
-                    <input
-                        type="checkbox"
-                        name="tasks"
-                        value=task.as_str()
-                        checked=initial.iter().any(|t| t == task.as_str())
-                    />
-                    <span class="choice-card__body">
-                        <strong class="choice-card__title">{task.label()}</strong>
-                        <span>{task.help()}</span>
-                        {move || problem().map(|p| view! { <span class="choice-card__problem">{p}</span> })}
-                    </span>
-                </label>
-            }
-        })
-        .collect_view();
+    let chosen = Memo::new(move |_| state.form.with(|f| f.dataset.clone()));
+    let offers = move || {
+        let name = chosen.get();
+        datasets.with_value(|all| Offer::of(all.iter().find(|d| d.name == name)))
+    };
+    // A box of another data set is another box, whatever it was ticked to before.
+    let key = move |offer: &Offer| format!("{} {}", chosen.get_untracked(), offer.value);
+    Effect::new(move |_| {
+        let offers = offers();
+        let there = |text: &String| offers.iter().any(|o| o.problem.is_none() && o.is(text));
+        let gone = |text: &String| text.parse::<Task>().is_ok() && !there(text);
+        if state.form.with_untracked(|f| f.tasks.iter().any(gone)) {
+            state.form.update(|f| f.tasks.retain(|text| !gone(text)));
+        }
+    });
     view! {
         <fieldset class="form-section" id="field-tasks" aria-describedby="error-tasks">
             <legend>"Tasks"</legend>
-            <div class="choice-grid">{cards}</div>
+            <div class="choice-grid">
+                <For each=offers key=key children=move |offer| task_card(offer, state) />
+            </div>
             <FieldError field="tasks" state=state />
         </fieldset>
+    }
+}
+
+fn task_card(offer: Offer, state: FormState) -> impl IntoView {
+    // What is ticked stays ticked where the next data set has it too.
+    let wanted = state.form.with_untracked(|f| f.tasks.iter().any(|text| offer.is(text)));
+    let Offer { task, value, inputs, problem } = offer;
+    let runs = problem.is_none();
+    view! {
+        <label class="card choice-card">
+            <input type="checkbox" name="tasks" value=value checked=wanted && runs disabled=!runs />
+            <span class="choice-card__body">
+                <strong class="choice-card__title">{task.label()}</strong>
+                <span>{task.help()}</span>
+                {(!inputs.is_empty()).then(|| view! { <span class="choice-card__meta">"From "{inputs}</span> })}
+                {problem.map(|p| view! { <span class="choice-card__problem">{p}</span> })}
+            </span>
+        </label>
     }
 }
 
@@ -356,12 +400,11 @@ fn DatasetFields(
     let cards = datasets
         .into_iter()
         .map(|d| {
-            let counts = Task::ALL
+            let counts = d
+                .uses()
                 .into_iter()
-                .map(|task| {
-                    let n = SplitCounts::of(&d, task);
-                    format!("{}: {} / {} / {}", task.label(), n.train, n.val, n.test)
-                })
+                .filter(|used| used.default)
+                .map(|n| format!("{}: {} / {} / {}", n.task.label(), n.train, n.val, n.test))
                 .collect::<Vec<_>>()
                 .join(" · ");
             view! {
@@ -441,5 +484,31 @@ fn Plan(parsed: Memo<Result<ExperimentSpec, FieldErrors>>, choices: StoredValue<
             " "
             <span class="plan__time">{move || text().1}</span>
         </p>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tasks_of_a_data_set_are_offered_and_old_links_stay_ticked() {
+        let text = r#"{"schema":1,"name":"d","source":"s","synthetic":false,"hash":"h","split_seed":0,"refused":[],
+            "cases":[{"case_id":"a","patient_id":"a","split":"train","shape":[1,1,1],"spacing_mm":[1,1,1],
+            "channels":["t2w","zones","lesion"],"prepared":"p","hash":"h"}]}"#;
+        let mut dataset: DatasetManifest = serde_json::from_str(text).unwrap();
+        dataset.settle();
+        let offers = Offer::of(Some(&dataset));
+        let values: Vec<_> = offers.iter().map(|o| o.value.as_str()).collect();
+        assert_eq!(&values[..2], ["segmentation", "segmentation:lesion"]);
+        assert!(offers[0].is("segmentation") && offers[0].is("segmentation:zones"));
+        assert!(!offers[1].is("segmentation") && offers[1].is("segmentation:lesion"));
+        assert_eq!(
+            (offers[0].task.label().as_str(), offers[0].inputs.as_str()),
+            ("Segmentation of zones", "t2w")
+        );
+        let label = offers.iter().find(|o| o.value == "classification").unwrap();
+        assert!(label.problem.as_ref().unwrap().contains("a label of its cases"));
+        assert_eq!(Offer::of(None).len(), TaskKind::ALL.len());
     }
 }

@@ -2,6 +2,7 @@
 
 use leptos::{ev, prelude::*, wasm_bindgen::JsCast, web_sys};
 use transferscope_domain::dataset::{
+    Contents,
     sheet::Sheet,
     view::{Levels, Placement},
 };
@@ -34,16 +35,20 @@ pub struct Stack {
     pub live: RwSignal<bool>,
 }
 
-/// A channel on pages.
-pub fn channel_label(channel: &str) -> &str {
-    match channel {
+/// A channel on pages, with the unit of its numbers.
+pub fn channel_label(contents: &Contents, channel: &str) -> String {
+    let name = match channel {
         "t2w" => "T2-weighted",
-        "adc" => "ADC [10⁻⁶ mm²/s]",
+        "adc" => "ADC",
         "hbv" => "High b-value",
         "gland" => "Gland",
         "zones" => "Zones",
         "lesion" => "Lesion",
         other => other,
+    };
+    match contents.image(channel).and_then(|image| image.unit.as_ref()) {
+        Some(unit) => format!("{name} [{unit}]"),
+        None => name.to_owned(),
     }
 }
 
@@ -96,10 +101,11 @@ fn Layer(
 fn Mask(stack: Stack, mask: String) -> impl IntoView {
     let wanted = mask.clone();
     let on = Memo::new(move |_| stack.shown.with(|s| s.masks.contains(&wanted)));
+    let channel = format::path_part(&mask);
     // A memo: it must not speak up at every slice.
     let query = Memo::new(move |_| {
         let style = if stack.shown.with(|s| s.tint) { "tint" } else { "outline" };
-        format!("channel={mask}&style={style}")
+        format!("channel={channel}&style={style}")
     });
     view! {
         {move || on.get().then(|| view! {
@@ -112,14 +118,13 @@ fn Mask(stack: Stack, mask: String) -> impl IntoView {
 
 /// An image with its masks and controls.
 #[component]
-pub fn SlicePane(stack: Stack, levels: Levels, masks: Vec<String>) -> impl IntoView {
+pub fn SlicePane(stack: Stack, levels: Levels, label: String, masks: Vec<String>) -> impl IntoView {
     let Levels { channel, range, window: first } = levels;
-    let label = channel_label(&channel).to_owned();
     let spoken = label.clone();
     let window = RwSignal::new(first);
     let filter = format!("window-{channel}");
     let [low, high] = range;
-    let query = Signal::stored(format!("channel={channel}&low={low}&high={high}"));
+    let query = Signal::stored(format!("channel={}&low={low}&high={high}", format::path_part(&channel)));
     let over = masks.into_iter().map(|mask| view! { <Mask stack=stack mask=mask /> }).collect_view();
     let edge = |side: &str, letter: char| {
         view! { <span class=format!("slice-edge slice-edge--{side}")>{letter.to_string()}</span> }
@@ -175,7 +180,7 @@ pub fn SlicePane(stack: Stack, levels: Levels, masks: Vec<String>) -> impl IntoV
 /// The grey window of a page without scripts, which has to come with the page. With scripts it is a property of the
 /// layer: the page's policy lets no attribute hold a style.
 fn grey_style(channel: &str) -> String {
-    let plain = channel.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let plain = channel.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b));
     match use_nonce().filter(|_| plain) {
         Some(nonce) => format!(
             "<style nonce=\"{nonce}\">[data-channel=\"{channel}\"] .slice-layer--grey{{filter:url(#window-{channel})}}</style>"

@@ -33,7 +33,8 @@ impl Shown {
     /// The query of an address, without the slice.
     pub fn looks(&self) -> String {
         let tint = if self.tint { "&style=tint" } else { "" };
-        format!("masks={}{tint}", self.masks.join(","))
+        // A plus sign in a query is a space.
+        format!("masks={}{tint}", self.masks.join(",").replace('+', "%2B"))
     }
 
     /// The query of an address.

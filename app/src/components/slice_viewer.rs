@@ -10,7 +10,10 @@ use leptos_router::{
     NavigateOptions,
     hooks::{use_location, use_navigate, use_query_map},
 };
-use transferscope_domain::dataset::view::CaseDetail;
+use transferscope_domain::dataset::{
+    ClassInfo, Contents, MaskInfo,
+    view::{CaseDetail, MASK_COLOURS, first_colour},
+};
 
 use super::{
     case_table::{case_href, case_rel},
@@ -18,9 +21,6 @@ use super::{
     slice_state::{Shown, Zoom},
 };
 use crate::{base::to, format};
-
-/// Masks, in the order in which they lie over one another.
-const MASKS: [&str; 3] = ["gland", "zones", "lesion"];
 
 /// How long the address waits for the slices to come to rest.
 const REST: Duration = Duration::from_millis(200);
@@ -31,9 +31,10 @@ const PAGE: isize = 5;
 /// The viewer of one case.
 #[component]
 pub fn SliceViewer(detail: CaseDetail) -> impl IntoView {
-    let CaseDetail { dataset, case, images, placement, sheet, previous, next, .. } = detail;
+    let CaseDetail { dataset, case, contents, images, placement, sheet, previous, next, .. } = detail;
     let [slices, height, width] = case.shape;
-    let masks: Vec<String> = MASKS.iter().filter(|m| case.has(m)).map(|m| (*m).to_owned()).collect();
+    let keys = MaskKey::of(&contents, |mask| case.has(mask));
+    let masks: Vec<String> = keys.iter().map(|key| key.mask.clone()).collect();
     let first = use_query_map().with_untracked(|q| Shown::of(q, slices, &masks));
     let shown = RwSignal::new(first);
     let stack = Stack {
@@ -59,7 +60,10 @@ pub fn SliceViewer(detail: CaseDetail) -> impl IntoView {
 
     let panes = images
         .into_iter()
-        .map(|levels| view! { <SlicePane stack=stack levels=levels masks=masks.clone() /> })
+        .map(|levels| {
+            let label = channel_label(&contents, &levels.channel);
+            view! { <SlicePane stack=stack levels=levels label=label masks=masks.clone() /> }
+        })
         .collect_view();
     let neighbour = move |id: Option<String>, word: &'static str, rel: &'static str| {
         let dataset = dataset.clone();
@@ -71,7 +75,7 @@ pub fn SliceViewer(detail: CaseDetail) -> impl IntoView {
     };
     view! {
         <section class="slice-viewer" aria-label="Slices">
-            <Controls stack=stack masks=masks.clone() />
+            <Controls stack=stack keys=keys />
             <div
                 class="slice-panes"
                 role="group"
@@ -190,11 +194,11 @@ fn place(stack: Stack) -> String {
 
 /// Slice slider and masks: a form that works without scripts.
 #[component]
-fn Controls(stack: Stack, masks: Vec<String>) -> impl IntoView {
+fn Controls(stack: Stack, keys: Vec<MaskKey>) -> impl IntoView {
     view! {
         <form class="slice-controls" method="get">
             <SliceSlider stack=stack />
-            <MaskChoices stack=stack masks=masks />
+            <MaskChoices stack=stack keys=keys />
             <button type="submit" class="button button--small" hidden=move || stack.live.get()>
                 "Show"
             </button>
@@ -257,10 +261,11 @@ fn SliceSlider(stack: Stack) -> impl IntoView {
 
 /// Which masks lie over the images, and how they are drawn.
 #[component]
-fn MaskChoices(stack: Stack, masks: Vec<String>) -> impl IntoView {
+fn MaskChoices(stack: Stack, keys: Vec<MaskKey>) -> impl IntoView {
     let shown = stack.shown;
-    let none = masks.is_empty();
-    let boxes = masks.into_iter().map(|mask| mask_box(shown, mask)).collect_view();
+    let none = keys.is_empty();
+    let order = StoredValue::new(keys.iter().map(|key| key.mask.clone()).collect::<Vec<_>>());
+    let boxes = keys.into_iter().map(|key| mask_box(shown, key, order)).collect_view();
     view! {
         <fieldset class="slice-controls__masks" hidden=none>
             <legend class="visually-hidden">"Masks"</legend>
@@ -334,19 +339,50 @@ fn ZoomBar(stack: Stack) -> impl IntoView {
     }
 }
 
-fn mask_box(shown: RwSignal<Shown>, mask: String) -> impl IntoView {
-    let keys = match mask.as_str() {
-        "zones" => vec![("peripheral", "peripheral"), ("transition", "transition")],
-        "gland" => vec![("gland", "")],
-        _ => vec![("lesion", "")],
-    };
-    let keys = keys
+/// A mask with the colours of its classes.
+struct MaskKey {
+    mask: String,
+    label: String,
+    /// Names and colours; no name where it would be that of the mask.
+    classes: Vec<(String, Vec<u8>)>,
+}
+
+impl MaskKey {
+    /// Of the masks that are there, in the order in which they lie over one another.
+    fn of(contents: &Contents, there: impl Fn(&str) -> bool) -> Vec<Self> {
+        let key = |mask: &MaskInfo| {
+            let first = usize::from(first_colour(contents, &mask.name));
+            let colour =
+                |value: &u8| ((first + usize::from(*value) - 2) % usize::from(MASK_COLOURS)) as u8 + 1;
+            let class = |class: &ClassInfo| {
+                let alone = mask.classes.len() == 1 && mask.name == class.name.as_str();
+                let name = if alone { String::new() } else { class.name.clone() };
+                (name, class.values.iter().map(colour).collect())
+            };
+            Self {
+                mask: mask.name.to_string(),
+                label: channel_label(contents, &mask.name),
+                classes: mask.classes.iter().map(class).collect(),
+            }
+        };
+        let mut keys: Vec<Self> = contents.masks.iter().filter(|m| there(&m.name)).map(key).collect();
+        // Below the zones that it consists of.
+        keys.sort_by_key(|key| key.mask != "gland");
+        keys
+    }
+}
+
+fn mask_box(shown: RwSignal<Shown>, key: MaskKey, order: StoredValue<Vec<String>>) -> impl IntoView {
+    let MaskKey { mask, label, classes } = key;
+    let keys = classes
         .into_iter()
-        .map(|(class, name)| {
-            view! { <span class=format!("mask-key mask-key--{class}") aria-hidden="true"></span>{name} }
+        .map(|(name, colours)| {
+            let colours = colours.into_iter().map(|colour| {
+                view! { <span class=format!("mask-key mask-key--{colour}") aria-hidden="true"></span> }
+            });
+            view! { {colours.collect_view()}{name} }
         })
         .collect_view();
-    let label = channel_label(&mask).to_owned();
     let (is, value, toggled) = (mask.clone(), mask.clone(), mask.clone());
     let on = move || shown.with(|s| s.masks.contains(&is));
     view! {
@@ -364,7 +400,7 @@ fn mask_box(shown: RwSignal<Shown>, mask: String) -> impl IntoView {
                         if checked {
                             s.masks.push(toggled.clone());
                         }
-                        s.masks.sort_by_key(|m| MASKS.iter().position(|known| known == m));
+                        order.with_value(|order| s.masks.sort_by_key(|m| order.iter().position(|known| known == m)));
                     });
                 }
             />

@@ -65,6 +65,8 @@ pub fn estimate(spec: &ExperimentSpec, timings: &[Timing]) -> Estimate {
 
 #[cfg(test)]
 mod tests {
+    use transferscope_domain::TaskKind;
+
     use super::*;
 
     #[test]
@@ -73,7 +75,7 @@ mod tests {
         spec.epochs = Some(4);
         let timing = Timing {
             backbone: "provicnet-mini".into(),
-            task: Task::Segmentation,
+            task: TaskKind::Segmentation.into(),
             arm: Arm::Scratch,
             dataset: "phantom".into(),
             label_share: 1.0,

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use transferscope_domain::{
-    Task,
+    TaskKind,
     api::{BackboneDetail, LossPoint, Made},
 };
 
@@ -115,7 +115,7 @@ fn HowMade(made: Made) -> impl IntoView {
             <p class="section__lead">
                 "On held-out patients. The linear probe uses frozen features; the same probe on random weights is shown for comparison."
             </p>
-            <MetricsTable task=Task::Pretraining metrics=Signal::stored(metrics) />
+            <MetricsTable task=TaskKind::Pretraining.into() metrics=Signal::stored(metrics) />
         </section>
     }
 }

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use transferscope_domain::dataset::view::CaseDetail;
+use transferscope_domain::dataset::{CaseEntry, LabelInfo, view::CaseDetail};
 
 use crate::{
     address::use_path_part,
@@ -23,15 +23,24 @@ pub fn CasePage() -> impl IntoView {
     loaded(data, "the case", Within::Nothing, move |detail| view! { <CaseView detail=detail /> })
 }
 
+/// What a label says of a case, in words; none where it is not known.
+fn known(label: &LabelInfo, case: &CaseEntry) -> Option<String> {
+    let class = case.label(&label.name)?;
+    Some(match (&label.about, class) {
+        (Some(about), "yes") => format!(" · {about}"),
+        (Some(about), "no") => format!(" · no {about}"),
+        (Some(about), class) => format!(" · {about}: {class}"),
+        (None, class) => format!(" · {}: {class}", label.name),
+    })
+}
+
 #[component]
 fn CaseView(detail: CaseDetail) -> impl IntoView {
-    let CaseDetail { dataset, synthetic, case, distortion, .. } = detail.clone();
+    let CaseDetail { dataset, synthetic, case, contents, distortion, .. } = detail.clone();
     let [d, h, w] = case.shape;
     let [sd, sh, sw] = case.spacing_mm.map(|s| format::number(s, 2));
     let grid = format!("{d} × {h} × {w} voxels of {sd} × {sh} × {sw} mm (slices × rows × columns)");
-    let cancer = case.cspca.map(|yes| {
-        if yes { " · clinically significant cancer" } else { " · no clinically significant cancer" }
-    });
+    let labels = contents.labels.iter().filter_map(|label| known(label, &case)).collect_view();
     view! {
         <Title text=format!("{} of {dataset}", case.case_id) />
         <div class="page__head">
@@ -42,7 +51,7 @@ fn CaseView(detail: CaseDetail) -> impl IntoView {
                 <h1>{case.case_id.clone()}</h1>
                 <p class="page__lead">
                     {format!("Patient {} · {} split", case.patient_id, case.split)}
-                    {cancer}
+                    {labels}
                     {synthetic.then(|| view! { " "<span class="tag tag--synthetic">"synthetic: a computed phantom"</span> })}
                 </p>
                 <p class="page__lead">{grid}</p>

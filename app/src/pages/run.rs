@@ -21,7 +21,7 @@ use crate::{
         metrics_table::MetricsTable,
         previews::PreviewStrip,
         progress_bar::ProgressBar,
-        provenance::{Configuration, LoadReportView, Provenance},
+        provenance::{Configuration, LoadReportView, PlanFacts, Provenance},
         run_actions::RunActions,
         run_mark::{AdaptationTag, ArmTag, DatasetLabel, RunMark},
         state_badge::StateBadge,
@@ -46,7 +46,8 @@ pub fn RunPage() -> impl IntoView {
 
 #[component]
 fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
-    let RunPageData { detail, series, alignment, cases, splits, dataset_unchanged, gone, now_ms } = page;
+    let RunPageData { detail, series, alignment, cases, splits, plan, dataset_unchanged, gone, now_ms } =
+        page;
     let run = detail.run.clone();
     let live = use_run_events(&run, detail.last_seq);
     let first_state = run.state;
@@ -108,6 +109,12 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
                 <Provenance detail=detail.clone() splits=splits dataset_unchanged=dataset_unchanged />
             </section>
         </div>
+        {plan.map(|plan| view! {
+            <section class="section">
+                <h2>"Cases for the network"</h2>
+                <PlanFacts plan=plan />
+            </section>
+        })}
         {detail.load_report.clone().map(|report| view! {
             <section class="section">
                 <h2>"Load report"</h2>

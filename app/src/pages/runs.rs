@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
-use transferscope_domain::{RunState, Task, api::RunView};
+use transferscope_domain::{RunState, Task, TaskKind, api::RunView};
 
 use crate::{
     api::runs::{ExperimentProgress, RunsPageData, RunsState, runs},
@@ -15,6 +15,7 @@ use crate::{
         progress_bar::ProgressBar,
         run_table::RunTable,
         state_badge::state_label,
+        task_options::task_options,
     },
     format,
     live::use_queue,
@@ -70,7 +71,7 @@ fn belongs(state: &RunsState, run: &RunView) -> bool {
     let fits = |wanted: &str, value: &str| wanted.is_empty() || wanted == value;
     fits(&state.experiment, run.experiment.as_ref().map_or("", |e| e.as_str()))
         && fits(&state.state, run.state.as_str())
-        && fits(&state.task, run.task.as_str())
+        && (fits(&state.task, run.task.kind.as_str()) || fits(&state.task, &run.task.to_string()))
         && fits(&state.dataset, &run.dataset)
 }
 
@@ -121,6 +122,7 @@ fn RunsView(data: RunsPageData, state: RunsState, changes: Signal<Vec<RunView>>)
         {data.experiment.map(|e| view! { <ExperimentHead experiment=e changes=changes now=now /> })}
         <Filters
             state=state
+            tasks=data.tasks
             experiments=data
                 .experiments
                 .iter()
@@ -199,10 +201,11 @@ fn ExperimentHead(
 }
 
 #[component]
-fn Filters(state: RunsState, experiments: Vec<(String, String)>) -> impl IntoView {
+fn Filters(state: RunsState, tasks: Vec<Task>, experiments: Vec<(String, String)>) -> impl IntoView {
     let option = |value: &str, label: &str, now: &str| {
         view! { <option value=value.to_owned() selected=value == now>{label.to_owned()}</option> }
     };
+    let kinds: Vec<_> = TaskKind::ALL.into_iter().chain([TaskKind::Pretraining]).collect();
     // An experiment older than the latest ones is still the one that is chosen.
     let chosen = state.experiment.clone();
     let missing = (!chosen.is_empty() && !experiments.iter().any(|(id, _)| *id == chosen))
@@ -231,7 +234,7 @@ fn Filters(state: RunsState, experiments: Vec<(String, String)>) -> impl IntoVie
                 "Task"
                 <select name="task">
                     {option("", "All tasks", &state.task)}
-                    {Task::ALL.iter().chain(&[Task::Pretraining]).map(|t| option(t.as_str(), t.label(), &state.task)).collect_view()}
+                    {task_options(&kinds, &tasks, &state.task)}
                 </select>
             </label>
             {(!state.backbone.is_empty())

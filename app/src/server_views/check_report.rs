@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use transferscope_domain::{
     dataset::{
+        ImageInfo, LabelInfo, MaskInfo, Plan,
         check::{CancerCounts, Finding, Severity},
         view::CheckStatus,
     },
@@ -13,7 +14,7 @@ use super::summary::{DatasetSummary, FINDINGS_MAX, Reason, TaskRow};
 use crate::{
     components::{
         case_table::case_link,
-        provenance::{fact, hash_view},
+        provenance::{PlanFacts, fact, hash_view},
     },
     format,
 };
@@ -34,6 +35,33 @@ fn counted(counts: &[(String, usize)]) -> String {
 /// The same of sizes, with the sign that pages use between sides.
 fn sizes(counts: &[(String, usize)]) -> String {
     counted(counts).replace(" x ", " × ").replace('x', " × ")
+}
+
+/// An image with its modality and unit.
+fn image(ImageInfo { name, modality, unit, .. }: &ImageInfo) -> String {
+    let unit = unit.as_ref().map(|unit| format!(", {unit}")).unwrap_or_default();
+    format!("{name} ({}{unit})", modality.label())
+}
+
+/// A mask with its classes and their values.
+fn mask(MaskInfo { name, classes, ignore }: &MaskInfo) -> String {
+    let classes = classes.iter().map(|class| {
+        let values = class.values.iter().map(u8::to_string).collect::<Vec<_>>().join(" + ");
+        format!("{} = {values}", class.name)
+    });
+    let ignored = ignore.map(|value| format!("{value} is ignored"));
+    format!("{name} ({})", classes.chain(ignored).collect::<Vec<_>>().join(", "))
+}
+
+/// A label with its classes.
+fn label(LabelInfo { name, about, classes, ordered }: &LabelInfo) -> String {
+    let about = about.as_ref().map(|about| format!(", {about}")).unwrap_or_default();
+    let between = if *ordered { " < " } else { ", " };
+    format!("{name}{about}: {}", classes.join(between))
+}
+
+fn listed<T>(all: &[T], words: fn(&T) -> String) -> String {
+    all.iter().map(words).collect::<Vec<_>>().join("; ")
 }
 
 /// Clinically significant cancer by split; none where nothing is known of it.
@@ -92,6 +120,10 @@ pub fn Contents(page: DatasetSummary) -> impl IntoView {
                 ))}
                 {(!page.patient_sources.is_empty())
                     .then(|| fact("Source of the patient ids", counted(&page.patient_sources)))}
+                {fact("Images", listed(&page.contents.images, image))}
+                {(!page.contents.masks.is_empty()).then(|| fact("Masks", listed(&page.contents.masks, mask)))}
+                {(!page.contents.labels.is_empty())
+                    .then(|| fact("Labels of the cases", listed(&page.contents.labels, label)))}
                 {fact("Channels", channels(&row.channels, row.cases))}
                 {fact("Slices × rows × columns", sizes(&page.shapes))}
                 {fact("Voxel size [mm]", sizes(&page.spacings_mm))}
@@ -102,10 +134,37 @@ pub fn Contents(page: DatasetSummary) -> impl IntoView {
                     .map(|(mask, makers)| fact("Source of the masks", format!("{mask}: {}", counted(makers))))
                     .collect_view()}
                 {cancer(&page.cspca).map(|text| fact("Clinically significant cancer, cases", text))}
+                {page
+                    .label_cases
+                    .iter()
+                    .map(|(name, by_split)| {
+                        let part = |(split, classes): (Split, &Vec<(String, usize)>)| {
+                            let classes: Vec<String> = classes.iter().map(|(class, n)| format!("{class} ({n})")).collect();
+                            format!("{split} {}", classes.join(", "))
+                        };
+                        let parts = Split::ALL.into_iter().zip(by_split).map(part).collect::<Vec<_>>().join("; ");
+                        fact("Cases by label", format!("{name}: {parts}"))
+                    })
+                    .collect_view()}
                 {page.folds.map(|f| fact("Cross-validation", format!("fold {} of {} is the test set", f.test, f.count)))}
                 {(!page.split_hash.is_empty()).then(|| fact("Hash of the split", hash_view(&page.split_hash)))}
                 {fact("Hash of the content", hash_view(&page.hash))}
             </dl>
+        </section>
+    }
+}
+
+/// How cases are brought to a network.
+#[component]
+pub fn CasesForNetworks(plan: Option<Plan>) -> impl IntoView {
+    let words = match plan {
+        Some(plan) => view! { <PlanFacts plan=plan /> }.into_any(),
+        None => view! { <p>"On the grids of the study's networks."</p> }.into_any(),
+    };
+    view! {
+        <section class="section">
+            <h2>"Cases for the networks"</h2>
+            {words}
         </section>
     }
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use transferscope_domain::metric::Split;
 
 use super::{
-    check_report::{Contents, Findings, Refused, Tasks},
+    check_report::{CasesForNetworks, Contents, Findings, Refused, Tasks},
     summary::DatasetSummary,
 };
 use crate::{
@@ -49,6 +49,7 @@ pub fn Dataset(page: DatasetSummary, split: String) -> impl IntoView {
             <Contents page=page.clone() />
             <Findings page=page.clone() />
         </div>
+        <CasesForNetworks plan=page.plan.clone() />
         <Tasks tasks=page.tasks.clone() />
         <Refused refused=page.refused.clone() />
         <Cases page=page split=split />

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::{
     check_report::{CheckTag, channels},
-    summary::DatasetRow,
+    summary::{DatasetRow, KindRow},
 };
 use crate::{
     base::to,
@@ -43,7 +43,7 @@ fn Empty(waiting: bool) -> impl IntoView {
     let title = if waiting { "The first data set is being generated" } else { "No data set yet" };
     view! {
         <EmptyState title=title>
-            <p>"Add a folder that has one subfolder per case (t2w, adc, hbv and, if available, masks):"</p>
+            <p>"Add a folder of images and masks, such as one subfolder per case:"</p>
             <p><code>"transferscope dataset add FOLDER"</code></p>
             {(!waiting).then(|| view! {
                 <p>"Or generate the built-in phantoms: " <code>"transferscope dataset synth"</code></p>
@@ -83,20 +83,21 @@ fn DatasetTable(datasets: Vec<DatasetRow>) -> impl IntoView {
 fn row(d: DatasetRow) -> impl IntoView {
     let href = to(&format!("/datasets/{}", d.name));
     let [train, val, test] = d.split_patients;
-    let tasks = d
-        .tasks
-        .into_iter()
-        .map(|(task, problem)| match problem {
-            None => view! { <li>{task.label()}</li> }.into_any(),
-            Some(why) => view! {
-                <li>
-                    <span class="quiet">{task.label()}": no"</span>
-                    <span class="difference">{why}</span>
-                </li>
-            }
-            .into_any(),
-        })
-        .collect_view();
+    let tasks =
+        d.tasks
+            .into_iter()
+            .map(|KindRow { kind, targets, problem }| match problem {
+                None => view! { <li>{kind.label()}" "<span class="quiet">{targets.join(", ")}</span></li> }
+                    .into_any(),
+                Some(why) => view! {
+                    <li>
+                        <span class="quiet">{kind.label()}": no"</span>
+                        <span class="difference">{why}</span>
+                    </li>
+                }
+                .into_any(),
+            })
+            .collect_view();
     view! {
         <tr>
             <th scope="row">

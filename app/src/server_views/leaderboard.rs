@@ -1,12 +1,17 @@
 //! The leaderboard: what is best, by how much, and how sure that is.
 
+use std::collections::BTreeSet;
+
 use leptos::prelude::*;
-use transferscope_domain::{MetricKind, Task, api::LeaderboardView};
+use transferscope_domain::{MetricKind, Task, TaskKind, api::LeaderboardView};
 
 use super::leaderboard_table::{LeaderboardTable, SortLink};
 use crate::{
     base::to,
-    components::empty_state::{EmptyState, Preparing},
+    components::{
+        empty_state::{EmptyState, Preparing},
+        task_options::task_options,
+    },
     data::{DatasetName, LeaderboardState},
     format,
 };
@@ -54,6 +59,8 @@ fn sort_link(state: &LeaderboardState, key: &str) -> SortLink {
 pub fn Leaderboard(
     board: LeaderboardView,
     datasets: Vec<DatasetName>,
+    /// Tasks that there are runs of.
+    tasks: Vec<Task>,
     preparing: Option<String>,
     state: LeaderboardState,
 ) -> impl IntoView {
@@ -106,7 +113,7 @@ pub fn Leaderboard(
                 </p>
             })}
         {asof}
-        <Filters state=state datasets=datasets.into_iter().map(|d| d.name).collect() />
+        <Filters state=state tasks=tasks datasets=datasets.into_iter().map(|d| d.name).collect() />
         {content}
         <NotShown counts=not_shown.into_iter().collect() />
     }
@@ -114,17 +121,18 @@ pub fn Leaderboard(
 
 /// One table for each task.
 fn tables(board: &LeaderboardView, synthetic: &[String], state: &LeaderboardState) -> impl IntoView + use<> {
-    Task::ALL
+    let tasks: BTreeSet<Task> = board.rows.iter().map(|r| r.task).collect();
+    tasks
         .into_iter()
-        .filter_map(|task| {
+        .map(|task| {
             let rows: Vec<_> = board.rows.iter().filter(|r| r.task == task).cloned().collect();
             let resolution: Vec<_> = board.resolution.iter().filter(|r| r.task == task).cloned().collect();
             let state = state.clone();
             let link = Callback::new(move |key: &'static str| sort_link(&state, key));
             let synthetic = synthetic.to_vec();
-            (!rows.is_empty()).then(|| view! {
+            view! {
                 <LeaderboardTable task=task rows=rows resolution=resolution synthetic=synthetic sort_link=link />
-            })
+            }
         })
         .collect_view()
 }
@@ -161,7 +169,7 @@ fn Guard(board: LeaderboardView, state: LeaderboardState) -> impl IntoView {
 }
 
 #[component]
-fn Filters(state: LeaderboardState, datasets: Vec<String>) -> impl IntoView {
+fn Filters(state: LeaderboardState, tasks: Vec<Task>, datasets: Vec<String>) -> impl IntoView {
     let option = |value: &str, label: &str, now: &str| {
         view! { <option value=value.to_owned() selected=value == now>{label.to_owned()}</option> }
     };
@@ -185,7 +193,7 @@ fn Filters(state: LeaderboardState, datasets: Vec<String>) -> impl IntoView {
                 "Task"
                 <select name="task">
                     {option("", "All tasks", &state.task)}
-                    {Task::ALL.iter().map(|t| option(t.as_str(), t.label(), &state.task)).collect_view()}
+                    {task_options(&TaskKind::ALL, &tasks, &state.task)}
                 </select>
             </label>
             <label class="filters__field">

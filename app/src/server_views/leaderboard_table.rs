@@ -34,7 +34,7 @@ fn more_seeds(row: &Row) -> Option<(u64, Vec<(&'static str, String)>)> {
         label_shares: Vec::new(),
         adaptations: Vec::new(),
         epochs: Some(row.epochs),
-        overrides: Overrides::of(&row.training, row.task),
+        overrides: Overrides::of(&row.training, row.task.kind),
     };
     (lacking > 0).then(|| (lacking, ExperimentForm::of(&spec).to_pairs()))
 }

@@ -1,12 +1,13 @@
 //! What pages say of manifests and checks: small enough to send, however many cases there are.
 
 use transferscope_domain::{
-    Task,
+    Task, TaskKind,
     api::RunView,
     dataset::LeftOut,
     dataset::{
-        CaseEntry, DatasetManifest, Folds,
+        CaseEntry, Contents, DatasetManifest, Folds, Plan,
         check::{CancerCounts, Finding, Severity, TaskUse},
+        contents::CSPCA,
         view::{CheckStatus, Checked},
     },
     metric::Split,
@@ -27,13 +28,23 @@ pub struct DatasetRow {
     pub split_patients: [usize; 3],
     /// Cases by channel.
     pub channels: Vec<(String, usize)>,
-    /// Each task, and why it cannot run; none where it can.
-    pub tasks: Vec<(Task, Option<String>)>,
+    /// Each kind of task.
+    pub tasks: Vec<KindRow>,
     pub status: CheckStatus,
     pub errors: usize,
     pub warnings: usize,
     pub refused: usize,
     pub runs: u32,
+}
+
+/// What of a kind of task a data set can be used for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KindRow {
+    pub kind: TaskKind,
+    /// Of what it can run, by name.
+    pub targets: Vec<String>,
+    /// Why it cannot run; none where it can.
+    pub problem: Option<String>,
 }
 
 /// Cases with one and the same reason.
@@ -60,6 +71,10 @@ pub struct TaskRow {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetSummary {
     pub row: DatasetRow,
+    /// What its images, masks and labels are.
+    pub contents: Contents,
+    /// How cases are brought to a network; none for the grids of the study's networks.
+    pub plan: Option<Plan>,
     pub hash: String,
     pub split_seed: u64,
     pub shapes: Vec<(String, usize)>,
@@ -71,6 +86,8 @@ pub struct DatasetSummary {
     pub patient_sources: Vec<(String, usize)>,
     /// Clinically significant cancer by split: train, val, test.
     pub cspca: [CancerCounts; 3],
+    /// Cases by other labels, split and class.
+    pub label_cases: Vec<(String, [Vec<(String, usize)>; 3])>,
     pub split_hash: String,
     pub folds: Option<Folds>,
     pub tasks: Vec<TaskRow>,
@@ -103,13 +120,28 @@ pub fn row(manifest: &DatasetManifest, checked: &Checked, runs: Option<u32>) -> 
         patients: report.patients,
         split_patients: report.split_patients,
         channels: in_order(manifest, report.channels.iter().map(|(k, n)| (k.clone(), *n))),
-        tasks: report.tasks.iter().map(|t| (t.task, t.problem.clone())).collect(),
+        tasks: kinds(&report.tasks),
         status: checked.status.clone(),
         errors: count(Severity::Error),
         warnings: count(Severity::Warning),
         refused: report.refused.len(),
         runs: runs.unwrap_or(0),
     }
+}
+
+/// Uses by kind of task, in the order of pages.
+fn kinds(uses: &[TaskUse]) -> Vec<KindRow> {
+    let kind = |kind: TaskKind| {
+        let of_kind = || uses.iter().filter(|used| used.task == kind);
+        let runs = || of_kind().filter(|used| used.problem.is_none());
+        let first = of_kind().next()?;
+        Some(KindRow {
+            kind,
+            targets: runs().filter_map(|used| Some(used.target?.to_string())).collect(),
+            problem: first.problem.clone().filter(|_| runs().next().is_none()),
+        })
+    };
+    TaskKind::ALL.into_iter().filter_map(kind).collect()
 }
 
 /// Channels in the order in which cases list them: images, then masks.
@@ -168,7 +200,7 @@ fn frequent(counts: impl Iterator<Item = (String, usize)>) -> Vec<(String, usize
 
 fn task_row(used: &TaskUse) -> TaskRow {
     TaskRow {
-        task: used.task,
+        task: used.named(),
         used: [used.train, used.val, used.test],
         problem: used.problem.clone(),
         note: used.note.clone(),
@@ -208,6 +240,8 @@ pub fn summary(
     findings.truncate(FINDINGS_MAX);
     DatasetSummary {
         row,
+        contents: manifest.contents.clone(),
+        plan: manifest.plan.clone(),
         hash: manifest.hash.clone(),
         split_seed: manifest.split_seed,
         shapes: frequent(report.shapes.into_iter()),
@@ -216,6 +250,14 @@ pub fn summary(
         mask_sources: report.mask_sources.into_iter().map(|(k, v)| (k, frequent(v.into_iter()))).collect(),
         patient_sources: frequent(report.patient_sources.into_iter()),
         cspca: report.cspca,
+        label_cases: report
+            .label_cases
+            .into_iter()
+            .filter(|(label, _)| *label != CSPCA)
+            .map(|(label, by_split)| {
+                (label.to_string(), by_split.map(|classes| classes.into_iter().collect()))
+            })
+            .collect(),
         split_hash: report.split_hash,
         folds: report.folds,
         tasks: report.tasks.iter().map(task_row).collect(),

@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::CSPCA;
 use crate::{
-    dataset::{Folds, LeftOut},
+    dataset::{DatasetManifest, Folds, LeftOut, Wish},
     metric::Split,
-    task::Task,
+    name::Name,
+    task::{Task, TaskKind},
 };
 
 /// How much a finding matters.
@@ -35,7 +37,16 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskUse {
-    pub task: Task,
+    pub task: TaskKind,
+    /// The mask, label or image that is to come out; none where the data set has nothing of the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Name>,
+    /// Whether it is what the kind of task is of where nothing else is said.
+    #[serde(default)]
+    pub default: bool,
+    /// Images that go in.
+    #[serde(default)]
+    pub inputs: Vec<Name>,
     pub train: usize,
     pub val: usize,
     pub test: usize,
@@ -46,6 +57,63 @@ pub struct TaskUse {
     pub note: Option<String>,
     /// Cases that it leaves out, with the reason.
     pub left_out: Vec<LeftOut>,
+}
+
+impl TaskUse {
+    /// The task as it is asked for.
+    pub fn named(&self) -> Task {
+        Task { kind: self.task, target: self.target }
+    }
+
+    /// The same in the fewest words: a default target goes without saying.
+    pub fn short(&self) -> Task {
+        Task { kind: self.task, target: self.target.filter(|_| !self.default) }
+    }
+
+    fn of(manifest: &DatasetManifest, task: Task) -> Self {
+        let default = manifest.target(task.kind) == task.target;
+        match manifest.aim(task, Wish::default()) {
+            Ok(aim) => Self {
+                task: task.kind,
+                target: task.target,
+                default,
+                train: manifest.usable(&aim, Split::Train).len(),
+                val: manifest.usable(&aim, Split::Val).len(),
+                test: manifest.usable(&aim, Split::Test).len(),
+                problem: manifest.aim_problem(&aim),
+                note: manifest.unmeasured(&aim),
+                left_out: manifest.left_out(&aim),
+                inputs: aim.inputs,
+            },
+            Err(problem) => Self {
+                task: task.kind,
+                target: task.target,
+                default,
+                inputs: Vec::new(),
+                train: 0,
+                val: 0,
+                test: 0,
+                problem: Some(problem),
+                note: None,
+                left_out: Vec::new(),
+            },
+        }
+    }
+}
+
+impl DatasetManifest {
+    /// What every task can use of it: of each kind every target, the default first; a kind of which it has nothing once,
+    /// with the reason.
+    pub fn uses(&self) -> Vec<TaskUse> {
+        let mut tasks = self.tasks();
+        for kind in TaskKind::ALL {
+            if tasks.iter().all(|task| *task != kind) {
+                tasks.push(kind.into());
+            }
+        }
+        tasks.sort_by_key(|task| task.kind);
+        tasks.into_iter().map(|task| TaskUse::of(self, task)).collect()
+    }
 }
 
 /// Cases of a split by what is known of clinically significant cancer.
@@ -85,6 +153,9 @@ pub struct CheckReport {
     pub split_patients: [usize; 3],
     /// Clinically significant cancer by split: train, val, test.
     pub cspca: [CancerCounts; 3],
+    /// Cases by label, split (train, val, test) and class.
+    #[serde(default)]
+    pub label_cases: BTreeMap<Name, [BTreeMap<String, usize>; 3]>,
     pub split_hash: String,
     /// The round of a cross-validation that the splits are; none for a single split.
     pub folds: Option<Folds>,
@@ -137,9 +208,21 @@ impl fmt::Display for CheckReport {
         }
         for (split, counts) in Split::ALL.into_iter().zip(self.cspca) {
             let CancerCounts { yes, no, unknown } = counts;
-            writeln!(f, "clinically significant cancer in {split}: {yes} yes, {no} no, {unknown} unknown")?;
+            if yes + no > 0 {
+                writeln!(
+                    f,
+                    "clinically significant cancer in {split}: {yes} yes, {no} no, {unknown} unknown"
+                )?;
+            }
         }
-        for TaskUse { task, train, val, test, problem, note, left_out } in &self.tasks {
+        for (label, by_split) in self.label_cases.iter().filter(|(label, _)| **label != CSPCA) {
+            for (split, classes) in Split::ALL.into_iter().zip(by_split) {
+                writeln!(f, "{label} in {split}: {}", counted(classes))?;
+            }
+        }
+        for used in &self.tasks {
+            let TaskUse { train, val, test, problem, note, left_out, .. } = used;
+            let task = used.named();
             match problem {
                 None => writeln!(f, "{task}: {train} train, {val} val, {test} test cases")?,
                 Some(problem) => writeln!(f, "{task}: cannot run: {problem}")?,

@@ -2,7 +2,7 @@
 
 use super::{Overrides, TrainingSpec};
 use crate::{
-    Arm, Family, Task,
+    Arm, Family, TaskKind,
     choice::{Kind, SettingType, Value},
 };
 
@@ -12,7 +12,7 @@ pub enum Scope {
     Every,
     /// Networks with an encoder to adapt: not the specialist.
     Encoder,
-    Task(Task),
+    Task(TaskKind),
 }
 
 /// A row as it is written; [`settings`] makes a [`Setting`] of it.
@@ -26,6 +26,7 @@ pub(super) struct Row<T> {
     pub several: bool,
     pub must_agree: Option<&'static str>,
     pub pretraining: bool,
+    pub old: bool,
     pub when: fn(&TrainingSpec) -> bool,
 }
 
@@ -33,11 +34,11 @@ pub(super) struct Row<T> {
 #[derive(Clone, Copy)]
 pub(super) enum Usual<T> {
     Same(T),
-    By(fn(Family, Task) -> T),
+    By(fn(Family, TaskKind) -> T),
 }
 
 impl<T: Copy> Usual<T> {
-    pub(super) fn of(self, family: Family, task: Task) -> T {
+    pub(super) fn of(self, family: Family, task: TaskKind) -> T {
         match self {
             Usual::Same(value) => value,
             Usual::By(value) => value(family, task),
@@ -71,9 +72,14 @@ impl<T: Copy> Number<T> {
     }
 
     /// The default by network and task.
-    pub const fn by_network(&self, value: fn(Family, Task) -> T) -> Row<T> {
+    pub const fn by_network(&self, value: fn(Family, TaskKind) -> T) -> Row<T> {
         row(self.label, Some(self.limits), Usual::By(value))
     }
+}
+
+/// Names with those that stand where nothing was said.
+pub(super) const fn names<T: Copy>(label: &'static str, default: T) -> Row<T> {
+    row(label, None, Usual::Same(default))
 }
 
 /// A choice with its default.
@@ -91,6 +97,7 @@ const fn row<T: Copy>(label: &'static str, limits: Option<(T, T)>, default: Usua
         several: false,
         must_agree: None,
         pretraining: false,
+        old: false,
         when: always,
     }
 }
@@ -125,6 +132,11 @@ impl<T: Copy> Row<T> {
         Self { pretraining: true, ..self }
     }
 
+    /// Still read, and said in another way since.
+    pub const fn old(self) -> Self {
+        Self { old: true, ..self }
+    }
+
     /// Trainings in which it counts, by their other settings.
     pub const fn when(self, when: fn(&TrainingSpec) -> bool) -> Self {
         Self { when, ..self }
@@ -146,6 +158,8 @@ pub struct Setting {
     pub must_agree: Option<&'static str>,
     /// Whether pre-training uses it as well.
     pub pretraining: bool,
+    /// Whether it is still read, and said in another way since: no page offers or shows it.
+    pub old: bool,
     pub(crate) when: fn(&TrainingSpec) -> bool,
     pub(crate) kind: fn() -> Kind,
     pub(crate) value: fn(&TrainingSpec) -> Value,
@@ -186,8 +200,8 @@ impl Setting {
     }
 
     /// Whether it counts in such a run.
-    pub fn counts(&self, spec: &TrainingSpec, task: Task, arm: Arm) -> bool {
-        if task == Task::Pretraining {
+    pub fn counts(&self, spec: &TrainingSpec, task: TaskKind, arm: Arm) -> bool {
+        if task == TaskKind::Pretraining {
             return self.pretraining;
         }
         let in_scope = match self.scope {
@@ -195,7 +209,7 @@ impl Setting {
             Scope::Encoder => arm != Arm::Specialist,
             Scope::Task(own) => own == task,
         };
-        in_scope && (self.when)(spec)
+        in_scope && !self.old && (self.when)(spec)
     }
 
     /// Reads a value from text; an empty one keeps the default.
@@ -265,7 +279,7 @@ macro_rules! settings {
 
         impl TrainingSpec {
             /// The defaults of a family on a task.
-            pub fn default_for(family: Family, task: Task) -> Self {
+            pub fn default_for(family: Family, task: TaskKind) -> Self {
                 Self {
                     epochs: Self::DEFAULT_EPOCHS,
                     $($name: {
@@ -288,6 +302,7 @@ macro_rules! settings {
                     several: ROW.several,
                     must_agree: ROW.must_agree,
                     pretraining: ROW.pretraining,
+                    old: ROW.old,
                     when: ROW.when,
                     kind: || <$type as SettingType>::kind(ROW.limits),
                     value: |spec| spec.$name.value(),

@@ -12,6 +12,7 @@
 //! get them through [`normalise`].
 
 pub mod alignment;
+pub mod archive;
 pub mod case;
 pub mod check;
 mod error;
@@ -21,6 +22,7 @@ pub mod manifest;
 pub mod mask_place;
 pub mod normalise;
 pub mod placement;
+pub mod plan;
 pub mod prepared;
 pub mod read;
 pub mod resample;
@@ -40,9 +42,3 @@ pub(crate) mod fixtures;
 
 pub use error::DataError;
 pub use volume::{Geometry, Image, Volume};
-
-/// Images of an examination; t2w decides the grid.
-pub const IMAGES: [&str; 3] = ["t2w", "adc", "hbv"];
-
-/// Label volumes of an examination.
-pub const MASKS: [&str; 3] = ["gland", "zones", "lesion"];

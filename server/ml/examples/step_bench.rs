@@ -24,7 +24,7 @@ use transferscope_ml::{
             slice_head::Head2d,
             vit::{Vit, VitConfig},
         },
-        unet::{Unet, UnetEnd},
+        unet::{Size, Unet, UnetEnd},
     },
     init,
     loss::{DiceCe, dice_ce},
@@ -245,7 +245,7 @@ fn provicnet_parts() -> Vec<Part> {
 
 fn unet_parts() -> Vec<Part> {
     let device = Default::default();
-    let net = filled(Unet::<A>::new(IO.images, IO.out, IO.output, &device));
+    let net = filled(Unet::<A>::new(&Size::default(), IO.images, IO.out, IO.output, &device));
     let [d, h, w] = CROP;
     let gn8: GroupNorm<A> = GroupNormConfig::new(8, 8).init(&device);
     let conv = |i: usize, x: Tensor<A, 5>| net.encoder[i].block.conv1.forward(x);

@@ -10,8 +10,8 @@ use std::{ops::Range, path::Path, time::Instant};
 
 use burn::tensor::backend::Backend;
 use transferscope_domain::{
-    Backbone, Head, Task, TrainingSpec, dataset::DatasetManifest, metric::Split, prediction::BackboneScores,
-    run::DeviceChoice, task::Output,
+    Backbone, Head, Task, TaskKind, TrainingSpec, dataset::DatasetManifest, metric::Split,
+    prediction::BackboneScores, run::DeviceChoice, task::Output,
 };
 use transferscope_study::{
     alignment::{AlignmentError, Features, Rows},
@@ -24,7 +24,6 @@ use crate::{
     device::{Device, resolve},
     family::Net,
     init,
-    model::io::TaskIo,
     nn::kernels::Kernels,
     outcome::RunError,
     train::{
@@ -37,7 +36,7 @@ use crate::{
 };
 
 /// What features are asked to tell of a task, in words.
-pub fn target(task: Task) -> &'static str {
+pub fn target(task: TaskKind) -> &'static str {
     match task.output() {
         Some(Output::Label) => "the label of a case, from the mean of its features",
         Some(Output::Classes) => "the share of every class in a part of a case",
@@ -88,17 +87,19 @@ impl Job<'_> {
         let architecture = self.backbone.architecture.as_ref();
         let architecture = architecture
             .ok_or_else(|| RunError::Backbone(format!("{} does not tell its size", self.backbone.name)))?;
-        if let Some(problem) = architecture.input_problem(self.task.inputs().len()) {
+        let own = self.manifest.plan.as_ref();
+        let sampling = SamplingGeometry::of(Some(architecture)).with(own);
+        let usual = TrainingSpec::default_for(self.backbone.family, self.task.kind);
+        let plan = TaskPlan::new(self.task, self.manifest, own, sampling.grid, &usual)
+            .map_err(RunError::Unserved)?;
+        if let Some(problem) = architecture.input_problem(plan.images().len()) {
             return Err(RunError::Settings(format!("{}: {problem}", self.backbone.name)));
         }
-        let sampling = SamplingGeometry::of(Some(architecture));
-        let usual = TrainingSpec::default_for(self.backbone.family, self.task);
-        let plan = TaskPlan::new(self.task, self.manifest, sampling.grid, &usual);
-        let examples = load(self.dataset_dir, self.manifest, plan, Split::Train)?;
+        let examples = load(self.dataset_dir, self.manifest, &plan, Split::Train)?;
         let output = self.task.output().ok_or_else(|| RunError::Settings("no downstream task".into()))?;
-        let io = TaskIo { images: plan.images().len(), out: plan.out(), output };
+        let io = plan.io(output);
         let net = Net::<B>::new(Some(architecture), Head::Compact, io, device);
-        let net = self.with_weights(init::random(net, SEED), plan)?;
+        let net = self.with_weights(init::random(net, SEED), &plan.image_names())?;
 
         let cases: Vec<_> = features_of_cases(&net, &examples, sampling, device).collect();
         let (layer, features) =
@@ -122,7 +123,7 @@ impl Job<'_> {
         })
     }
 
-    fn with_weights<B: Backend>(&self, net: Net<B>, plan: TaskPlan) -> Result<Net<B>, RunError> {
+    fn with_weights<B: Backend>(&self, net: Net<B>, images: &[&str]) -> Result<Net<B>, RunError> {
         if self.random {
             return Ok(net);
         }
@@ -130,7 +131,7 @@ impl Job<'_> {
         let reference = backbone::checkpoint_reference(self.data_dir, self.data_dir, self.backbone);
         let hash = self.backbone.checkpoint_hash.as_deref();
         let weights = backbone::read(self.data_dir, &reference, hash)?;
-        Ok(load_encoder(net, &reference, &weights, plan.images())?.0)
+        Ok(load_encoder(net, &reference, &weights, images)?.0)
     }
 }
 

@@ -21,9 +21,8 @@ use crate::{
     backbone,
     checkpoint::{load_encoder, remove_parts},
     device::{Device, resolve},
-    family::Net,
+    family::{Net, Rules, unet},
     init::{self, stream},
-    model::io::TaskIo,
     nn::{kernels::Kernels, precision},
     observer::{Observer, Progress, emit, written},
     outcome::{Outcome, RunError},
@@ -82,7 +81,7 @@ pub fn execute(
 
 /// Requests are checked when they are made; a file that was written by hand is not.
 fn check_settings(request: &RunRequest) -> Result<(), RunError> {
-    let mut errors = Overrides::of(&request.training, request.task).errors();
+    let mut errors = Overrides::of(&request.training, request.task.kind).errors();
     if !EPOCHS.contains(&request.training.epochs) {
         errors.insert("epochs".into(), format!("{} is out of range", request.training.epochs));
     }
@@ -137,7 +136,7 @@ impl Job<'_> {
 
     fn manifest(&self) -> Result<DatasetManifest, RunError> {
         let manifest = load_manifest(self.request, self.run_dir)?;
-        match manifest.task_problem(self.request.training.aim(self.request.task)) {
+        match manifest.task_problem(self.request.task, &self.request.training) {
             Some(problem) => Err(RunError::Unserved(problem)),
             None => Ok(manifest),
         }
@@ -157,7 +156,12 @@ impl Job<'_> {
     }
 
     fn sampling(&self) -> SamplingGeometry {
-        SamplingGeometry::of(self.request.encoder().as_ref())
+        let plan = self.request.plan.as_ref();
+        match (self.request.encoder(), plan) {
+            (None, Some(own)) => unet::Size::planned(own).sampling(),
+            (encoder, _) => SamplingGeometry::of(encoder.as_ref()),
+        }
+        .with(plan)
     }
 
     fn dataset_dir(&self) -> std::path::PathBuf {
@@ -165,20 +169,23 @@ impl Job<'_> {
     }
 
     /// The network with random weights: the same for every attempt.
-    fn random<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<Net<B>, RunError> {
-        let output = plan.task.output().ok_or_else(|| {
-            RunError::Settings(format!("{} names no objective: it is no downstream task", plan.task))
+    fn random<B: AutodiffBackend>(&self, plan: &TaskPlan, device: &B::Device) -> Result<Net<B>, RunError> {
+        let output = plan.kind().output().ok_or_else(|| {
+            RunError::Settings(format!("{} names no objective: it is no downstream task", plan.kind()))
         })?;
-        let io = TaskIo { images: plan.images().len(), out: plan.out(), output };
+        let io = plan.io(output);
         let training = &self.request.training;
         let fits = self.request.encoder().and_then(|encoder| encoder.input_problem(io.images));
         if let Some(problem) = fits {
             return Err(RunError::Settings(format!("{}: {problem}", self.request.backbone)));
         }
-        if let Some(problem) = self.request.family.head_problem(training.head, plan.task) {
+        if let Some(problem) = self.request.family.head_problem(training.head, plan.kind()) {
             return Err(RunError::Settings(problem));
         }
-        let net = Net::<B>::new(self.request.encoder().as_ref(), training.head, io, device);
+        let net = match (self.request.encoder(), &self.request.plan) {
+            (None, Some(plan)) => Net::specialist(&unet::Size::planned(plan), io, device),
+            (encoder, _) => Net::<B>::new(encoder.as_ref(), training.head, io, device),
+        };
         let net = match training.adaptation {
             Adaptation::LinearProbe => net.with_probe(io, device),
             Adaptation::Full | Adaptation::Frozen | Adaptation::Lora => net,
@@ -187,7 +194,7 @@ impl Job<'_> {
     }
 
     /// A network of the kind that is trained, with random weights.
-    fn untrained<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<Net<B>, RunError> {
+    fn untrained<B: AutodiffBackend>(&self, plan: &TaskPlan, device: &B::Device) -> Result<Net<B>, RunError> {
         Ok(self.adapted(self.random(plan, device)?, device))
     }
 
@@ -198,7 +205,7 @@ impl Job<'_> {
     /// The network as it is before training: the same for every attempt.
     fn initial<B: AutodiffBackend>(
         &self,
-        plan: TaskPlan,
+        plan: &TaskPlan,
         device: &B::Device,
     ) -> Result<(Net<B>, Option<LoadReport>), RunError> {
         let net = self.random(plan, device)?;
@@ -210,7 +217,7 @@ impl Job<'_> {
             (Arm::Pretrained, Some(reference)) => {
                 let weights =
                     backbone::read(self.run_dir, reference, self.request.checkpoint_hash.as_deref())?;
-                let (net, report) = load_encoder(net, reference, &weights, plan.images())?;
+                let (net, report) = load_encoder(net, reference, &weights, &plan.image_names())?;
                 Ok((self.adapted(net, device), Some(report)))
             }
         }
@@ -229,10 +236,10 @@ impl Job<'_> {
             return pretrain::run::<B>(&self.pretraining(pretraining), device);
         }
         let data = self.open()?;
-        let built = self.build::<B>(data.plan, device)?;
+        let built = self.build::<B>(&data.plan, device)?;
         let loss = TaskLoss::new(self.request.training.loss, &data.train, data.plan.out());
         let eval = EvalConfig {
-            plan: data.plan,
+            plan: &data.plan,
             sampling: self.sampling(),
             loss: &loss,
             inference: self.request.training.inference,
@@ -293,26 +300,23 @@ impl Job<'_> {
     fn open(&self) -> Result<Data, RunError> {
         let request = self.request;
         let manifest = self.manifest()?;
-        let plan = TaskPlan::new(request.task, &manifest, self.sampling().grid, &request.training);
-        let examples = |split| load(&self.dataset_dir(), &manifest, plan, split);
+        let grid = self.sampling().grid;
+        let plan = TaskPlan::new(request.task, &manifest, request.plan.as_ref(), grid, &request.training)
+            .map_err(RunError::Unserved)?;
+        let examples = |split| load(&self.dataset_dir(), &manifest, &plan, split);
         let train = share_of(examples(Split::Train)?, request.training.label_share, request.seed);
         let (val, test) = (examples(Split::Val)?, examples(Split::Test)?);
         for (split, cases) in Split::ALL.into_iter().zip([&train, &val, &test]) {
-            if let Some(problem) = sound::problem(split, cases, plan) {
+            if let Some(problem) = sound::problem(split, cases, &plan) {
                 return Err(RunError::Unserved(format!("{:?}: {problem}", request.dataset)));
             }
         }
-        let aim = request.training.aim(request.task);
-        let left_out = manifest
-            .cases
-            .iter()
-            .filter_map(|c| Some(LeftOut { case_id: c.case_id.clone(), reason: manifest.unusable(c, aim)? }))
-            .collect();
+        let left_out = manifest.left_out(&plan.aim);
         Ok(Data { plan, train, val, test, left_out, synthetic: manifest.synthetic })
     }
 
     /// The network and its optimiser, as they were left or as they start.
-    fn build<B: AutodiffBackend>(&self, plan: TaskPlan, device: &B::Device) -> Result<Built<B>, RunError> {
+    fn build<B: AutodiffBackend>(&self, plan: &TaskPlan, device: &B::Device) -> Result<Built<B>, RunError> {
         let (net, load_report) = self.initial::<B>(plan, device)?;
         let parameters = count(&net);
         let groups = grouping(net.layers(), &self.request.training);
@@ -352,7 +356,8 @@ impl Job<'_> {
         })?;
         let unmeasured: Vec<String> = [(Split::Val, &data.val), (Split::Test, &data.test)]
             .into_iter()
-            .flat_map(|(split, cases)| sound::unmeasured(split, cases, data.plan.segmentation))
+            .filter_map(|(split, cases)| Some(sound::unmeasured(split, cases, data.plan.aim.mask()?)))
+            .flatten()
             .collect();
         if unmeasured.is_empty() {
             return Ok(());
@@ -380,8 +385,8 @@ impl Job<'_> {
         self.phase(Phase::Testing, step, 0.94);
         let epoch = f64::from(self.request.training.epochs);
         // Running statistics are shared between clones of a network: the best one gets its own.
-        let best = state::load_best(self.run_dir, self.untrained::<B>(data.plan, device)?)?.valid();
-        let baselines = Baselines::new(&data.train, data.plan);
+        let best = state::load_best(self.run_dir, self.untrained::<B>(&data.plan, device)?)?.valid();
+        let baselines = Baselines::new(&data.train, &data.plan);
         let mut cases = match known {
             Some(known) => known.to_vec(),
             None => {
@@ -394,7 +399,14 @@ impl Job<'_> {
         for (i, (example, mut result)) in data.test.iter().zip(tested).enumerate() {
             with_baselines(&mut result.score, example);
             if i < TEST_PREVIEWS {
-                previews::write(self.run_dir, example, &result.prediction, step, epoch, self.observer)?;
+                previews::write(
+                    self.run_dir,
+                    (example, data.plan.classes()),
+                    &result.prediction,
+                    step,
+                    epoch,
+                    self.observer,
+                )?;
             }
             cases.push(result.score);
         }

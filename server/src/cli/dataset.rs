@@ -1,16 +1,19 @@
 //! `transferscope dataset add | synth | list | check`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Result, anyhow};
 use transferscope_domain::{
-    Task,
-    dataset::{CaseEntry, DatasetManifest, Folds},
+    Name,
+    dataset::{CaseEntry, DatasetManifest, Description, Folds},
     metric::Split,
 };
 use transferscope_ml::data::{
-    import::{self, AddOptions, FillLabel},
-    kept_check, manifest,
+    import::{self, AddOptions, FillLabel, Layout},
+    kept_check, manifest, plan,
     split::SplitPlan,
     synth::{self, SynthOptions},
 };
@@ -24,12 +27,26 @@ use super::{
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Read a folder of examinations (NIfTI, MetaImage or DICOM) and make it a data set.
+    /// Read a folder of images and make it a data set.
+    ///
+    /// Layouts are recognised: one folder per case (cases), nnU-Net (nnunet), Medical Segmentation Decathlon (msd), BIDS
+    /// (bids), PI-CAI (picai), trees of DICOM files (dicom), pictures (pictures). A dataset.toml in the folder can say what
+    /// its images, masks and labels are.
     Add {
-        /// A folder with one subfolder per case: t2w and, if available, adc, hbv and the masks gland, zones, lesion.
-        /// Or the images of PI-CAI, with picai_labels in or beside them.
         #[arg(value_name = "FOLDER")]
         folder: PathBuf,
+        /// How the folder is arranged, if it is not recognised: cases, nnunet, msd, bids, picai, dicom or pictures.
+        #[arg(long, value_name = "LAYOUT")]
+        layout: Option<Layout>,
+        /// Of DICOM trees: which series is which image, by its description with * for anything, as in t2w="t2*tra*".
+        #[arg(long = "image", value_name = "NAME=PATTERN", value_parser = parse_series)]
+        images: Vec<(Name, String)>,
+        /// What of a case's name is its patient: the part that the first * stands for, as in "sub-*_*".
+        #[arg(long, value_name = "PATTERN")]
+        patient: Option<String>,
+        /// Show how the folder would be read, and add nothing.
+        #[arg(long)]
+        dry_run: bool,
         /// The data set's name; the folder's name if not given.
         #[arg(long)]
         name: Option<String>,
@@ -40,6 +57,9 @@ pub enum Command {
         /// the folds stored beside the images.
         #[arg(long, value_name = "I")]
         fold: Option<u32>,
+        /// Test on this one of nnU-Net's five folds, from 0, for results on the same cases as nnU-Net's.
+        #[arg(long, value_name = "I", conflicts_with_all = ["folds", "fold"])]
+        nnunet_fold: Option<u32>,
         /// Give every case voxels of this size in mm, as slices x rows x columns.
         #[arg(long, value_name = "DxHxW", value_parser = parse_spacing)]
         spacing: Option<Spacing>,
@@ -66,6 +86,15 @@ pub enum Command {
         #[arg(long, default_value = "24x96x96", value_name = "DxHxW", value_parser = output::parse_size)]
         size: Size,
     },
+    /// Show or change how the cases of a data set are brought to networks. Runs keep the plan that they were made with.
+    Plan {
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// What to change: spacing=1,1,1 (mm), patch=40,56,40 (voxels), mirror=0,1,2 (axes, or none),
+        /// normalisation=IMAGE:zscore, nonzero-zscore or fixed.
+        #[arg(long = "set", value_name = "FIELD=VALUE")]
+        set: Vec<String>,
+    },
     /// List the data sets.
     List,
     /// Read every case of a data set and report problems.
@@ -82,18 +111,51 @@ pub enum Command {
 pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
     let datasets = context.data()?.datasets();
     match command {
-        Command::Add { folder, name, folds, fold, spacing, fill_label } => {
-            let progress = Progress::new("reading cases");
-            let split = match (folds, fold) {
-                (Some(count), Some(test)) => SplitPlan::DrawnFolds(Folds { count, test }),
-                (None, Some(test)) => SplitPlan::StoredFold(test),
-                (_, None) => SplitPlan::Single,
+        Command::Add {
+            folder,
+            layout,
+            images,
+            patient,
+            dry_run,
+            name,
+            folds,
+            fold,
+            nnunet_fold,
+            spacing,
+            fill_label,
+        } => {
+            let split = match (folds, fold, nnunet_fold) {
+                (_, _, Some(test)) => SplitPlan::Nnunet(test),
+                (Some(count), Some(test), None) => SplitPlan::DrawnFolds(Folds { count, test }),
+                (None, Some(test), None) => SplitPlan::StoredFold(test),
+                (_, None, None) => SplitPlan::Single,
             };
-            let options = AddOptions { name, split, spacing_mm: spacing.map(|s| s.0), fill_label };
+            let description = Description {
+                layout: layout.map(|layout| layout.as_str().to_owned()),
+                series: images.into_iter().collect(),
+                patient,
+                ..Description::default()
+            };
+            let spacing_mm = spacing.map(|s| s.0);
+            let options = AddOptions { name, split, spacing_mm, fill_label, description };
+            if dry_run {
+                let (report, _) = import::dry_run(&folder, &options)?;
+                if context.json {
+                    output::json(&report)?;
+                } else {
+                    output::print(report.to_string().trim_end())?;
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
+            let before = manifest::list(&datasets)?;
+            let progress = Progress::new("reading cases");
             let made = import::add_with(&datasets, &folder, &options, &|done, total| {
                 progress.set(done as u64, total as u64);
             })?;
             drop(progress);
+            if before.iter().any(|there| there.name == made.name) {
+                eprintln!("note: {} was there already with the same cases: nothing has changed", made.name);
+            }
             show(context, &made)?;
         }
         Command::Synth { name, patients, test_only, seed, size } => {
@@ -110,6 +172,7 @@ pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
             drop(progress);
             show(context, &made)?;
         }
+        Command::Plan { name, set } => show_plan(context, &datasets, &name, &set)?,
         Command::List => list(context, &manifest::list(&datasets)?)?,
         Command::Check { name } => return check_one(context, &datasets, &name),
     }
@@ -133,10 +196,8 @@ fn show(context: &Context, made: &DatasetManifest) -> Result<()> {
     let sources: Vec<String> =
         made.patient_sources.iter().map(|(source, cases)| format!("{source} ({cases})")).collect();
     output::print(&format!("patients from: {}", sources.join(", ")))?;
-    for task in Task::ALL {
-        if let Some(problem) = made.task_problem(task) {
-            eprintln!("note: {problem}");
-        }
+    for problem in made.uses().into_iter().filter(|used| used.default).filter_map(|used| used.problem) {
+        eprintln!("note: {problem}");
     }
     for refused in &made.refused {
         eprintln!("left out {}: {}", refused.case_id, refused.reason);
@@ -173,8 +234,8 @@ fn list(context: &Context, sets: &[DatasetManifest]) -> Result<()> {
     let rows: Vec<Vec<String>> = sets
         .iter()
         .map(|s| {
-            let tasks: Vec<_> =
-                Task::ALL.into_iter().filter(|t| s.task_problem(*t).is_none()).map(Task::as_str).collect();
+            let uses = s.uses().into_iter().filter(|used| used.problem.is_none());
+            let tasks: Vec<String> = uses.map(|used| used.short().to_string()).collect();
             vec![
                 s.name.clone(),
                 s.cases.len().to_string(),
@@ -188,13 +249,40 @@ fn list(context: &Context, sets: &[DatasetManifest]) -> Result<()> {
     output::print(&output::table(&["name", "cases", "patients", "kind", "tasks", "source"], &rows, &[1, 2]))
 }
 
-fn check_one(context: &Context, datasets: &std::path::Path, name: &str) -> Result<ExitCode> {
-    let known = manifest::list(datasets)?;
-    if !manifest::is_name(name) || !datasets.join(name).is_dir() {
-        let names: Vec<_> = known.iter().map(|s| s.name.as_str()).collect();
-        let names = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
-        return Err(anyhow!("there is no data set {name:?}; known are: {names}"));
+/// The folder of a data set that is there.
+fn existing(datasets: &Path, name: &str) -> Result<PathBuf> {
+    if manifest::is_name(name) && datasets.join(name).is_dir() {
+        return Ok(datasets.join(name));
     }
+    let known = manifest::list(datasets)?;
+    let names: Vec<_> = known.iter().map(|s| s.name.as_str()).collect();
+    let names = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+    Err(anyhow!("there is no data set {name:?}; known are: {names}"))
+}
+
+/// Changes a plan where that is asked for, and shows it.
+fn show_plan(context: &Context, datasets: &Path, name: &str, set: &[String]) -> Result<()> {
+    let folder = existing(datasets, name)?;
+    let changes: Vec<(&str, &str)> = set
+        .iter()
+        .map(|change| change.split_once('=').ok_or_else(|| anyhow!("{change:?}: FIELD=VALUE was expected")))
+        .collect::<Result<_>>()?;
+    let made = if changes.is_empty() { manifest::load(&folder)? } else { plan::change(&folder, &changes)? };
+    if context.json {
+        return output::json(&made.plan);
+    }
+    match &made.plan {
+        None => output::print(
+            "The networks' own grids, as in the study: pixels of 1 mm in the slice plane for small networks and of 0.5 mm for published ones, cut around the centre.",
+        ),
+        Some(plan) => {
+            plan.words().iter().try_for_each(|(what, words)| output::print(&format!("{what}: {words}")))
+        }
+    }
+}
+
+fn check_one(context: &Context, datasets: &Path, name: &str) -> Result<ExitCode> {
+    existing(datasets, name)?;
     // Kept, so that the data set's page shows the same.
     let report = kept_check::make(&datasets.join(name), now_ms())?.report;
     if context.json {
@@ -203,6 +291,11 @@ fn check_one(context: &Context, datasets: &std::path::Path, name: &str) -> Resul
         output::print(report.to_string().trim_end())?;
     }
     Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn parse_series(text: &str) -> Result<(Name, String), String> {
+    let (name, pattern) = text.split_once('=').ok_or_else(|| format!("{text:?}: NAME=PATTERN was expected"))?;
+    Ok((Name::new(name)?, pattern.to_owned()))
 }
 
 /// A voxel size in mm, `[D, H, W]`.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use transferscope_domain::{Task, prediction::Prediction, run::DeviceChoice};
+use transferscope_domain::{Task, TaskKind, prediction::Prediction, run::DeviceChoice};
 use transferscope_server::results::predictions;
 use transferscope_store::now_ms;
 use transferscope_study::analysis::foretold::SCORES;
@@ -18,7 +18,8 @@ pub struct Args {
     /// The data set whose training cases are used.
     #[arg(long, env = "TRANSFERSCOPE_DATASET", default_value = super::submit::PHANTOM)]
     dataset: String,
-    /// A task; may be repeated. Default: every task that the data set can be used for.
+    /// A task, such as segmentation or segmentation:lesion; may be repeated. Default: every kind of task that the data
+    /// set can be used for.
     #[arg(long)]
     task: Vec<Task>,
     /// A backbone; may be repeated. Default: every backbone with a checkpoint.
@@ -36,7 +37,7 @@ pub struct Args {
 pub fn run(context: &Context, args: Args) -> Result<ExitCode> {
     let data = context.data()?;
     let given = !args.task.is_empty();
-    let tasks = if given { args.task } else { Task::ALL.to_vec() };
+    let tasks = if given { args.task } else { TaskKind::ALL.map(Task::from).to_vec() };
     let mut made = Vec::new();
     for task in tasks {
         let bar = Progress::new(format!("scoring {task}"));

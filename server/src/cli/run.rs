@@ -12,7 +12,8 @@ pub struct Args {
     /// The backbone, see `transferscope backbone list`; not needed for the specialist.
     #[arg(long, env = "TRANSFERSCOPE_BACKBONE", required_unless_present = "arm")]
     backbone: Option<String>,
-    /// segmentation, classification, distortion-correction, super-resolution or modality-translation.
+    /// segmentation, classification, distortion-correction, super-resolution or modality-translation; of which mask,
+    /// label or image after a colon, as in segmentation:lesion.
     #[arg(long, env = "TRANSFERSCOPE_TASK")]
     task: Task,
     /// The data set.

@@ -53,7 +53,7 @@ fn settings_help() -> String {
             let names: Vec<_> = choices.iter().map(|c| c.name).collect();
             format!("{} ({})", setting.name, names.join(", "))
         }
-        Kind::Whole { .. } | Kind::Real { .. } => setting.name.to_owned(),
+        Kind::Whole { .. } | Kind::Real { .. } | Kind::Names => setting.name.to_owned(),
     });
     let keys: Vec<_> = keys.collect();
     format!("Changes a training setting; may be repeated. Keys: {}", keys.join(", "))

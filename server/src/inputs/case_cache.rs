@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use transferscope_domain::dataset::{CaseEntry, view::Levels};
+use transferscope_domain::dataset::{CaseEntry, Contents, view::Levels};
 use transferscope_ml::{
     data::{
-        DataError, IMAGES,
+        DataError,
         case::{self, Case},
     },
     physics::distortion::{Distortion, Place, TASK_SEED},
@@ -31,11 +31,15 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn load(dataset_dir: &Path, entry: &CaseEntry) -> Result<Self, DataError> {
+    fn load(dataset_dir: &Path, contents: &Contents, entry: &CaseEntry) -> Result<Self, DataError> {
         let case = case::load(dataset_dir, entry)?;
-        let images = IMAGES.iter().filter_map(|name| Some((name, case.volumes.get(*name)?)));
-        let levels = images.map(|(name, volume)| preview::levels(name, volume)).collect();
-        let distortion = case.volumes.contains_key("hbv").then(|| {
+        let mut images = entry.channels.iter().filter_map(|name| contents.image(name));
+        let levels = images
+            .clone()
+            .filter_map(|image| Some(preview::levels(&image.name, case.volumes.get(image.name.as_str())?)))
+            .collect();
+        let bent = images.any(|image| image.epi);
+        let distortion = bent.then(|| {
             let drawn = Distortion::draw(&case.id, TASK_SEED, &Place::of(&case)).drawn;
             format!(
                 "For distortion correction a computed field of up to {:.0} Hz ({:.0} Hz RMS) shifts its diffusion images by up to {:.1} mm, {:.1} mm in the gland's box.",
@@ -61,7 +65,12 @@ impl CaseCache {
     ///
     /// # Errors
     /// `Options` when the case is too large to be shown; else what is wrong with its file.
-    pub fn load(&self, dataset_dir: &Path, entry: &CaseEntry) -> Result<Arc<Shown>, DataError> {
+    pub fn load(
+        &self,
+        dataset_dir: &Path,
+        contents: &Contents,
+        entry: &CaseEntry,
+    ) -> Result<Arc<Shown>, DataError> {
         // Nothing is left half done by a panic: the list is changed at the end.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match kept.iter().position(|(hash, _)| *hash == entry.hash) {
@@ -79,7 +88,7 @@ impl CaseCache {
                 // Room first: the case that comes and those that are kept are in memory together.
                 let coming = entry.shape.iter().product::<usize>() * entry.channels.len() * 4;
                 keep_within(&mut kept, BYTES_MAX.saturating_sub(coming));
-                (entry.hash.clone(), Arc::new(Shown::load(dataset_dir, entry)?))
+                (entry.hash.clone(), Arc::new(Shown::load(dataset_dir, contents, entry)?))
             }
         };
         let shown = Arc::clone(&found.1);
@@ -117,14 +126,15 @@ mod tests {
         let manifest = generate(folder.path(), &options, &|_, _| ()).unwrap();
         let dir = folder.path().join("x");
         let cache = CaseCache::default();
-        let first = cache.load(&dir, &manifest.cases[0]).unwrap();
-        assert!(Arc::ptr_eq(&first, &cache.load(&dir, &manifest.cases[0]).unwrap()));
+        let load = |entry: &CaseEntry| cache.load(&dir, &manifest.contents, entry);
+        let first = load(&manifest.cases[0]).unwrap();
+        assert!(Arc::ptr_eq(&first, &load(&manifest.cases[0]).unwrap()));
         for entry in &manifest.cases[1..] {
-            cache.load(&dir, entry).unwrap();
+            load(entry).unwrap();
         }
-        assert!(!Arc::ptr_eq(&first, &cache.load(&dir, &manifest.cases[0]).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &load(&manifest.cases[0]).unwrap()));
         assert_eq!(cache.kept.lock().unwrap().len(), CASES_MAX);
         let huge = CaseEntry { shape: [1 << 20; 3], hash: "other".into(), ..manifest.cases[0].clone() };
-        assert!(cache.load(&dir, &huge).unwrap_err().to_string().contains("too large"));
+        assert!(load(&huge).unwrap_err().to_string().contains("too large"));
     }
 }

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use transferscope_domain::dataset::{CaseEntry, DatasetManifest, sheet::Sheet, view::CaseDetail};
+use transferscope_domain::dataset::{
+    CaseEntry, DatasetManifest,
+    sheet::Sheet,
+    view::{CaseDetail, first_colour},
+};
 use transferscope_ml::{
-    data::{DataError, IMAGES, MASKS, placement::placement},
+    data::{DataError, placement::placement},
     preview::{
         PreviewError,
         slices::{self, Look},
@@ -64,7 +68,7 @@ impl Found {
 /// What is asked of a picture.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wanted {
-    /// A channel of the case; t2w if not given.
+    /// A channel of the case; its first image if not given.
     pub channel: Option<String>,
     /// Values shown black and white; those of the first window if not given. Images only.
     pub low: Option<f32>,
@@ -103,6 +107,7 @@ impl Viewer {
             dataset: found.manifest.name.clone(),
             synthetic: found.manifest.synthetic,
             case: entry.clone(),
+            contents: found.manifest.contents.clone(),
             images: found.shown.levels.clone(),
             placement: placement(&found.shown.case.geometry, entry.shape),
             distortion: found.shown.distortion.clone(),
@@ -126,7 +131,9 @@ impl Viewer {
         has: Option<&[u8]>,
     ) -> Result<Drawn, ViewError> {
         let found = self.find(dataset, case)?;
-        let channel = wanted.channel.as_deref().unwrap_or(IMAGES[0]);
+        let contents = &found.manifest.contents;
+        let first = || contents.images.iter().find(|i| found.entry().has(&i.name)).map(|i| i.name.as_str());
+        let channel = wanted.channel.as_deref().or_else(first).unwrap_or_default();
         let Some(volume) = found.shown.case.volumes.get(channel) else {
             let known = found.entry().channels.join(", ");
             return Err(ViewError::refused(
@@ -134,8 +141,8 @@ impl Viewer {
                 format!("case {case} has no {channel:?}: use one of {known}"),
             ));
         };
-        let look = if MASKS.contains(&channel) {
-            Look::mask(channel, wanted.tint)
+        let look = if contents.mask(channel).is_some() {
+            Look::Mask { first: first_colour(contents, channel), tint: wanted.tint }
         } else {
             let levels = found.shown.levels.iter().find(|l| l.channel == channel);
             let first = levels.map_or([0.0, 1.0], |l| l.window.map(|v| v as f32));
@@ -175,16 +182,19 @@ impl Viewer {
                 ViewError::NotFound(format!("The data set {dataset} has no case {case:?}."))
             })?;
         let folder = self.data.datasets().join(&manifest.name);
-        let shown = self.cases.load(&folder, &manifest.cases[at]).map_err(|error| match error {
-            DataError::Options(message) => ViewError::refused("case", message),
-            DataError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                ViewError::Gone(format!(
-                    "The file {} of case {case} is no longer in the data set {dataset}.",
-                    manifest.cases[at].prepared
-                ))
-            }
-            other => ViewError::Broken(other.to_string()),
-        })?;
+        let shown =
+            self.cases.load(&folder, &manifest.contents, &manifest.cases[at]).map_err(
+                |error| match error {
+                    DataError::Options(message) => ViewError::refused("case", message),
+                    DataError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                        ViewError::Gone(format!(
+                            "The file {} of case {case} is no longer in the data set {dataset}.",
+                            manifest.cases[at].prepared
+                        ))
+                    }
+                    other => ViewError::Broken(other.to_string()),
+                },
+            )?;
         Ok(Found { manifest, at, shown })
     }
 }

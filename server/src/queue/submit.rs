@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 use transferscope_domain::{
-    Arm, Backbone, ExperimentId, Family, RunId, RunRequest, Task,
+    Arm, Backbone, ExperimentId, Family, RunId, RunRequest, TaskKind,
     api::{CreatedRun, ExperimentCreated},
     backbone::SPECIALIST,
     dataset::DatasetManifest,
@@ -270,7 +270,7 @@ impl Intake {
             backbone: spec.architecture.clone(),
             family: architecture.family(),
             architecture: Some(architecture),
-            task: Task::Pretraining,
+            task: TaskKind::Pretraining.into(),
             arm: if checkpoint.is_some() { Arm::Pretrained } else { Arm::Scratch },
             seed: spec.seed,
             dataset: dataset.name.clone(),
@@ -280,6 +280,7 @@ impl Intake {
             checkpoint_hash: from.and_then(|b| b.checkpoint_hash.clone()),
             checkpoint,
             training: spec.training(),
+            plan: dataset.plan.clone(),
             pretraining: Some(Pretraining {
                 objective: spec.objective,
                 name: spec.name.clone(),
@@ -326,6 +327,7 @@ impl Intake {
             checkpoint: started_from.map(|b| self.checkpoint_of(b, &id)),
             checkpoint_hash: started_from.and_then(|b| b.checkpoint_hash.clone()),
             training: spec.training(family, planned),
+            plan: dataset.plan.clone(),
             pretraining: None,
             device: self.device,
             code_version: VERSION.into(),

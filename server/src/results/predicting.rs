@@ -111,6 +111,8 @@ impl Predicting {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use transferscope_domain::TaskKind;
+
     use super::*;
 
     #[test]
@@ -121,7 +123,7 @@ mod tests {
         assert_eq!(predicting.status("x"), Scoring::Idle);
         assert!(!predicting.start(&data, "x", &[], DeviceChoice::Cpu));
         for _ in 0..2 {
-            assert!(predicting.start(&data, "x", &[Task::Segmentation], DeviceChoice::Cpu));
+            assert!(predicting.start(&data, "x", &[TaskKind::Segmentation.into()], DeviceChoice::Cpu));
             let begun = Instant::now();
             let failed = loop {
                 match predicting.status("x") {

@@ -8,6 +8,8 @@ use std::{
 use transferscope_domain::{
     Backbone, Task,
     backbone::SPECIALIST,
+    dataset::Wish,
+    metric::Split,
     prediction::{PREDICTION_SCHEMA, Prediction},
     run::DeviceChoice,
 };
@@ -36,8 +38,9 @@ pub enum PredictError {
     Write { path: PathBuf, source: io::Error },
 }
 
-/// Where a prediction is kept.
+/// Where a prediction is kept: `prostate--segmentation+lesion.json`, a name that every file system can hold.
 pub fn path(data: &DataDir, dataset: &str, task: Task) -> PathBuf {
+    let task = task.to_string().replace(':', "+");
     data.root().join("predictions").join(format!("{dataset}--{task}.json"))
 }
 
@@ -67,7 +70,8 @@ pub fn make(
 ) -> Result<Prediction, PredictError> {
     let catalogue = Catalogue::of(data);
     let manifest = catalogue.dataset(dataset).ok_or_else(|| PredictError::NoDataset(dataset.to_owned()))?;
-    if let Some(problem) = manifest.task_problem(task) {
+    let aim = manifest.aim(task, Wish::default()).map_err(PredictError::Unusable)?;
+    if let Some(problem) = manifest.aim_problem(&aim) {
         return Err(PredictError::Unusable(problem));
     }
     let mut known: Vec<&Backbone> = catalogue.backbones().iter().map(|view| &view.backbone).collect();
@@ -98,8 +102,8 @@ pub fn make(
         dataset: manifest.name.clone(),
         dataset_hash: manifest.hash.clone(),
         split_hash: manifest.split_hash.clone(),
-        target: predict::target(task).to_owned(),
-        cases: manifest.usable(task, transferscope_domain::metric::Split::Train).len() as u32,
+        target: predict::target(task.kind).to_owned(),
+        cases: manifest.usable(&aim, Split::Train).len() as u32,
         computed_ms: now_ms,
         backbones: scores,
     };
@@ -118,20 +122,22 @@ fn keep(path: &Path, prediction: &Prediction) -> Result<(), PredictError> {
 
 #[cfg(test)]
 mod tests {
+    use transferscope_domain::TaskKind;
+
     use super::*;
 
     #[test]
     fn a_prediction_of_other_content_is_none_and_unknown_names_are_said() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::open(dir.path()).unwrap();
-        let task = Task::Classification;
+        let task = Task::from(TaskKind::Classification);
         let prediction = Prediction {
             schema: PREDICTION_SCHEMA,
             task,
             dataset: "x".into(),
             dataset_hash: "now".into(),
             split_hash: String::new(),
-            target: predict::target(task).into(),
+            target: predict::target(task.kind).into(),
             cases: 3,
             computed_ms: 1,
             backbones: Vec::new(),
@@ -139,7 +145,10 @@ mod tests {
         keep(&path(&data, "x", task), &prediction).unwrap();
         assert_eq!(kept(&data, "x", "now", task), Some(prediction));
         assert_eq!(kept(&data, "x", "before", task), None);
-        assert_eq!(kept(&data, "x", "now", Task::Segmentation), None);
+        assert_eq!(kept(&data, "x", "now", TaskKind::Segmentation.into()), None);
+        let of_target = "classification:cspca".parse().unwrap();
+        assert_eq!(kept(&data, "x", "now", of_target), None);
+        assert!(path(&data, "x", of_target).ends_with("predictions/x--classification+cspca.json"));
         fs::write(path(&data, "x", task), "{").unwrap();
         assert_eq!(kept(&data, "x", "now", task), None);
         let none = make(&data, ("x", task), &[], DeviceChoice::Cpu, 0, &|_, _| ()).unwrap_err();

@@ -84,7 +84,7 @@ impl Studies {
             let manifest = catalogue.dataset(&view.spec.dataset);
             let predictions: Vec<Prediction> = view
                 .spec
-                .tasks
+                .tasks()
                 .iter()
                 .filter_map(|task| {
                     predictions::kept(&data, &view.spec.dataset, &manifest.as_ref()?.hash, *task)

@@ -298,7 +298,7 @@ fn spec_of(runs: &[&NewRun]) -> ExperimentSpec {
     ExperimentSpec {
         name: String::new(),
         backbones,
-        tasks: transferscope_domain::Task::ALL.into_iter().filter(|t| ordered(&|r| r.task == *t)).collect(),
+        tasks: requests().map(|r| r.task).collect::<BTreeSet<_>>().into_iter().collect(),
         arms: transferscope_domain::Arm::ALL.into_iter().filter(|a| ordered(&|r| r.arm == *a)).collect(),
         dataset: requests().next().map(|r| r.dataset.clone()).unwrap_or_default(),
         seeds: requests().map(|r| r.seed).collect::<BTreeSet<_>>().into_iter().collect(),

@@ -208,6 +208,7 @@ fn write_dataset(data: &DataDir) {
             prepared: format!("prepared/{split}.safetensors"),
             hash: split.to_string(),
             cspca: None,
+            labels: Default::default(),
             fold: None,
             mask_sources: Default::default(),
             notes: Vec::new(),
@@ -227,6 +228,8 @@ fn write_dataset(data: &DataDir) {
         folds: None,
         patient_sources: Default::default(),
         notes: Vec::new(),
+        contents: Default::default(),
+        plan: None,
     };
     let dir = data.datasets().join("tiny");
     std::fs::create_dir_all(&dir).unwrap();

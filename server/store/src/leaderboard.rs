@@ -21,6 +21,7 @@ use crate::{
 /// Which runs are ranked, by what, and in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeaderboardQuery {
+    /// Without a target it stands for all of its kind.
     pub task: Option<Task>,
     pub dataset: Option<String>,
     pub experiment: Option<ExperimentId>,
@@ -75,13 +76,13 @@ impl Store {
             "select id, state, case when state = 'succeeded' then request else '' end as request, finished_ms
             from runs
             where task <> 'pretraining'
-                and (?1 is null or task = ?1)
+                and (?1 is null or task = ?1 or task like ?1 || ':%')
                 and (?2 is null or dataset = ?2)
                 and (?3 is null or experiment_id = ?3)
                 and created_ms < ?4
             order by number",
         )
-        .bind(query.task.map(Task::as_str))
+        .bind(query.task.map(String::from))
         .bind(query.dataset.as_deref())
         .bind(query.experiment.as_ref().map(ExperimentId::as_str))
         .bind(end)
@@ -112,7 +113,7 @@ impl Store {
                 continue;
             };
             finished.push(Finished {
-                provenance: RunRecord::provenance_of(&request),
+                provenance: (&request).into(),
                 run: from_name("run id", &run.id)?,
                 experiment: request.experiment,
                 backbone: request.backbone,
@@ -188,7 +189,7 @@ fn sort_rows(rows: &mut [Row], sort: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use transferscope_domain::event::EventBody;
+    use transferscope_domain::{TaskKind, event::EventBody};
 
     use super::*;
     use crate::testing::{metric, new_run, say, started};
@@ -207,12 +208,12 @@ mod tests {
     #[tokio::test]
     async fn finished_runs_are_ranked_and_the_others_counted() {
         let store = Store::open_temp().await.unwrap();
-        let seg = Task::Segmentation;
+        let seg = Task::from(TaskKind::Segmentation);
         finished_run(&store, "a", seg, 0, &[("test/dice", 0.8)]).await;
         finished_run(&store, "a", seg, 1, &[("test/dice", 0.6)]).await;
         finished_run(&store, "b", seg, 0, &[("test/dice", 0.9)]).await;
         finished_run(&store, "c", seg, 0, &[("val/dice", 0.9)]).await;
-        let sr = Task::SuperResolution;
+        let sr = Task::from(TaskKind::SuperResolution);
         let restored = [
             ("test/psnr_db", 30.0),
             ("test/psnr_db@zero-filled", 31.0),
@@ -257,6 +258,13 @@ mod tests {
         for bad in ["now", "2026-13-01", "2026-11-2x", "--........"] {
             let answer = store.leaderboard(&asof(bad)).await;
             assert!(matches!(answer, Err(StoreError::Invalid { field: "asof", .. })), "{bad}");
+        }
+        let lesion: Task = "segmentation:lesion".parse().unwrap();
+        finished_run(&store, "a", lesion, 0, &[("test/dice", 0.5)]).await;
+        for (task, ranks) in [(seg, vec![(seg, 1), (seg, 2), (lesion, 1)]), (lesion, vec![(lesion, 1)])] {
+            let of_task = LeaderboardQuery { task: Some(task), ..Default::default() };
+            let rows = store.leaderboard(&of_task).await.unwrap().rows;
+            assert_eq!(rows.iter().map(|r| (r.task, r.rank)).collect::<Vec<_>>(), ranks, "{task}");
         }
         let one = LeaderboardQuery { dataset: Some("other".into()), ..Default::default() };
         assert!(store.leaderboard(&one).await.unwrap().rows.is_empty());

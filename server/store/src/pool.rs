@@ -275,6 +275,49 @@ mod tests {
         assert_eq!(tables().await.len(), before.len());
     }
 
+    #[tokio::test]
+    async fn segmentations_from_before_tasks_had_targets_get_them() {
+        const BEFORE: i64 = 20_261_130_000_700;
+        let (store, ids) = store_with_runs(4).await;
+        let write = &store.inner.write;
+        MIGRATOR.undo(write, BEFORE).await.unwrap();
+        let old = [
+            ("segmentation", "lesion"),
+            ("segmentation", "gland"),
+            ("segmentation", "zones"),
+            ("classification", "lesion"),
+        ];
+        for (id, (task, target)) in ids.iter().zip(old) {
+            sqlx::query(
+                "update runs
+                set task = ?1, request = json_set(request, '$.task', ?1, '$.training.target', ?2)
+                where id = ?3",
+            )
+            .bind(task)
+            .bind(target)
+            .bind(id.as_str())
+            .execute(write)
+            .await
+            .unwrap();
+        }
+        let stored = || async {
+            let column = sqlx::query_scalar::<_, String>("select task from runs order by number");
+            column.fetch_all(write).await.unwrap()
+        };
+        MIGRATOR.run(write).await.unwrap();
+        let new = ["segmentation:lesion", "segmentation:gland", "segmentation", "classification"];
+        assert_eq!(stored().await, new);
+        for (id, task) in ids.iter().zip(new) {
+            assert_eq!(
+                store.request(id).await.unwrap().task.to_string(),
+                task,
+                "the request is read the same way"
+            );
+        }
+        MIGRATOR.undo(write, BEFORE).await.unwrap();
+        assert_eq!(stored().await, old.map(|(task, _)| task));
+    }
+
     /// Fills the database through its writing connection, which takes no more pages, until something is refused.
     async fn fill(store: &Store) -> StoreError {
         let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&store.inner.write).await.unwrap();

@@ -35,6 +35,7 @@ pub struct NewRun {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFilter {
     pub state: Option<RunState>,
+    /// Without a target it stands for all of its kind.
     pub task: Option<Task>,
     pub dataset: Option<String>,
     pub experiment: Option<ExperimentId>,
@@ -155,7 +156,7 @@ impl Store {
         let mut rows: Vec<RunRow> = sqlx::query_as(select_runs!(
             "where r.number < ?1
                 and (?2 is null or r.state = ?2)
-                and (?3 is null or r.task = ?3)
+                and (?3 is null or r.task = ?3 or r.task like ?3 || ':%')
                 and (?4 is null or r.dataset = ?4)
                 and (?5 is null or r.experiment_id = ?5)
                 and (?6 is null or r.backbone = ?6)
@@ -164,7 +165,7 @@ impl Store {
         ))
         .bind(before)
         .bind(filter.state.map(RunState::as_str))
-        .bind(filter.task.map(Task::as_str))
+        .bind(filter.task.map(String::from))
         .bind(filter.dataset.as_deref())
         .bind(filter.experiment.as_ref().map(ExperimentId::as_str))
         .bind(filter.backbone.as_deref())
@@ -225,6 +226,20 @@ impl Store {
                 .await?;
         let (request, synthetic) = found.ok_or_else(|| StoreError::not_found("run", id))?;
         Ok(NewRun { request: from_json("run request", &request)?, synthetic, arrival: None })
+    }
+
+    /// The downstream tasks that there are runs of, sorted.
+    ///
+    /// # Errors
+    /// `Database` only.
+    pub async fn tasks(&self) -> Result<Vec<Task>> {
+        let found: Vec<String> =
+            sqlx::query_scalar("select distinct task from runs where task <> 'pretraining'")
+                .fetch_all(self.read())
+                .await?;
+        let mut tasks: Vec<Task> = found.iter().map(|task| from_name("task", task)).collect::<Result<_>>()?;
+        tasks.sort_unstable();
+        Ok(tasks)
     }
 
     /// How many runs there are of each backbone; backbones without a run are absent.
@@ -306,7 +321,7 @@ pub(crate) async fn insert(conn: &mut SqliteConnection, run: &NewRun, arrival: A
     .bind(arrival.created_ms)
     .bind(to_json("run request", request)?)
     .bind(&request.backbone)
-    .bind(request.task.as_str())
+    .bind(String::from(request.task))
     .bind(request.arm.as_str())
     .bind(signed(request.seed))
     .bind(&request.dataset)
@@ -323,6 +338,8 @@ pub(crate) async fn insert(conn: &mut SqliteConnection, run: &NewRun, arrival: A
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use transferscope_domain::TaskKind;
 
     use super::*;
     use crate::testing::{new_run, store_with_runs};
@@ -355,7 +372,8 @@ mod tests {
         };
         assert_eq!(count(RunFilter { state: Some(RunState::Queued), ..RunFilter::default() }).await, 2);
         assert_eq!(count(RunFilter { state: Some(RunState::Failed), ..RunFilter::default() }).await, 0);
-        assert_eq!(count(RunFilter { task: Some(Task::SuperResolution), ..RunFilter::default() }).await, 0);
+        let task = Some(TaskKind::SuperResolution.into());
+        assert_eq!(count(RunFilter { task, ..RunFilter::default() }).await, 0);
         assert_eq!(count(RunFilter { dataset: Some("phantom".into()), ..RunFilter::default() }).await, 2);
         assert_eq!(count(RunFilter { backbone: Some("no-such".into()), ..RunFilter::default() }).await, 0);
         assert_eq!(store.runs_by_backbone().await.unwrap().values().sum::<u32>(), 2);
@@ -367,6 +385,28 @@ mod tests {
         assert_eq!(detail.run.device, "cpu");
         assert_eq!(detail.last_seq, 0);
         assert_eq!(store.counts().await.unwrap()[&RunState::Queued], 2);
+    }
+
+    #[tokio::test]
+    async fn a_kind_finds_all_its_targets_and_a_target_itself_alone() {
+        let (store, _) = store_with_runs(1).await;
+        let mut run = new_run();
+        run.request.task = "segmentation:lesion".parse().unwrap();
+        store.enqueue_run(&run).await.unwrap();
+        for (task, found) in [
+            ("segmentation", 2),
+            ("segmentation:lesion", 1),
+            ("segmentation:zones", 0),
+            ("segmentation:les", 0),
+            ("classification", 0),
+        ] {
+            let filter = RunFilter { task: Some(task.parse().unwrap()), ..RunFilter::default() };
+            let runs = store.runs(&filter).await.unwrap().runs;
+            assert_eq!(runs.len(), found, "{task}");
+            assert!(found != 1 || runs[0].task == run.request.task);
+        }
+        let tasks = store.tasks().await.unwrap();
+        assert_eq!(tasks, [TaskKind::Segmentation.into(), run.request.task]);
     }
 
     #[tokio::test]

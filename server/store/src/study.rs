@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use transferscope_domain::{
-    ExperimentId, MetricKind, RunState, Task, alignment::AlignmentValue, metric::Split, study::RunRecord,
+    ExperimentId, MetricKind, RunState, Task, TaskKind, alignment::AlignmentValue, metric::Split,
+    study::RunRecord,
 };
 
 use crate::{
@@ -29,7 +30,7 @@ impl Store {
         let wanted = to_json("run ids", &ids)?;
         let metrics = latest_metrics(&mut tx, &ids).await?;
 
-        let names: Vec<String> = Task::ALL.iter().map(|t| t.primary_metric().name(Split::Val)).collect();
+        let names: Vec<String> = TaskKind::ALL.iter().map(|t| t.primary_metric().name(Split::Val)).collect();
         let points: Vec<(String, String, f64, f64)> = sqlx::query_as(
             "select run_id, name, epoch, value
             from metric_points
@@ -72,7 +73,7 @@ impl Store {
                 let value = |name: &str| of_run.and_then(|m| m.get(name)).copied();
                 let succeeded = state == RunState::Succeeded;
                 Ok(RunRecord {
-                    provenance: RunRecord::provenance_of(&request),
+                    provenance: (&request).into(),
                     curve: curves.remove(&(row.id.clone(), metric.name(Split::Val))).unwrap_or_default(),
                     value: value(&metric.name(Split::Test)).filter(|_| succeeded),
                     baseline: best_baseline(request.task, metric, &value).filter(|_| succeeded),

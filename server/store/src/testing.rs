@@ -1,7 +1,7 @@
 //! Runs for this crate's tests.
 
 use transferscope_domain::{
-    Arm, Family, RunId, RunRequest, Task, TrainingSpec,
+    Arm, Family, RunId, RunRequest, TaskKind, TrainingSpec,
     event::{EventBody, RunEvent},
     run::{DeviceChoice, REQUEST_SCHEMA},
 };
@@ -9,7 +9,7 @@ use transferscope_domain::{
 use crate::{NewRun, RecordBatch, Store, ids};
 
 pub(crate) fn new_run() -> NewRun {
-    let (family, task) = (Family::Provicnet, Task::Segmentation);
+    let (family, task) = (Family::Provicnet, TaskKind::Segmentation);
     let request = RunRequest {
         schema: REQUEST_SCHEMA,
         id: ids::new_run_id(),
@@ -17,7 +17,7 @@ pub(crate) fn new_run() -> NewRun {
         backbone: "provicnet-mini".into(),
         family,
         architecture: None,
-        task,
+        task: task.into(),
         arm: Arm::Pretrained,
         seed: 0,
         dataset: "phantom".into(),
@@ -27,6 +27,7 @@ pub(crate) fn new_run() -> NewRun {
         checkpoint: Some("builtin:provicnet-mini".into()),
         checkpoint_hash: None,
         training: TrainingSpec::default_for(family, task),
+        plan: None,
         pretraining: None,
         device: DeviceChoice::Cpu,
         code_version: "test".into(),

@@ -6,7 +6,7 @@ use std::process::Command;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 use transferscope_domain::{
-    Arm, Family, RunRequest, Task, TrainingSpec,
+    Arm, Family, RunRequest, TaskKind, TrainingSpec,
     run::{DeviceChoice, REQUEST_SCHEMA},
 };
 use transferscope_store::{NewRun, Store, StoreError, ids};
@@ -22,7 +22,7 @@ fn run(note: &str) -> NewRun {
         backbone: note.into(),
         family: Family::Provicnet,
         architecture: None,
-        task: Task::Segmentation,
+        task: TaskKind::Segmentation.into(),
         arm: Arm::Scratch,
         seed: 0,
         dataset: "phantom".into(),
@@ -31,7 +31,8 @@ fn run(note: &str) -> NewRun {
         split_hash: "split".into(),
         checkpoint: None,
         checkpoint_hash: None,
-        training: TrainingSpec::default_for(Family::Provicnet, Task::Segmentation),
+        training: TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation),
+        plan: None,
         pretraining: None,
         device: DeviceChoice::Cpu,
         code_version: "test".into(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use rand::{RngExt, SeedableRng};
 use transferscope_domain::{
-    Arm, Family, RunState, Task, TrainingSpec, alignment::AlignmentValue, experiment::ExperimentSpec,
+    Arm, Family, RunState, TaskKind, TrainingSpec, alignment::AlignmentValue, experiment::ExperimentSpec,
     study::RunRecord,
 };
 use transferscope_study::analysis::{BackboneFacts, Choice, Input, analyse};
@@ -34,7 +34,7 @@ fn main() {
             let metric = run.task.case_metric().to_string();
             let case = |n: usize, value: f64| {
                 let mut scores = BTreeMap::from([(metric.clone(), value)]);
-                if run.task == Task::Classification {
+                if run.task == TaskKind::Classification {
                     scores.extend([("probability".to_owned(), value), ("truth".to_owned(), (n % 2) as f64)]);
                 }
                 (format!("case-{n:03}"), scores)
@@ -67,8 +67,8 @@ fn main() {
                 task: run.task,
                 arm: run.arm,
                 seed: run.seed,
-                training: TrainingSpec::default_for(Family::ProfoundConv, run.task),
-                provenance: ["data", "split", "0.1"].map(str::to_owned),
+                training: TrainingSpec::default_for(Family::ProfoundConv, run.task.kind),
+                provenance: Default::default(),
                 curve: (0..=EPOCHS).map(|e| (e as f64, draw())).collect(),
                 value: Some(draw()),
                 baseline: None,

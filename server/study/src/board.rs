@@ -170,7 +170,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use transferscope_domain::{
-        Arm, Family, Task, TrainingSpec,
+        Arm, Family, TaskKind, TrainingSpec,
         leaderboard::{Finished, Group, rows},
     };
 
@@ -202,12 +202,12 @@ mod tests {
                     run: id.parse().unwrap(),
                     experiment: None,
                     backbone: format!("backbone-{row}"),
-                    task: Task::Segmentation,
+                    task: TaskKind::Segmentation.into(),
                     arm: Arm::Pretrained,
                     seed,
                     dataset: "phantom".into(),
-                    provenance: ["data", "split", "0.1"].map(str::to_owned),
-                    training: TrainingSpec::default_for(Family::Provicnet, Task::Segmentation),
+                    provenance: Default::default(),
+                    training: TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation),
                     metric: MetricKind::Dice,
                     value,
                     baseline: None,

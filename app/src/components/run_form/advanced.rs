@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use transferscope_domain::{
-    Setting, Task,
+    Setting, TaskKind,
     form::ExperimentForm,
     setting::{Choice, Kind, Value},
     training::TrainingSpec,
@@ -20,7 +20,7 @@ pub(super) fn Advanced(
 ) -> impl IntoView {
     let open = !initial.settings.is_empty();
     let (mut groups, mut fields) = (Vec::new(), Vec::new());
-    for setting in Setting::ALL {
+    for setting in Setting::ALL.iter().filter(|setting| !setting.old) {
         let given = initial.texts(setting);
         match setting.kind() {
             Kind::Choice(options) if setting.several => {
@@ -31,7 +31,10 @@ pub(super) fn Advanced(
             }
             Kind::Whole { .. } | Kind::Real { .. } => {
                 let default = choices.with_value(|c| defaults(c, setting));
-                fields.push(number_field(setting, default, given.join(", "), state).into_any());
+                fields.push(text_field(setting, default, given.join(", "), true, state).into_any());
+            }
+            Kind::Names => {
+                fields.push(text_field(setting, "all".into(), given.join(", "), false, state).into_any());
             }
         }
     }
@@ -48,11 +51,11 @@ pub(super) fn Advanced(
 /// What a number is when left empty, of all backbones and tasks to choose from.
 fn defaults(choices: &Choices, setting: &Setting) -> String {
     let family = choices.backbones.iter().map(|b| b.backbone.family);
-    let specs = family.flat_map(|family| Task::ALL.map(|task| TrainingSpec::default_for(family, task)));
+    let specs = family.flat_map(|family| TaskKind::ALL.map(|task| TrainingSpec::default_for(family, task)));
     let mut values: Vec<f64> = specs
         .filter_map(|spec| match setting.value(&spec) {
             Value::Number(value) => Some(value),
-            Value::Choice(_) => None,
+            Value::Choice(_) | Value::Names(_) => None,
         })
         .collect();
     values.sort_by(f64::total_cmp);
@@ -60,10 +63,11 @@ fn defaults(choices: &Choices, setting: &Setting) -> String {
     values.into_iter().map(format::significant).collect::<Vec<_>>().join(" or ")
 }
 
-fn number_field(
+fn text_field(
     setting: &'static Setting,
     default: String,
     value: String,
+    numeric: bool,
     state: FormState,
 ) -> impl IntoView {
     let varies =
@@ -75,7 +79,7 @@ fn number_field(
             help=format!("{}{varies}", setting.help)
             value=value
             placeholder=default
-            numeric=true
+            numeric=numeric
             state=state
         />
     }

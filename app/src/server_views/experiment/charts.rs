@@ -1,6 +1,8 @@
 //! The pictures of an experiment.
 
-use transferscope_domain::Arm;
+use std::collections::BTreeSet;
+
+use transferscope_domain::{Arm, Task};
 use transferscope_study::alignment::Discrepancy;
 use transferscope_study::analysis::{Analysis, BackboneFacts, Cell, Choice, Outcome, Relation};
 
@@ -23,10 +25,15 @@ pub fn scatter(
     Some(svg::document(&data.title, &data.description(), options, &data))
 }
 
+/// The tasks of an experiment, sorted.
+fn tasks(analysis: &Analysis) -> Vec<Task> {
+    analysis.cells.iter().map(|c| c.key.task).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 fn data(analysis: &Analysis, backbones: &[BackboneFacts], relation: &Relation) -> Scatter {
     let hue = |name: &str| backbones.iter().position(|b| b.name == name).unwrap_or(backbones.len());
-    let tasks = transferscope_domain::Task::ALL;
-    let marker = |task| tasks.iter().position(|t| *t == task).unwrap_or(0);
+    let tasks = tasks(analysis);
+    let marker = |task: Task| tasks.iter().position(|t| *t == task).unwrap_or(0);
     let spots: Vec<Spot> = relation
         .points
         .iter()
@@ -40,8 +47,8 @@ fn data(analysis: &Analysis, backbones: &[BackboneFacts], relation: &Relation) -
         })
         .collect();
     let of_backbone = backbones.iter().map(|b| (b.name.clone(), style(hue(&b.name), 0)));
-    let used = |task: &&transferscope_domain::Task| relation.points.iter().any(|p| p.task == **task);
-    let of_task = tasks.iter().filter(used).map(|t| (t.label().to_owned(), style(7, marker(*t))));
+    let used = |task: &&Task| relation.points.iter().any(|p| p.task == **task);
+    let of_task = tasks.iter().filter(used).map(|t| (t.label(), style(7, marker(*t))));
     let control = if analysis.choice.against == Arm::Scratch { "scratch" } else { "the specialist" };
     let (title, y_name) = match relation.outcome {
         Outcome::Gain => ("Alignment and gain", format!("Gain over {control} (%), higher is better")),
@@ -68,7 +75,6 @@ fn data(analysis: &Analysis, backbones: &[BackboneFacts], relation: &Relation) -
 /// Drift of the chosen layer over epochs, mean over seeds: a chart for each task, a curve for each of its cells.
 pub fn drift_curves(analysis: &Analysis, backbones: &[BackboneFacts]) -> Vec<Convergence> {
     let Choice { measured, layer, .. } = analysis.choice;
-    let tasks = transferscope_domain::Task::ALL;
     let curve = |(marker, cell): (usize, &Cell)| {
         let hue = backbones.iter().position(|b| b.name == cell.key.backbone).unwrap_or(backbones.len());
         let sample = |(step, (epoch, value)): (usize, &(f64, f64))| Sample {
@@ -86,10 +92,10 @@ pub fn drift_curves(analysis: &Analysis, backbones: &[BackboneFacts]) -> Vec<Con
             band: Vec::new(),
         })
     };
-    tasks
+    tasks(analysis)
         .iter()
         .map(|task| Convergence {
-            title: task.label().to_owned(),
+            title: task.label(),
             metric: format!("{}, {} layer", measured.label(), layer.as_str()),
             curves: analysis
                 .cells

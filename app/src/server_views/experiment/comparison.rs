@@ -76,7 +76,7 @@ fn fields(view: &ExperimentView) -> Vec<(String, String)> {
     let text = |list: &[f64]| joined(list.iter().map(|v| format!("{} %", 100.0 * v)).collect());
     let mut fields = vec![
         ("Backbones".to_owned(), joined(spec.backbones.clone())),
-        ("Tasks".into(), joined(spec.tasks.iter().map(|t| t.label().to_owned()).collect())),
+        ("Tasks".into(), joined(spec.tasks().iter().map(|t| t.label()).collect())),
         ("Arms".into(), joined(spec.arms.iter().map(|a| a.label().to_lowercase()).collect())),
         ("Data set".into(), spec.dataset.clone()),
         ("Seeds".into(), joined(spec.seeds.iter().map(u64::to_string).collect())),

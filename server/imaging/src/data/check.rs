@@ -10,9 +10,8 @@ use std::{
 };
 
 use transferscope_domain::{
-    Task,
-    dataset::LeftOut,
-    dataset::{CaseEntry, DatasetManifest},
+    Name,
+    dataset::{CaseEntry, DatasetManifest, LabelInfo},
     metric::Split,
 };
 
@@ -30,19 +29,20 @@ pub fn check(dataset_dir: &Path) -> Result<CheckReport, DataError> {
     let mut report = overview(&manifest);
     manifest_rules::check(&manifest, &mut report);
     let mut across = Across::default();
+    let contents = manifest.contents.clone();
     for entry in &mut manifest.cases {
         match case::load(dataset_dir, entry) {
             Ok(case) => {
-                images::check(&case, entry, &mut report);
-                across.add(&case, entry, &mut report);
+                images::check(&case, entry, &contents, &mut report);
+                across.add(&case, entry, &contents, &mut report);
                 // Sets that were made before manifests told which masks are empty are told about here.
-                entry.mask_labels = store::mask_labels(&case.volumes);
+                entry.mask_labels = store::mask_labels(&case.volumes, &contents);
             }
             Err(error) => report.find(Severity::Error, Some(&entry.case_id), error.to_string()),
         }
     }
     across.finish(&mut report);
-    report.tasks = task_uses(&manifest);
+    report.tasks = manifest.uses();
     Ok(report)
 }
 
@@ -83,7 +83,8 @@ pub fn overview(manifest: &DatasetManifest) -> CheckReport {
         cspca: Split::ALL.map(|split| cancer(of(split))),
         split_hash: manifest.split_hash.clone(),
         folds: manifest.folds,
-        tasks: task_uses(manifest),
+        tasks: manifest.uses(),
+        label_cases: label_cases(manifest),
         findings: Vec::new(),
     }
 }
@@ -99,23 +100,19 @@ fn cancer<'a>(cases: impl Iterator<Item = &'a CaseEntry>) -> CancerCounts {
     })
 }
 
-fn task_uses(manifest: &DatasetManifest) -> Vec<TaskUse> {
-    Task::ALL.into_iter().map(|task| task_use(manifest, task)).collect()
-}
-
-fn task_use(manifest: &DatasetManifest, task: Task) -> TaskUse {
-    let left_out = |case: &CaseEntry| {
-        Some(LeftOut { case_id: case.case_id.clone(), reason: manifest.unusable(case, task)? })
+/// Cases by label, split and class.
+fn label_cases(manifest: &DatasetManifest) -> BTreeMap<Name, [BTreeMap<String, usize>; 3]> {
+    let of_label = |label: &LabelInfo| {
+        let of_split = |split: Split| {
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            let known =
+                manifest.cases.iter().filter(|c| c.split == split).filter_map(|c| c.label(&label.name));
+            known.for_each(|class| *counts.entry(class.to_owned()).or_default() += 1);
+            counts
+        };
+        (label.name, Split::ALL.map(of_split))
     };
-    TaskUse {
-        task,
-        train: manifest.usable(task, Split::Train).len(),
-        val: manifest.usable(task, Split::Val).len(),
-        test: manifest.usable(task, Split::Test).len(),
-        problem: manifest.task_problem(task),
-        note: manifest.unmeasured(task),
-        left_out: manifest.cases.iter().filter_map(left_out).collect(),
-    }
+    manifest.contents.labels.iter().map(of_label).collect()
 }
 
 #[cfg(test)]

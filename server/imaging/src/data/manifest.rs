@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path},
 };
 
-use transferscope_domain::dataset::{CaseEntry, DatasetManifest};
+use transferscope_domain::dataset::{CaseEntry, DatasetManifest, contents::CSPCA};
 
 use super::DataError;
 
@@ -34,6 +34,10 @@ pub fn content_hash(cases: &[CaseEntry]) -> String {
         }
         if let Some(cspca) = case.cspca {
             add(&mut hasher, if cspca { "cspca" } else { "no cspca" });
+        }
+        for (label, class) in case.labels.iter().filter(|(label, _)| **label != CSPCA) {
+            add(&mut hasher, label);
+            add(&mut hasher, class);
         }
     }
     hasher.finalize().to_hex().to_string()
@@ -81,6 +85,10 @@ pub fn load(dataset_dir: &Path) -> Result<DatasetManifest, DataError> {
                 format!("case {:?}: {:?} is not a path inside the data set", case.case_id, case.prepared);
             return Err(DataError::refused(&path, reason));
         }
+    }
+    manifest.settle();
+    if let Some(problem) = manifest.contents.problem() {
+        return Err(DataError::refused(&path, problem));
     }
     if manifest.split_hash.is_empty() {
         manifest.split_hash = split_hash(&manifest.cases);

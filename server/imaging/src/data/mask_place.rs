@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{IMAGES, Volume};
+use transferscope_domain::dataset::Contents;
+
+use super::Volume;
 
 /// Parts of the image within which the middle of a mask is expected.
 const MIDDLE: std::ops::RangeInclusive<f64> = 0.25..=0.75;
@@ -17,14 +19,15 @@ const SLICES: usize = 8;
 /// Names masks whose middle lies outside the middle half of the image, and glands that go on beyond the first
 /// or last slice: both are what a mask shows whose place was lost. A lesion may lie at the rim of its gland,
 /// so its own is looked at only where there is no gland, and in the slice plane.
-pub fn displaced(volumes: &BTreeMap<String, Volume>) -> Vec<String> {
+pub fn displaced(volumes: &BTreeMap<String, Volume>, contents: &Contents) -> Vec<String> {
     let has_gland = ["gland", "zones"].iter().any(|mask| volumes.contains_key(*mask));
-    let masks = volumes.iter().filter(|(name, _)| !IMAGES.contains(&name.as_str()));
+    let masks = volumes.iter().filter(|(name, _)| contents.mask(name).is_some());
     masks
         .filter(|(name, _)| !(has_gland && name.as_str() == "lesion"))
         .filter_map(|(name, mask)| {
             let lesion = name == "lesion";
-            let why = off_the_middle(mask, lesion).or_else(|| if lesion { None } else { cut_off(mask) })?;
+            let whole = ["gland", "zones"].contains(&name.as_str());
+            let why = off_the_middle(mask, lesion).or_else(|| if whole { cut_off(mask) } else { None })?;
             Some(format!("{name}: {why}: displaced, or drawn on another image?"))
         })
         .collect()
@@ -74,6 +77,10 @@ pub fn middle(mask: &Volume, meant: impl Fn(f32) -> bool) -> Option<[f64; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn displaced(volumes: &BTreeMap<String, Volume>) -> Vec<String> {
+        super::displaced(volumes, &Contents::prostate())
+    }
 
     #[test]
     fn masks_far_from_the_middle_are_named() {

@@ -11,7 +11,7 @@ pub mod metaimage;
 pub mod nifti;
 mod sidecar;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use self::dicom::{Glance, glance as dicom_glance};
 use super::{DataError, Image};
@@ -21,6 +21,62 @@ pub const MAX_VOXELS: usize = 512 * 512 * 512;
 
 /// Endings of the file formats, longest first.
 pub const ENDINGS: [&str; 5] = [".nii.gz", ".nii", ".mha", ".mhd", ".hdr"];
+
+/// Where one image lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file with one of [`ENDINGS`], or a folder with DICOM files of one volume.
+    Path(PathBuf),
+    /// One volume of a file of four dimensions, counted from 0.
+    Volume { path: PathBuf, index: usize },
+}
+
+impl Source {
+    /// The file or folder.
+    pub fn path(&self) -> &Path {
+        match self {
+            Source::Path(path) | Source::Volume { path, .. } => path,
+        }
+    }
+
+    /// Its name, for messages.
+    pub fn name(&self) -> String {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match self {
+            Source::Path(path) => name(path),
+            Source::Volume { path, index } => format!("{} (volume {index})", name(path)),
+        }
+    }
+}
+
+/// Bytes of a file, or of the files in a folder; 0 of what cannot be looked at.
+pub fn bytes_of(path: &Path) -> u64 {
+    files_of(path).iter().filter_map(|file| std::fs::metadata(file).ok()).map(|data| data.len()).sum()
+}
+
+/// Name, size and time of change of a file, or of the files in a folder.
+pub fn stamp(path: &Path) -> String {
+    let of = |file: &PathBuf| {
+        let data = std::fs::metadata(file).ok();
+        let size = data.as_ref().map_or(0, std::fs::Metadata::len);
+        format!("{} {size} {:?}", file.display(), data.and_then(|data| data.modified().ok()))
+    };
+    files_of(path).iter().map(of).collect::<Vec<_>>().join("; ")
+}
+
+/// A file itself, or those in a folder and in the folders in it, sorted.
+fn files_of(path: &Path) -> Vec<PathBuf> {
+    const MOST: usize = 100_000;
+    let (mut folders, mut files) = (vec![path.to_owned()], Vec::new());
+    while let Some(at) = folders.pop().filter(|_| files.len() < MOST) {
+        match std::fs::read_dir(&at) {
+            Ok(entries) => folders.extend(entries.filter_map(Result::ok).map(|entry| entry.path())),
+            Err(_) => files.push(at),
+        }
+    }
+    files.sort();
+    files
+}
 
 /// An image with what was noticed when it was read.
 #[derive(Debug)]
@@ -41,21 +97,27 @@ pub enum Kind {
     Labels,
 }
 
-/// Reads one image that can be trained on: a file with one of [`ENDINGS`], or a folder with DICOM files of
-/// one volume.
+/// Reads one image that can be trained on.
 ///
 /// # Errors
-/// When the file cannot be read or cannot be trusted: truncated, of more than one volume, labels that are
-/// not finite or intensities that are mostly so, without a usable geometry, or not an image.
-pub fn examine(path: &Path, kind: Kind) -> Result<Examined, DataError> {
+/// When the file cannot be read or cannot be trusted: truncated, of more than one volume where none is named, labels
+/// that are not finite or intensities that are mostly so, without a usable geometry, or not an image.
+pub fn examine(source: &Source, kind: Kind) -> Result<Examined, DataError> {
+    let path = source.path();
     let refused = |reason: String| DataError::refused(path, reason);
     let Read { sizes, mut images, mut notes, mut patients } = read(path)?;
-    let mut image = match (images.pop(), images.len()) {
-        (Some(image), 0) => image,
-        (_, others) => {
+    let volumes = images.len();
+    let mut image = match source {
+        Source::Path(_) if volumes == 1 => images.remove(0),
+        Source::Volume { index, .. } if *index < volumes => images.swap_remove(*index),
+        Source::Path(_) => {
             return Err(refused(format!(
-                "4 dimensions ({sizes}): {} volumes where one was expected; keep only the volume that is meant, for example with `fslroi` or nibabel's `four_to_three`",
-                others + 1
+                "4 dimensions ({sizes}): {volumes} volumes where one was expected; keep only the volume that is meant, for example with `fslroi` or nibabel's `four_to_three`"
+            )));
+        }
+        Source::Volume { index, .. } => {
+            return Err(refused(format!(
+                "it has {volumes} volumes, and the one numbered {index} from 0 is asked for"
             )));
         }
     };
@@ -69,7 +131,7 @@ pub fn examine(path: &Path, kind: Kind) -> Result<Examined, DataError> {
 /// # Errors
 /// As [`examine`].
 pub fn image(path: &Path) -> Result<Image, DataError> {
-    examine(path, Kind::Intensities).map(|examined| examined.image)
+    examine(&Source::Path(path.to_owned()), Kind::Intensities).map(|examined| examined.image)
 }
 
 /// Reads every volume of a file or folder, one for each time point of a four-dimensional file, with

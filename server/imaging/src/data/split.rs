@@ -6,28 +6,40 @@ use std::collections::BTreeMap;
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use transferscope_domain::{
-    dataset::{CaseEntry, Folds},
+    dataset::{CaseEntry, Folds, contents::CSPCA},
     metric::Split,
 };
 
 use super::DataError;
 
-/// What splits are balanced by: as far as known, whether the patient has clinically significant
-/// cancer and whether a lesion is drawn in any of the patient's examinations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+/// What splits are balanced by: as far as known, the classes of the patient, and whether a lesion is drawn in any of the
+/// patient's examinations. Of several examinations the highest class counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Stratum {
     pub cspca: Option<bool>,
     pub lesion: Option<bool>,
+    /// Of the first other label, as its table writes it.
+    pub class: Option<String>,
 }
 
 impl Stratum {
+    /// That of a case; whether a lesion is drawn in it, where it has a mask for that.
+    pub fn of(case: &CaseEntry, lesion: Option<bool>) -> Self {
+        let class = case.labels.iter().find(|(name, _)| **name != CSPCA).map(|(_, class)| class.clone());
+        Self { cspca: case.cspca, lesion, class }
+    }
+
     /// With one more examination of the patient: once yes is yes.
     pub fn and(self, other: Stratum) -> Self {
         let either = |a: Option<bool>, b: Option<bool>| match (a, b) {
             (Some(a), Some(b)) => Some(a || b),
             (a, b) => a.or(b),
         };
-        Self { cspca: either(self.cspca, other.cspca), lesion: either(self.lesion, other.lesion) }
+        Self {
+            cspca: either(self.cspca, other.cspca),
+            lesion: either(self.lesion, other.lesion),
+            class: self.class.max(other.class),
+        }
     }
 }
 
@@ -36,7 +48,7 @@ fn shuffled(patients: &BTreeMap<String, Stratum>, rng: &mut ChaCha8Rng) -> Vec<S
     let mut ids: Vec<&String> = patients.keys().collect();
     ids.shuffle(rng);
     // Stable, so that the order within a stratum stays random.
-    ids.sort_by_key(|id| patients[*id]);
+    ids.sort_by(|a, b| patients[*a].cmp(&patients[*b]));
     ids.into_iter().cloned().collect()
 }
 
@@ -89,6 +101,44 @@ pub enum SplitPlan {
     StoredFold(u32),
     /// A round of a cross-validation over folds that are drawn.
     DrawnFolds(Folds),
+    /// The cases that nnU-Net validates in this one of its five folds are the test set; of the others every thirteenth,
+    /// as drawn, validates. For comparisons on the same cases.
+    Nnunet(u32),
+}
+
+/// Rounds of nnU-Net's cross-validation.
+pub const NNUNET_FOLDS: u32 = 5;
+
+/// One of this many cases that do not test validates, where the folds are nnU-Net's, which has no third set.
+const VALIDATES: usize = 13;
+
+/// The fold of nnU-Net that validates each case, by its place among the sorted names.
+///
+/// # Source
+/// nnU-Net v2: scikit-learn's `KFold(5, shuffle=True, random_state=12345)` over the sorted names; NumPy's legacy shuffle
+/// on the Mersenne Twister.
+pub fn nnunet_folds(cases: usize) -> Vec<u32> {
+    let mut twister = rand_mt::Mt::new(12345);
+    let mut order: Vec<usize> = (0..cases).collect();
+    for i in (1..cases).rev() {
+        let mask = u32::MAX >> (i as u32).leading_zeros();
+        let j = loop {
+            let drawn = (twister.next_u32() & mask) as usize;
+            if drawn <= i {
+                break drawn;
+            }
+        };
+        order.swap(i, j);
+    }
+    let (size, larger) = (cases / NNUNET_FOLDS as usize, cases % NNUNET_FOLDS as usize);
+    let mut folds = vec![0; cases];
+    let mut at = 0;
+    for fold in 0..NNUNET_FOLDS {
+        let n = size + usize::from((fold as usize) < larger);
+        order[at..at + n].iter().for_each(|case| folds[*case] = fold);
+        at += n;
+    }
+    folds
 }
 
 /// Sets split and fold of every case as planned. A case's `fold` is the stored one, if any; `stored`
@@ -123,6 +173,10 @@ pub fn assign(
             cases.iter_mut().for_each(|case| case.split = folds.split(by_patient[&case.patient_id]));
             Ok(Some(folds))
         }
+        SplitPlan::Nnunet(test) => {
+            as_nnunet(cases, test, seed)?;
+            Ok(None)
+        }
         SplitPlan::DrawnFolds(plan) => {
             check(plan)?;
             let drawn = folds(strata, plan.count, seed);
@@ -134,6 +188,38 @@ pub fn assign(
             Ok(Some(plan))
         }
     }
+}
+
+fn as_nnunet(cases: &mut [CaseEntry], test: u32, seed: u64) -> Result<(), DataError> {
+    if test >= NNUNET_FOLDS || cases.len() < NNUNET_FOLDS as usize {
+        return Err(DataError::Options(format!(
+            "fold {test} of {} cases: nnU-Net has the folds 0 to {} of at least {NNUNET_FOLDS} cases",
+            cases.len(),
+            NNUNET_FOLDS - 1
+        )));
+    }
+    let mut patients = std::collections::BTreeSet::new();
+    if let Some(case) = cases.iter().find(|case| !patients.insert(&case.patient_id)) {
+        return Err(DataError::Options(format!(
+            "nnU-Net's folds are drawn by case, and patient {} has several: they would be torn apart",
+            case.patient_id
+        )));
+    }
+    let mut order: Vec<usize> = (0..cases.len()).collect();
+    order.sort_by(|a, b| cases[*a].case_id.cmp(&cases[*b].case_id));
+    let folds = nnunet_folds(cases.len());
+    let mut others = Vec::new();
+    for (at, fold) in order.into_iter().zip(folds) {
+        cases[at].fold = Some(fold);
+        cases[at].split = if fold == test { Split::Test } else { Split::Train };
+        if fold != test {
+            others.push(at);
+        }
+    }
+    others.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let validating = (others.len() / VALIDATES).max(1);
+    others[..validating].iter().for_each(|at| cases[*at].split = Split::Val);
+    Ok(())
 }
 
 fn check(folds: Folds) -> Result<(), DataError> {
@@ -189,7 +275,7 @@ mod tests {
         (0..n)
             .map(|i| {
                 let cspca = Some(i % every == 0);
-                (format!("p{i:03}"), Stratum { cspca, lesion: None })
+                (format!("p{i:03}"), Stratum { cspca, ..Stratum::default() })
             })
             .collect()
     }
@@ -210,6 +296,7 @@ mod tests {
             prepared: String::new(),
             hash: String::new(),
             cspca: None,
+            labels: BTreeMap::new(),
             fold,
             mask_sources: BTreeMap::new(),
             notes: Vec::new(),
@@ -255,11 +342,37 @@ mod tests {
         assert_ne!(folds(&all, 5, 1), folds(&all, 5, 2));
     }
 
+    /// `KFold(5, shuffle=True, random_state=12345)` over 10 and 260 cases, from a second implementation of NumPy's shuffle
+    /// that was checked by NumPy's first random number of this seed, 0.92961609.
+    #[test]
+    fn folds_of_nnunet_are_scikit_learn_s() {
+        assert!(nnunet_folds(0).is_empty());
+        assert_eq!(nnunet_folds(10), [0, 3, 4, 1, 2, 4, 2, 0, 3, 1]);
+        let folds = nnunet_folds(260);
+        let first: Vec<usize> = (0..260).filter(|i| folds[*i] == 0).take(8).collect();
+        assert_eq!(first, [9, 10, 16, 18, 20, 30, 33, 40]);
+        for fold in 0..5 {
+            assert_eq!(folds.iter().filter(|f| **f == fold).count(), 52);
+        }
+        let mut cases: Vec<_> = (0..260).map(|i| case(&format!("c{i:03}"), &format!("p{i}"), None)).collect();
+        let none = BTreeMap::new();
+        let plan = |test| SplitPlan::Nnunet(test);
+        assign(&mut cases, &patients(260, 2), &none, plan(0), 0).unwrap();
+        let in_split = |split| cases.iter().filter(|c| c.split == split).count();
+        assert_eq!(Split::ALL.map(in_split), [192, 16, 52]);
+        assert!(cases.iter().all(|c| (c.split == Split::Test) == (c.fold == Some(0))));
+        assert!(assign(&mut cases, &patients(260, 2), &none, plan(5), 0).is_err());
+        cases[1].patient_id = cases[0].patient_id.clone();
+        let why = assign(&mut cases, &patients(260, 2), &none, plan(0), 0).unwrap_err().to_string();
+        assert!(why.contains("patient p0 has several"), "{why}");
+    }
+
     #[test]
     fn once_ill_is_ill() {
         let (yes, no) = (Some(true), Some(false));
-        let a = Stratum { cspca: no, lesion: None };
-        assert_eq!(a.and(Stratum { cspca: yes, lesion: no }), Stratum { cspca: yes, lesion: no });
+        let a = Stratum { cspca: no, ..Stratum::default() };
+        let b = Stratum { cspca: yes, lesion: no, class: Some("2".into()) };
+        assert_eq!(a.and(b.clone()), b);
     }
 
     #[test]

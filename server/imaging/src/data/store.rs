@@ -11,42 +11,57 @@ use std::{
 };
 
 use transferscope_domain::{
-    dataset::{CaseEntry, DatasetManifest},
+    dataset::{CaseEntry, Contents, DatasetManifest},
     metric::Split,
 };
 
-use super::{DataError, Geometry, IMAGES, MASKS, Volume, manifest, prepared};
+use super::{DataError, Geometry, Volume, manifest, prepared};
 
-/// A data set that is being written; dropped without [`Staging::publish`] it leaves nothing.
+/// A data set that is being written; dropped without [`Staging::publish`] it leaves nothing. What a process that was
+/// killed has left is taken over.
 #[derive(Debug)]
 pub struct Staging {
     folder: PathBuf,
     target: PathBuf,
     name: String,
     published: bool,
+    /// Held while it is written; a process that ends in whatever way lets go of it.
+    _lock: File,
+}
+
+/// The file that is locked, beside the folder, so that it is there before the folder and goes after it.
+fn lock_path(datasets_dir: &Path, name: &str) -> PathBuf {
+    datasets_dir.join(format!(".{name}.lock"))
 }
 
 impl Staging {
-    /// Starts a data set of this name under `datasets_dir`.
+    /// Starts a data set of this name under `datasets_dir`, or goes on with one.
     ///
     /// # Errors
-    /// When the name cannot be a folder or the folder cannot be made.
+    /// When the name cannot be a folder, one of the name is being added right now, or the folder cannot be made.
     pub fn begin(datasets_dir: &Path, name: &str) -> Result<Self, DataError> {
         if !manifest::is_name(name) {
             return Err(DataError::BadName(name.to_owned()));
         }
         std::fs::create_dir_all(datasets_dir).map_err(DataError::io(datasets_dir))?;
-        // The process and a counter, so that two who add at once do not write into one folder.
-        static STARTED: AtomicU64 = AtomicU64::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let folder = datasets_dir.join(format!(".{name}.{}.{number}.partial", std::process::id()));
-        if folder.exists() {
-            // Left by a process of the same number that was killed.
-            std::fs::remove_dir_all(&folder).map_err(DataError::io(&folder))?;
+        let path = lock_path(datasets_dir, name);
+        let lock = File::create(&path).map_err(DataError::io(&path))?;
+        if lock.try_lock().is_err() {
+            return Err(DataError::Options(format!(
+                "a data set {name:?} is being added right now: wait for it, or choose another name"
+            )));
         }
+        let folder = datasets_dir.join(format!(".{name}.partial"));
         let prepared = folder.join("prepared");
         std::fs::create_dir_all(&prepared).map_err(DataError::io(&prepared))?;
-        Ok(Self { folder, target: datasets_dir.join(name), name: name.to_owned(), published: false })
+        remove_torn(&prepared)?;
+        Ok(Self {
+            folder,
+            target: datasets_dir.join(name),
+            name: name.to_owned(),
+            published: false,
+            _lock: lock,
+        })
     }
 
     /// The folder in which the data set grows.
@@ -65,6 +80,7 @@ impl Staging {
         patient_id: &str,
         geometry: &Geometry,
         volumes: &BTreeMap<String, Volume>,
+        contents: &Contents,
     ) -> Result<CaseEntry, DataError> {
         let bytes = prepared::encode(volumes, geometry).map_err(|e| DataError::refused(&self.folder, e))?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
@@ -73,7 +89,7 @@ impl Staging {
         if !path.exists() {
             write_whole(&path, &bytes)?;
         }
-        let channels = IMAGES.iter().chain(&MASKS).filter(|c| volumes.contains_key(**c));
+        let channels = contents.channels().filter(|c| volumes.contains_key(c.as_str()));
         let shape = volumes.values().next().map(|v| v.shape).unwrap_or_default();
         Ok(CaseEntry {
             case_id: case_id.to_owned(),
@@ -81,14 +97,15 @@ impl Staging {
             split: Split::Train,
             shape,
             spacing_mm: geometry.spacing_mm(),
-            channels: channels.map(|c| (*c).to_owned()).collect(),
+            channels: channels.map(|c| c.to_string()).collect(),
             prepared: relative,
             hash,
             cspca: None,
+            labels: BTreeMap::new(),
             fold: None,
             mask_sources: BTreeMap::new(),
             notes: Vec::new(),
-            mask_labels: mask_labels(volumes),
+            mask_labels: mask_labels(volumes, contents),
         })
     }
 
@@ -102,11 +119,7 @@ impl Staging {
         if self.target.exists() {
             return self.compare(&manifest);
         }
-        let path = self.folder.join(manifest::FILE);
-        let mut text = serde_json::to_vec_pretty(&manifest)
-            .map_err(|e| DataError::refused(&path, format!("cannot be written: {e}")))?;
-        text.push(b'\n');
-        write_whole(&path, &text)?;
+        rewrite(&self.folder, &manifest)?;
         sync_folder(&self.folder.join("prepared"))?;
         sync_folder(&self.folder)?;
         if let Err(source) = std::fs::rename(&self.folder, &self.target) {
@@ -139,12 +152,21 @@ impl Drop for Staging {
         {
             tracing::warn!("cannot remove {}: {error}", self.folder.display());
         }
+        if let Some(datasets_dir) = self.target.parent()
+            && let Err(error) = std::fs::remove_file(lock_path(datasets_dir, &self.name))
+        {
+            tracing::warn!("the lock of {} cannot be removed: {error}", self.name);
+        }
     }
 }
 
 /// Which foreground values each mask of a case holds, by channel.
-pub(super) fn mask_labels(volumes: &BTreeMap<String, Volume>) -> BTreeMap<String, Vec<u8>> {
-    MASKS.iter().filter_map(|c| Some(((*c).to_owned(), labels_of(volumes.get(*c)?)))).collect()
+pub(super) fn mask_labels(
+    volumes: &BTreeMap<String, Volume>,
+    contents: &Contents,
+) -> BTreeMap<String, Vec<u8>> {
+    let of = |name: &str| Some((name.to_owned(), labels_of(volumes.get(name)?)));
+    contents.masks.iter().filter_map(|mask| of(&mask.name)).collect()
 }
 
 /// The foreground values of a mask, each once.
@@ -158,8 +180,10 @@ fn labels_of(mask: &Volume) -> Vec<u8> {
 
 /// Writes a file under a temporary name, syncs it and renames it.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    // Two cases of one content are written to one file, perhaps at once.
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
+    temporary.push(format!(".{}.tmp", WRITTEN.fetch_add(1, Ordering::Relaxed)));
     let temporary = PathBuf::from(temporary);
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -167,6 +191,29 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     });
     written.map_err(DataError::io(&temporary))?;
     std::fs::rename(&temporary, path).map_err(DataError::io(path))
+}
+
+/// Writes the manifest of a data set's folder, whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn rewrite(dataset_dir: &Path, manifest: &DatasetManifest) -> Result<(), DataError> {
+    let path = dataset_dir.join(manifest::FILE);
+    let mut text = serde_json::to_vec_pretty(manifest)
+        .map_err(|e| DataError::refused(&path, format!("cannot be written: {e}")))?;
+    text.push(b'\n');
+    write_whole(&path, &text)
+}
+
+/// Removes what a process that was killed was writing.
+fn remove_torn(folder: &Path) -> Result<(), DataError> {
+    for entry in std::fs::read_dir(folder).map_err(DataError::io(folder))? {
+        let path = entry.map_err(DataError::io(folder))?.path();
+        if path.extension().is_some_and(|ending| ending == "tmp") {
+            std::fs::remove_file(&path).map_err(DataError::io(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes renames inside a folder durable.

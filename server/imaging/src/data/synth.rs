@@ -16,11 +16,14 @@ use std::{collections::BTreeMap, path::Path};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use transferscope_domain::{dataset::DatasetManifest, metric::Split};
+use transferscope_domain::{
+    dataset::{Contents, DatasetManifest},
+    metric::Split,
+};
 
 use self::{anatomy::Anatomy, render::Scan};
 use super::{
-    DataError, Geometry, MASKS, Volume, manifest,
+    DataError, Geometry, Volume, manifest,
     split::{self, SplitPlan, Stratum},
     store::Staging,
     write::{self, Element},
@@ -131,6 +134,7 @@ pub fn generate(
     }
     let staging = Staging::begin(datasets_dir, &options.name)?;
     let geometry = options.geometry();
+    let contents = Contents::prostate();
     let cases_dir = staging.folder().join("cases");
     std::fs::create_dir_all(&cases_dir).map_err(DataError::io(&cases_dir))?;
 
@@ -146,10 +150,10 @@ pub fn generate(
                 let id = format!("phantom-{index:04}");
                 let phantom = phantom(options.seed, index as u64, options.size);
                 write_case(&cases_dir.join(&id), &phantom.volumes, &geometry)?;
-                let mut entry = staging.add_case(&id, &id, &geometry, &phantom.volumes)?;
+                let mut entry = staging.add_case(&id, &id, &geometry, &phantom.volumes, &contents)?;
                 entry.cspca = Some(phantom.significant);
                 let lesion = phantom.volumes["lesion"].data.iter().any(|v| *v > 0.0);
-                let stratum = Stratum { cspca: entry.cspca, lesion: Some(lesion) };
+                let stratum = Stratum::of(&entry, Some(lesion));
                 Ok((entry, stratum))
             })
             .collect::<Result<Vec<_>, DataError>>()?;
@@ -185,6 +189,8 @@ pub fn generate(
         refused: Vec::new(),
         split_seed: options.seed,
         folds: None,
+        contents,
+        plan: None,
     })
 }
 
@@ -196,7 +202,7 @@ fn write_case(
 ) -> Result<(), DataError> {
     std::fs::create_dir_all(folder).map_err(DataError::io(folder))?;
     for (name, volume) in volumes {
-        let element = if MASKS.contains(&name.as_str()) { Element::U8 } else { Element::U16 };
+        let element = if Contents::prostate().mask(name).is_some() { Element::U8 } else { Element::U16 };
         write::nifti(&folder.join(format!("{name}.nii.gz")), volume, geometry, element)?;
     }
     Ok(())

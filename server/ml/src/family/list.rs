@@ -48,8 +48,13 @@ macro_rules! families {
                     $(Some(Architecture::$family(size)) => {
                         Net::$family(TaskNetwork::build(size, head, io, device))
                     })*
-                    None => Net::$last(TaskNetwork::build(&super::$last_module::SIZE, head, io, device)),
+                    None => Net::specialist(&super::$last_module::Size::default(), io, device),
                 }
+            }
+
+            /// The specialist of a size, all zeros.
+            pub fn specialist(size: &super::$last_module::Size, io: TaskIo, device: &B::Device) -> Self {
+                Net::$last(TaskNetwork::build(size, Head::default(), io, device))
             }
 
             /// The family that it is of.
@@ -134,7 +139,7 @@ macro_rules! families {
         pub fn sampling(architecture: Option<&Architecture>) -> SamplingGeometry {
             match architecture {
                 $(Some(Architecture::$family(size)) => size.sampling(),)*
-                None => super::$last_module::SIZE.sampling(),
+                None => super::$last_module::Size::default().sampling(),
             }
         }
 

@@ -56,6 +56,9 @@ impl Rules for Size {
             multiple: [convnext::STRIDE; 3],
             crop: if small { SamplingGeometry::SMALL_CROP } else { FULL_CROP },
             slides: !small,
+            mirror: SamplingGeometry::LEFT_RIGHT,
+            planned: false,
+            fixed: false,
         }
     }
 

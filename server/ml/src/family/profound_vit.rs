@@ -43,6 +43,9 @@ impl Rules for Size {
             // Positions are absolute: what is learnt of a part of the grid says nothing of the rest.
             crop: self.image,
             slides: false,
+            mirror: SamplingGeometry::LEFT_RIGHT,
+            planned: false,
+            fixed: true,
         }
     }
 

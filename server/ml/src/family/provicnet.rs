@@ -57,6 +57,9 @@ impl Rules for Size {
             multiple: [1, network::CELL, network::CELL],
             crop: SamplingGeometry::SMALL_CROP,
             slides: false,
+            mirror: SamplingGeometry::LEFT_RIGHT,
+            planned: false,
+            fixed: false,
         }
     }
 

@@ -4,8 +4,8 @@
 use std::sync::Mutex;
 
 use transferscope_domain::{
-    Family, Head, Objective, RunId, Target as Mask, Task, TrainingSpec,
-    dataset::CaseEntry,
+    Augmentation, Family, Head, Name, Objective, RunId, Target as Mask, TaskKind, TrainingSpec,
+    dataset::{CaseEntry, Contents, ImageInfo, LabelInfo, MaskInfo, Modality, plan::Fingerprint},
     family::profound_conv,
     pretraining::Pretraining,
     run::{DeviceChoice, REQUEST_SCHEMA},
@@ -64,7 +64,7 @@ fn dataset(folder: &Path, plans: &[Plan]) -> DatasetManifest {
             }
             let id = format!("case-{i}");
             let geometry = Geometry::centred(plan.shape, plan.spacing_mm);
-            let entry = staging.add_case(&id, &id, &geometry, &volumes).unwrap();
+            let entry = staging.add_case(&id, &id, &geometry, &volumes, &Contents::prostate()).unwrap();
             CaseEntry { split: plan.split, cspca: Some(plan.cancer), ..entry }
         })
         .collect();
@@ -81,6 +81,8 @@ fn dataset(folder: &Path, plans: &[Plan]) -> DatasetManifest {
         folds: None,
         patient_sources: Default::default(),
         notes: Vec::new(),
+        contents: Contents::prostate(),
+        plan: None,
     };
     staging.publish(manifest).unwrap()
 }
@@ -103,7 +105,7 @@ fn mixed() -> Vec<Plan> {
         .collect()
 }
 
-fn request(manifest: &DatasetManifest, family: Family, task: Task, training: TrainingSpec) -> RunRequest {
+fn request(manifest: &DatasetManifest, family: Family, task: TaskKind, training: TrainingSpec) -> RunRequest {
     RunRequest {
         schema: REQUEST_SCHEMA,
         id: RunId::try_from("0000000001".to_owned()).unwrap(),
@@ -111,7 +113,7 @@ fn request(manifest: &DatasetManifest, family: Family, task: Task, training: Tra
         backbone: family.as_str().into(),
         family,
         architecture: None,
-        task,
+        task: task.into(),
         arm: if family == Family::Unet { Arm::Specialist } else { Arm::Scratch },
         seed: 3,
         dataset: manifest.name.clone(),
@@ -121,13 +123,14 @@ fn request(manifest: &DatasetManifest, family: Family, task: Task, training: Tra
         checkpoint: None,
         checkpoint_hash: None,
         training,
+        plan: manifest.plan.clone(),
         pretraining: None,
         device: DeviceChoice::Cpu,
         code_version: "test".into(),
     }
 }
 
-fn one_step(family: Family, task: Task) -> TrainingSpec {
+fn one_step(family: Family, task: TaskKind) -> TrainingSpec {
     TrainingSpec {
         epochs: 1,
         batch_size: 8,
@@ -155,7 +158,7 @@ fn every_family_trains_every_task_on_cases_of_different_sizes() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = dataset(folder.path(), &mixed());
     for family in Family::ALL {
-        for task in Task::ALL {
+        for task in TaskKind::ALL {
             let name = format!("{}-{task}", family.as_str());
             let (ended, events) =
                 run(folder.path(), &name, &request(&manifest, family, task, one_step(family, task)));
@@ -173,15 +176,109 @@ fn every_family_trains_every_task_on_cases_of_different_sizes() {
     }
 }
 
+/// A data set of one image with another name than any of the prostate, a mask of two classes with voxels that nobody
+/// labelled, three grades, and a plan: cases are smaller and larger than its box, and of other voxels.
+fn general(folder: &Path) -> DatasetManifest {
+    let name = |text: &str| Name::new(text).unwrap();
+    let mut hip = MaskInfo::of(name("hip"), &["front", "back"]);
+    hip.ignore = Some(9);
+    let grade = LabelInfo {
+        name: name("grade"),
+        about: None,
+        classes: ["low", "middle", "high"].map(str::to_owned).into(),
+        ordered: true,
+    };
+    let contents = Contents {
+        images: vec![ImageInfo { name: name("t1"), modality: Modality::Mr, unit: None, epi: false }],
+        masks: vec![hip],
+        labels: vec![grade],
+    };
+    let staging = Staging::begin(&folder.join("datasets"), "mixed").unwrap();
+    let case = |i: usize| {
+        let shape = [[12, 20, 18], [20, 26, 40], [9, 33, 17]][i % 3];
+        let mut volumes = synth::phantom(5, i as u64, shape).volumes;
+        volumes.retain(|name, _| name == "t2w" || name == "zones");
+        let mut mask = volumes.remove("zones").unwrap();
+        let [d, h, w] = shape;
+        for (z, y, x) in
+            (d / 3..d / 2 + 1).flat_map(|z| (h / 3..h / 2).flat_map(move |y| (4..12).map(move |x| (z, y, x))))
+        {
+            mask.data[(z * h + y) * w + x] = if x < 8 { 1.0 } else { 2.0 };
+        }
+        mask.data[0] = 9.0;
+        let volumes = [("t1".to_owned(), volumes.remove("t2w").unwrap()), ("hip".to_owned(), mask)].into();
+        let geometry = Geometry::centred(shape, [1.0, 1.0 + 0.25 * (i % 2) as f64, 1.0]);
+        let id = format!("case-{i}");
+        let entry = staging.add_case(&id, &id, &geometry, &volumes, &contents).unwrap();
+        let grade = (name("grade"), ["low", "middle", "high"][i % 3].to_owned());
+        CaseEntry { split: Split::ALL[i / 3], labels: [grade].into(), ..entry }
+    };
+    let cases: Vec<CaseEntry> = (0..9).map(case).collect();
+    let plan = transferscope_domain::dataset::Plan {
+        spacing_mm: [1.0; 3],
+        patch: [16, 24, 16],
+        normalisation: Default::default(),
+        mirror: [true; 3],
+        fingerprint: Fingerprint::default(),
+        changed: Vec::new(),
+    };
+    let manifest = DatasetManifest {
+        schema: 1,
+        name: "mixed".into(),
+        source: "a test".into(),
+        synthetic: true,
+        hash: manifest::content_hash(&cases),
+        split_hash: manifest::split_hash(&cases),
+        cases,
+        refused: Vec::new(),
+        split_seed: 0,
+        folds: None,
+        patient_sources: Default::default(),
+        notes: Vec::new(),
+        contents,
+        plan: Some(plan),
+    };
+    staging.publish(manifest).unwrap()
+}
+
+#[test]
+fn every_family_trains_on_data_that_are_no_prostate() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = general(folder.path());
+    for family in Family::ALL {
+        for task in [TaskKind::Segmentation, TaskKind::Classification, TaskKind::SuperResolution] {
+            let name = format!("{}-{task}", family.as_str());
+            let training = TrainingSpec { augmentation: Augmentation::Standard, ..one_step(family, task) };
+            let (ended, events) = run(folder.path(), &name, &request(&manifest, family, task, training));
+            assert!(matches!(ended, Ok(Outcome::Finished)), "{name}: {ended:?}");
+            let named = |wanted: &str| {
+                events.iter().find_map(|e| match e {
+                    EventBody::Metric { name, value, .. } if name == wanted => Some(*value),
+                    _ => None,
+                })
+            };
+            let primary = named(&format!("test/{}", task.primary_metric()));
+            assert!(primary.is_some_and(f64::is_finite), "{name}: {primary:?}");
+            if task == TaskKind::Segmentation {
+                assert!(named("test/dice.front").is_some() && named("test/dice.back").is_some(), "{name}");
+            }
+        }
+    }
+    let spec = one_step(Family::Unet, TaskKind::DistortionCorrection);
+    let refused =
+        refusal(folder.path(), &request(&manifest, Family::Unet, TaskKind::DistortionCorrection, spec));
+    assert!(refused.contains("an echo-planar image"), "{refused}");
+}
+
 #[test]
 fn published_heads_and_every_objective_take_cases_of_different_sizes() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = dataset(folder.path(), &mixed());
     for (family, task, head) in [
-        (Family::ProfoundConv, Task::Segmentation, Head::Upernet),
-        (Family::ProfoundConv, Task::Segmentation, Head::Unetr),
-        (Family::ProfoundConv, Task::Classification, Head::Classifier),
-        (Family::Provicnet, Task::Segmentation, Head::Fusion),
+        (Family::ProfoundConv, TaskKind::Segmentation, Head::Upernet),
+        (Family::ProfoundConv, TaskKind::Segmentation, Head::Unetr),
+        (Family::ProfoundConv, TaskKind::Classification, Head::Classifier),
+        (Family::Provicnet, TaskKind::Segmentation, Head::Fusion),
     ] {
         let training = TrainingSpec { head, ..one_step(family, task) };
         let (ended, events) =
@@ -202,7 +299,7 @@ fn published_heads_and_every_objective_take_cases_of_different_sizes() {
             warmup_epochs: 0.0,
             ..TrainingSpec::pretraining()
         };
-        let mut request = request(&manifest, family, Task::Pretraining, training);
+        let mut request = request(&manifest, family, TaskKind::Pretraining, training);
         request.pretraining = Some(Pretraining { objective, name: "b".into(), accumulate: 1, publish: None });
         let name = format!("{objective}-{}", family.as_str());
         let (ended, events) = run(folder.path(), &name, &request);
@@ -217,12 +314,12 @@ fn features_before_training_are_scored_on_cases_of_different_sizes() {
     let manifest = dataset(folder.path(), &mixed());
     let dataset_dir = folder.path().join("datasets/mixed");
     for backbone in backbone::registry(folder.path()) {
-        for task in [Task::Segmentation, Task::ModalityTranslation] {
+        for task in [TaskKind::Segmentation, TaskKind::ModalityTranslation] {
             let scored = crate::predict::score(
                 folder.path(),
                 &dataset_dir,
                 &manifest,
-                task,
+                task.into(),
                 &backbone,
                 true,
                 DeviceChoice::Cpu,
@@ -241,9 +338,12 @@ fn single_small_slices_are_enough() {
     let plans: Vec<Plan> = Split::ALL.into_iter().map(|split| plan(split, true)).collect();
     let manifest = dataset(folder.path(), &plans);
     for family in Family::ALL {
-        for task in
-            [Task::Segmentation, Task::SuperResolution, Task::ModalityTranslation, Task::DistortionCorrection]
-        {
+        for task in [
+            TaskKind::Segmentation,
+            TaskKind::SuperResolution,
+            TaskKind::ModalityTranslation,
+            TaskKind::DistortionCorrection,
+        ] {
             let name = format!("{}-{task}", family.as_str());
             let training = TrainingSpec { batch_size: 256, ..one_step(family, task) };
             let (ended, _) = run(folder.path(), &name, &request(&manifest, family, task, training));
@@ -252,12 +352,12 @@ fn single_small_slices_are_enough() {
     }
     let thick = TrainingSpec {
         degradation: transferscope_domain::Degradation::Thick2,
-        ..one_step(Family::Unet, Task::SuperResolution)
+        ..one_step(Family::Unet, TaskKind::SuperResolution)
     };
-    let refused = refusal(folder.path(), &request(&manifest, Family::Unet, Task::SuperResolution, thick));
+    let refused = refusal(folder.path(), &request(&manifest, Family::Unet, TaskKind::SuperResolution, thick));
     assert!(refused.contains("1 slices cannot be averaged 2 by 2"), "{refused}");
-    let spec = one_step(Family::Unet, Task::Classification);
-    let refused = refusal(folder.path(), &request(&manifest, Family::Unet, Task::Classification, spec));
+    let spec = one_step(Family::Unet, TaskKind::Classification);
+    let refused = refusal(folder.path(), &request(&manifest, Family::Unet, TaskKind::Classification, spec));
     assert!(refused.contains("with and without"), "{refused}");
 }
 
@@ -277,11 +377,11 @@ fn a_training_without_a_result_is_refused_before_it_begins() {
         empty.iter().for_each(|i| plans[*i].masks = false);
         plans
     };
-    let spec = |family| TrainingSpec { target: Mask::Lesion, ..one_step(family, Task::Segmentation) };
+    let spec = |family| TrainingSpec { target: Mask::Lesion, ..one_step(family, TaskKind::Segmentation) };
     for (empty, of) in [(&[0, 1][..], "train"), (&[2, 3], "val"), (&[4, 5], "test")] {
         let folder = tempfile::tempdir().unwrap();
         let manifest = dataset(folder.path(), &plans(empty));
-        let request = request(&manifest, Family::Unet, Task::Segmentation, spec(Family::Unet));
+        let request = request(&manifest, Family::Unet, TaskKind::Segmentation, spec(Family::Unet));
         let refused = refusal(folder.path(), &request);
         assert!(refused.contains("lesion") && refused.contains(&format!("of {of} are empty")), "{refused}");
 
@@ -295,8 +395,11 @@ fn a_training_without_a_result_is_refused_before_it_begins() {
     }
     // One empty case of two is measured where it can be, which is said.
     let manifest = dataset(folder.path(), &plans(&[4]));
-    let (ended, events) =
-        run(folder.path(), "some", &request(&manifest, Family::Unet, Task::Segmentation, spec(Family::Unet)));
+    let (ended, events) = run(
+        folder.path(),
+        "some",
+        &request(&manifest, Family::Unet, TaskKind::Segmentation, spec(Family::Unet)),
+    );
     assert!(matches!(ended, Ok(Outcome::Finished)), "{ended:?}");
     let said = events.iter().any(|e| {
         matches!(e, EventBody::Log { message, .. } if message.contains("1 of 2 test cases have no lesion"))
@@ -310,8 +413,8 @@ fn an_encoder_that_cannot_take_the_images_and_settings_out_of_range_are_refused(
     let manifest = dataset(folder.path(), &mixed());
     let of = |architecture: transferscope_domain::Architecture| {
         let family = architecture.family();
-        let spec = one_step(family, Task::Segmentation);
-        let mut request = request(&manifest, family, Task::Segmentation, spec);
+        let spec = one_step(family, TaskKind::Segmentation);
+        let mut request = request(&manifest, family, TaskKind::Segmentation, spec);
         request.architecture = Some(architecture);
         request
     };

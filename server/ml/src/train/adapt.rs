@@ -92,7 +92,7 @@ mod tests {
     use burn::{backend::Autodiff, tensor::Distribution};
     use burn_flex::Flex;
     use std::collections::BTreeMap;
-    use transferscope_domain::{Family, Task, task::Output};
+    use transferscope_domain::{Family, TaskKind, task::Output};
 
     type A = Autodiff<Flex>;
 
@@ -100,7 +100,7 @@ mod tests {
     const FAMILIES: [Family; 3] = [Family::ProfoundConv, Family::ProfoundVit, Family::Provicnet];
 
     fn spec(family: Family, adaptation: Adaptation) -> TrainingSpec {
-        TrainingSpec { adaptation, ..TrainingSpec::default_for(family, Task::Segmentation) }
+        TrainingSpec { adaptation, ..TrainingSpec::default_for(family, TaskKind::Segmentation) }
     }
 
     fn net(family: Family, adaptation: Adaptation) -> Net<A> {

@@ -11,7 +11,7 @@ use transferscope_imaging::augment::{Augmentation, Crop, Grid, Recipe, Warp};
 
 use super::{
     dataset::Item,
-    example::{Example, Target},
+    example::{Example, IGNORED, Target},
     sampling::{SamplingGeometry, View},
 };
 use crate::{
@@ -103,21 +103,37 @@ const SLICES_OF_A_SAMPLE: usize = 8;
 /// Most slices that a label of a whole case is told from.
 const SLICES_OF_A_CASE: usize = 32;
 
-/// A box of an example, possibly mirrored from left to right.
+/// A box of an example, possibly mirrored.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     start: [isize; 3],
     size: [usize; 3],
-    mirrored: bool,
+    /// By axis.
+    mirrored: [bool; 3],
 }
 
 impl Part {
     fn take<T: Copy + Default>(&self, data: &[T], shape: [usize; 3]) -> Vec<T> {
         let mut out = window(data, shape, self.start, self.size);
-        if self.mirrored {
-            out.chunks_mut(self.size[2]).for_each(<[T]>::reverse);
-        }
+        self.mirror(&mut out);
         out
+    }
+
+    /// Turns what was taken round along the axes that are mirrored.
+    fn mirror<T: Copy>(&self, out: &mut [T]) {
+        let [d, h, w] = self.size;
+        if self.mirrored[2] {
+            out.chunks_mut(w).for_each(<[T]>::reverse);
+        }
+        if self.mirrored[1] {
+            for slice in out.chunks_mut(h * w) {
+                (0..h / 2).for_each(|y| (0..w).for_each(|x| slice.swap(y * w + x, (h - 1 - y) * w + x)));
+            }
+        }
+        if self.mirrored[0] {
+            let n = h * w;
+            (0..d / 2).for_each(|z| (0..n).for_each(|i| out.swap(z * n + i, (d - 1 - z) * n + i)));
+        }
     }
 
     /// Whether it reaches over an edge of a volume.
@@ -172,6 +188,7 @@ impl Sample<'_> {
         let slice = part.size[1] * part.size[2];
         for (channel, image) in images.iter_mut().enumerate() {
             augmentation.intensity(channel, image, around.size);
+            around.mirror(image);
             if slab && part.start[0] == 0 {
                 image.copy_within(slice..2 * slice, 0);
             }
@@ -185,7 +202,11 @@ impl Sample<'_> {
     /// Labels of a part.
     fn labels(&self, part: Part, labels: &[u8]) -> Vec<u8> {
         match &self.augmentation {
-            Some(augmentation) => self.warp(augmentation, part).labels(labels),
+            Some(augmentation) => {
+                let mut labels = self.warp(augmentation, part).labels(labels);
+                part.mirror(&mut labels);
+                labels
+            }
             None => part.take(labels, self.example.shape),
         }
     }
@@ -222,7 +243,15 @@ pub fn training_batch(
                 Augmentation::draw(recipe, &mut stream(seed, &label))
             });
             let mut rng = stream(seed, &format!("sample/{epoch}/{}/{}", example.case_id, item.draw));
-            let mirrored = rng.random_bool(0.5) && augmentation.is_none();
+            // The recipe mirrors from left to right itself.
+            let left_right = rng.random_bool(0.5) && augmentation.is_none() && sampling.mirror[2];
+            let mut mirrored = [false, false, left_right];
+            // A slice keeps its neighbours on their sides.
+            let axes = if sampling.view == View::Slabs { 1..2 } else { 0..2 };
+            for axis in axes {
+                mirrored[axis] = sampling.mirror[axis] && rng.random_bool(0.5);
+            }
+            let shown = if sampling.planned { shown_voxel(&mut rng, example) } else { None };
             let [d, h, w] = example.shape;
             let parts = match (sampling.view, &example.target) {
                 (View::Slabs, Target::Label(_)) => {
@@ -238,8 +267,9 @@ pub fn training_batch(
                 // A slice with a neighbour on either side where there are three.
                 (View::Slabs, _) => {
                     let mut place = |n: usize, size: usize| place(&mut rng, n, size);
-                    let z = if d > 2 { 1 + place(d - 2, 1) } else { place(d, 1) };
-                    let [_, height, width] = longest;
+                    let any = if d > 2 { 1 + place(d - 2, 1) } else { place(d, 1) };
+                    let z = shown.map_or(any, |[z, ..]| z as isize);
+                    let [height, width] = slice_of(longest, sampling);
                     vec![Part {
                         start: [z, place(h, height), place(w, width)],
                         size: [1, height, width],
@@ -253,7 +283,8 @@ pub fn training_batch(
                 (View::Volumes { .. }, _) => {
                     let mut place = |n: usize, size: usize| place(&mut rng, n, size);
                     let size = sampling.crop_of(longest);
-                    let start = [place(d, size[0]), place(h, size[1]), place(w, size[2])];
+                    let any = [place(d, size[0]), place(h, size[1]), place(w, size[2])];
+                    let start = shown.map_or(any, |voxel| around(voxel, example.shape, size));
                     vec![Part { start, size, mirrored }]
                 }
             };
@@ -271,6 +302,41 @@ fn labelled_box(examples: &[Example], sampling: SamplingGeometry) -> [usize; 3] 
     let [depth, height, width] =
         std::array::from_fn(|axis| longest[axis].next_multiple_of(sampling.multiple[axis]));
     [depth, height.min(sampling.crop[1]), width.min(sampling.crop[2])]
+}
+
+/// Rows and columns of slices that all examples fit into.
+fn slice_of([_, height, width]: [usize; 3], sampling: SamplingGeometry) -> [usize; 2] {
+    [height.next_multiple_of(sampling.multiple[1]), width.next_multiple_of(sampling.multiple[2])]
+}
+
+/// Share of the boxes that are laid around something that the masks show, so that a small target is seen at all.
+///
+/// # Source
+/// nnU-Net's third of a batch.
+const SHOWN: f64 = 1.0 / 3.0;
+
+/// A voxel of a class of the example, every class as often as the others, for a [`SHOWN`] part of the draws; none for the
+/// other draws, and where the example shows nothing.
+fn shown_voxel(rng: &mut ChaCha8Rng, example: &Example) -> Option<[usize; 3]> {
+    if !rng.random_bool(SHOWN) || example.foreground.is_empty() {
+        return None;
+    }
+    let class = &example.foreground[rng.random_range(0..example.foreground.len())];
+    let at = class[rng.random_range(0..class.len())] as usize;
+    let [_, h, w] = example.shape;
+    Some([at / (h * w), at / w % h, at % w])
+}
+
+/// A box of `size` around a voxel, within the case as far as that is large enough; a smaller case lies in its middle.
+fn around(voxel: [usize; 3], shape: [usize; 3], size: [usize; 3]) -> [isize; 3] {
+    std::array::from_fn(|axis| {
+        let room = shape[axis] as isize - size[axis] as isize;
+        if room <= 0 {
+            room.div_euclid(2)
+        } else {
+            (voxel[axis] as isize - size[axis] as isize / 2).clamp(0, room)
+        }
+    })
 }
 
 /// The longest side of the cases along every axis.
@@ -301,7 +367,7 @@ pub fn random_crops(
         .map(|item| {
             let example = &examples[item.example];
             let mut rng = stream(seed, &format!("box/{epoch}/{}/{}", example.case_id, item.draw));
-            let mirrored = rng.random_bool(0.5);
+            let mirrored = [false, false, rng.random_bool(0.5)];
             let start = std::array::from_fn(|axis| place(&mut rng, example.shape[axis], size[axis]));
             Sample { example, parts: vec![Part { start, size, mirrored }], augmentation: None }
         })
@@ -318,12 +384,7 @@ fn place(rng: &mut ChaCha8Rng, n: usize, size: usize) -> isize {
 /// The shape of [`whole`]'s batches joined: the example's, padded to what the network needs.
 pub fn padded(example: &Example, sampling: impl Into<SamplingGeometry>) -> [usize; 3] {
     let sampling = sampling.into();
-    match sampling.view {
-        View::Slabs => example.shape,
-        View::Volumes { .. } => {
-            std::array::from_fn(|axis| example.shape[axis].next_multiple_of(sampling.multiple[axis]))
-        }
-    }
+    std::array::from_fn(|axis| example.shape[axis].next_multiple_of(sampling.multiple[axis]))
 }
 
 /// Batches that cover a whole example without augmentation: one padded volume for the 3-D families,
@@ -331,8 +392,9 @@ pub fn padded(example: &Example, sampling: impl Into<SamplingGeometry>) -> [usiz
 /// whole case comes from one batch of its middle.
 pub fn whole(example: &Example, sampling: impl Into<SamplingGeometry>) -> Vec<HostBatch> {
     let sampling = sampling.into();
-    let [d, h, w] = example.shape;
-    let slice = |z: usize| Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: false };
+    let d = example.shape[0];
+    let [_, h, w] = padded(example, sampling);
+    let slice = |z: usize| Part { start: [z as isize, 0, 0], size: [1, h, w], mirrored: [false; 3] };
     match (sampling.view, &example.target) {
         (View::Slabs, Target::Label(_)) => {
             let n = d.min(SLICES_OF_A_CASE);
@@ -341,14 +403,14 @@ pub fn whole(example: &Example, sampling: impl Into<SamplingGeometry>) -> Vec<Ho
             let slice = |z: usize| Part {
                 start: [z as isize, start[1], start[2]],
                 size: [1, height, width],
-                mirrored: false,
+                mirrored: [false; 3],
             };
             let parts = (0..n).map(|i| slice((2 * i + 1) * d / (2 * n))).collect();
             vec![batch(&[plain(example, parts)], sampling)]
         }
         (View::Volumes { .. }, Target::Label(_)) => {
             let (start, size) = middle(example.shape, labelled_box(std::slice::from_ref(example), sampling));
-            let part = Part { start, size, mirrored: false };
+            let part = Part { start, size, mirrored: [false; 3] };
             vec![batch(&[plain(example, vec![part])], sampling)]
         }
         (View::Slabs, _) => {
@@ -362,7 +424,7 @@ pub fn whole(example: &Example, sampling: impl Into<SamplingGeometry>) -> Vec<Ho
             .collect()
         }
         (View::Volumes { .. }, _) => {
-            let part = Part { start: [0; 3], size: padded(example, sampling), mirrored: false };
+            let part = Part { start: [0; 3], size: padded(example, sampling), mirrored: [false; 3] };
             vec![batch(&[plain(example, vec![part])], sampling)]
         }
     }
@@ -370,14 +432,15 @@ pub fn whole(example: &Example, sampling: impl Into<SamplingGeometry>) -> Vec<Ho
 
 /// Of [`whole`] what `rows` evenly spaced rows of features are made from: of slices as many, and all of a volume.
 pub fn feature_parts(example: &Example, sampling: SamplingGeometry, rows: usize) -> Vec<HostBatch> {
-    let [d, h, w] = example.shape;
+    let d = example.shape[0];
+    let [_, h, w] = padded(example, sampling);
     if sampling.view != View::Slabs || matches!(example.target, Target::Label(_)) || d <= rows {
         return whole(example, sampling);
     }
     let samples: Vec<_> = (0..rows)
         .map(|i| {
             let start = [((2 * i + 1) * d / (2 * rows)) as isize, 0, 0];
-            plain(example, vec![Part { start, size: [1, h, w], mirrored: false }])
+            plain(example, vec![Part { start, size: [1, h, w], mirrored: [false; 3] }])
         })
         .collect();
     vec![batch(&samples, sampling)]
@@ -422,8 +485,10 @@ fn batch(samples: &[Sample<'_>], sampling: SamplingGeometry) -> HostBatch {
 
 /// Which voxels of the parts belong to their cases; none where all do, or where a case has one label.
 fn inside(parts: &[(&Sample<'_>, Part)]) -> Option<(Vec<f32>, [usize; 5])> {
-    let whole = |(sample, part): &(&Sample<'_>, Part)| {
-        matches!(sample.example.target, Target::Label(_)) || !part.reaches_over(sample.example.shape)
+    let whole = |(sample, part): &(&Sample<'_>, Part)| match &sample.example.target {
+        Target::Label(_) => true,
+        Target::Labels(labels) => !part.reaches_over(sample.example.shape) && !labels.contains(&IGNORED),
+        Target::Image { .. } => !part.reaches_over(sample.example.shape),
     };
     if parts.iter().all(whole) {
         return None;
@@ -431,7 +496,11 @@ fn inside(parts: &[(&Sample<'_>, Part)]) -> Option<(Vec<f32>, [usize; 5])> {
     let [d, h, w] = parts[0].1.size;
     let mut mask = Vec::with_capacity(parts.len() * d * h * w);
     for (sample, part) in parts {
-        let belongs = sample.labels(*part, &vec![1; sample.example.voxels()]);
+        let counts = match &sample.example.target {
+            Target::Labels(labels) => labels.iter().map(|l| u8::from(*l != IGNORED)).collect(),
+            Target::Label(_) | Target::Image { .. } => vec![1; sample.example.voxels()],
+        };
+        let belongs = sample.labels(*part, &counts);
         mask.extend(belongs.into_iter().map(f32::from));
     }
     Some((mask, [parts.len(), 1, d, h, w]))
@@ -445,7 +514,8 @@ fn target(samples: &[Sample<'_>], parts: &[(&Sample<'_>, Part)]) -> HostTarget {
             let mut labels = Vec::with_capacity(dims.iter().product());
             for (sample, part) in parts {
                 if let Target::Labels(data) = &sample.example.target {
-                    labels.extend(sample.labels(*part, data).into_iter().map(i32::from));
+                    let known = |label: u8| if label == IGNORED { 0 } else { i32::from(label) };
+                    labels.extend(sample.labels(*part, data).into_iter().map(known));
                 }
             }
             HostTarget::Labels(labels, dims)

@@ -29,8 +29,8 @@ pub enum Prediction {
     Labels(Vec<u8>),
     /// The image, in the target's scale.
     Image(Vec<f32>),
-    /// Probability of the class 1 of the whole case.
-    Probability(f64),
+    /// Probability of each class of the whole case.
+    Probabilities(Vec<f64>),
 }
 
 /// Scores, loss and prediction of one case.
@@ -45,7 +45,7 @@ pub struct CaseResult {
 /// How cases are put through a network and judged.
 #[derive(Debug, Clone, Copy)]
 pub struct EvalConfig<'a> {
-    pub plan: TaskPlan,
+    pub plan: &'a TaskPlan,
     pub sampling: SamplingGeometry,
     pub loss: &'a TaskLoss,
     pub inference: Inference,
@@ -126,16 +126,17 @@ pub fn evaluate_case<B: Kernels>(
         Target::Labels(truth) => {
             let probability = probabilities(&answer.values, out);
             let labels = argmax(&probability, out);
-            let scores = scores::labels(&probability, &labels, truth, example, eval.plan.segmentation);
-            (scores, Prediction::Labels(labels))
+            let mask = eval.plan.aim.mask();
+            let scores = mask.map(|mask| scores::labels(&probability, &labels, truth, example, mask));
+            (scores.unwrap_or_default(), Prediction::Labels(labels))
         }
         Target::Image { sharp, degraded } => {
             let image: Vec<f32> = answer.values.iter().zip(degraded).map(|(a, b)| a + b).collect();
             (scores::image(&image, sharp, example, ""), Prediction::Image(image))
         }
         Target::Label(truth) => {
-            let probability = f64::from(probabilities(&answer.values, out)[1]);
-            (scores::label(probability, *truth), Prediction::Probability(probability))
+            let all = of_classes(&answer.values, out);
+            (scores::label(&all, *truth), Prediction::Probabilities(all))
         }
     };
     let score = CaseScore {
@@ -272,6 +273,15 @@ fn probabilities(logits: &[f32], channels: usize) -> Vec<f32> {
     values(softmax(Tensor::<Cpu, 2>::from_data(data, &Default::default()), 0))
 }
 
+/// The probability of each class of a whole case. Of two, the first is what the second leaves.
+fn of_classes(logits: &[f32], classes: usize) -> Vec<f64> {
+    let mut all: Vec<f64> = probabilities(logits, classes).into_iter().map(f64::from).collect();
+    if let [first, second] = all.as_mut_slice() {
+        *first = 1.0 - *second;
+    }
+    all
+}
+
 /// The channel with the largest value at every position; the first one of equals.
 pub(super) fn argmax(values: &[f32], channels: usize) -> Vec<u8> {
     let n = values.len() / channels;
@@ -314,12 +324,7 @@ mod tests {
     use super::*;
     use crate::{init, model::io::TaskIo};
     use burn_flex::Flex;
-    use transferscope_domain::{
-        Family, Loss,
-        dataset::SegmentationTarget,
-        family::profound_conv,
-        task::{Output, Task},
-    };
+    use transferscope_domain::{Family, Loss, family::profound_conv, task::Output};
 
     const SHAPE: [usize; 3] = [8, 32, 32];
 
@@ -334,10 +339,10 @@ mod tests {
     }
 
     fn images(net: &Net<Flex>, examples: &[Example], family: Family) -> Vec<Vec<f32>> {
-        let plan = TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones);
+        let plan = TaskPlan::usual("super-resolution");
         let loss = TaskLoss::new(Loss::Standard, &[], 1);
         let eval = EvalConfig {
-            plan,
+            plan: &plan,
             sampling: family.into(),
             loss: &loss,
             inference: Inference::Once,
@@ -383,7 +388,7 @@ mod tests {
     fn features_alone_are_those_of_a_pass_that_is_watched() {
         let device = Default::default();
         let loss = TaskLoss::new(Loss::Standard, &[], 1);
-        let plan = TaskPlan::usual(Task::SuperResolution, SegmentationTarget::Zones);
+        let plan = TaskPlan::usual("super-resolution");
         let conv = profound_conv::Size { in_channels: 3, depths: [1; 4], dims: [4, 8, 12, 16] };
         let slides =
             SamplingGeometry { slides: true, crop: [16, 32, 32], ..SamplingGeometry::of(Some(&conv.into())) };
@@ -399,8 +404,13 @@ mod tests {
                 let image: Vec<f32> = (0..shape.iter().product()).map(|i| (i as f32 * 0.013).sin()).collect();
                 let target = Target::Image { sharp: image.clone(), degraded: image.clone() };
                 let case = [Example::new(("a", "a"), shape, vec![image], target, Vec::new())];
-                let eval =
-                    EvalConfig { plan, sampling, loss: &loss, inference: Inference::Once, features: true };
+                let eval = EvalConfig {
+                    plan: &plan,
+                    sampling,
+                    loss: &loss,
+                    inference: Inference::Once,
+                    features: true,
+                };
                 let with_features = evaluate_case(&net, &case[0], eval, "val", &device).layers;
                 let alone = features_of_cases(&net, &case, sampling, &device).next().unwrap();
                 assert!(with_features.len() > 1 && with_features.len() == alone.len());

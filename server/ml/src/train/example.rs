@@ -4,21 +4,25 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use transferscope_domain::{
-    Degradation, Target as Mask, Task, TrainingSpec,
-    dataset::{Aim, CaseEntry, DatasetManifest, SegmentationTarget},
+    Name, Task, TaskKind, TrainingSpec,
+    dataset::{Aim, CaseEntry, Contents, DatasetManifest, Goal, Plan},
     metric::Split,
+    task::Output,
 };
 use transferscope_imaging::region::Region;
 
 use super::{placement::Placement, prepare, sampling::WorkingGrid};
-use crate::data::{DataError, case};
+use crate::{
+    data::{DataError, case},
+    model::io::TaskIo,
+};
 
 /// One case, ready for a task.
 #[derive(Debug, Clone)]
 pub struct Example {
     pub case_id: String,
     pub patient_id: String,
-    /// `[D, H, W]`; H and W are multiples of 16.
+    /// `[D, H, W]`; H and W are multiples of 16 where the grid is that of the study's networks.
     pub shape: [usize; 3],
     /// Voxel size in mm, `[D, H, W]`.
     pub spacing_mm: [f64; 3],
@@ -35,6 +39,8 @@ pub struct Example {
     pub region: Option<Region>,
     /// What was done to the images, for people.
     pub note: Option<String>,
+    /// Some voxels of every class that the case shows, where training boxes are to find them.
+    pub foreground: Vec<Vec<u32>>,
 }
 
 /// Labels of a case on its own grid.
@@ -50,7 +56,7 @@ pub struct Native {
 /// What the network should give.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// A class for each voxel.
+    /// A class for each voxel: 0 background, then the mask's values in their order; or [`IGNORED`].
     Labels(Vec<u8>),
     /// The image, and the one to which the network adds its output: the degraded one in the same scale,
     /// or zeros where there is none.
@@ -80,6 +86,7 @@ impl Example {
             baselines: Vec::new(),
             region: None,
             note: None,
+            foreground: Vec::new(),
         }
     }
 
@@ -88,48 +95,83 @@ impl Example {
     }
 }
 
+/// A label that is neither learnt nor scored.
+pub const IGNORED: u8 = u8::MAX;
+
 /// What a task needs to know of a data set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TaskPlan {
-    pub task: Task,
-    /// What a segmentation was asked to learn, and which mask that is on this data set.
-    pub target: Mask,
-    pub segmentation: SegmentationTarget,
-    pub degradation: Degradation,
+    pub aim: Aim,
+    /// Everything that cases have.
+    pub contents: Contents,
+    /// How cases are brought to the network, where the data set says so; else the grid of the study's networks.
+    pub plan: Option<Plan>,
     pub grid: WorkingGrid,
 }
 
 impl TaskPlan {
-    pub fn new(task: Task, manifest: &DatasetManifest, grid: WorkingGrid, training: &TrainingSpec) -> Self {
-        let segmentation = manifest.segmentation_target(training.target);
-        let TrainingSpec { target, degradation, .. } = training;
-        Self { task, target: *target, segmentation, degradation: *degradation, grid }
+    /// The task of a request on a data set.
+    ///
+    /// # Errors
+    /// When the data set does not have it.
+    pub fn new(
+        task: impl Into<Task>,
+        manifest: &DatasetManifest,
+        plan: Option<&Plan>,
+        grid: WorkingGrid,
+        training: &TrainingSpec,
+    ) -> Result<Self, String> {
+        let aim = manifest.aim(task, training)?;
+        Ok(Self { aim, contents: manifest.contents.clone(), plan: plan.cloned(), grid })
     }
 
-    /// With the usual settings on the smallest grid.
+    /// Of prostate data with the usual settings on the smallest grid.
     #[cfg(test)]
-    pub fn usual(task: Task, segmentation: SegmentationTarget) -> Self {
-        let (target, degradation) = (Mask::default(), Degradation::default());
-        Self { task, target, segmentation, degradation, grid: WorkingGrid::SMALL }
+    pub fn usual(task: &str) -> Self {
+        let mut manifest: DatasetManifest = serde_json::from_str(
+            r#"{"schema":1,"name":"set","source":"","synthetic":true,"hash":"","cases":[],"refused":[],"split_seed":0}"#,
+        )
+        .unwrap();
+        manifest.contents = Contents::prostate();
+        let task: Task = task.parse().unwrap();
+        let usual = TrainingSpec::default_for(transferscope_domain::Family::Unet, task.kind);
+        Self::new(task, &manifest, None, WorkingGrid::SMALL, &usual).unwrap()
     }
 
-    /// What cases must have for it.
-    fn aim(&self) -> Aim {
-        Aim { task: self.task, target: self.target, degradation: self.degradation }
+    pub fn kind(&self) -> TaskKind {
+        self.aim.kind
     }
 
     /// Names of the images that go in.
-    pub fn images(&self) -> &'static [&'static str] {
-        self.task.inputs()
+    pub fn images(&self) -> &[Name] {
+        &self.aim.inputs
+    }
+
+    /// The same as texts.
+    pub fn image_names(&self) -> Vec<&str> {
+        self.images().iter().map(Name::as_str).collect()
+    }
+
+    /// Classes of the label that is learnt; none of other tasks.
+    pub fn classes(&self) -> &[String] {
+        match &self.aim.goal {
+            Goal::Label(label) => &label.classes,
+            Goal::Mask(_) | Goal::Image(_) | Goal::Features => &[],
+        }
+    }
+
+    /// What goes into a network for it and what comes out.
+    pub fn io(&self, output: Output) -> TaskIo {
+        TaskIo { images: self.images().len(), out: self.out(), output }
     }
 
     /// Channels of the network's output.
     pub fn out(&self) -> usize {
-        match self.task {
-            Task::Segmentation => self.segmentation.classes().len() + 1,
-            Task::Classification => 2,
-            Task::DistortionCorrection | Task::SuperResolution | Task::ModalityTranslation => 1,
-            Task::Pretraining => PRETRAINING_CLASSES,
+        match &self.aim.goal {
+            Goal::Mask(mask) => mask.values().len() + 1,
+            Goal::Label(label) => label.classes.len(),
+            Goal::Image(_) => 1,
+            Goal::Features => PRETRAINING_CLASSES,
         }
     }
 }
@@ -144,14 +186,10 @@ pub const PRETRAINING_CLASSES: usize = 3;
 pub fn load(
     dataset_dir: &Path,
     manifest: &DatasetManifest,
-    plan: TaskPlan,
+    plan: &TaskPlan,
     split: Split,
 ) -> Result<Vec<Example>, DataError> {
-    manifest
-        .usable(plan.aim(), split)
-        .into_par_iter()
-        .map(|entry| example(dataset_dir, entry, plan))
-        .collect()
+    manifest.usable(&plan.aim, split).into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()
 }
 
 /// Loads the cases of a split that have all of `needs` for pre-training: the three images, and
@@ -166,22 +204,14 @@ pub fn load_for_pretraining(
     grid: WorkingGrid,
     split: Split,
 ) -> Result<Vec<Example>, DataError> {
-    let plan = TaskPlan::new(Task::Pretraining, manifest, grid, &TrainingSpec::pretraining());
+    let plan = TaskPlan::new(TaskKind::Pretraining, manifest, None, grid, &TrainingSpec::pretraining())
+        .map_err(DataError::Options)?;
     let cases: Vec<&CaseEntry> =
         manifest.cases.iter().filter(|c| c.split == split && needs.iter().all(|n| c.has(n))).collect();
-    cases.into_par_iter().map(|entry| example(dataset_dir, entry, plan)).collect()
+    cases.into_par_iter().map(|entry| example(dataset_dir, entry, &plan)).collect()
 }
 
-fn example(dataset_dir: &Path, entry: &CaseEntry, plan: TaskPlan) -> Result<Example, DataError> {
+fn example(dataset_dir: &Path, entry: &CaseEntry, plan: &TaskPlan) -> Result<Example, DataError> {
     let case = case::load(dataset_dir, entry)?;
-    let prepared = prepare::Prepared { entry, case: &case, plan };
-    let refused = |reason: String| DataError::refused(dataset_dir.join(&entry.prepared), reason);
-    match plan.task {
-        Task::Segmentation => prepared.segmentation(),
-        Task::Classification => prepared.classification(),
-        Task::DistortionCorrection => prepared.distortion(),
-        Task::SuperResolution => prepared.super_resolution().map_err(refused),
-        Task::ModalityTranslation => prepared.translation(),
-        Task::Pretraining => prepared.pretraining(),
-    }
+    prepare::Prepared { entry, case: &case, plan }.example()
 }

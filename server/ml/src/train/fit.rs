@@ -225,7 +225,7 @@ where
             |name: &str| written(fit.observer, "features", || features::save(fit.run_dir, name, &layers));
         keep(&features::at_epoch(position.step / fit.steps_per_epoch()))?;
         self.feature_seconds += begun.elapsed().as_secs_f64();
-        let kind = fit.eval.plan.task.primary_metric();
+        let kind = fit.eval.plan.kind().primary_metric();
         let direction: Direction = kind.direction();
         // A network that was not trained is none to be tested, however lucky its weights are.
         let value = values.get(kind.as_str()).copied().filter(|_| position.step > 0);
@@ -260,7 +260,14 @@ impl<B: AutodiffBackend> FineTuning<'_, B> {
             fit.emit(EventBody::Metric { name, step, epoch, value: *value })?;
         }
         for (example, result) in fit.val.iter().zip(results).take(PREVIEWS) {
-            previews::write(fit.run_dir, example, &result.prediction, step, epoch, fit.observer)?;
+            previews::write(
+                fit.run_dir,
+                (example, fit.eval.plan.classes()),
+                &result.prediction,
+                step,
+                epoch,
+                fit.observer,
+            )?;
         }
         Ok(values)
     }

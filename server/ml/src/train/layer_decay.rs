@@ -50,7 +50,7 @@ mod tests {
         model::{io::TaskIo, transformer},
     };
     use burn_flex::Flex;
-    use transferscope_domain::{Architecture, Family, Head, Task, task::Output};
+    use transferscope_domain::{Architecture, Family, Head, TaskKind, task::Output};
 
     fn layers_of(architecture: Option<Architecture>) -> Layers {
         let io = TaskIo { images: 3, out: 2, output: Output::Classes };
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_rate_falls_by_layer_and_the_head_keeps_it() {
-        let mut spec = TrainingSpec::default_for(Family::Provicnet, Task::Segmentation);
+        let mut spec = TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation);
         spec.layer_decay = 0.5;
         let two_blocks = || Layers::new(3, |inside| transformer::layer(2, inside));
         let group = grouping(two_blocks(), &spec);

@@ -18,13 +18,21 @@ use crate::{
 /// Values of a normalised image that are shown as black and white.
 const NORMALISED: [f32; 2] = [-1.5, 3.0];
 
-/// Writes `previews/CASE-epoch-E.png` of the slice that shows most, and says so.
+/// What a network says of a case with a label.
+fn said_of(truth: u8, probabilities: &[f64], classes: &[String]) -> String {
+    let name = |class: usize| classes.get(class).map_or("?", String::as_str);
+    let class = usize::from(truth);
+    let p = probabilities.get(class).copied().unwrap_or(0.0);
+    format!("it is {:?}, of which the probability is {p:.2}", name(class))
+}
+
+/// Writes `previews/CASE-epoch-E.png` of the slice that shows most, and says so. `classes` are those of a label.
 ///
 /// # Errors
 /// When the picture or the event cannot be written.
 pub fn write(
     run_dir: &Path,
-    example: &Example,
+    (example, classes): (&Example, &[String]),
     prediction: &Prediction,
     step: u64,
     epoch: f64,
@@ -44,10 +52,10 @@ pub fn write(
             let strip = restoration_strip([h, w], shown, &sharp[part.clone()], &image[part], [0.0, 1.0]);
             (strip, "input, target, prediction, absolute error")
         }
-        (Target::Label(truth), Prediction::Probability(p)) => {
-            let all = example.inputs.iter().map(|image| &image[part.clone()]);
-            let panels: Vec<_> = all.map(|pixels| Panel::Grey { pixels, range: NORMALISED }).collect();
-            note = Some(format!("cancer {}, probability {p:.2}", if *truth == 1 { "yes" } else { "no" }));
+        (Target::Label(truth), Prediction::Probabilities(all)) => {
+            let inputs = example.inputs.iter().map(|image| &image[part.clone()]);
+            let panels: Vec<_> = inputs.map(|pixels| Panel::Grey { pixels, range: NORMALISED }).collect();
+            note = Some(said_of(*truth, all, classes));
             (strip([h, w], &panels), "input images")
         }
         _ => unreachable!("a prediction is of its target's kind"),

@@ -1,6 +1,6 @@
 //! How a network looks at a case: the grid of its images, and the boxes that it takes of them.
 
-use transferscope_domain::{Architecture, Family};
+use transferscope_domain::{Architecture, Family, dataset::Plan};
 
 use crate::family;
 
@@ -52,9 +52,18 @@ pub struct SamplingGeometry {
     /// Whether whole cases go through it box by box: small ones go at once, and positions are absolute in
     /// a transformer.
     pub slides: bool,
+    /// Axes D, H, W along which samples are mirrored at random.
+    pub mirror: [bool; 3],
+    /// Whether a data set's plan decides, so that every box has the same size, and boxes find what the masks show.
+    pub planned: bool,
+    /// Whether the box is the only one that the network can see, since its positions are absolute.
+    pub fixed: bool,
 }
 
 impl SamplingGeometry {
+    /// Mirrored from left to right, as the study does.
+    pub const LEFT_RIGHT: [bool; 3] = [false, false, true];
+
     /// Box of the small 3-D networks.
     pub const SMALL_CROP: [usize; 3] = [16, 64, 64];
 
@@ -63,8 +72,20 @@ impl SamplingGeometry {
         family::sampling(architecture)
     }
 
+    /// The same for cases that a data set's plan brings to it.
+    pub fn with(self, plan: Option<&Plan>) -> Self {
+        let Some(plan) = plan else { return self };
+        let side = |axis: usize| plan.patch[axis].next_multiple_of(self.multiple[axis]);
+        let crop = if self.fixed { self.crop } else { std::array::from_fn(side) };
+        let slides = self.view != View::Slabs;
+        Self { crop, slides, mirror: plan.mirror, planned: true, ..self }
+    }
+
     /// The box that is taken of a case of `shape`.
     pub fn crop_of(&self, shape: [usize; 3]) -> [usize; 3] {
+        if self.planned {
+            return self.crop;
+        }
         let side = |axis: usize| self.crop[axis].min(shape[axis].next_multiple_of(self.multiple[axis]));
         // A short stack of slices is padded to the crop's.
         [self.crop[0], side(1), side(2)]

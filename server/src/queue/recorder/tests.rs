@@ -28,7 +28,7 @@ impl Home {
             "task": "segmentation", "arm": "scratch", "seed": 0, "dataset": "tiny", "dataset_dir": "../../datasets/tiny",
             "dataset_hash": "hash", "device": "cpu", "code_version": "test",
             "training": transferscope_domain::TrainingSpec::default_for(
-                transferscope_domain::Family::Provicnet, transferscope_domain::Task::Segmentation),
+                transferscope_domain::Family::Provicnet, transferscope_domain::TaskKind::Segmentation),
         }))
         .unwrap();
         let run = request.id.clone();

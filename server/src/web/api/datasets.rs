@@ -8,7 +8,7 @@ use axum::{
 };
 use transferscope_domain::{
     api::{DatasetList, Problem},
-    dataset::view::{CaseDetail, DatasetDetail},
+    dataset::view::{CaseDetail, DatasetDetail, DatasetTask},
 };
 
 use crate::{
@@ -51,7 +51,8 @@ pub async fn one(
         0 => ApiError::NotFound(format!("There is no data set {name:?}.")),
         runs => ApiError::Gone(gone::no_longer(&name, runs)),
     })?;
-    Ok(Json(DatasetDetail { manifest, check, runs }))
+    let tasks = manifest.uses().into_iter().map(DatasetTask::from).collect();
+    Ok(Json(DatasetDetail { manifest, tasks, check, runs }))
 }
 
 /// One case with what a viewer needs: grey levels, orientation, neighbours.
@@ -81,7 +82,7 @@ pub async fn case(
     ("name" = String, Path, description = "name of the data set"),
     ("case" = String, Path, description = "id of the case"),
     ("file" = String, Path, description = "the slice, counted from 0, with the ending .png"),
-    ("channel" = Option<String>, Query, description = "t2w unless given"),
+    ("channel" = Option<String>, Query, description = "the first image of the data set unless given"),
     ("low" = Option<f32>, Query, description = "value shown black"),
     ("high" = Option<f32>, Query, description = "value shown white"),
     ("style" = Option<String>, Query, description = "how a mask is drawn: outline or tint"),

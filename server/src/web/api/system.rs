@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use transferscope_domain::{
-    MetricKind, RunState, Task,
+    MetricKind, RunState, TaskKind,
     api::{BackboneDetail, BackboneList, Health, Problem, TaskList, TaskView},
     metric::Split,
 };
@@ -40,12 +40,12 @@ pub async fn health(State(state): State<AppState>) -> Json<Health> {
 #[utoipa::path(get, path = "/api/v1/tasks", operation_id = "list_tasks",
     tag = "server", responses((status = 200, body = TaskList)))]
 pub async fn tasks() -> Json<TaskList> {
-    let tasks = Task::ALL
+    let tasks = TaskKind::ALL
         .into_iter()
         .map(|task| {
             let primary = task.primary_metric();
             TaskView {
-                name: task,
+                name: task.into(),
                 label: task.label().into(),
                 help: task.help().into(),
                 primary: primary.name(Split::Test),

@@ -59,7 +59,7 @@ pub async fn predict(
     IdPath(id): IdPath<ExperimentId>,
 ) -> Result<Redirect, ApiError> {
     let spec = state.store.experiment(&id).await?.spec;
-    state.predicting.start(&state.data, &spec.dataset, &spec.tasks, state.device);
+    state.predicting.start(&state.data, &spec.dataset, &spec.tasks(), state.device);
     Ok(Redirect::to(&format!("/experiments/{id}#prediction")))
 }
 

@@ -42,7 +42,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("alignment", "d2p, d2r, d2s, cka, procrustes, svcca, pwcca, rsa, mutual-neighbours, energy or frechet"),
     ("asof", "a day such as 2026-11-25: the board as it was at its end (UTC)"),
     ("backbone", "name of a backbone"),
-    ("channel", "image or mask; t2w unless given"),
+    ("channel", "image or mask; the first image of the data set unless given"),
     ("dataset", "name of a data set"),
     ("estimator", "estimator of the MMD²: unbiased or biased"),
     ("experiment", "id of an experiment"),
@@ -56,7 +56,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("mix", "1 also ranks rows against those that differ in settings that should agree"),
     ("sort", "column; with - before it for descending"),
     ("style", "how a mask is drawn: outline or tint"),
-    ("task", "name of a task"),
+    ("task", "kind of task, whatever its target, or with its target: segmentation, segmentation:lesion"),
     ("unlearnt", "1 includes tasks in which no network is above the simple baseline"),
 ];
 

@@ -47,6 +47,13 @@ async fn a_data_set_is_checked_while_nobody_waits() {
     assert!(findings.iter().all(|f| f["severity"] == "warning"), "{findings:?}");
     assert_eq!(detail["check"]["report"]["labels"]["zones"], serde_json::json!([0, 1, 2]));
     assert_eq!(detail["runs"], 0);
+    let task = |target: &str| {
+        let tasks = detail["tasks"].as_array().unwrap();
+        tasks.iter().find(|t| t["task"] == "segmentation" && t["target"] == target).unwrap().clone()
+    };
+    assert_eq!(task("zones")["cases"], serde_json::json!({"train": 1, "val": 1, "test": 1}));
+    assert_eq!(task("lesion")["inputs"], serde_json::json!(["t2w", "hbv", "adc"]));
+    assert!(task("zones")["problem"].is_null());
     // Its cases are not there: errors, and all the same a report.
     let tiny = checked(&app, "tiny").await;
     assert!(tiny["check"]["report"]["findings"].as_array().unwrap().len() >= 3, "{tiny}");
@@ -64,7 +71,7 @@ async fn a_case_says_what_a_viewer_needs() {
     assert_eq!(case["sheet"], serde_json::json!({"columns": 3, "rows": 2}));
     assert_eq!((&case["placement"]["left"], &case["placement"]["top"]), (&"R".into(), &"A".into()));
     let channels: Vec<_> = case["images"].as_array().unwrap().iter().map(|i| &i["channel"]).collect();
-    assert_eq!(channels, ["t2w", "adc", "hbv"]);
+    assert_eq!(channels, ["t2w", "hbv", "adc"]);
     app.get("/api/v1/datasets/small/cases/nobody").await.problem(404, "not-found");
     app.get("/api/v1/datasets/small/cases/..%2F..%2Fsmall").await.problem(404, "not-found");
 
@@ -129,7 +136,14 @@ async fn pages_of_data_sets_come_whole() {
     let list = app.get("/datasets").await.text();
     assert!(list.contains("href=\"/datasets/small\"") && list.contains("warning"), "{list}");
     let page = app.get("/datasets/small").await.text();
-    for words in ["Every case was read", "Synthetic data", "6 × 32 × 32", "Runs that used it"] {
+    for words in [
+        "Every case was read",
+        "Synthetic data",
+        "peripheral = 1",
+        "Segmentation of zones",
+        "6 × 32 × 32",
+        "Runs that used it",
+    ] {
         assert!(page.contains(words), "{words}: {page}");
     }
     let test = app.get("/datasets/small?split=test&page=99").await.text();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use transferscope_domain::{
-    Arm, Family, RunRequest, Task, TrainingSpec,
+    Arm, Family, RunRequest, TaskKind, TrainingSpec,
     experiment::ExperimentSpec,
     report::{CaseScore, RunReport},
     run::REQUEST_SCHEMA,
@@ -18,7 +18,7 @@ const CASES: usize = 10;
 async fn trained(app: &TestApp, seeds: &[u64], dice: impl Fn(Arm, u64, usize) -> f64) -> String {
     let spec = ExperimentSpec {
         backbones: vec!["provicnet-mini".into()],
-        tasks: vec![Task::Segmentation],
+        tasks: vec![TaskKind::Segmentation.into()],
         seeds: seeds.to_vec(),
         ..ExperimentSpec::quick("tiny")
     };
@@ -39,7 +39,8 @@ async fn trained(app: &TestApp, seeds: &[u64], dice: impl Fn(Arm, u64, usize) ->
             split_hash: "split-of-tiny".into(),
             checkpoint: None,
             checkpoint_hash: None,
-            training: TrainingSpec::default_for(Family::Provicnet, planned.task),
+            training: TrainingSpec::default_for(Family::Provicnet, planned.task.kind),
+            plan: None,
             pretraining: None,
             device: DeviceChoice::Cpu,
             code_version: "0.1.0".into(),

@@ -174,7 +174,7 @@ fn relation(cells: &[&Cell], backbones: &[BackboneFacts], choice: Choice, outcom
         spearman: correlation(Measure::Spearman, Centring::Raw),
         kendall: correlation(Measure::Kendall, Centring::Raw),
         centred: correlation(Measure::Spearman, Centring::Double),
-        without_task: without(points.iter().map(|p| p.task.label().to_owned()).collect()),
+        without_task: without(points.iter().map(|p| p.task.label()).collect()),
         without_backbone: without(points.iter().map(|p| p.backbone.clone()).collect()),
         baselines: vec![
             baseline("number of parameters", points.iter().map(|p| parameters(&p.backbone)).collect()),

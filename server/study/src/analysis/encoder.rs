@@ -1,6 +1,8 @@
 //! How much of a task's result is the encoder's: a frozen pre-trained encoder against the same head on a frozen
 //! random one.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{Adaptation, Arm, RunState, Task, Unsure, study::RunRecord};
 
@@ -40,7 +42,8 @@ pub fn shares(input: Input<'_>, cells: &[Cell]) -> Vec<EncoderShare> {
     let mut all: Vec<EncoderShare> = Vec::new();
     for adaptation in [Adaptation::Frozen, Adaptation::LinearProbe] {
         let frozen = || cells.iter().filter(move |c| c.key.adaptation == adaptation);
-        for task in Task::ALL {
+        let occurring: BTreeSet<Task> = frozen().map(|c| c.key.task).collect();
+        for task in occurring {
             let most = frozen().filter(|c| c.key.task == task).map(|c| c.key.label_share).reduce(f64::max);
             let of_task = |c: &&Cell| c.key.task == task && Some(c.key.label_share) == most;
             let known = all.iter().any(|s| s.task == task);

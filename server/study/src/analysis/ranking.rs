@@ -1,5 +1,7 @@
 //! Networks ranked over tasks: who is better throughout, whatever a task is measured by.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{Adaptation, Arm, Task};
 
@@ -66,8 +68,10 @@ pub fn ranking(cells: &[Cell], specialists: &[ArmSummary]) -> Option<Ranking> {
     }
     let value = |values: &[(Task, f64)], task| values.iter().find(|(t, _)| *t == task).map(|(_, v)| *v);
     let row = |task| networks.iter().map(|(_, values)| value(values, task)).collect::<Option<Vec<f64>>>();
+    let occurring: BTreeSet<Task> =
+        networks.iter().flat_map(|(_, values)| values).map(|(task, _)| *task).collect();
     let (tasks, scores): (Vec<Task>, Vec<Vec<f64>>) =
-        Task::ALL.into_iter().filter_map(|task| Some((task, row(task)?))).unzip();
+        occurring.into_iter().filter_map(|task| Some((task, row(task)?))).unzip();
     let test = friedman(&scores, true)?;
     let critical_difference = nemenyi_critical_difference(networks.len(), tasks.len(), ALPHA);
     let mut networks: Vec<Ranked> = networks

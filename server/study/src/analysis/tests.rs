@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use transferscope_domain::{
-    Adaptation, Family, RunState, TrainingSpec, alignment::AlignmentValue, experiment::ExperimentSpec,
+    Adaptation, Family, RunState, TaskKind, TrainingSpec, alignment::AlignmentValue,
+    experiment::ExperimentSpec,
 };
 
 use super::*;
@@ -61,7 +62,7 @@ fn record(planned: &PlannedRun, number: usize) -> RunRecord {
         bandwidth: 2.0,
         n: 64,
     };
-    let distance = if fits { 0.1 } else { 0.3 } + planned.task as u8 as f64 * 0.01;
+    let distance = if fits { 0.1 } else { 0.3 } + planned.task.kind as u8 as f64 * 0.01;
     RunRecord {
         id: format!("run{number:04}").parse().unwrap(),
         state: RunState::Succeeded,
@@ -73,9 +74,9 @@ fn record(planned: &PlannedRun, number: usize) -> RunRecord {
         training: TrainingSpec {
             adaptation: planned.variant.adaptation,
             label_share: planned.variant.label_share,
-            ..TrainingSpec::default_for(Family::ProfoundConv, planned.task)
+            ..TrainingSpec::default_for(Family::ProfoundConv, planned.task.kind)
         },
-        provenance: ["data".into(), "split".into(), "0.1.0".into()],
+        provenance: Default::default(),
         curve: vec![(0.0, 0.1), (1.0, value), (2.0, value - 0.05)],
         value: Some(value),
         baseline: None,
@@ -96,7 +97,8 @@ fn analysis(records: &[RunRecord]) -> Analysis {
     analyse(Input { planned: &spec.plan(), records, backbones: &backbones }, Choice::default())
 }
 
-fn find<'a>(analysis: &'a Analysis, backbone: &str, task: Task) -> &'a Cell {
+fn find<'a>(analysis: &'a Analysis, backbone: &str, task: impl Into<Task>) -> &'a Cell {
+    let task = task.into();
     analysis.cells.iter().find(|c| c.key.backbone == backbone && c.key.task == task).unwrap()
 }
 
@@ -105,7 +107,7 @@ fn gains_of_complete_pairs() {
     let all = analysis(&records(&spec()));
     assert_eq!((all.counts.planned, all.counts.succeeded), (50, 50));
     assert_eq!((all.cells.len(), all.specialists.len()), (10, 5));
-    let cell = find(&all, "profound-conv-mini", Task::SuperResolution);
+    let cell = find(&all, "profound-conv-mini", TaskKind::SuperResolution);
     let gain = cell.gain(Arm::Specialist).unwrap();
     // (0.8 - 0.5) / 0.5 and (0.81 - 0.51) / 0.51.
     assert!((gain.pairs[0].gain.unwrap() - 60.0).abs() < 1e-9);
@@ -117,7 +119,7 @@ fn gains_of_complete_pairs() {
     assert!(difference.interval.unwrap().low > 0.25 && difference.unsure.is_none());
     assert_eq!(gain.p, difference.p);
     assert!(gain.p.unwrap() < 0.01 && gain.p_corrected.unwrap() > gain.p.unwrap());
-    let poor = find(&all, "provicnet-mini", Task::SuperResolution).gain(Arm::Scratch).unwrap();
+    let poor = find(&all, "provicnet-mini", TaskKind::SuperResolution).gain(Arm::Scratch).unwrap();
     assert!((poor.pairs[0].gain.unwrap() - 50.0).abs() < 1e-9);
     let aligned = cell.aligned().unwrap();
     assert!((aligned.mean - 0.13).abs() < 1e-9, "the tested epoch, not the last: {}", aligned.mean);
@@ -165,7 +167,7 @@ fn crossed_records() -> Vec<RunRecord> {
     let mut all = records(&crossed_spec());
     for run in all.iter_mut().filter(|r| r.arm == Arm::Pretrained && r.backbone.ends_with("-a")) {
         run.value = run.value.map(|v| v + if restores(run.task) { 0.02 } else { 0.01 });
-        run.alignment.iter_mut().for_each(|a| a.value -= 0.001 * (run.task as u8 as f64 + 1.0));
+        run.alignment.iter_mut().for_each(|a| a.value -= 0.001 * (run.task.kind as u8 as f64 + 1.0));
     }
     all
 }
@@ -221,7 +223,7 @@ fn tasks_that_do_not_depend_on_the_encoder_are_left_out() {
     let spec = ExperimentSpec { adaptations: vec![Adaptation::Full, Adaptation::Frozen], ..spec() };
     let mut records = records(&spec);
     let frozen =
-        |r: &&mut RunRecord| r.training.adaptation == Adaptation::Frozen && r.task == Task::Segmentation;
+        |r: &&mut RunRecord| r.training.adaptation == Adaptation::Frozen && r.task == TaskKind::Segmentation;
     for run in records.iter_mut().filter(frozen) {
         run.value = Some(0.5);
         for (case, scores) in run.cases.values_mut().enumerate() {
@@ -234,10 +236,10 @@ fn tasks_that_do_not_depend_on_the_encoder_are_left_out() {
     let all = analyse(input, Choice::default());
     assert_eq!(all.encoder_shares.len(), 5);
     let of = |task| all.encoder_shares.iter().find(|s| s.task == task).unwrap();
-    assert_eq!((of(Task::Segmentation).depends(), of(Task::Segmentation).seeds), (Some(false), 2));
-    assert_eq!(of(Task::SuperResolution).depends(), Some(true));
-    assert_eq!(of(Task::SuperResolution).backbones.len(), 2);
-    assert!((of(Task::SuperResolution).difference.value - 0.3).abs() < 1e-9, "mean of 0.4 and 0.2");
+    assert_eq!((of(TaskKind::Segmentation).depends(), of(TaskKind::Segmentation).seeds), (Some(false), 2));
+    assert_eq!(of(TaskKind::SuperResolution).depends(), Some(true));
+    assert_eq!(of(TaskKind::SuperResolution).backbones.len(), 2);
+    assert!((of(TaskKind::SuperResolution).difference.value - 0.3).abs() < 1e-9, "mean of 0.4 and 0.2");
     assert_eq!(all.relations[0].points.len(), 8, "segmentation is left out");
     assert!(all.findings[0].because.iter().any(|b| b.contains("does not depend on the encoder")));
     let counted = analyse(input, Choice { unlearnt: true, ..Choice::default() });
@@ -250,7 +252,7 @@ fn a_control_of_zero_keeps_its_pair_and_its_difference() {
     let mut all = records(&spec());
     let zero = all
         .iter_mut()
-        .find(|r| r.arm == Arm::Scratch && r.task == Task::Segmentation && r.seed == 0)
+        .find(|r| r.arm == Arm::Scratch && r.task == TaskKind::Segmentation && r.seed == 0)
         .unwrap();
     zero.value = Some(0.0);
     zero.cases.values_mut().for_each(|scores| {
@@ -258,12 +260,12 @@ fn a_control_of_zero_keeps_its_pair_and_its_difference() {
     });
     let backbone = zero.backbone.clone();
     let analysis = analysis(&all);
-    let gain = find(&analysis, &backbone, Task::Segmentation).gain(Arm::Scratch).unwrap();
+    let gain = find(&analysis, &backbone, TaskKind::Segmentation).gain(Arm::Scratch).unwrap();
     let pretrained = |seed| {
         all.iter()
             .find(|r| {
                 r.arm == Arm::Pretrained
-                    && r.task == Task::Segmentation
+                    && r.task == TaskKind::Segmentation
                     && r.seed == seed
                     && r.backbone == backbone
             })
@@ -322,7 +324,7 @@ fn networks_are_ranked_over_tasks_and_a_hole_leaves_its_task_out() {
     // Demšar (2006), table 5: q of five methods is 2.728; over five tasks its factor is 1.
     assert!((ranking.critical_difference.unwrap() - 2.728).abs() < 2e-3);
     assert!(ranking.p < 0.05, "{}", ranking.p);
-    records.retain(|r| !(r.arm == Arm::Specialist && r.task == Task::Segmentation));
+    records.retain(|r| !(r.arm == Arm::Specialist && r.task == TaskKind::Segmentation));
     assert_eq!(analysis(&records).ranking.unwrap().tasks.len(), 4);
 }
 
@@ -342,12 +344,13 @@ fn planned_variants_are_holes_until_they_have_runs() {
 #[test]
 fn a_missing_control_is_a_hole_and_no_gain() {
     let mut records = records(&spec());
-    records.retain(|r| !(r.arm == Arm::Specialist && r.task == Task::Segmentation));
-    let failed = records.iter().position(|r| r.arm == Arm::Scratch && r.task == Task::Segmentation).unwrap();
+    records.retain(|r| !(r.arm == Arm::Specialist && r.task == TaskKind::Segmentation));
+    let failed =
+        records.iter().position(|r| r.arm == Arm::Scratch && r.task == TaskKind::Segmentation).unwrap();
     records[failed].state = RunState::Failed;
     records[failed].value = None;
     let all = analysis(&records);
-    let cell = find(&all, "profound-conv-mini", Task::Segmentation);
+    let cell = find(&all, "profound-conv-mini", TaskKind::Segmentation);
     assert_eq!(cell.gain(Arm::Specialist), None);
     assert_eq!((all.relations[0].points.len(), all.relations[0].without_value), (8, 2));
     assert!(cell.unpaired.iter().filter(|u| u.why == NoPair::NoControl).count() == 3, "{:?}", cell.unpaired);
@@ -356,7 +359,7 @@ fn a_missing_control_is_a_hole_and_no_gain() {
     assert_eq!(cell.gain(Arm::Scratch).unwrap().pairs.len(), 1);
     assert!(cell.arm(Arm::Pretrained).unwrap().convergence.to_specialist.is_empty());
     assert_eq!((all.counts.failed, all.counts.succeeded), (1, 47));
-    let specialist = all.specialists.iter().find(|s| s.task == Task::Segmentation).unwrap();
+    let specialist = all.specialists.iter().find(|s| s.task == TaskKind::Segmentation).unwrap();
     assert!(specialist.slots.iter().all(|s| s.run.is_none()) && specialist.mean.is_none());
     assert!(all.findings[0].because.iter().any(|b| b.contains("47 of 50")));
     assert!(all.findings.iter().all(|f| f.verdict == Verdict::Inconclusive), "not before all is done");
@@ -459,11 +462,11 @@ fn experiments_are_set_against_each_other_network_by_network() {
             scores.values_mut().for_each(|v| *v += wobble(run.seed as usize, case));
         }
     }
-    longer.retain(|r| !(r.arm == Arm::Scratch && r.task == Task::Segmentation));
-    let few: Vec<PlannedRun> = plan.iter().filter(|p| p.task == Task::Segmentation).cloned().collect();
+    longer.retain(|r| !(r.arm == Arm::Scratch && r.task == TaskKind::Segmentation));
+    let few: Vec<PlannedRun> = plan.iter().filter(|p| p.task == TaskKind::Segmentation).cloned().collect();
     let mut elsewhere: Vec<RunRecord> =
-        first.iter().filter(|r| r.task == Task::Segmentation).cloned().collect();
-    elsewhere.iter_mut().for_each(|r| r.provenance[0] = "other data".into());
+        first.iter().filter(|r| r.task == TaskKind::Segmentation).cloned().collect();
+    elsewhere.iter_mut().for_each(|r| r.provenance.dataset = "other data".into());
     let backbones = facts();
     let input = |planned, records| Input { planned, records, backbones: &backbones };
     let networks = versus(&[input(&plan, &first), input(&plan, &longer), input(&few, &elsewhere)]);
@@ -471,7 +474,7 @@ fn experiments_are_set_against_each_other_network_by_network() {
     let of = |backbone: &str, arm, task| {
         networks.iter().find(|n| n.backbone == backbone && n.arm == arm && n.task == task).unwrap()
     };
-    let tuned = of("provicnet-mini", Arm::Pretrained, Task::SuperResolution);
+    let tuned = of("provicnet-mini", Arm::Pretrained, TaskKind::SuperResolution);
     let [Some(before), Some(after), None] = &tuned.sides[..] else { panic!("{:?}", tuned.sides) };
     assert_eq!((before.n, before.against_first.clone(), after.runs.len()), (2, None, 2));
     let against = after.against_first.as_ref().unwrap();
@@ -480,11 +483,12 @@ fn experiments_are_set_against_each_other_network_by_network() {
     assert_eq!(against.differs, ["epochs"]);
     // Every case 0.1 better in every seed: how far another seed or case would be off is not known.
     assert_eq!((against.p, against.unsure), (None, Some(transferscope_domain::Unsure::AllEqual)));
-    let wobbly = of("profound-conv-mini", Arm::Pretrained, Task::SuperResolution).sides[1].clone().unwrap();
+    let wobbly =
+        of("profound-conv-mini", Arm::Pretrained, TaskKind::SuperResolution).sides[1].clone().unwrap();
     let wobbly = wobbly.against_first.unwrap();
     assert!(wobbly.interval.unwrap().contains(0.1) && wobbly.p.unwrap() < 0.01 && wobbly.unsure.is_none());
     assert!(wobbly.p_corrected.unwrap() > wobbly.p.unwrap());
-    let hole = &of("provicnet-mini", Arm::Scratch, Task::Segmentation).sides;
+    let hole = &of("provicnet-mini", Arm::Scratch, TaskKind::Segmentation).sides;
     assert!(hole[1].as_ref().is_some_and(|s| s.n == 0 && s.against_first.is_none()));
     let other = hole[2].as_ref().unwrap().against_first.as_ref().unwrap();
     assert_eq!((other.difference, other.differs[0].as_str()), (None, "data set"), "other cases are no pair");
@@ -495,14 +499,14 @@ fn experiments_are_set_against_each_other_network_by_network() {
 fn tasks_that_nobody_has_learnt_are_left_out_of_the_findings_unless_they_are_asked_for() {
     let mut records = records(&spec());
     for run in &mut records {
-        let trivial = if run.task == Task::ModalityTranslation { 0.9 } else { 0.1 };
+        let trivial = if run.task == TaskKind::ModalityTranslation { 0.9 } else { 0.1 };
         run.baseline = Some(("mean-image".into(), trivial));
         // Cases differ far more than networks do: only on the same cases can they be told from the simple baseline.
         for (case, scores) in run.cases.values_mut().enumerate() {
             for name in [run.task.primary_metric().as_str(), "probability"] {
                 let score = scores[name];
                 scores.insert(name.to_owned(), score + case as f64);
-                let beside = if run.task == Task::ModalityTranslation { 0.1 } else { -0.1 };
+                let beside = if run.task == TaskKind::ModalityTranslation { 0.1 } else { -0.1 };
                 let trivial = score + case as f64 + beside + wobble(run.seed as usize, case);
                 scores.insert(format!("{name}@mean-image"), trivial);
             }
@@ -510,7 +514,7 @@ fn tasks_that_nobody_has_learnt_are_left_out_of_the_findings_unless_they_are_ask
         }
     }
     let all = analysis(&records);
-    assert_eq!(all.unlearnt, [Task::ModalityTranslation]);
+    assert_eq!(all.unlearnt, [TaskKind::ModalityTranslation]);
     assert_eq!((all.cells.len(), all.relations[0].points.len()), (10, 8));
     assert!(all.findings.iter().all(|f| f.because.iter().any(|b| b.starts_with("Left out: "))), "{all:?}");
     let (spec, backbones) = (spec(), facts());
@@ -518,4 +522,21 @@ fn tasks_that_nobody_has_learnt_are_left_out_of_the_findings_unless_they_are_ask
     let counted = analyse(input, Choice { unlearnt: true, ..Choice::default() });
     assert_eq!(counted.relations[0].points.len(), 10);
     assert!(counted.findings[0].because.iter().any(|b| b.starts_with("Included: ")));
+}
+
+#[test]
+fn targets_of_a_kind_are_tasks_of_their_own() {
+    let tasks: Vec<Task> = ["segmentation:lesion", "segmentation:zones"].map(|t| t.parse().unwrap()).into();
+    let spec = ExperimentSpec { tasks: tasks.clone(), ..spec() };
+    let mut records = records(&spec);
+    for run in records.iter_mut().filter(|r| r.arm == Arm::Pretrained && r.task == tasks[0]) {
+        run.value = run.value.map(|v| v + 0.1);
+    }
+    let backbones = facts();
+    let input = Input { planned: &spec.plan(), records: &records, backbones: &backbones };
+    let all = analyse(input, Choice::default());
+    assert_eq!((all.cells.len(), all.specialists.len()), (4, 2));
+    assert_eq!(all.ranking.as_ref().unwrap().tasks, tasks);
+    let gain = |task| find(&all, "provicnet-mini", task).gain(Arm::Scratch).unwrap().difference.value;
+    assert!((gain(tasks[0]) - gain(tasks[1]) - 0.1).abs() < 1e-9);
 }

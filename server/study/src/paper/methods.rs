@@ -37,9 +37,11 @@ fn design(paper: Paper<'_>) -> String {
         })
         .collect();
     let tasks = spec
-        .tasks
+        .tasks()
         .iter()
-        .map(|t| format!("{} (test {})", t.label().to_lowercase(), t.primary_metric().label()))
+        .map(|t| {
+            format!("{} (test {})", escape::markdown(&t.label()).to_lowercase(), t.primary_metric().label())
+        })
         .collect();
     let arms = in_words(
         spec.arms
@@ -91,7 +93,8 @@ fn gains(paper: Paper<'_>) -> Vec<String> {
     let mut text = Vec::new();
     let mut say = |sentence: &str| text.push(sentence.to_owned());
     if !analysis.unlearnt.is_empty() && !analysis.choice.unlearnt {
-        let tasks: Vec<String> = analysis.unlearnt.iter().map(|t| t.label().to_lowercase()).collect();
+        let tasks: Vec<String> =
+            analysis.unlearnt.iter().map(|t| escape::markdown(&t.label()).to_lowercase()).collect();
         say(&format!(
             "The analysis of alignment excludes {}, where no network was shown to be better than the best simple baseline.",
             tasks.join(", ")

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use transferscope_domain::{Adaptation, Arm, Task};
+use transferscope_domain::{Adaptation, Arm, TaskKind};
 
 use crate::{
     draw::Draw,
@@ -38,7 +38,7 @@ fn means_of_dice() {
                 let known = OnceLock::new();
                 let study = |draw: &mut Draw| {
                     let all_cases = draw.normals(cases);
-                    let all = pair(Task::Segmentation, seeds, Adaptation::Full, |_, _| {
+                    let all = pair(TaskKind::Segmentation, seeds, Adaptation::Full, |_, _| {
                         let of_seed = centre + seed * draw.normal();
                         let score = |case: &f64| expit(of_seed + CASE * case + CASE / 2.0 * draw.normal());
                         Scores::Mean(all_cases.iter().map(score).collect())
@@ -68,7 +68,7 @@ fn means_of_areas_under_the_curve() {
         for signal in [0.0, 1.0, 2.0] {
             let study = |draw: &mut Draw| {
                 let all_cases = draw.normals(cases);
-                let all = pair(Task::Classification, seeds, Adaptation::Full, |_, _| {
+                let all = pair(TaskKind::Classification, seeds, Adaptation::Full, |_, _| {
                     let of_seed = signal + 0.4 * draw.normal();
                     let score = |(i, case): (usize, &f64)| {
                         let truth = if i >= cases / 2 { of_seed } else { 0.0 };

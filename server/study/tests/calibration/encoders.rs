@@ -1,6 +1,6 @@
 //! The finding on objectives: encoders as units, with a spread of encoders over tasks.
 
-use transferscope_domain::{Adaptation, Arm, Task};
+use transferscope_domain::{Adaptation, Arm, Task, TaskKind};
 use transferscope_study::analysis::BackboneFacts;
 
 use crate::{
@@ -23,7 +23,8 @@ fn study(each: usize, seeds: usize, spread: f64, effect: f64) -> impl Fn(&mut Dr
             })
             .collect();
         let names: Vec<String> = facts.iter().map(|f| f.name.clone()).collect();
-        let tasks = [Task::Segmentation, Task::SuperResolution, Task::ModalityTranslation];
+        let tasks = [TaskKind::Segmentation, TaskKind::SuperResolution, TaskKind::ModalityTranslation]
+            .map(Task::from);
         let planned = plan(&names, &tasks, &[Arm::Pretrained, Arm::Scratch], seeds, Adaptation::Full);
         let fits: Vec<Vec<f64>> = names.iter().map(|_| draw.normals(tasks.len())).collect();
         let records: Vec<_> = planned
@@ -32,7 +33,8 @@ fn study(each: usize, seeds: usize, spread: f64, effect: f64) -> impl Fn(&mut Dr
             .map(|(i, run)| {
                 let encoder = names.iter().position(|n| *n == run.backbone).unwrap();
                 let task = tasks.iter().position(|t| *t == run.task).unwrap();
-                let built_in = if encoder < each && run.task != Task::Segmentation { effect } else { 0.0 };
+                let built_in =
+                    if encoder < each && run.task != TaskKind::Segmentation { effect } else { 0.0 };
                 let gain = 0.05 + built_in + spread * SEED * fits[encoder][task] + SEED * draw.normal();
                 let value = if run.arm == Arm::Pretrained { 0.5 + gain } else { 0.5 };
                 record(run, i, &Scores::Mean(vec![value]))

@@ -1,6 +1,6 @@
 //! Many p-values at once: how often any of them calls something where nothing is there.
 
-use transferscope_domain::{Adaptation, Arm, Task, experiment::PlannedRun, study::RunRecord};
+use transferscope_domain::{Adaptation, Arm, Task, TaskKind, experiment::PlannedRun, study::RunRecord};
 use transferscope_study::analysis::{Input, versus};
 
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
 /// One drawn study and what was seen in it.
 type Study = Box<dyn Fn(&mut Draw) -> Vec<Seen> + Sync>;
 
-const TASKS: [Task; 3] = [Task::Segmentation, Task::SuperResolution, Task::ModalityTranslation];
+const TASKS: [TaskKind; 3] =
+    [TaskKind::Segmentation, TaskKind::SuperResolution, TaskKind::ModalityTranslation];
 
 /// Networks without a difference between their two sides, each on the cases of its task.
 struct Networks {
@@ -34,11 +35,11 @@ impl Networks {
 
     fn plan(design: Design, arms: &[Arm]) -> Vec<PlannedRun> {
         let names: Vec<String> = (0..Self::BACKBONES).map(|i| format!("backbone-{i}")).collect();
-        plan(&names, &TASKS, arms, design.seeds, Adaptation::Full)
+        plan(&names, &TASKS.map(Task::from), arms, design.seeds, Adaptation::Full)
     }
 
     fn record(&self, number: usize, run: &PlannedRun, other: bool) -> RunRecord {
-        let task = TASKS.iter().position(|t| *t == run.task).unwrap();
+        let task = TASKS.iter().position(|t| run.task == *t).unwrap();
         let backbone: usize = run.backbone.trim_start_matches("backbone-").parse().unwrap();
         let differences = &self.differences[task * Self::BACKBONES + backbone][run.seed as usize];
         record(run, number, &scores(&self.hard[task], other.then_some(differences)))

@@ -1,7 +1,7 @@
 //! Gains over 3, 5 and 10 seeds and 16 and 24 cases, of means over cases and of areas under the curve; their like side
 //! by side with another experiment; encoder shares; speed-ups.
 
-use transferscope_domain::{Adaptation, Arm, Task, experiment::PlannedRun};
+use transferscope_domain::{Adaptation, Arm, TaskKind, experiment::PlannedRun};
 use transferscope_study::{
     analysis::{Input, versus},
     statistics::{Estimate, geometric_mean, mean, of_units},
@@ -76,7 +76,7 @@ fn gains_of_means_over_cases() {
     let study = |design: Design, effect: f64, relative: bool| {
         move |draw: &mut Draw| {
             let (cases, differences) = (draw.normals(design.cases), design.differences(draw, effect));
-            let all = pair(Task::Segmentation, design.seeds, Adaptation::Full, |arm, seed| {
+            let all = pair(TaskKind::Segmentation, design.seeds, Adaptation::Full, |arm, seed| {
                 scores(&cases, (arm == Arm::Pretrained).then_some(&differences[seed]))
             });
             let gain = all.cells[0].gain(Arm::Scratch).unwrap();
@@ -117,7 +117,7 @@ fn gains_of_areas_under_the_curve() {
             let shared = draw.normals(design.cases);
             let own = [draw.normals(design.cases), draw.normals(design.cases)];
             let spread = 0.25 * design.seed_part;
-            let all = pair(Task::Classification, design.seeds, Adaptation::Full, |arm, _| {
+            let all = pair(TaskKind::Classification, design.seeds, Adaptation::Full, |arm, _| {
                 let arm = usize::from(arm == Arm::Pretrained);
                 let signal = signals[arm] + spread * draw.normal();
                 let score = |i: usize| {
@@ -144,7 +144,13 @@ fn gains_of_areas_under_the_curve() {
 
 /// One backbone that is fine-tuned with each seed on one task, with nothing to hold it against.
 fn pretrained_alone(design: Design) -> Vec<PlannedRun> {
-    plan(&["backbone".into()], &[Task::Segmentation], &[Arm::Pretrained], design.seeds, Adaptation::Full)
+    plan(
+        &["backbone".into()],
+        &[TaskKind::Segmentation.into()],
+        &[Arm::Pretrained],
+        design.seeds,
+        Adaptation::Full,
+    )
 }
 
 pub fn normal_cdf(z: f64) -> f64 {
@@ -191,7 +197,8 @@ fn encoder_shares() {
         move |draw: &mut Draw| {
             let names = ["one".to_owned(), "two".to_owned()];
             let arms = [Arm::Pretrained, Arm::Scratch];
-            let planned = plan(&names, &[Task::Segmentation], &arms, design.seeds, Adaptation::Frozen);
+            let planned =
+                plan(&names, &[TaskKind::Segmentation.into()], &arms, design.seeds, Adaptation::Frozen);
             let cases = draw.normals(design.cases);
             let differences = names.clone().map(|_| design.differences(draw, effect));
             let records: Vec<_> = planned
@@ -227,7 +234,7 @@ fn arms_over_the_trivial_method() {
         move |draw: &mut Draw| {
             let (cases, differences) = (draw.normals(design.cases), design.differences(draw, effect));
             let planned = pretrained_alone(design);
-            let name = Task::Segmentation.primary_metric().to_string();
+            let name = TaskKind::Segmentation.primary_metric().to_string();
             let records: Vec<_> = planned
                 .iter()
                 .enumerate()

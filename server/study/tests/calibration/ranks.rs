@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use transferscope_domain::{
-    Arm, Family, MetricKind, Task, TrainingSpec,
+    Arm, Family, MetricKind, TaskKind, TrainingSpec,
     api::LeaderboardView,
     leaderboard::{Finished, Group, rows},
 };
@@ -49,12 +49,12 @@ fn board(
                 run: id.parse().unwrap(),
                 experiment: None,
                 backbone: format!("backbone-{row}"),
-                task: Task::Segmentation,
+                task: TaskKind::Segmentation.into(),
                 arm: Arm::Pretrained,
                 seed: if paired { seed } else { seed + 100 * row as u64 },
                 dataset: "made-up".into(),
-                provenance: ["data", "split", "0.1"].map(str::to_owned),
-                training: TrainingSpec::default_for(Family::Provicnet, Task::Segmentation),
+                provenance: Default::default(),
+                training: TrainingSpec::default_for(Family::Provicnet, TaskKind::Segmentation),
                 metric: MetricKind::Dice,
                 value,
                 baseline: None,

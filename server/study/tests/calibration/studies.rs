@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use transferscope_domain::{
-    Adaptation, Arm, Family, RunState, Task, TrainingSpec,
+    Adaptation, Arm, Family, RunState, Task, TaskKind, TrainingSpec,
     experiment::{ExperimentSpec, PlannedRun},
     study::RunRecord,
 };
@@ -61,9 +61,9 @@ pub fn record(planned: &PlannedRun, number: usize, scores: &Scores) -> RunRecord
         seed: planned.seed,
         training: TrainingSpec {
             adaptation: planned.variant.adaptation,
-            ..TrainingSpec::default_for(Family::Provicnet, planned.task)
+            ..TrainingSpec::default_for(Family::Provicnet, planned.task.kind)
         },
-        provenance: ["data", "split", "0.1"].map(str::to_owned),
+        provenance: Default::default(),
         curve: Vec::new(),
         value: Some(scores.value()),
         baseline: None,
@@ -105,12 +105,12 @@ pub fn analysis(
 
 /// A backbone on a task in two arms, `scores` by arm and seed.
 pub fn pair(
-    task: Task,
+    task: TaskKind,
     seeds: usize,
     way: Adaptation,
     mut scores: impl FnMut(Arm, usize) -> Scores,
 ) -> Analysis {
-    let planned = plan(&["backbone".into()], &[task], &[Arm::Pretrained, Arm::Scratch], seeds, way);
+    let planned = plan(&["backbone".into()], &[task.into()], &[Arm::Pretrained, Arm::Scratch], seeds, way);
     let records: Vec<RunRecord> = planned
         .iter()
         .enumerate()

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use transferscope_domain::{
+    Name,
     dataset::{
-        CaseEntry,
+        CaseEntry, Contents,
         check::{CheckReport, Severity},
     },
     metric::Split,
 };
 
 use super::images;
-use crate::data::{IMAGES, MASKS, case::Case, mask_place};
+use crate::data::{case::Case, mask_place};
 
 /// A gland this many times larger or smaller than the usual one is worth a look.
 const UNUSUAL: f64 = 4.0;
@@ -32,7 +33,7 @@ struct Seen {
     case_id: String,
     patient_id: String,
     split: Split,
-    channel: &'static str,
+    channel: Name,
 }
 
 /// What is kept of the cases seen so far.
@@ -52,22 +53,22 @@ pub struct Across {
 
 impl Across {
     /// Takes note of a case; what it repeats is found at once.
-    pub fn add(&mut self, case: &Case, entry: &CaseEntry, report: &mut CheckReport) {
-        for channel in IMAGES {
-            let Some(volume) = case.volumes.get(channel) else { continue };
+    pub fn add(&mut self, case: &Case, entry: &CaseEntry, contents: &Contents, report: &mut CheckReport) {
+        for channel in contents.images.iter().map(|image| image.name) {
+            let Some(volume) = case.volumes.get(channel.as_str()) else { continue };
             let hash = volume.content_hash();
             match self.seen.get(&hash) {
                 Some(first) if first.case_id == case.id => {}
-                Some(first) => repeated(first, channel, entry, report),
+                Some(first) => repeated(first, &channel, entry, report),
                 None => {
                     let CaseEntry { case_id, patient_id, split, .. } = entry.clone();
                     self.seen.insert(hash, Seen { case_id, patient_id, split, channel });
                 }
             }
         }
-        for name in MASKS {
-            if let Some(mask) = case.volumes.get(name) {
-                self.labels.entry(name.to_owned()).or_default().extend(images::values(mask));
+        for name in contents.masks.iter().map(|mask| mask.name) {
+            if let Some(mask) = case.volumes.get(name.as_str()) {
+                self.labels.entry(name.to_string()).or_default().extend(images::values(mask));
             }
         }
         if let Some(lesion) = case.volumes.get("lesion") {
@@ -140,12 +141,13 @@ fn far(places: &[(String, [f64; 3])]) -> Vec<(&str, f64)> {
 /// Says that an image was seen before: two patients do not have one and the same.
 fn repeated(first: &Seen, channel: &str, entry: &CaseEntry, report: &mut CheckReport) {
     let Seen { case_id, patient_id, split, channel: same } = first;
-    let what = if *same == channel {
+    let same = same.as_str();
+    let what = if same == channel {
         format!("the same {channel} image as case {case_id}")
     } else {
         format!("its {channel} image is the {same} image of case {case_id}")
     };
-    let (severity, why) = if *patient_id == entry.patient_id && *same == channel {
+    let (severity, why) = if *patient_id == entry.patient_id && same == channel {
         (Severity::Warning, "it counts twice".to_owned())
     } else if *patient_id == entry.patient_id {
         (Severity::Error, "one of the two was mistaken for the other".to_owned())

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use transferscope_domain::{
-    dataset::CaseEntry,
-    dataset::check::{CheckReport, Severity},
+use transferscope_domain::dataset::{
+    CaseEntry, Contents, MaskInfo,
+    check::{CheckReport, Severity},
 };
 
-use crate::data::{IMAGES, MASKS, Volume, case::Case, mask_place};
+use crate::data::{Volume, case::Case, mask_place};
 
 /// Adds what is found.
-pub fn check(case: &Case, entry: &CaseEntry, report: &mut CheckReport) {
+pub fn check(case: &Case, entry: &CaseEntry, contents: &Contents, report: &mut CheckReport) {
     let mut found = Vec::new();
-    geometry(case, &mut found);
-    images(case, &mut found);
-    masks(case, &mut found);
-    displaced(case, entry, &mut found);
+    geometry(case, contents, &mut found);
+    images(case, contents, &mut found);
+    contents.masks.iter().for_each(|info| mask(case, info, contents, &mut found));
+    displaced(case, entry, contents, &mut found);
     anatomy(case, &mut found);
     label(case, entry, &mut found);
     for (severity, message) in found {
@@ -25,7 +25,10 @@ pub fn check(case: &Case, entry: &CaseEntry, report: &mut CheckReport) {
 
 type Found = Vec<(Severity, String)>;
 
-fn geometry(case: &Case, found: &mut Found) {
+/// Masks of an organ that every case has, in the middle of its images.
+const PROSTATE_MASKS: [&str; 2] = ["gland", "zones"];
+
+fn geometry(case: &Case, contents: &Contents, found: &mut Found) {
     if let Some(problem) = case.geometry.problem() {
         found.push((Severity::Error, problem));
         return;
@@ -39,15 +42,19 @@ fn geometry(case: &Case, found: &mut Found) {
     }
     // The step from slice to slice, against the axis of the body.
     let m = &case.geometry.world_from_voxel;
-    if m[2][2].abs() < 0.7 * own[0] {
+    if contents.image("t2w").is_some()
+        && PROSTATE_MASKS.iter().any(|mask| contents.mask(mask).is_some())
+        && m[2][2].abs() < 0.7 * own[0]
+    {
         let message = "the slices do not run along the body: a transverse series was expected";
         found.push((Severity::Warning, message.into()));
     }
 }
 
-fn images(case: &Case, found: &mut Found) {
-    for name in IMAGES {
-        let Some(volume) = case.volumes.get(name) else { continue };
+fn images(case: &Case, contents: &Contents, found: &mut Found) {
+    let names: Vec<&str> = contents.images.iter().map(|i| i.name.as_str()).collect();
+    for name in &names {
+        let Some(volume) = case.volumes.get(*name) else { continue };
         let bad = volume.data.iter().filter(|v| !v.is_finite()).count();
         if bad > 0 {
             found.push((Severity::Error, format!("{name} holds {bad} values that are not finite numbers")));
@@ -56,13 +63,13 @@ fn images(case: &Case, found: &mut Found) {
         if low == high {
             found.push((Severity::Error, format!("{name} has the same value everywhere")));
         }
-        if name == "adc" && high > 0.0 && high < 10.0 {
+        if *name == "adc" && high > 0.0 && high < 10.0 {
             let message = format!("adc goes up to {high}: 1e-6 mm^2/s was expected (about 1000 in tissue)");
             found.push((Severity::Warning, message));
         }
     }
-    for (i, first) in IMAGES.iter().enumerate() {
-        for second in &IMAGES[i + 1..] {
+    for (i, first) in names.iter().enumerate() {
+        for second in &names[i + 1..] {
             if let (Some(a), Some(b)) = (case.volumes.get(*first), case.volumes.get(*second))
                 && a == b
             {
@@ -72,41 +79,49 @@ fn images(case: &Case, found: &mut Found) {
     }
 }
 
-fn masks(case: &Case, found: &mut Found) {
-    for name in MASKS {
-        let Some(mask) = case.volumes.get(name) else { continue };
-        let highest = if name == "zones" { 2.0 } else { 1.0 };
-        if mask.data.iter().any(|v| v.fract() != 0.0 || !(0.0..=highest).contains(v)) {
-            found.push((Severity::Error, format!("{name} holds values other than 0 to {highest}")));
+fn mask(case: &Case, info: &MaskInfo, contents: &Contents, found: &mut Found) {
+    let name = info.name.as_str();
+    let Some(mask) = case.volumes.get(name) else { return };
+    let organ = PROSTATE_MASKS.contains(&name);
+    let known = info.values();
+    let holds = |v: f32| {
+        v.fract() == 0.0
+            && (0.0..=255.0).contains(&v)
+            && (v == 0.0 || known.contains(&(v as u8)) || info.ignore == Some(v as u8))
+    };
+    if let Some(other) = mask.data.iter().copied().find(|v| !holds(*v)) {
+        let known = known.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        found.push((Severity::Error, format!("{name} holds the value {other}: 0 and {known} were expected")));
+    }
+    let size = count(mask);
+    if size == 0 {
+        // A case without a lesion is as good as any; one without a gland is not.
+        if organ {
+            found.push((Severity::Error, format!("the {name} mask is empty")));
         }
-        let size = count(mask);
-        if size == 0 {
-            // A case without a lesion is as good as any; one without a gland is not.
-            if name != "lesion" {
-                found.push((Severity::Error, format!("the {name} mask is empty")));
-            }
-            continue;
-        }
-        for image in IMAGES {
-            let Some(volume) = case.volumes.get(image) else { continue };
-            let outside = mask.data.iter().zip(&volume.data).filter(|(m, v)| **m > 0.0 && **v == 0.0).count();
-            if outside * 10 > size {
-                let percent = 100 * outside / size;
-                let message = format!("{percent} % of the {name} mask lie where the {image} image is empty");
-                found.push((Severity::Warning, message));
-            }
-        }
-        if name != "lesion" && touches_edge(mask) {
+        return;
+    }
+    for image in &contents.images {
+        let Some(volume) = case.volumes.get(image.name.as_str()) else { continue };
+        let outside = mask.data.iter().zip(&volume.data).filter(|(m, v)| **m > 0.0 && **v == 0.0).count();
+        if outside * 10 > size {
+            let percent = 100 * outside / size;
             let message =
-                format!("the {name} mask reaches the edge of the image in the slice plane: it is cut off");
+                format!("{percent} % of the {name} mask lie where the {} image is empty", image.name);
             found.push((Severity::Warning, message));
         }
+    }
+    if organ && touches_edge(mask) {
+        let message =
+            format!("the {name} mask reaches the edge of the image in the slice plane: it is cut off");
+        found.push((Severity::Warning, message));
     }
 }
 
 /// Masks that lie elsewhere than masks do. What was noted when the set was added is not said twice.
-fn displaced(case: &Case, entry: &CaseEntry, found: &mut Found) {
-    let said = mask_place::displaced(&case.volumes).into_iter().filter(|note| !entry.notes.contains(note));
+fn displaced(case: &Case, entry: &CaseEntry, contents: &Contents, found: &mut Found) {
+    let said =
+        mask_place::displaced(&case.volumes, contents).into_iter().filter(|note| !entry.notes.contains(note));
     found.extend(said.map(|note| (Severity::Warning, note)));
 }
 

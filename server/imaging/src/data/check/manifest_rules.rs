@@ -8,7 +8,7 @@ use transferscope_domain::{
     metric::Split,
 };
 
-use super::super::{IMAGES, manifest, spelling};
+use super::super::{manifest, spelling};
 
 /// A voxel side further than this factor from the usual one is unlike the others.
 const UNLIKE: f64 = 1.5;
@@ -21,7 +21,7 @@ pub fn check(manifest: &DatasetManifest, report: &mut CheckReport) {
     patients_alike(manifest, report);
     hashes(manifest, report);
     channels(manifest, report);
-    labels(report);
+    labels(manifest, report);
     spacings(manifest, report);
     sizes(manifest, report);
 }
@@ -105,7 +105,7 @@ fn without_visit(name: &str) -> Option<&str> {
 
 /// Cases of different sizes are padded.
 fn sizes(manifest: &DatasetManifest, report: &mut CheckReport) {
-    if report.shapes.len() > 1 {
+    if report.shapes.len() > 1 && manifest.plan.is_none() {
         let n = report.shapes.len();
         let extent = |axis: usize| {
             let mm = manifest.cases.iter().map(|c| c.shape[axis] as f64 * c.spacing_mm[axis]);
@@ -146,7 +146,7 @@ fn hashes(manifest: &DatasetManifest, report: &mut CheckReport) {
 
 fn channels(manifest: &DatasetManifest, report: &mut CheckReport) {
     let all = manifest.cases.len();
-    for channel in IMAGES {
+    for channel in manifest.contents.images.iter().map(|image| image.name.as_str()) {
         let lacking: Vec<&str> =
             manifest.cases.iter().filter(|c| !c.has(channel)).map(|c| c.case_id.as_str()).collect();
         if !lacking.is_empty() && lacking.len() < all {
@@ -161,18 +161,22 @@ fn channels(manifest: &DatasetManifest, report: &mut CheckReport) {
     }
 }
 
-/// A split in which all cases have the same label cannot train or score a classifier.
-fn labels(report: &mut CheckReport) {
-    let known = report.cspca.iter().any(|c| c.yes + c.no > 0);
-    for (split, counts) in Split::ALL.into_iter().zip(report.cspca) {
-        let missing = match (counts.yes, counts.no) {
-            (0, _) => "with",
-            (_, 0) => "without",
-            _ => continue,
-        };
-        if known {
-            let message = format!("{split} has no case {missing} clinically significant cancer");
-            report.find(Severity::Warning, None, message);
+/// A split in which a class of a label is missing cannot train or score a classifier.
+fn labels(manifest: &DatasetManifest, report: &mut CheckReport) {
+    for label in &manifest.contents.labels {
+        let Some(by_split) = report.label_cases.get(&label.name).cloned() else { continue };
+        for (split, counts) in Split::ALL.into_iter().zip(by_split) {
+            for (at, class) in label.classes.iter().enumerate() {
+                if counts.get(class).is_some_and(|n| *n > 0) {
+                    continue;
+                }
+                let what = match (&label.about, label.classes.len(), at) {
+                    (Some(about), 2, 0) => format!("without {about}"),
+                    (Some(about), 2, _) => format!("with {about}"),
+                    _ => format!("whose {} is {class}", label.name),
+                };
+                report.find(Severity::Warning, None, format!("{split} has no case {what}"));
+            }
         }
     }
 }
@@ -180,7 +184,14 @@ fn labels(report: &mut CheckReport) {
 fn spacings(manifest: &DatasetManifest, report: &mut CheckReport) {
     if report.spacings_mm.len() > 1 {
         let n = report.spacings_mm.len();
-        let message = format!("{n} different voxel sizes; cases are trained on as they are");
+        let what = match &manifest.plan {
+            Some(plan) => {
+                let [d, h, w] = plan.spacing_mm;
+                format!("training brings them to {d:.3} x {h:.3} x {w:.3} mm")
+            }
+            None => "cases are trained on as they are".to_owned(),
+        };
+        let message = format!("{n} different voxel sizes; {what}");
         report.find(Severity::Warning, None, message);
     }
     let usual: [f64; 3] = std::array::from_fn(|axis| {
@@ -194,7 +205,7 @@ fn spacings(manifest: &DatasetManifest, report: &mut CheckReport) {
         if case.spacing_mm.iter().any(|s| !(0.05..=20.0).contains(s)) {
             let message = format!("unusual voxel size {d:.3} x {h:.3} x {w:.3} mm");
             report.find(Severity::Warning, Some(&case.case_id), message);
-        } else if case.spacing_mm.iter().zip(usual).any(unlike) {
+        } else if manifest.plan.is_none() && case.spacing_mm.iter().zip(usual).any(unlike) {
             let [ud, uh, uw] = usual;
             let message = format!(
                 "voxels of {d:.3} x {h:.3} x {w:.3} mm, unlike the usual {ud:.3} x {uh:.3} x {uw:.3} mm: resample the data set to one voxel size (`dataset add --spacing`)"

@@ -3,7 +3,11 @@ use std::{collections::BTreeMap, path::Path};
 use transferscope_domain::dataset::DatasetManifest;
 
 use super::*;
-use crate::data::{Geometry, MASKS, Volume, split, store::Staging};
+use crate::data::{Geometry, Volume, split, store::Staging};
+use transferscope_domain::{
+    Task, TaskKind,
+    dataset::{Contents, Wish},
+};
 
 const SHAPE: [usize; 3] = [4, 12, 10];
 
@@ -75,11 +79,12 @@ fn checked(change: Change) -> String {
         .map(|i| {
             let (mut volumes, mut grid) = (volumes(i), grid());
             let id = format!("case-{i}");
-            let mut entry = staging.add_case(&id, &id, &grid, &volumes).unwrap();
+            let mut entry = staging.add_case(&id, &id, &grid, &volumes, &Contents::prostate()).unwrap();
             entry.cspca = Some(i != 3);
             if i == 3 {
                 change(&mut volumes, &mut grid, &mut entry);
-                let stored = staging.add_case(&id, &entry.patient_id, &grid, &volumes).unwrap();
+                let stored =
+                    staging.add_case(&id, &entry.patient_id, &grid, &volumes, &Contents::prostate()).unwrap();
                 entry = CaseEntry { cspca: entry.cspca, ..stored };
             }
             entry
@@ -105,6 +110,8 @@ fn publish(staging: Staging, cases: Vec<CaseEntry>) -> DatasetManifest {
         folds: None,
         patient_sources: BTreeMap::new(),
         notes: Vec::new(),
+        contents: Contents::default(),
+        plan: None,
     };
     staging.publish(manifest).unwrap()
 }
@@ -127,7 +134,9 @@ fn each_fault_is_named_with_its_case() {
             v.insert("adc".into(), t2w);
         }),
         ("case-3: the gland mask is empty", |v, _, _| v.get_mut("gland").unwrap().data.fill(0.0)),
-        ("case-3: zones holds values other than 0 to 2", |v, _, _| v.get_mut("zones").unwrap().data[0] = 7.0),
+        ("case-3: zones holds the value 7: 0 and 1, 2 were expected", |v, _, _| {
+            v.get_mut("zones").unwrap().data[0] = 7.0
+        }),
         ("case-3: zone 1 lies in front of zone 2", |v, _, _| {
             let zones = &mut v.get_mut("zones").unwrap().data;
             zones.iter_mut().filter(|z| **z > 0.0).for_each(|z| *z = 3.0 - *z);
@@ -210,7 +219,7 @@ fn older(root: &Path, change: impl Fn(usize, &mut BTreeMap<String, Volume>)) -> 
         let mut volumes = volumes(i);
         change(i, &mut volumes);
         let id = format!("case-{i}");
-        let mut entry = staging.add_case(&id, &id, &grid(), &volumes).unwrap();
+        let mut entry = staging.add_case(&id, &id, &grid(), &volumes, &Contents::prostate()).unwrap();
         entry.mask_labels.clear();
         entry
     };
@@ -252,12 +261,15 @@ fn a_check_tells_which_splits_of_an_older_set_have_nothing_to_segment() {
         let of = |i: usize| manifest.cases.iter().find(|c| c.case_id == format!("case-{i}")).unwrap().split;
         let set = older(root.path(), |i, volumes| {
             if of(i) == split {
-                MASKS.iter().for_each(|mask| volumes.get_mut(*mask).unwrap().data.fill(0.0));
+                ["zones", "gland", "lesion"]
+                    .iter()
+                    .for_each(|mask| volumes.get_mut(*mask).unwrap().data.fill(0.0));
             }
         });
-        assert_eq!(set.task_problem(Task::Segmentation), None);
+        let set = DatasetManifest { contents: Contents::prostate(), ..set };
+        assert_eq!(set.task_problem(Task::from(TaskKind::Segmentation), Wish::default()), None);
         let report = check(&root.path().join("x")).unwrap();
-        let use_ = report.tasks.iter().find(|t| t.task == Task::Segmentation).unwrap();
+        let use_ = report.tasks.iter().find(|t| t.task == TaskKind::Segmentation && t.default).unwrap();
         let problem = use_.problem.as_ref().unwrap();
         assert!(problem.contains(&format!("all zones masks of {split} are empty")), "{problem}");
         let lesions = format!("lesion masks of {split} contains a lesion");
@@ -286,7 +298,7 @@ fn patients_who_look_alike_in_different_splits_are_named() {
 fn a_report_in_json_comes_back() {
     let root = tempfile::tempdir().unwrap();
     let staging = Staging::begin(root.path(), "x").unwrap();
-    let case = staging.add_case("a", "a", &grid(), &volumes(0)).unwrap();
+    let case = staging.add_case("a", "a", &grid(), &volumes(0), &Contents::prostate()).unwrap();
     publish(staging, vec![case]);
     let report = check(Path::new(&root.path().join("x"))).unwrap();
     let text = serde_json::to_string(&report).unwrap();

@@ -1,35 +1,39 @@
-//! One case's files, read and brought onto the t2w grid.
+//! One case's files, read and brought onto one grid.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
+
+use transferscope_domain::{Name, dataset::Contents};
 
 use super::{
+    examination::FoundMask,
     geometry::{self, Placed},
     labels::{self, FillLabel},
 };
 use crate::data::{
-    DataError, Geometry, IMAGES, Image, MASKS, Volume,
+    DataError, Geometry, Image, Volume,
     alignment::{self, Extent},
     mask_place,
-    read::{self, ENDINGS, Examined, Kind},
+    read::{self, ENDINGS, Examined, Kind, Source},
     resample::{self, Interpolation},
 };
 
-/// Where a case's images lie, by channel; t2w is among them.
+/// Where a case's images and masks lie.
 #[derive(Debug)]
 pub struct CaseFiles {
-    files: BTreeMap<&'static str, PathBuf>,
+    images: BTreeMap<Name, Source>,
+    masks: BTreeMap<Name, Source>,
     sources: BTreeMap<String, String>,
     /// What was noticed when they were looked for.
     notes: Vec<String>,
 }
 
 /// How images are read.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Reading {
-    /// Voxel size in mm, `[D, H, W]`; by default the t2w image's.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// What cases of the folder can have.
+    pub contents: &'a Contents,
+    pub masks: &'a [FoundMask],
+    /// Voxel size in mm, `[D, H, W]`; by default that of the first image.
     pub spacing_mm: Option<[f64; 3]>,
     pub fill: Option<FillLabel>,
 }
@@ -44,7 +48,7 @@ pub struct Loaded {
     pub notes: Vec<String>,
     /// Patients whom the headers of the images name.
     pub identifiers: Vec<String>,
-    /// Whether the axes of the t2w file, in the order in which its voxels are stored, are a right hand's.
+    /// Whether the axes of the first image's file, in the order in which its voxels are stored, are a right hand's.
     pub right_handed: bool,
 }
 
@@ -52,17 +56,20 @@ impl CaseFiles {
     /// The files of the case in `folder`, with what was noticed when they were looked for.
     ///
     /// # Errors
-    /// When t2w is missing.
+    /// When the image that decides the grid is missing.
     pub fn new(
         folder: &Path,
-        files: BTreeMap<&'static str, PathBuf>,
+        reference: Name,
+        images: BTreeMap<Name, Source>,
+        masks: BTreeMap<Name, Source>,
         notes: Vec<String>,
     ) -> Result<Self, DataError> {
-        if files.contains_key("t2w") {
-            return Ok(Self { files, sources: BTreeMap::new(), notes });
+        if images.contains_key(&reference) {
+            return Ok(Self { images, masks, sources: BTreeMap::new(), notes });
         }
-        let names = ENDINGS.map(|ending| format!("t2w{ending}")).join(", ");
-        let mut reason = format!("no t2w image: {names} or a folder t2w of DICOM files was expected");
+        let names = ENDINGS.map(|ending| format!("{reference}{ending}")).join(", ");
+        let mut reason =
+            format!("no {reference} image: {names} or a folder {reference} of DICOM files was expected");
         for note in notes {
             reason.push_str("; ");
             reason.push_str(&note);
@@ -80,49 +87,98 @@ impl CaseFiles {
         &self.sources
     }
 
-    /// All channels on the t2w grid, whose axes are turned to run left, back and up, and whose voxels get
-    /// the size that is asked for.
+    /// Gives an image another name, makes it a mask, or leaves it out.
+    pub fn rename_image(&mut self, name: Name, to: Option<Name>, mask: bool) {
+        if let Some(source) = self.images.remove(&name)
+            && let Some(to) = to
+        {
+            if mask { &mut self.masks } else { &mut self.images }.insert(to, source);
+        }
+    }
+
+    /// Gives a mask another name, makes it an image, or leaves it out.
+    pub fn rename_mask(&mut self, name: Name, to: Option<Name>, image: bool) {
+        if let Some(source) = self.masks.remove(&name)
+            && let Some(to) = to
+        {
+            if image { &mut self.images } else { &mut self.masks }.insert(to, source);
+        }
+    }
+
+    /// The image or mask of a name.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.images.get(name).or_else(|| self.masks.get(name))
+    }
+
+    /// Bytes of its files, as far as they can be told without reading them.
+    pub fn bytes(&self) -> u64 {
+        let paths: std::collections::BTreeSet<&Path> = self.all().map(Source::path).collect();
+        paths.into_iter().map(read::bytes_of).sum()
+    }
+
+    /// Sizes and times of its files, which change when they do.
+    pub fn stamps(&self) -> String {
+        self.all().map(|source| read::stamp(source.path())).collect::<Vec<_>>().join("\n")
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Source> {
+        self.images.values().chain(self.masks.values())
+    }
+
+    /// Names of its images and masks.
+    pub fn names(&self) -> impl Iterator<Item = Name> + '_ {
+        self.images.keys().chain(self.masks.keys()).copied()
+    }
+
+    /// All channels on the grid of the first image, whose axes are turned to run left, back and up, and whose voxels
+    /// get the size that is asked for.
     ///
     /// # Errors
-    /// When an image cannot be trusted, does not meet the t2w image in space, is constant, a mask
-    /// holds what no mask of its kind holds or lies elsewhere than the image that it was drawn on, or the
+    /// When an image cannot be trusted, does not meet the first image in space, is constant, a mask
+    /// holds what it cannot hold or lies elsewhere than the image that it was drawn on, or the
     /// voxel size is none.
-    pub fn load(&self, reading: Reading) -> Result<Loaded, DataError> {
+    pub fn load(&self, reading: Reading<'_>) -> Result<Loaded, DataError> {
         let mut case = Case { notes: self.notes.clone(), ..Case::default() };
-        let (t2w, path) = (self.files["t2w"].as_path(), "t2w");
-        let stored = case.read(t2w, Kind::Intensities)?;
+        let mut images =
+            reading.contents.images.iter().filter_map(|i| Some((i.name, self.images.get(&i.name)?)));
+        let (reference, source) =
+            images.next().ok_or_else(|| DataError::Options("a case without images".into()))?;
+        let stored = case.read(source, Kind::Intensities)?;
         let right_handed = alignment::is_right_handed(&stored.geometry);
         let stored = stored.towards_lps();
-        case.placed.push(Placed { channel: path, extent: extent(&stored) });
-        let t2w = match reading.spacing_mm {
+        case.placed.push(Placed { channel: reference, extent: extent(&stored) });
+        let first = match reading.spacing_mm {
             Some(spacing_mm) => at_spacing(stored, spacing_mm)?,
             None => stored,
         };
-        let (shape, grid) = (t2w.volume.shape, t2w.geometry);
-        let mut volumes = BTreeMap::from([("t2w".to_owned(), t2w.volume)]);
+        let (shape, grid) = (first.volume.shape, first.geometry);
+        varied(source, &first.volume)?;
+        let mut volumes = BTreeMap::from([(reference.to_string(), first.volume)]);
         // Images first: a mask may have been drawn on any of them.
-        for channel in IMAGES.into_iter().chain(MASKS).filter(|channel| *channel != "t2w") {
-            let Some(path) = self.files.get(channel) else { continue };
-            let volume = if IMAGES.contains(&channel) {
-                let moving = case.read(path, Kind::Intensities)?;
-                case.place(channel, path, &moving)?;
-                resample::onto(&moving, shape, &grid, Interpolation::Linear, 0.0)?
-            } else {
-                let mask = case.mask(channel, path, reading.fill)?;
-                resample::onto(&mask, shape, &grid, Interpolation::Nearest, 0.0)?
-            };
-            volumes.insert(channel.to_owned(), volume);
+        for (name, source) in images {
+            let moving = case.read(source, Kind::Intensities)?;
+            case.place(name, source, &moving)?;
+            let volume = resample::onto(&moving, shape, &grid, Interpolation::Linear, 0.0)?;
+            varied(source, &volume)?;
+            volumes.insert(name.to_string(), volume);
         }
-        for (channel, volume) in &volumes {
-            let constant = volume.range().is_none_or(|(low, high)| low == high);
-            if constant && IMAGES.contains(&channel.as_str()) {
-                let path = &self.files[channel.as_str()];
-                return Err(DataError::refused(path, "the same value everywhere: an image was expected"));
-            }
+        for mask in reading.masks {
+            let Some(source) = self.masks.get(&mask.info.name) else { continue };
+            let drawn = case.mask(mask, source, reading.fill)?;
+            let volume = resample::onto(&drawn, shape, &grid, Interpolation::Nearest, 0.0)?;
+            volumes.insert(mask.info.name.to_string(), volume);
         }
-        case.notes.extend(mask_place::displaced(&volumes));
+        case.notes.extend(mask_place::displaced(&volumes, reading.contents));
         let Case { notes, identifiers, .. } = case;
         Ok(Loaded { geometry: grid, volumes, notes, identifiers, right_handed })
+    }
+}
+
+/// An image of one value everywhere is none.
+fn varied(source: &Source, volume: &Volume) -> Result<(), DataError> {
+    match volume.range() {
+        Some((low, high)) if low != high => Ok(()),
+        _ => Err(DataError::refused(source.path(), "the same value everywhere: an image was expected")),
     }
 }
 
@@ -135,40 +191,41 @@ struct Case {
 }
 
 impl Case {
-    fn read(&mut self, path: &Path, kind: Kind) -> Result<Image, DataError> {
-        let Examined { image, notes, patients } = read::examine(path, kind)?;
-        self.note(path, notes);
+    fn read(&mut self, source: &Source, kind: Kind) -> Result<Image, DataError> {
+        let Examined { image, notes, patients } = read::examine(source, kind)?;
+        self.note(source, notes);
         self.identifiers.extend(patients);
         Ok(image)
     }
 
-    fn note(&mut self, path: &Path, notes: impl IntoIterator<Item = String>) {
-        let name = path.file_name().unwrap_or_default().display();
+    fn note(&mut self, source: &Source, notes: impl IntoIterator<Item = String>) {
+        let name = source.name();
         self.notes.extend(notes.into_iter().map(|note| format!("{name}: {note}")));
     }
 
     /// Takes note of where an image lies.
-    fn place(&mut self, channel: &'static str, path: &Path, image: &Image) -> Result<(), DataError> {
+    fn place(&mut self, channel: Name, source: &Source, image: &Image) -> Result<(), DataError> {
         let placed = Placed { channel, extent: extent(image) };
-        let notes = geometry::image(&placed, &self.placed).map_err(|why| DataError::refused(path, why))?;
-        self.note(path, notes);
+        let notes =
+            geometry::image(&placed, &self.placed).map_err(|why| DataError::refused(source.path(), why))?;
+        self.note(source, notes);
         self.placed.push(placed);
         Ok(())
     }
 
     fn mask(
         &mut self,
-        channel: &'static str,
-        path: &Path,
+        found: &FoundMask,
+        source: &Source,
         fill: Option<FillLabel>,
     ) -> Result<Image, DataError> {
-        let refused = |why: String| DataError::refused(path, why);
-        let mut mask = self.read(path, Kind::Labels)?;
+        let refused = |why: String| DataError::refused(source.path(), why);
+        let mut mask = self.read(source, Kind::Labels)?;
         let spacing_mm = mask.geometry.spacing_mm();
-        let filled = labels::settle(channel, &mut mask.volume, spacing_mm, fill).map_err(refused)?;
-        let placed = Placed { channel, extent: extent(&mask) };
+        let filled = labels::settle(found, &mut mask.volume, spacing_mm, fill).map_err(refused)?;
+        let placed = Placed { channel: found.info.name, extent: extent(&mask) };
         let notes = geometry::mask(&placed, &self.placed).map_err(refused)?;
-        self.note(path, filled.into_iter().chain(notes));
+        self.note(source, filled.into_iter().chain(notes));
         Ok(mask)
     }
 }

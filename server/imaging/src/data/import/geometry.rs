@@ -1,9 +1,11 @@
 //! Whether the images and masks of a case lie where they should. Headers are compared, not believed: what
 //! cannot be is refused, what is odd is said.
 
+use transferscope_domain::Name;
+
 use crate::data::alignment::Extent;
 
-/// An image that covers less than this part of the t2w grid is another patient's or nobody's.
+/// An image that covers less than this part of the first image's grid is another patient's or nobody's.
 const COVERED: f64 = 0.1;
 
 /// Images of a case usually share this part of the smaller one.
@@ -24,14 +26,14 @@ const TILTED: f64 = 0.5;
 /// An image of the case and where it lies.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed {
-    pub channel: &'static str,
+    pub channel: Name,
     pub extent: Extent,
 }
 
-/// What is odd about where an image lies beside those before it, the first of which is t2w.
+/// What is odd about where an image lies beside those before it, the first of which decides the grid.
 ///
 /// # Errors
-/// In words: it hardly meets the t2w image.
+/// In words: it hardly meets the first image.
 pub fn image(own: &Placed, others: &[Placed]) -> Result<Vec<String>, String> {
     let mut notes = vec![overlap(own, others)?];
     for other in others.iter().filter(|other| other.extent.shape == own.extent.shape) {
@@ -47,10 +49,10 @@ pub fn image(own: &Placed, others: &[Placed]) -> Result<Vec<String>, String> {
     Ok(notes.into_iter().flatten().collect())
 }
 
-/// What is odd about where a mask lies beside the images of its case, the first of which is t2w.
+/// What is odd about where a mask lies beside the images of its case, the first of which decides the grid.
 ///
 /// # Errors
-/// In words: it hardly meets the t2w image, or has the size of an image and lies elsewhere than it.
+/// In words: it hardly meets the first image, or has the size of an image and lies elsewhere than it.
 pub fn mask(own: &Placed, images: &[Placed]) -> Result<Vec<String>, String> {
     let overlap = overlap(own, images);
     let apart = |image: &&Placed| image.extent.voxels_apart(&own.extent).unwrap_or(f64::INFINITY);
@@ -89,23 +91,25 @@ fn tilt(extent: &Extent) -> f64 {
     (0..3).map(axis).fold(0.0, f64::max)
 }
 
-/// Says that an image shares less of the t2w image than usual; none where it shares enough.
+/// Says that an image shares less of the first image than usual; none where it shares enough.
 ///
 /// # Errors
-/// In words: it hardly covers the t2w image.
+/// In words: it hardly covers the first image.
 fn overlap(own: &Placed, images: &[Placed]) -> Result<Option<String>, String> {
-    let Some(t2w) = images.first() else { return Ok(None) };
-    let covered = covered(&t2w.extent, &own.extent).ok_or("the orientation is singular")?;
+    let Some(first) = images.first() else { return Ok(None) };
+    let covered = covered(&first.extent, &own.extent).ok_or("the orientation is singular")?;
     if covered < COVERED {
         return Err(format!(
-            "covers {:.0} % of the t2w grid: both must lie in the same coordinates",
-            (100.0 * covered).floor()
+            "covers {:.0} % of the {} grid: both must lie in the same coordinates",
+            (100.0 * covered).floor(),
+            first.channel
         ));
     }
-    let shared = t2w.extent.shared(&own.extent).unwrap_or(0.0);
+    let shared = first.extent.shared(&own.extent).unwrap_or(0.0);
     Ok((shared < SHARED).then(|| {
         format!(
-            "it and the t2w image share only {:.0} % of the smaller one: displaced, or of another part of the body?",
+            "it and the {} image share only {:.0} % of the smaller one: displaced, or of another part of the body?",
+            first.channel,
             (100.0 * shared).floor()
         )
     }))
@@ -153,10 +157,10 @@ mod tests {
 
     const SHAPE: [usize; 3] = [10, 40, 40];
 
-    fn placed(channel: &'static str, shift_mm: [f64; 3]) -> Placed {
+    fn placed(channel: &str, shift_mm: [f64; 3]) -> Placed {
         let mut geometry = Geometry::centred(SHAPE, [3.0, 0.5, 0.5]);
         geometry.world_from_voxel.iter_mut().zip(shift_mm).for_each(|(row, shift)| row[3] += shift);
-        Placed { channel, extent: Extent { shape: SHAPE, geometry } }
+        Placed { channel: Name::new(channel).unwrap(), extent: Extent { shape: SHAPE, geometry } }
     }
 
     #[test]
@@ -184,9 +188,9 @@ mod tests {
             let (s, c) = degrees.to_radians().sin_cos();
             let axes = [[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]];
             let geometry = Geometry::new([0.5, 0.5, 3.0], [0.0; 3], axes);
-            Placed { channel: "t2w", extent: Extent { shape: SHAPE, geometry } }
+            Placed { channel: Name::new("t2w").unwrap(), extent: Extent { shape: SHAPE, geometry } }
         };
-        let own = Placed { channel: "gland", ..turned(0.0) };
+        let own = Placed { channel: Name::new("gland").unwrap(), ..turned(0.0) };
         assert!((tilt(&turned(8.0).extent) - 8.0).abs() < 1e-9 && tilt(&own.extent) == 0.0);
         let why = mask(&own, &[turned(8.0)]).unwrap_err();
         assert!(why.contains("not tilted as that is") && why.contains("CopyInformation"), "{why}");

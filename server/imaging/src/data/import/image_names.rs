@@ -1,6 +1,9 @@
 //! Which image a file or folder of a case is by its name, and what names that are near misses were meant for.
 
-use crate::data::{IMAGES, MASKS, read::ENDINGS};
+use crate::data::read::ENDINGS;
+
+/// Images and masks of prostate MRI.
+const PROSTATE: [&str; 6] = ["t2w", "adc", "hbv", "gland", "zones", "lesion"];
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,15 +51,11 @@ const WORDS: [(&str, &str); 26] = [
     ("roi", "lesion"),
 ];
 
-fn channels() -> impl Iterator<Item = &'static str> {
-    IMAGES.into_iter().chain(MASKS)
-}
-
 /// What a name of a case's folder stands for.
 pub fn meant(name: &str, is_folder: bool) -> Meant {
     let lower = name.to_lowercase();
     let ending = if is_folder { Some("") } else { ENDINGS.into_iter().find(|e| lower.ends_with(e)) };
-    let channel = |stem: &str| channels().find(|channel| *channel == stem);
+    let channel = |stem: &str| PROSTATE.into_iter().find(|channel| *channel == stem);
     match ending {
         Some(ending) => {
             let stem = &lower[..lower.len() - ending.len()];
@@ -83,6 +82,22 @@ pub fn meant(name: &str, is_folder: bool) -> Meant {
     }
 }
 
+/// A name without the ending of an image that is read; a folder's as it is.
+pub fn stem(name: &str, is_folder: bool) -> &str {
+    let ending = if is_folder { None } else { ending(name) };
+    &name[..name.len() - ending.map_or(0, str::len)]
+}
+
+/// Whether a file has the ending of an image that is read; a folder may hold one.
+pub fn is_read(name: &str, is_folder: bool) -> bool {
+    is_folder || ending(name).is_some()
+}
+
+fn ending(name: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    ENDINGS.into_iter().find(|ending| lower.ends_with(ending))
+}
+
 /// Which image a name may have been meant for.
 fn guess(stem: &str) -> Option<&'static str> {
     let plain: String = stem.chars().filter(|c| c.is_alphanumeric()).collect();
@@ -92,8 +107,13 @@ fn guess(stem: &str) -> Option<&'static str> {
     WORDS.iter().find(|(word, _)| near(word)).map(|(_, channel)| *channel)
 }
 
+/// Which name of prostate MRI a name of an image or mask is near to.
+pub fn near(name: &str) -> Option<&'static str> {
+    guess(name)
+}
+
 /// Whether one letter more, less or another, or two in the other order, make one word of the other; short words are too like each other.
-fn one_letter_off(a: &str, b: &str) -> bool {
+pub fn one_letter_off(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     if a.len() < 4 || b.len() < 4 || a.len().abs_diff(b.len()) > 1 {
         return false;
@@ -113,10 +133,7 @@ pub fn left_out<'a>(name: &str, channel: Option<&str>, there: impl Fn(&str) -> O
     let lower = name.to_lowercase();
     let readable = ENDINGS.into_iter().find(|ending| lower.ends_with(ending));
     match channel {
-        None => format!(
-            "{name} was left out: an image or mask must be named {}",
-            channels().collect::<Vec<_>>().join(", ")
-        ),
+        None => format!("{name} was left out: an image or mask must be named {}", PROSTATE.join(", ")),
         Some(channel) => match (there(channel), readable) {
             (Some(taken), _) => format!("{name} was left out: {taken} is the {channel} of this case"),
             (None, Some(ending)) => {

@@ -1,6 +1,7 @@
 //! The values of a mask: whole numbers that are stored as others, values that nobody should learn, and what
 //! a kind of mask may hold.
 
+use super::examination::FoundMask;
 use crate::{data::Volume, metrics::squared_distance};
 
 /// Values this near to a whole number are it: resampling and scaling leave such.
@@ -42,18 +43,19 @@ impl std::str::FromStr for FillLabel {
     }
 }
 
-/// Makes the values of a mask what its kind holds: zones 0, 1 and 2, others 0 and 1. Says what it filled.
+/// Makes the values of a mask what it may hold: 0, those of its classes and the one that is ignored; where the classes
+/// are still to be told, whole numbers from 0 to 255. Says what it filled.
 ///
 /// # Errors
-/// In words: a value that no such mask has.
+/// In words: a value that the mask does not have.
 pub fn settle(
-    channel: &str,
-    mask: &mut Volume,
+    mask: &FoundMask,
+    volume: &mut Volume,
     spacing_mm: [f64; 3],
     fill: Option<FillLabel>,
 ) -> Result<Option<String>, String> {
-    let zones = channel == "zones";
-    for value in &mut mask.data {
+    let several = mask.info.classes.len() > 1;
+    for value in &mut volume.data {
         let whole = value.round();
         if (*value - whole).abs() <= ROUNDING {
             // Without the sign of -0.
@@ -61,27 +63,32 @@ pub fn settle(
         }
     }
     let labels: std::collections::BTreeSet<u32> =
-        mask.data.iter().filter(|v| **v > 0.0).map(|v| v.to_bits()).collect();
+        volume.data.iter().filter(|v| **v > 0.0).map(|v| v.to_bits()).collect();
     // The only label of a mask is what it shows.
     let only = |fill: &FillLabel| {
-        !zones && labels.len() == 1 && labels.iter().all(|v| f32::from_bits(*v) == f32::from(fill.value))
+        !several && labels.len() == 1 && labels.iter().all(|v| f32::from_bits(*v) == f32::from(fill.value))
     };
     let filled = match fill {
         Some(fill) if only(&fill) => Some(format!(
             "{} is the only label of the mask and was kept, whatever --fill-label says",
             fill.value
         )),
-        Some(fill) => filled(mask, spacing_mm, fill),
+        Some(fill) => filled(volume, spacing_mm, fill),
         None => None,
     };
-    let highest = if zones { 2.0 } else { f32::from(u8::MAX) };
-    let bad = mask.data.iter().copied().find(|v| !(0.0..=highest).contains(v) || v.fract() != 0.0);
-    let undecided = !zones && labels.len() > 1 && mask.data.contains(&UNDECIDED);
+    let known: Vec<f32> = mask.info.values().into_iter().chain(mask.info.ignore).map(f32::from).collect();
+    let any = mask.any_value || mask.info.classes.is_empty();
+    let whole = |v: f32| (0.0..=255.0).contains(&v) && v.fract() == 0.0;
+    let bad = volume.data.iter().copied().find(|v| !(whole(*v) && (any || *v == 0.0 || known.contains(v))));
+    let undecided = mask.info.ignore != Some(UNDECIDED as u8)
+        && any
+        && labels.len() > 1
+        && volume.data.contains(&UNDECIDED);
     if let Some(value) = bad.or(undecided.then_some(UNDECIDED)) {
-        let expected = match (zones, undecided && bad.is_none()) {
-            (true, _) => "0, 1 (peripheral) and 2 (transition zone) were expected".to_owned(),
-            (false, false) => format!("whole numbers from 0 to {highest} were expected"),
-            (false, true) => "beside other labels".to_owned(),
+        let expected = match (any, undecided && bad.is_none()) {
+            (false, _) => format!("{} were expected", expected(mask)),
+            (true, false) => "whole numbers from 0 to 255 were expected".to_owned(),
+            (true, true) => "beside other labels".to_owned(),
         };
         let offer = if value == UNDECIDED {
             "; 255 often marks borders or voxels that nobody labelled: `--fill-label 255` turns them into background, `--fill-label 255=nearest` into the label of the nearest voxel"
@@ -90,10 +97,24 @@ pub fn settle(
         };
         return Err(format!("a mask with the value {value}: {expected}{offer}"));
     }
-    if !zones {
-        mask.data.iter_mut().for_each(|v| *v = f32::from(*v > 0.0));
+    if mask.any_value {
+        volume.data.iter_mut().for_each(|v| *v = f32::from(*v > 0.0));
     }
     Ok(filled)
+}
+
+/// The values of a mask with what they are, such as `0, 1 (peripheral) and 2 (transition)`.
+fn expected(mask: &FoundMask) -> String {
+    let name = |value: &u8| {
+        let classes: Vec<&str> =
+            mask.info.classes.iter().filter(|c| c.values.contains(value)).map(|c| c.name.as_str()).collect();
+        format!("{value} ({})", classes.join(", "))
+    };
+    let mut values: Vec<String> = vec!["0".to_owned()];
+    values.extend(mask.info.values().iter().map(name));
+    values.extend(mask.info.ignore.map(|value| format!("{value} (ignored)")));
+    let last = values.pop().unwrap_or_default();
+    if values.is_empty() { last } else { format!("{} and {last}", values.join(", ")) }
 }
 
 /// Fills the voxels of a value; says how many they were, none where there are none.
@@ -140,16 +161,43 @@ fn nearest(mask: &mut Volume, spacing_mm: [f64; 3], value: f32, marked: &[usize]
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use transferscope_domain::{Name, dataset::MaskInfo};
 
-    use super::*;
+    use super::{
+        super::{examination::Found, layout::Layout},
+        *,
+    };
 
     fn row(values: &[f32]) -> Volume {
         Volume { shape: [1, 1, values.len()], data: values.to_vec() }
     }
 
+    fn prostate(channel: &str) -> FoundMask {
+        Found::prostate(Layout::Cases, Vec::new()).mask(channel).unwrap().clone()
+    }
+
     fn of(channel: &str, values: &[f32], fill: Option<&str>) -> Result<Vec<f32>, String> {
         let mut mask = row(values);
-        settle(channel, &mut mask, [3.0, 1.0, 1.0], fill.map(|text| text.parse().unwrap())).map(|_| mask.data)
+        let fill = fill.map(|text| text.parse().unwrap());
+        settle(&prostate(channel), &mut mask, [3.0, 1.0, 1.0], fill).map(|_| mask.data)
+    }
+
+    #[test]
+    fn classes_keep_their_values_and_others_are_refused_with_what_they_are() {
+        let name = Name::new("organs").unwrap();
+        let mut mask = FoundMask::from(MaskInfo::of(name, &["liver", "spleen"]));
+        mask.info.ignore = Some(9);
+        let of = |mask: &FoundMask, values: &[f32]| {
+            let mut volume = row(values);
+            settle(mask, &mut volume, [1.0; 3], None).map(|_| volume.data)
+        };
+        assert_eq!(of(&mask, &[0.0, 1.0, 2.0, 9.0]), Ok(vec![0.0, 1.0, 2.0, 9.0]));
+        let refused = of(&mask, &[3.0]).unwrap_err();
+        assert!(refused.contains("0, 1 (liver), 2 (spleen) and 9 (ignored) were expected"), "{refused}");
+        let untold = FoundMask::untold(name);
+        assert!(of(&untold, &[0.0, 7.0, 255.0, 1.0]).unwrap_err().contains("beside other labels"));
+        assert_eq!(of(&untold, &[0.0, 7.0, 1.0]), Ok(vec![0.0, 7.0, 1.0]));
+        assert!(of(&untold, &[256.0]).is_err() && of(&untold, &[0.5]).is_err());
     }
 
     #[test]
@@ -184,7 +232,7 @@ mod tests {
         fn masks_hold_their_kind_or_are_refused(values in prop::collection::vec(prop_oneof![any::<f32>(), (0u8..=255).prop_map(f32::from)], 1..40), zones: bool, fill: bool) {
             let mut mask = row(&values);
             let fill = fill.then_some(FillLabel { value: 255, with: FillWith::Nearest });
-            if settle(if zones { "zones" } else { "gland" }, &mut mask, [1.0; 3], fill).is_ok() {
+            if settle(&prostate(if zones { "zones" } else { "gland" }), &mut mask, [1.0; 3], fill).is_ok() {
                 let highest = if zones { 2.0 } else { 1.0 };
                 prop_assert!(mask.data.iter().all(|v| (0.0..=highest).contains(v) && v.fract() == 0.0));
             }

@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 use serde_json::Value;
 
-use super::{
-    image_names::{self, Meant},
-    listing::{self, Names},
-};
+use super::listing::{self, Names};
 use crate::data::{DataError, read::dicom_glance};
 
 /// A larger `dataset.json` is none.
@@ -23,13 +20,6 @@ const WANTED: &str = "arrange it as one folder per case with t2w.nii.gz, adc.nii
 pub fn named(folder: &Path) -> Result<Option<String>, DataError> {
     let Names { found, .. } = listing::names(folder)?;
     let has = |name: &str| found.get(name).copied();
-    if let Some((name, _)) =
-        found.iter().find(|(name, is_folder)| image_names::meant(name, **is_folder) == Meant::Channel("t2w"))
-    {
-        return Ok(Some(format!(
-            "{name} lies in the folder itself: every case has a folder of its own in it, and its images lie there (CASE/t2w.nii.gz)"
-        )));
-    }
     if has("imagesTr") == Some(true) {
         return Ok(Some(training_images(folder)));
     }

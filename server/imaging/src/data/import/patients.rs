@@ -10,7 +10,7 @@ const BY_IMAGES: &str = "identical images";
 const BY_NOTHING: &str = "nothing: each case for itself";
 
 /// What is known of a case's patient.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Known {
     pub case_id: String,
     /// The patient by a table or by the layout, and which of them says so.

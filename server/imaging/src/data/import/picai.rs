@@ -10,13 +10,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use transferscope_domain::{Name, dataset::contents::CSPCA};
+
 use super::{
     case_files::CaseFiles,
     csv_file::CsvFile,
     examination::Examination,
     listing::{self, MAX_CASES},
 };
-use crate::data::{DataError, IMAGES, read::ENDINGS};
+use crate::data::{
+    DataError,
+    read::{ENDINGS, Source},
+};
+
+/// Images that are read.
+const IMAGES: [&str; 3] = ["t2w", "adc", "hbv"];
 
 /// How deep below the folder patients are looked for.
 const MAX_DEPTH: usize = 3;
@@ -70,12 +78,13 @@ pub fn find(folder: &Path) -> Result<Option<Vec<Examination>>, DataError> {
     let outcomes = outcomes(&labels)?;
     let examinations = found.into_iter().map(|((patient_id, number), study)| {
         let case_id = format!("{patient_id}_{number}");
+        let outcome = outcomes.get(&case_id).copied().flatten();
+        let cspca = Name::new(CSPCA).ok().zip(outcome.map(|yes| if yes { "yes" } else { "no" }.to_owned()));
         Examination {
-            cspca: outcomes.get(&case_id).copied().flatten(),
-            files: files(&case_id, &study, &labels),
-            fold: study.fold,
-            case_id,
             patient_id: Some(patient_id),
+            labels: cspca.into_iter().collect(),
+            fold: study.fold,
+            ..Examination::new(case_id.clone(), files(&case_id, &study, &labels))
         }
     });
     Ok(Some(examinations.collect()))
@@ -87,7 +96,7 @@ struct Study {
     folder: PathBuf,
     /// Of the folder that the patient's is in.
     fold: Option<u32>,
-    images: Vec<(&'static str, PathBuf)>,
+    images: Vec<(Name, PathBuf)>,
 }
 
 /// Collects studies by patient and number from the patient folders below `folder`.
@@ -130,7 +139,7 @@ fn studies(
             fold,
             images: Vec::new(),
         });
-        if let Some(channel) = IMAGES.into_iter().find(|c| *c == channel) {
+        if let Some(channel) = IMAGES.into_iter().find(|c| *c == channel).and_then(|c| Name::new(c).ok()) {
             study.images.push((channel, folder.join(&name)));
         }
     }
@@ -158,10 +167,10 @@ fn label_folders(folder: &Path) -> Vec<PathBuf> {
 
 /// The files of one study: its images, and the masks that the label folders have for it.
 fn files(case_id: &str, study: &Study, labels: &[PathBuf]) -> Result<CaseFiles, DataError> {
-    let mut files = BTreeMap::new();
+    let (mut images, mut masks) = (BTreeMap::new(), BTreeMap::new());
     for (channel, path) in &study.images {
-        if let Some(other) = files.insert(*channel, path.clone()) {
-            let other = other.display();
+        if let Some(other) = images.insert(*channel, Source::Path(path.clone())) {
+            let other = other.path().display();
             let reason = format!("the {channel} image of {case_id} is there more than once: {other}");
             return Err(DataError::refused(path, reason));
         }
@@ -174,12 +183,13 @@ fn files(case_id: &str, study: &Study, labels: &[PathBuf]) -> Result<CaseFiles, 
             let mut paths = ENDINGS.iter().map(|ending| folder.join(format!("{case_id}{ending}")));
             paths.find(|path| path.is_file()).map(|path| (place, path))
         });
-        if let Some((place, path)) = found {
-            files.insert(channel, path);
+        if let (Some((place, path)), Ok(name)) = (found, Name::new(channel)) {
+            masks.insert(name, Source::Path(path));
             sources.insert(channel.to_owned(), place.to_owned());
         }
     }
-    Ok(CaseFiles::new(&study.folder, files, Vec::new())?.with_sources(sources))
+    let t2w = Name::new("t2w").map_err(DataError::Options)?;
+    Ok(CaseFiles::new(&study.folder, t2w, images, masks, Vec::new())?.with_sources(sources))
 }
 
 /// Clinically significant cancer by case from the marksheet, empty where there is none: `case_csPCa`

@@ -23,7 +23,7 @@ pub struct Matched {
 /// # Errors
 /// When a line could be about several cases, several lines about one, or no line is about any case.
 pub fn matched(folder: &Path, table: Table, cases: &[&str]) -> Result<Matched, DataError> {
-    let Table { name, rows, notes } = table;
+    let Table { name, rows, notes, labels: _ } = table;
     let name = name.unwrap_or_default();
     let mut matched = Matched { notes, ..Matched::default() };
     let (exact, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -101,10 +101,14 @@ mod tests {
     use super::*;
 
     fn of(lines: &[&str], cases: &[&str]) -> Result<Matched, String> {
-        let row =
-            |id: &str| Row { patient_id: format!("patient {id}"), cspca: None, split: None, fold: None };
+        let row = |id: &str| Row {
+            patient_id: format!("patient {id}"),
+            labels: BTreeMap::new(),
+            split: None,
+            fold: None,
+        };
         let rows = lines.iter().map(|id| ((*id).to_owned(), row(id))).collect();
-        let table = Table { name: Some("cases.csv".into()), rows, notes: Vec::new() };
+        let table = Table { name: Some("cases.csv".into()), rows, labels: Vec::new(), notes: Vec::new() };
         matched(Path::new("in"), table, cases).map_err(|e| e.to_string())
     }
 

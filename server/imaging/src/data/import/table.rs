@@ -1,9 +1,16 @@
 //! `cases.csv`: which case belongs to which patient, and what else is known of it.
 
+mod labels;
+
 use std::{collections::BTreeMap, path::Path};
 
-use transferscope_domain::metric::Split;
+use transferscope_domain::{
+    Name,
+    dataset::{LabelInfo, contents::CSPCA},
+    metric::Split,
+};
 
+use self::labels::Candidate;
 use super::{csv_file::CsvFile, listing};
 use crate::data::DataError;
 
@@ -20,8 +27,8 @@ const WORKBOOKS: [&str; 5] = [".xlsx", ".xls", ".xlsm", ".ods", ".numbers"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     pub patient_id: String,
-    /// Clinically significant cancer; none where the cell is empty or says that it is not known.
-    pub cspca: Option<bool>,
+    /// Classes of the whole case by label; not where the cell is empty or says that it is not known.
+    pub labels: BTreeMap<Name, String>,
     pub split: Option<Split>,
     pub fold: Option<u32>,
 }
@@ -33,12 +40,14 @@ pub struct Table {
     pub name: Option<String>,
     /// By case as the table names it.
     pub rows: BTreeMap<String, Row>,
+    /// Columns that hold classes of cases.
+    pub labels: Vec<LabelInfo>,
     pub notes: Vec<String>,
 }
 
 /// The table beside the cases, empty where there is none. Columns `case_id` and `patient_id` must be there;
 /// of the others `cspca` (yes or no), `split` (train, val or test) and `fold` (a whole number from 0) are
-/// read and the rest is left alone.
+/// read, and every column of a few classes is a label of its own. The rest is left alone, and it is said.
 ///
 /// # Errors
 /// When there are two tables or a workbook, the table cannot be read, a column is missing or stands twice, an
@@ -61,14 +70,12 @@ pub fn read(folder: &Path) -> Result<Table, DataError> {
     let path = folder.join(&name);
     let Some(mut file) = CsvFile::open(&path, "case_id")? else { return Ok(table) };
     table.notes.extend(file.note.take());
-    let others = file.others(&COLUMNS);
-    if !others.is_empty() {
-        let (others, known) = (others.join(", "), COLUMNS.join(", "));
-        table
-            .notes
-            .push(format!("{name}: columns that are not read: {others}; those that are read: {known}"));
+    let others: Vec<String> = file.others(&COLUMNS).into_iter().map(str::to_owned).collect();
+    let mut columns = Vec::new();
+    for other in &others {
+        columns.extend(file.column(other)?.map(|column| Candidate::new(other, column)));
     }
-    table.name = Some(name);
+    table.name = Some(name.clone());
     let (case_column, patient_column) = (file.require("case_id")?, file.require("patient_id")?);
     let (cspca, split, fold) = (file.column("cspca")?, file.column("split")?, file.column("fold")?);
     while let Some(record) = file.next()? {
@@ -76,9 +83,12 @@ pub fn read(folder: &Path) -> Result<Table, DataError> {
         if case.is_empty() || patient.is_empty() {
             return Err(record.refused("case_id or patient_id is empty"));
         }
+        columns.iter_mut().for_each(|candidate| candidate.add(case, record.cell(candidate.column)));
+        let cspca = cspca.map(|column| record.yes_or_no(column)).transpose()?.flatten();
+        let cspca = cspca.map(|yes| if yes { "yes" } else { "no" }.to_owned());
         let row = Row {
             patient_id: patient.to_owned(),
-            cspca: cspca.map(|column| record.yes_or_no(column)).transpose()?.flatten(),
+            labels: Name::new(CSPCA).ok().zip(cspca).into_iter().collect(),
             split: match split.map(|column| record.cell(column)) {
                 None | Some("") => None,
                 Some(text) => Some(split_named(text).ok_or_else(|| {
@@ -98,11 +108,12 @@ pub fn read(folder: &Path) -> Result<Table, DataError> {
         }
         table.rows.insert(case.to_owned(), row);
     }
+    labels::take(columns, &name, &mut table);
     Ok(table)
 }
 
 /// The split of this name, as people write it.
-fn split_named(text: &str) -> Option<Split> {
+pub(super) fn split_named(text: &str) -> Option<Split> {
     Some(match text.to_lowercase().as_str() {
         "train" | "training" => Split::Train,
         "val" | "valid" | "validation" | "validate" => Split::Val,

@@ -4,7 +4,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use transferscope_domain::{Task, metric::Split};
+use transferscope_domain::{TaskKind, metric::Split};
 
 use super::*;
 use crate::data::{
@@ -62,8 +62,8 @@ fn the_sample_cases_import_and_the_first_is_on_the_t2w_grid() {
         ("prostatex-0001", [19, 384, 384]),
     ];
     assert_eq!(shapes, expected);
-    assert_eq!(manifest.cases[0].channels, ["t2w", "adc", "hbv", "gland", "lesion"]);
-    assert_eq!(manifest.cases[1].channels, ["t2w", "adc", "hbv"]);
+    assert_eq!(manifest.cases[0].channels, ["t2w", "hbv", "adc", "gland", "lesion"]);
+    assert_eq!(manifest.cases[1].channels, ["t2w", "hbv", "adc"]);
     for split in Split::ALL {
         assert_eq!(manifest.cases.iter().filter(|c| c.split == split).count(), 1);
     }
@@ -78,8 +78,8 @@ fn the_sample_cases_import_and_the_first_is_on_the_t2w_grid() {
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.labels["lesion"], [0, 1]);
     // Only one case has masks, so segmentation has nothing to validate on.
-    let problem = |task| &report.tasks.iter().find(|t| t.task == task).unwrap().problem;
-    assert!(problem(Task::Segmentation).is_some() && problem(Task::SuperResolution).is_none());
+    let problem = |task| &report.tasks.iter().find(|t| t.task == task && t.default).unwrap().problem;
+    assert!(problem(TaskKind::Segmentation).is_some() && problem(TaskKind::SuperResolution).is_none());
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn the_layout_of_pi_cai_is_recognised() {
         ];
         assert_eq!(cases, expected);
         assert_eq!((made.patients(), made.refused.len()), (3, 0));
-        assert_eq!(made.cases[0].channels, ["t2w", "adc", "hbv", "gland", "lesion"]);
+        assert_eq!(made.cases[0].channels, ["t2w", "hbv", "adc", "gland", "lesion"]);
         assert_eq!(made.cases[0].mask_sources["lesion"], "csPCa_lesion_delineations/human_expert/resampled");
         let first = case::load(&root.path().join("out").join(name), &made.cases[0]).unwrap();
         assert_eq!(first.volumes["lesion"].range(), Some((0.0, 1.0)));
@@ -388,12 +388,7 @@ fn columns_fills_and_splits_that_are_not_what_they_seem_are_noted() {
         |name: &str| AddOptions { name: Some(name.into()), fill_label: Some(fill), ..AddOptions::default() };
     let made = add_with(&p.datasets, &p.source, &options("noted"), &quiet).unwrap();
     let noted = |words: &str| made.notes.iter().filter(|note| note.contains(words)).count();
-    assert_eq!(
-        noted("columns that are not read: splitt; those that are read: case_id"),
-        1,
-        "{:?}",
-        made.notes
-    );
+    assert_eq!(noted("columns that are not read: splitt; read are case_id"), 1, "{:?}", made.notes);
     assert_eq!(noted("--fill-label: no mask has voxels of the value 254"), 1, "{:?}", made.notes);
     assert_eq!(noted("a, d share an image with a case of another split"), 1, "{:?}", made.notes);
 
@@ -411,4 +406,54 @@ fn columns_fills_and_splits_that_are_not_what_they_seem_are_noted() {
         "{of_a:?}"
     );
     assert_eq!(made.notes.iter().filter(|n| n.contains("split") || n.contains("fill-label")).count(), 0);
+}
+
+/// Added under another name, the same folder is said to be the same.
+#[test]
+fn the_same_cases_under_another_name_are_said() {
+    let p = place();
+    let first = add(&p.datasets, &p.source, Some("one"), &quiet).unwrap();
+    assert!(first.notes.is_empty());
+    let again = add(&p.datasets, &p.source, Some("two"), &quiet).unwrap();
+    assert!(again.notes.iter().any(|note| note.contains("as the data set one")), "{:?}", again.notes);
+}
+
+/// What an import that was killed had read is not read again, what it was writing goes, and the end is that of an
+/// import that was not killed.
+#[test]
+fn an_import_that_was_killed_goes_on() {
+    let p = place();
+    let expected = add(&p.datasets, &p.source, Some("whole"), &quiet).unwrap();
+    // As the process leaves it: the folder with its journal, which a killed process does not remove.
+    let staging = p.datasets.join(".killed.partial");
+    let journal = staging.join("import.jsonl");
+    let killed = std::panic::catch_unwind(|| {
+        add(&p.datasets, &p.source, Some("killed"), &|done, _| {
+            if done == 2 {
+                let kept = p.datasets.join("kept");
+                copy(&staging, &kept);
+                panic!("killed");
+            }
+        })
+    });
+    assert!(killed.is_err());
+    fs::rename(p.datasets.join("kept"), &staging).unwrap();
+    fs::write(staging.join("prepared/torn.safetensors.7.tmp"), "half").unwrap();
+    let before = fs::read_to_string(&journal).unwrap();
+    let done: Vec<&str> = before.lines().collect();
+    assert!(!done.is_empty() && done.len() < 3, "{before}");
+    // A case that was read is not looked at again: its files may be gone by name and time alone.
+    let made = add(&p.datasets, &p.source, Some("killed"), &quiet).unwrap();
+    assert_eq!((made.hash, made.cases), (expected.hash, expected.cases));
+    let left: Vec<_> = fs::read_dir(p.datasets.join("killed")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "the manifest and the arrays: {left:?}");
+    assert!(!staging.exists() && !p.datasets.join(".killed.lock").exists());
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &target) } else { drop(fs::copy(entry.path(), target).unwrap()) }
+    }
 }

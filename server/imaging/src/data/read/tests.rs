@@ -64,11 +64,11 @@ fn reference_files_read_as_nibabel_and_itk_read_them() {
             "int16_4d.nii.gz" => assert!(refusal.contains("4 dimensions (7x6x3x2): 2 volumes"), "{refusal}"),
             "float32_nan_inf.nii.gz" => {
                 assert_eq!(refusal, "");
-                let found = examine(&io.join(name), Kind::Intensities).unwrap();
+                let found = examine(&Source::Path(io.join(name)), Kind::Intensities).unwrap();
                 assert!(
                     found.notes[0].starts_with("2 of ") && found.notes[0].contains("taken as background")
                 );
-                let refusal = examine(&io.join(name), Kind::Labels).unwrap_err().to_string();
+                let refusal = examine(&Source::Path(io.join(name)), Kind::Labels).unwrap_err().to_string();
                 assert!(refusal.contains("2 of ") && refusal.contains("a mask must hold"), "{refusal}");
             }
             _ => assert_eq!(refusal, "", "{name}"),
@@ -212,7 +212,7 @@ fn nan_in_a_mask_is_refused_with_its_place() {
     volume.data[at] = f32::NAN;
     let path = folder.path().join("a.nii");
     write::nifti(&path, &volume, &geometry, Element::F32).unwrap();
-    let refusal = examine(&path, Kind::Labels).unwrap_err().to_string();
+    let refusal = examine(&Source::Path(path.clone()), Kind::Labels).unwrap_err().to_string();
     assert!(refusal.contains("slice 2, row 1, column 3"), "{refusal}");
     assert_eq!(image(&path).unwrap().volume.data[at], 0.0);
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, activation::leaky_relu, backend::Backend};
 
 use transferscope_domain::{Head, task::Output};
 
-use super::OneSize;
+use super::Size;
 use crate::{
     family::TaskNetwork,
     model::{
@@ -24,21 +24,15 @@ use crate::{
     },
 };
 
-/// Channels by level; strides between levels are 2 in each direction but the first, which keeps
-/// the slices apart (voxels are three times as thick as wide).
-const CHANNELS: [usize; 4] = [8, 16, 32, 64];
-const STRIDES: [[usize; 3]; 3] = [[1, 2, 2], [2, 2, 2], [2, 2, 2]];
-
 /// Slope of the rectifier below zero.
 const SLOPE: f32 = 0.01;
-
-/// Voxels, by axis, that an input must be a multiple of.
-pub const MULTIPLE: [usize; 3] = [4, 8, 8];
 
 /// Encoder with residual blocks, decoder with skip connections.
 #[derive(Module, Debug)]
 pub struct Unet<B: Backend> {
     pub stem: SameConv3d<B>,
+    /// At full resolution, where every level has a block.
+    pub top: Option<Residual<B>>,
     pub encoder: Vec<Level<B>>,
     /// None for a label of the whole volume.
     pub decoder: Vec<UpLevel<B>>,
@@ -61,12 +55,14 @@ pub struct Level<B: Backend> {
     pub block: Residual<B>,
 }
 
-/// Transposed convolution to the finer level, sum with the skip, then one convolution.
+/// Transposed convolution to the finer level, sum with the skip, then one convolution, and a residual block where every
+/// level has one.
 #[derive(Module, Debug)]
 pub struct UpLevel<B: Backend> {
     pub up: PatchUp3d<B>,
     pub conv: SameConv3d<B>,
     pub norm: GroupNorm<B>,
+    pub block: Option<Residual<B>>,
 }
 
 /// `act(x + norm(conv(act(norm(conv x)))))`.
@@ -78,8 +74,10 @@ pub struct Residual<B: Backend> {
     pub norm2: GroupNorm<B>,
 }
 
-fn norm<B: Backend>(channels: usize, device: &B::Device) -> GroupNorm<B> {
-    GroupNormConfig::new(channels.min(8), channels).init(device)
+/// Over groups of maps, or each map for itself.
+fn norm<B: Backend>(channels: usize, alone: bool, device: &B::Device) -> GroupNorm<B> {
+    let groups = if alone { channels } else { channels.min(8) };
+    GroupNormConfig::new(groups, channels).init(device)
 }
 
 fn act<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 5> {
@@ -87,12 +85,12 @@ fn act<B: Backend>(x: Tensor<B, 5>) -> Tensor<B, 5> {
 }
 
 impl<B: Backend> Residual<B> {
-    fn new(c: usize, device: &B::Device) -> Self {
+    fn new(c: usize, alone: bool, device: &B::Device) -> Self {
         Self {
             conv1: SameConv3d::new(c, c, 3, device),
-            norm1: norm(c, device),
+            norm1: norm(c, alone, device),
             conv2: SameConv3d::new(c, c, 3, device),
-            norm2: norm(c, device),
+            norm2: norm(c, alone, device),
         }
     }
 
@@ -107,40 +105,52 @@ impl<B: Backend> Residual<B> {
 
 impl<B: Backend> Unet<B> {
     /// A network of zeros, to be filled by [`crate::init`].
-    pub fn new(in_channels: usize, out: usize, output: Output, device: &B::Device) -> Self {
+    pub fn new(size: &Size, in_channels: usize, out: usize, output: Output, device: &B::Device) -> Self {
+        let Size { channels, strides, blocks } = size;
+        let block = |c: usize| blocks.then(|| Residual::new(c, *blocks, device));
         let levels = match output {
-            Output::Classes | Output::Image => 0..3,
+            Output::Classes | Output::Image => 0..strides.len(),
             Output::Label => 0..0,
         };
         let end = match output {
-            Output::Classes | Output::Image => UnetEnd::Dense(SameConv3d::new(CHANNELS[0], out, 1, device)),
-            Output::Label => UnetEnd::Label(LabelHead::compact(&CHANNELS[1..], false, out, device)),
+            Output::Classes | Output::Image => UnetEnd::Dense(SameConv3d::new(channels[0], out, 1, device)),
+            // A network of one level is told from that.
+            Output::Label => {
+                let told = &channels[usize::from(channels.len() > 1)..];
+                UnetEnd::Label(LabelHead::compact(told, false, out, device))
+            }
         };
         Self {
-            stem: SameConv3d::new(in_channels, CHANNELS[0], 3, device),
-            encoder: (0..3)
+            stem: SameConv3d::new(in_channels, channels[0], 3, device),
+            top: block(channels[0]),
+            encoder: (0..strides.len())
                 .map(|i| Level {
-                    down: PatchConv3d::new(CHANNELS[i], CHANNELS[i + 1], STRIDES[i], device),
-                    block: Residual::new(CHANNELS[i + 1], device),
+                    down: PatchConv3d::new(channels[i], channels[i + 1], strides[i], device),
+                    block: Residual::new(channels[i + 1], *blocks, device),
                 })
                 .collect(),
             decoder: levels
                 .map(|i| UpLevel {
-                    up: PatchUp3d::new(CHANNELS[i + 1], CHANNELS[i], STRIDES[i], device),
-                    conv: SameConv3d::new(CHANNELS[i], CHANNELS[i], 3, device),
-                    norm: norm(CHANNELS[i], device),
+                    up: PatchUp3d::new(channels[i + 1], channels[i], strides[i], device),
+                    conv: SameConv3d::new(channels[i], channels[i], 3, device),
+                    norm: norm(channels[i], *blocks, device),
+                    block: block(channels[i]),
                 })
                 .collect(),
             out: end,
         }
     }
 
-    /// The maps of the four levels, finest first.
+    /// The maps of the levels, finest first.
     pub fn levels(&self, x: Tensor<B, 5>) -> Vec<Tensor<B, 5>>
     where
         B: Kernels,
     {
-        let mut maps = vec![act(self.stem.forward(x))];
+        let first = act(self.stem.forward(x));
+        let mut maps = vec![match &self.top {
+            Some(top) => top.forward(first),
+            None => first,
+        }];
         for level in &self.encoder {
             let down = level.down.forward(maps[maps.len() - 1].clone());
             maps.push(level.block.forward(down));
@@ -149,7 +159,7 @@ impl<B: Backend> Unet<B> {
     }
 
     /// # Shapes
-    /// `[B, C, D, H, W]`, sizes multiples of [`MULTIPLE`] -> `[B, out, D, H, W]`, or one voxel for a
+    /// `[B, C, D, H, W]`, sizes multiples of [`Size::multiple`] -> `[B, out, D, H, W]`, or one voxel for a
     /// label.
     pub fn forward(&self, x: Tensor<B, 5>, keep: Option<&mut LayerRows<B>>) -> Tensor<B, 5>
     where
@@ -162,13 +172,17 @@ impl<B: Backend> Unet<B> {
         let out = match &self.out {
             UnetEnd::Dense(out) => out,
             UnetEnd::Label(head) => {
-                return head.forward(maps.into_iter().skip(1).map(places).collect());
+                let finest = usize::from(maps.len() > 1);
+                return head.forward(maps.into_iter().skip(finest).map(places).collect());
             }
         };
-        let mut y = maps.remove(3);
+        let mut y = maps.remove(self.encoder.len());
         for (skip, level) in maps.into_iter().zip(&self.decoder).rev() {
             let joined = level.up.forward(y) + skip;
             y = group_norm(&level.norm, level.conv.forward(joined), SLOPE);
+            if let Some(block) = &level.block {
+                y = block.forward(y);
+            }
         }
         out.forward(y)
     }
@@ -180,10 +194,10 @@ fn rows<B: Backend>(maps: &[Tensor<B, 5>]) -> LayerRows<B> {
 }
 
 impl<B: Backend> TaskNetwork<B> for Unet<B> {
-    type Size = OneSize;
+    type Size = Size;
 
-    fn build(_size: &OneSize, _head: Head, io: TaskIo, device: &B::Device) -> Self {
-        Self::new(io.images, io.out, io.output, device)
+    fn build(size: &Size, _head: Head, io: TaskIo, device: &B::Device) -> Self {
+        Self::new(size, io.images, io.out, io.output, device)
     }
 
     fn pass(

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use burn::backend::Autodiff;
 use burn_flex::Flex;
 use rand::RngExt;
-use transferscope_domain::{Adaptation, Family, Task, dataset::SegmentationTarget, task::Output};
+use transferscope_domain::{Adaptation, Family, TaskKind, task::Output};
 
 use super::*;
 use crate::{
@@ -81,8 +81,8 @@ fn labels_of_cases_are_learnt() {
         }
         let examples: Vec<Example> = (0..24).map(labelled).collect();
         let val: Vec<Example> = (100..124).map(labelled).collect();
-        let spec = TrainingSpec { epochs: 10, ..TrainingSpec::default_for(family, Task::Classification) };
-        let plan = TaskPlan::usual(Task::Classification, SegmentationTarget::Gland);
+        let spec = TrainingSpec { epochs: 10, ..TrainingSpec::default_for(family, TaskKind::Classification) };
+        let plan = TaskPlan::usual("classification");
         let io = TaskIo { images: 3, out: plan.out(), output: Output::Label };
         let net = init::zero_init_output(init::random(Net::<A>::mini(family, io, &device), 5), Output::Label);
         let loss = TaskLoss::new(spec.loss, &examples, plan.out());
@@ -91,7 +91,7 @@ fn labels_of_cases_are_learnt() {
             train: &examples,
             val: &val,
             eval: EvalConfig {
-                plan,
+                plan: &plan,
                 sampling: family.into(),
                 loss: &loss,
                 inference: spec.inference,
@@ -126,7 +126,7 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
     let net = adapt(init::random(net, 5), spec, 5, &device);
     let mut optimiser = Optimiser::new(spec.optimiser.into(), grouping(net.layers(), spec));
     let (net, from) = state::load_last(run_dir, net, &mut optimiser, &device).unwrap();
-    let plan = TaskPlan::usual(Task::Segmentation, SegmentationTarget::Gland);
+    let plan = TaskPlan::usual("segmentation:gland");
     let loss = TaskLoss::new(spec.loss, &examples, plan.out());
     let observer = StopAfter(AtomicU64::new(steps));
     let training = Fit {
@@ -134,7 +134,7 @@ fn train(run_dir: &Path, family: Family, spec: &TrainingSpec, steps: u64) -> Fit
         train: &examples,
         val: &val,
         eval: EvalConfig {
-            plan,
+            plan: &plan,
             sampling: family.into(),
             loss: &loss,
             inference: spec.inference,
@@ -156,7 +156,7 @@ fn spec(family: Family, adaptation: Adaptation) -> TrainingSpec {
         adaptation,
         layer_decay: 0.8,
         drop_path: 0.3,
-        ..TrainingSpec::default_for(family, Task::Segmentation)
+        ..TrainingSpec::default_for(family, TaskKind::Segmentation)
     }
 }
 

@@ -91,7 +91,7 @@ impl Stage {
                 "dataset_dir": "../../datasets/tiny", "dataset_hash": "hash", "device": "cpu",
                 "code_version": "test",
                 "training": transferscope_domain::TrainingSpec::default_for(
-                    transferscope_domain::Family::Provicnet, transferscope_domain::Task::Segmentation),
+                    transferscope_domain::Family::Provicnet, transferscope_domain::TaskKind::Segmentation),
             }))
             .unwrap();
             std::fs::create_dir(data.run(&request.id)).unwrap();

@@ -34,7 +34,7 @@ pub const KINDS: &[Bad] = &[
         kind: "no t2w image",
         words: "no t2w image: t2w.nii.gz, t2w.nii, t2w.mha, t2w.mhd, t2w.hdr or a folder t2w of DICOM files was expected",
         make: |f| {
-            fs::rename(f.join("case/t2w.nii"), f.join("case/t2.nii")).unwrap();
+            fs::rename(f.join("case/t2w.nii"), f.join("case/adc.nii")).unwrap();
         },
     },
     Bad {
@@ -81,7 +81,7 @@ pub const KINDS: &[Bad] = &[
     },
     Bad {
         kind: "zones with a third value",
-        words: "a mask with the value 3: 0, 1 (peripheral) and 2 (transition zone) were expected",
+        words: "a mask with the value 3: 0, 1 (peripheral) and 2 (transition) were expected",
         make: |f| mask(f, "zones.nii", 3.0),
     },
     Bad {

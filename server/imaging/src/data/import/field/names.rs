@@ -16,7 +16,7 @@ fn the_case_of_a_name_says_nothing() {
     let made = place.add();
     assert_eq!(made.refused, []);
     assert_eq!(made.cases[0].channels, ["t2w"]);
-    assert_eq!(made.cases[1].channels, ["t2w", "adc", "hbv", "gland"]);
+    assert_eq!(made.cases[1].channels, ["t2w", "hbv", "adc", "gland"]);
     assert!(made.cases.iter().all(|case| case.notes.is_empty()));
     place.write("c2/T2w.mha", "x");
     assert!(place.add().refused[0].reason.contains("t2w is there more than once: T2w.mha and t2w.nii"));

@@ -127,7 +127,7 @@ fn borders_marked_with_255_are_refused_with_a_way_out_or_filled() {
     }
     place.write("c/zones.nii", nifti_file(&zones));
     let text = place.refusal();
-    assert!(text.contains("a mask with the value 255: 0, 1 (peripheral) and 2 (transition zone)"), "{text}");
+    assert!(text.contains("a mask with the value 255: 0, 1 (peripheral) and 2 (transition)"), "{text}");
     assert!(text.contains("often marks borders") && text.contains("--fill-label 255"), "{text}");
     for (how, at_border) in [("255", 0.0), ("255=nearest", 1.0)] {
         let options = AddOptions { fill_label: Some(how.parse().unwrap()), ..AddOptions::default() };

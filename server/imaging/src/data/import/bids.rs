@@ -1,0 +1,16 @@
+//! The Brain Imaging Data Structure.
+
+use std::path::Path;
+
+use super::{examination::Found, layout, layout::Layout, listing::Names};
+use crate::data::DataError;
+
+/// Whether a folder looks like one.
+pub fn looks_like(_folder: &Path, _names: &Names) -> bool {
+    false
+}
+
+/// What is in it.
+pub fn find(folder: &Path) -> Result<Found, DataError> {
+    Err(layout::not(folder, Layout::Bids, "it cannot be read yet"))
+}

@@ -1,0 +1,18 @@
+//! Trees of DICOM files.
+
+use std::path::Path;
+
+use transferscope_domain::dataset::Description;
+
+use super::{examination::Found, layout, layout::Layout, listing::Names};
+use crate::data::DataError;
+
+/// Whether a folder looks like one.
+pub fn looks_like(_folder: &Path, _names: &Names) -> bool {
+    false
+}
+
+/// What is in it.
+pub fn find(folder: &Path, _said: &Description) -> Result<Found, DataError> {
+    Err(layout::not(folder, Layout::Dicom, "it cannot be read yet"))
+}
