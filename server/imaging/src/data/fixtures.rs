@@ -4,6 +4,7 @@
 pub mod dicom;
 pub mod metaimage;
 pub mod nifti;
+pub mod picture;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

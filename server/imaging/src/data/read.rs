@@ -9,6 +9,7 @@ mod dicom;
 pub mod element;
 pub mod metaimage;
 pub mod nifti;
+pub mod picture;
 mod sidecar;
 
 use std::path::{Path, PathBuf};
@@ -29,13 +30,15 @@ pub enum Source {
     Path(PathBuf),
     /// One volume of a file of four dimensions, counted from 0.
     Volume { path: PathBuf, index: usize },
+    /// A part of a picture. Its own pixel size is only used where it is `sized`, else 1 mm: in most files it is a screen's.
+    Picture { path: PathBuf, part: picture::Part, sized: bool },
 }
 
 impl Source {
     /// The file or folder.
     pub fn path(&self) -> &Path {
         match self {
-            Source::Path(path) | Source::Volume { path, .. } => path,
+            Source::Path(path) | Source::Volume { path, .. } | Source::Picture { path, .. } => path,
         }
     }
 
@@ -43,7 +46,7 @@ impl Source {
     pub fn name(&self) -> String {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match self {
-            Source::Path(path) => name(path),
+            Source::Path(path) | Source::Picture { path, .. } => name(path),
             Source::Volume { path, index } => format!("{} (volume {index})", name(path)),
         }
     }
@@ -103,27 +106,89 @@ pub enum Kind {
 /// When the file cannot be read or cannot be trusted: truncated, of more than one volume where none is named, labels
 /// that are not finite or intensities that are mostly so, without a usable geometry, or not an image.
 pub fn examine(source: &Source, kind: Kind) -> Result<Examined, DataError> {
-    let path = source.path();
-    let refused = |reason: String| DataError::refused(path, reason);
-    let Read { sizes, mut images, mut notes, mut patients } = read(path)?;
-    let volumes = images.len();
-    let mut image = match source {
-        Source::Path(_) if volumes == 1 => images.remove(0),
-        Source::Volume { index, .. } if *index < volumes => images.swap_remove(*index),
-        Source::Path(_) => {
-            return Err(refused(format!(
-                "4 dimensions ({sizes}): {volumes} volumes where one was expected; keep only the volume that is meant, for example with `fslroi` or nibabel's `four_to_three`"
-            )));
+    Reader::default().examine(source, kind)
+}
+
+/// Reads the images of a case one after the other, and keeps the last file of several images: those that follow are
+/// taken from it without reading it again.
+#[derive(Default)]
+pub struct Reader {
+    last: Option<(PathBuf, Opened)>,
+}
+
+/// A file of several images, read.
+enum Opened {
+    Volumes(Read),
+    Picture(picture::Raster),
+}
+
+impl Reader {
+    /// Reads one image that can be trained on.
+    ///
+    /// # Errors
+    /// As [`examine`].
+    pub fn examine(&mut self, source: &Source, kind: Kind) -> Result<Examined, DataError> {
+        let path = source.path();
+        let refused = |reason: String| DataError::refused(path, reason);
+        let Examined { mut image, mut notes, mut patients } = match source {
+            Source::Path(_) => one(path, read(path)?)?,
+            Source::Volume { index, .. } => self.volume(path, *index)?,
+            Source::Picture { part, sized, .. } => {
+                let (image, note) = self.picture(path)?.image(part, *sized, kind).map_err(refused)?;
+                Examined { image, notes: note.into_iter().collect(), patients: Vec::new() }
+            }
+        };
+        notes.extend(background::fill(&mut image.volume, kind).map_err(refused)?);
+        patients.extend(sidecar::patient(path));
+        Ok(Examined { image, notes, patients })
+    }
+
+    fn volume(&mut self, path: &Path, index: usize) -> Result<Examined, DataError> {
+        if !matches!(&self.last, Some((known, Opened::Volumes(_))) if known == path) {
+            // The one before goes first, so that there is never more than one.
+            self.last = None;
+            self.last = Some((path.to_owned(), Opened::Volumes(read(path)?)));
         }
-        Source::Volume { index, .. } => {
-            return Err(refused(format!(
-                "it has {volumes} volumes, and the one numbered {index} from 0 is asked for"
-            )));
+        let Some((_, Opened::Volumes(file))) = &self.last else {
+            return Err(DataError::refused(path, "it cannot be read"));
+        };
+        let image = file.images.get(index).cloned().ok_or_else(|| {
+            let volumes = file.images.len();
+            let s = if volumes == 1 { "" } else { "s" };
+            let reason =
+                format!("it has {volumes} volume{s}, and the one numbered {index} from 0 is asked for");
+            DataError::refused(path, reason)
+        })?;
+        Ok(Examined { image, notes: file.notes.clone(), patients: file.patients.clone() })
+    }
+
+    fn picture(&mut self, path: &Path) -> Result<&picture::Raster, DataError> {
+        if !matches!(&self.last, Some((known, Opened::Picture(_))) if known == path) {
+            self.last = None;
+            std::fs::metadata(path).map_err(DataError::io(path))?;
+            let read = picture::read(path).map_err(|why| DataError::refused(path, why))?;
+            self.last = Some((path.to_owned(), Opened::Picture(read)));
         }
-    };
-    notes.extend(background::fill(&mut image.volume, kind).map_err(refused)?);
-    patients.extend(sidecar::patient(path));
-    Ok(Examined { image, notes, patients })
+        match &self.last {
+            Some((_, Opened::Picture(read))) => Ok(read),
+            _ => Err(DataError::refused(path, "it cannot be read")),
+        }
+    }
+}
+
+/// The image of a file that holds one.
+fn one(path: &Path, read: Read) -> Result<Examined, DataError> {
+    let Read { sizes, mut images, notes, patients } = read;
+    match (images.pop(), images.len()) {
+        (Some(image), 0) => Ok(Examined { image, notes, patients }),
+        (_, others) => Err(DataError::refused(
+            path,
+            format!(
+                "4 dimensions ({sizes}): {} volumes where one was expected; keep only the volume that is meant, for example with `fslroi` or nibabel's `four_to_three`",
+                others + 1
+            ),
+        )),
+    }
 }
 
 /// The image alone, taken for intensities.

@@ -1,6 +1,9 @@
 //! One case's files, read and brought onto one grid.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use transferscope_domain::{Name, dataset::Contents};
 
@@ -13,7 +16,7 @@ use crate::data::{
     DataError, Geometry, Image, Volume,
     alignment::{self, Extent},
     mask_place,
-    read::{self, ENDINGS, Examined, Kind, Source},
+    read::{self, ENDINGS, Examined, Kind, Reader, Source},
     resample::{self, Interpolation},
 };
 
@@ -145,6 +148,9 @@ impl CaseFiles {
             images.next().ok_or_else(|| DataError::Options("a case without images".into()))?;
         let stored = case.read(source, Kind::Intensities)?;
         let right_handed = alignment::is_right_handed(&stored.geometry);
+        if let Source::Picture { .. } = source {
+            case.picture = Some(extent(&stored));
+        }
         let stored = stored.towards_lps();
         case.placed.push(Placed { channel: reference, extent: extent(&stored) });
         let first = match reading.spacing_mm {
@@ -152,15 +158,18 @@ impl CaseFiles {
             None => stored,
         };
         let (shape, grid) = (first.volume.shape, first.geometry);
-        varied(source, &first.volume)?;
+        case.varied(source, &first.volume)?;
         let mut volumes = BTreeMap::from([(reference.to_string(), first.volume)]);
         // Images first: a mask may have been drawn on any of them.
         for (name, source) in images {
             let moving = case.read(source, Kind::Intensities)?;
             case.place(name, source, &moving)?;
             let volume = resample::onto(&moving, shape, &grid, Interpolation::Linear, 0.0)?;
-            varied(source, &volume)?;
+            case.varied(source, &volume)?;
             volumes.insert(name.to_string(), volume);
+        }
+        if let Some(flat) = case.flat.take().filter(|_| case.flat_colours == volumes.len()) {
+            return Err(DataError::refused(flat, FLAT));
         }
         for mask in reading.masks {
             let Some(source) = self.masks.get(&mask.info.name) else { continue };
@@ -174,13 +183,7 @@ impl CaseFiles {
     }
 }
 
-/// An image of one value everywhere is none.
-fn varied(source: &Source, volume: &Volume) -> Result<(), DataError> {
-    match volume.range() {
-        Some((low, high)) if low != high => Ok(()),
-        _ => Err(DataError::refused(source.path(), "the same value everywhere: an image was expected")),
-    }
-}
+const FLAT: &str = "the same value everywhere: an image was expected";
 
 /// What is known of a case while it is read.
 #[derive(Default)]
@@ -188,14 +191,33 @@ struct Case {
     notes: Vec<String>,
     identifiers: Vec<String>,
     placed: Vec<Placed>,
+    reader: Reader,
+    /// The first image, where it is a picture: its masks lie on it pixel by pixel.
+    picture: Option<Extent>,
+    /// Colours of pictures with the same value everywhere, and the picture of the last one.
+    flat_colours: usize,
+    flat: Option<PathBuf>,
 }
 
 impl Case {
     fn read(&mut self, source: &Source, kind: Kind) -> Result<Image, DataError> {
-        let Examined { image, notes, patients } = read::examine(source, kind)?;
+        let Examined { image, notes, patients } = self.reader.examine(source, kind)?;
         self.note(source, notes);
         self.identifiers.extend(patients);
         Ok(image)
+    }
+
+    /// An image of one value everywhere is none. One colour of a picture may be, but not all.
+    fn varied(&mut self, source: &Source, volume: &Volume) -> Result<(), DataError> {
+        match (volume.range(), source) {
+            (Some((low, high)), _) if low != high => Ok(()),
+            (_, Source::Picture { path, part, .. }) if part.is_colour() => {
+                self.flat_colours += 1;
+                self.flat = Some(path.clone());
+                Ok(())
+            }
+            _ => Err(DataError::refused(source.path(), FLAT)),
+        }
     }
 
     fn note(&mut self, source: &Source, notes: impl IntoIterator<Item = String>) {
@@ -221,6 +243,17 @@ impl Case {
     ) -> Result<Image, DataError> {
         let refused = |why: String| DataError::refused(source.path(), why);
         let mut mask = self.read(source, Kind::Labels)?;
+        if let (Some(on), Source::Picture { .. }) = (&self.picture, source) {
+            if mask.volume.shape != on.shape {
+                let size = |[pages, height, width]: [usize; 3]| match pages {
+                    1 => format!("{width}x{height} pixels"),
+                    _ => format!("{pages} pages of {width}x{height} pixels"),
+                };
+                let (own, its) = (size(mask.volume.shape), size(on.shape));
+                return Err(refused(format!("a mask of {own} on a picture of {its}: it must have its size")));
+            }
+            mask.geometry = on.geometry;
+        }
         let spacing_mm = mask.geometry.spacing_mm();
         let filled = labels::settle(found, &mut mask.volume, spacing_mm, fill).map_err(refused)?;
         let placed = Placed { channel: found.info.name, extent: extent(&mask) };
