@@ -8,7 +8,6 @@ use transferscope_domain::{
     api::LeaderboardView,
     leaderboard::{Finished, Group, Row, rows},
     metric::Split,
-    study::RunRecord,
 };
 
 use crate::{

@@ -10,6 +10,7 @@ mod case_folder;
 mod channel_kind;
 mod classes;
 mod csv_file;
+mod dataset_json;
 pub mod describe;
 mod dicom_tree;
 mod dry_run;
@@ -22,6 +23,7 @@ pub mod layout;
 mod layouts;
 mod listing;
 mod msd;
+mod named;
 mod nnunet;
 mod patients;
 mod picai;
@@ -115,9 +117,11 @@ fn look(folder: &Path, options: &AddOptions) -> Result<Looked, DataError> {
         Some(Ok(layout)) => Some(layout),
         Some(Err(why)) => return Err(DataError::refused(whole.join(describe::FILE), why)),
     };
-    let table = table::read(&whole)?;
-    let from_table = table.name.clone().unwrap_or_default();
     let mut found = layout::find(&whole, layout, &said)?;
+    // Tables of pictures name files, and are read with them.
+    let own_table = found.layout == Layout::Pictures && pictures::reads_tables(&whole);
+    let table = if own_table { table::Table::default() } else { table::read(&whole)? };
+    let from_table = table.name.clone().unwrap_or_default();
     for label in &table.labels {
         found.labels.retain(|own| own.name != label.name);
         found.labels.push(label.clone());
@@ -207,6 +211,10 @@ pub fn add_with(
         splits.extend(of_row.or(case.split).map(|split| (case.entry.case_id.clone(), split)));
     }
     let mut cases: Vec<CaseEntry> = stored.into_iter().map(|case| case.entry).collect();
+    let from_rows = rows.values().any(|row| row.split.is_some());
+    if !from_rows && matches!(options.split, SplitPlan::Single) {
+        notes.extend(split::completed(&cases, &strata, &mut splits, SPLIT_SEED));
+    }
     let folds = split::assign(&mut cases, &strata, &splits, options.split, SPLIT_SEED)?;
     notes.extend(in_several_splits(&cases, &images));
     let hash = manifest::content_hash(&cases);

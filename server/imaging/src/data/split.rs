@@ -222,6 +222,49 @@ fn as_nnunet(cases: &mut [CaseEntry], test: u32, seed: u64) -> Result<(), DataEr
     Ok(())
 }
 
+/// Completes splits that a layout stores, of which many have no validation: where nobody validates, a sixth of the
+/// patients is drawn for it from those who do not test; where all train, the splits are drawn as if none were stored.
+/// Says so; none where nothing was to be done.
+pub fn completed(
+    cases: &[CaseEntry],
+    strata: &BTreeMap<String, Stratum>,
+    stored: &mut BTreeMap<String, Split>,
+    seed: u64,
+) -> Option<String> {
+    let has = |split: Split| stored.values().any(|other| *other == split);
+    if has(Split::Val) || stored.is_empty() {
+        return None;
+    }
+    if !has(Split::Test) {
+        stored.clear();
+        return Some(
+            "the folder says who trains and nobody who validates or tests: the splits were drawn".into(),
+        );
+    }
+    let split = |case: &CaseEntry| stored.get(&case.case_id).copied();
+    let tests: Vec<&str> =
+        cases.iter().filter(|c| split(c) == Some(Split::Test)).map(|c| c.patient_id.as_str()).collect();
+    let tests: std::collections::BTreeSet<&str> = tests.into_iter().collect();
+    let others: BTreeMap<String, Stratum> = strata
+        .iter()
+        .filter(|(id, _)| !tests.contains(id.as_str()))
+        .map(|(id, s)| (id.clone(), s.clone()))
+        .collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let ids = shuffled(&others, &mut rng);
+    let count = if ids.len() < 2 { 0 } else { ((ids.len() as f64 / 6.0).round() as usize).max(1) };
+    let (val, _) = spread(ids, count, &mut rng);
+    let val: std::collections::BTreeSet<String> = val.into_iter().collect();
+    for case in cases.iter().filter(|case| !tests.contains(case.patient_id.as_str())) {
+        let split = if val.contains(&case.patient_id) { Split::Val } else { Split::Train };
+        stored.insert(case.case_id.clone(), split);
+    }
+    let (n, all) = (val.len(), others.len());
+    Some(format!(
+        "the folder says who tests and not who validates: {n} of the {all} other patients were drawn to validate"
+    ))
+}
+
 fn check(folds: Folds) -> Result<(), DataError> {
     const MOST: u32 = 1000;
     if !(3..=MOST).contains(&folds.count) {
@@ -302,6 +345,25 @@ mod tests {
             notes: Vec::new(),
             mask_labels: Default::default(),
         }
+    }
+
+    #[test]
+    fn splits_of_a_layout_are_completed() {
+        let cases: Vec<CaseEntry> =
+            (0..24).map(|i| case(&format!("c{i}"), &format!("p{}", i / 2), None)).collect();
+        let strata = patients(12, 3).into_values().enumerate().map(|(i, s)| (format!("p{i}"), s)).collect();
+        let tests: BTreeMap<String, Split> = (20..24).map(|i| (format!("c{i}"), Split::Test)).collect();
+        let mut stored = tests.clone();
+        assert!(completed(&cases, &strata, &mut stored, 0).unwrap().starts_with("the folder says who tests"));
+        let count = |split| stored.values().filter(|s| **s == split).count();
+        assert_eq!(Split::ALL.map(count), [16, 4, 4]);
+        assert!((0..12).all(|p| stored[&format!("c{}", 2 * p)] == stored[&format!("c{}", 2 * p + 1)]));
+        let mut all: BTreeMap<String, Split> = (0..24).map(|i| (format!("c{i}"), Split::Train)).collect();
+        assert!(completed(&cases, &strata, &mut all, 0).is_some() && all.is_empty());
+        assert_eq!(completed(&cases, &strata, &mut all, 0), None);
+        let mut whole = tests;
+        whole.insert("c0".into(), Split::Val);
+        assert_eq!((completed(&cases, &strata, &mut whole.clone(), 0), whole.len()), (None, 5));
     }
 
     #[test]

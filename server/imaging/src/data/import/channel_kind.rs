@@ -93,11 +93,6 @@ pub fn image(name: Name) -> ImageInfo {
     ImageInfo { name, modality, unit: (modality == Modality::Ct).then(|| "HU".to_owned()), epi }
 }
 
-/// How an image was made, by how people call it (`T2-weighted`, `CT`, `FLAIR`).
-pub fn modality(title: &str) -> Modality {
-    Name::like(title).map_or(Modality::Other, |name| image(name).modality)
-}
-
 /// What a name stands for, where it tells.
 pub fn by_name(name: &Name) -> Option<ChannelKind> {
     if words(name).any(|word| MASKS.contains(&word.as_str())) {

@@ -92,6 +92,11 @@ impl CsvFile {
         self.headers.iter().filter(|h| !h.is_empty() && !known.contains(&text::plain(h))).collect()
     }
 
+    /// The names of all columns.
+    pub fn headers(&self) -> Vec<String> {
+        self.headers.iter().map(str::to_owned).collect()
+    }
+
     /// The number of a column that must be there.
     ///
     /// # Errors

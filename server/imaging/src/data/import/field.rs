@@ -1,9 +1,13 @@
 //! Input as people really have it: each kind comes out right, or is named, and nothing is lost in silence.
 
+mod bids;
+mod decathlon;
 mod dicom;
 mod geometry;
 mod names;
+mod nnunet;
 mod patients;
+mod pictures;
 mod tables;
 mod values;
 

@@ -1,6 +1,6 @@
 //! `cases.csv`: which case belongs to which patient, and what else is known of it.
 
-mod labels;
+pub(super) mod labels;
 
 use std::{collections::BTreeMap, path::Path};
 

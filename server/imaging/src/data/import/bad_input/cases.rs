@@ -8,6 +8,7 @@ use crate::data::{
     fixtures::{
         metaimage::{self, Storage},
         nifti::{self as nifti_file, Orientation},
+        picture::{Png, png},
     },
     write::{self as writer, Element},
 };
@@ -27,6 +28,19 @@ fn study(folder: &Path, images: &str) {
     let _ = fs::remove_dir_all(folder.join("case"));
     let bytes = metaimage::file(&volume(), &grid(), Storage::Raw);
     write(folder, &format!("{images}/10000/10000_1000000_t2w.mha"), bytes);
+}
+
+/// An nnU-Net data set of one case with this `dataset.json`.
+fn nnunet(folder: &Path, about: &str) {
+    write(folder, "imagesTr/a_0000.nii", nifti_bytes(1));
+    write(folder, "dataset.json", about);
+}
+
+/// A data set of the Decathlon of one image with this list of training images.
+fn decathlon(folder: &Path, training: &str) {
+    write(folder, "imagesTr/a.nii", nifti_bytes(1));
+    let about = format!("{{\"modality\": {{\"0\": \"CT\"}}, \"training\": {training}}}");
+    write(folder, "dataset.json", about);
 }
 
 pub const KINDS: &[Bad] = &[
@@ -119,19 +133,104 @@ pub const KINDS: &[Bad] = &[
         make: |f| fs::rename(f.join("case/t2w.nii"), f.join("t2w.nii")).unwrap(),
     },
     Bad {
-        kind: "the layout of nnU-Net",
-        words: "an nnU-Net folder (version 1; 1 training cases with the images _0000)",
-        make: |f| write(f, "imagesTr/a_0000.nii.gz", "x"),
+        kind: "dataset.json of nnU-Net that is damaged",
+        words: "dataset.json: it is no JSON: EOF while parsing",
+        make: |f| nnunet(f, "{\"labels\": {"),
     },
     Bad {
-        kind: "the layout of the Medical Segmentation Decathlon",
-        words: "a folder of the Medical Segmentation Decathlon (1 training images)",
-        make: |f| write(f, "imagesTr/a.nii.gz", "x"),
+        kind: "dataset.json with a label that masks cannot hold",
+        words: "dataset.json: labels: \"liver\": 300: values from 0 to 255 were expected",
+        make: |f| nnunet(f, r#"{"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 300}}"#),
     },
     Bad {
-        kind: "the layout of BIDS",
-        words: "a BIDS folder (1 subjects): such a layout cannot be read yet",
-        make: |f| write(f, "sub-1/anat/sub-1_T2w.nii.gz", "x"),
+        kind: "dataset.json that leaves an image without a name",
+        words: "dataset.json: channel_names: image 0 is missing, 1 is there",
+        make: |f| nnunet(f, r#"{"channel_names": {"1": "CT"}}"#),
+    },
+    Bad {
+        kind: "nnU-Net images without numbers",
+        words: "imagesTr has no image CASE_0000.nii.gz; imagesTr: 1 file (a.nii) without a number such as _0000: left out",
+        make: |f| write(f, "imagesTr/a.nii", nifti_bytes(1)),
+    },
+    Bad {
+        kind: "an nnU-Net case whose first image is missing",
+        words: "a_0000 (t2) is missing",
+        make: |f| {
+            write(f, "imagesTr/a_0001.nii", nifti_bytes(1));
+            write(f, "dataset.json", r#"{"channel_names": {"0": "T2", "1": "ADC"}}"#);
+        },
+    },
+    Bad {
+        kind: "a folder of nnU-Net data sets",
+        words: "it is a folder of 1 such data set (Dataset001_A): add one of them",
+        make: |f| write(f, "Dataset001_A/imagesTr/a_0000.nii.gz", "x"),
+    },
+    Bad {
+        kind: "a Decathlon mask that is listed and not there",
+        words: "labelsTr/a.nii: dataset.json lists this mask, and it is not there",
+        make: |f| decathlon(f, r#"[{"image": "./imagesTr/a.nii", "label": "./labelsTr/a.nii"}]"#),
+    },
+    Bad {
+        kind: "a Decathlon image that is outside the folder",
+        words: "dataset.json: training: \"../a.nii\": a path within the folder was expected",
+        make: |f| decathlon(f, r#"[{"image": "./imagesTr/a.nii"}, {"image": "../a.nii"}]"#),
+    },
+    Bad {
+        kind: "a Decathlon case that is listed twice",
+        words: "training: case a is listed twice",
+        make: |f| decathlon(f, r#"[{"image": "./imagesTr/a.nii"}, {"image": "imagesTr/a.nii"}]"#),
+    },
+    Bad {
+        kind: "a Decathlon image of fewer dimensions than dataset.json says",
+        words: "a.nii: it has 1 image, and dataset.json names 2",
+        make: |f| {
+            write(f, "imagesTr/a.nii", nifti_bytes(1));
+            let text = r#"{"modality": {"0": "T2", "1": "ADC"}, "training": [{"image": "imagesTr/a.nii"}]}"#;
+            write(f, "dataset.json", text);
+        },
+    },
+    Bad {
+        kind: "a BIDS session without the image that the others have",
+        words: "no t1w image, which most cases have",
+        make: |f| {
+            for (subject, suffix) in [("1", "T1w"), ("2", "T1w"), ("3", "T2w")] {
+                write(f, &format!("sub-{subject}/anat/sub-{subject}_{suffix}.nii"), "x");
+            }
+        },
+    },
+    Bad {
+        kind: "participants.tsv without its column",
+        words: "participants.tsv: no column participant_id, only id, sex",
+        make: |f| {
+            write(f, "sub-1/anat/sub-1_T1w.nii", nifti_bytes(1));
+            write(f, "participants.tsv", "id\tsex\n1\tf\n");
+        },
+    },
+    Bad {
+        kind: "pictures whose masks have another size",
+        words: "masks/a.png: a mask of 2x2 pixels on a picture of 3x2 pixels: it must have its size",
+        make: |f| {
+            fs::remove_dir_all(f.join("case")).unwrap();
+            write(f, "images/a.png", png(3, 2, Png::Grey8, &[1, 2, 3, 4, 5, 6]));
+            write(f, "masks/a.png", png(2, 2, Png::Grey8, &[0, 0, 1, 1]));
+        },
+    },
+    Bad {
+        kind: "a picture that is cut off",
+        words: "a.png: a PNG picture: ",
+        make: |f| {
+            fs::remove_dir_all(f.join("case")).unwrap();
+            let bytes = png(3, 2, Png::Grey8, &[1, 2, 3, 4, 5, 6]);
+            write(f, "a.png", &bytes[..bytes.len() - 20]);
+        },
+    },
+    Bad {
+        kind: "a text under the name of a picture",
+        words: "a.jpg: not a picture: neither PNG nor JPEG nor TIFF",
+        make: |f| {
+            fs::remove_dir_all(f.join("case")).unwrap();
+            write(f, "a.jpg", "<html>");
+        },
     },
     Bad {
         kind: "cases.csv without a column",

@@ -20,7 +20,7 @@ const ORIGINS: [&str; 9] =
 const UNKNOWN: [&str; 9] = ["", "unknown", "?", "na", "n/a", "#n/a", "nan", "-", "none"];
 
 /// A column that may be a label.
-pub(super) struct Candidate {
+pub struct Candidate {
     title: String,
     pub column: usize,
     /// By case; not of cases of which it is not known.
@@ -74,6 +74,14 @@ fn whole(cell: &str) -> String {
     }
 }
 
+/// Puts classes of words in order: of two, the one that is looked for comes second.
+pub fn in_order(classes: &mut [String]) {
+    classes.sort();
+    if classes.len() == 2 {
+        classes.sort_by_key(|class| !is_no(class));
+    }
+}
+
 fn is_no(class: &str) -> bool {
     matches!(
         class.to_lowercase().as_str(),
@@ -90,17 +98,28 @@ fn is_no(class: &str) -> bool {
     )
 }
 
-/// Takes the columns that are labels into the table, and notes those that are left alone.
-pub(super) fn take(columns: Vec<Candidate>, file: &str, table: &mut Table) {
-    let mut left = Vec::new();
+/// A label with the class of each case.
+pub type Classes = (LabelInfo, BTreeMap<String, String>);
+
+/// The columns that are labels, and the titles of the others.
+pub fn told(columns: Vec<Candidate>) -> (Vec<Classes>, Vec<String>) {
+    let (mut labels, mut left): (Vec<Classes>, _) = (Vec::new(), Vec::new());
     for candidate in columns {
         let taken =
-            candidate.label().filter(|label| table.labels.iter().all(|other| other.name != label.name));
-        let Some(label) = taken else {
-            left.push(candidate.title);
-            continue;
-        };
-        for (case, class) in candidate.cells {
+            candidate.label().filter(|label| labels.iter().all(|(other, _)| other.name != label.name));
+        match taken {
+            Some(label) => labels.push((label, candidate.cells)),
+            None => left.push(candidate.title),
+        }
+    }
+    (labels, left)
+}
+
+/// Takes the columns that are labels into the table, and notes those that are left alone.
+pub(super) fn take(columns: Vec<Candidate>, file: &str, table: &mut Table) {
+    let (labels, left) = told(columns);
+    for (label, cells) in labels {
+        for (case, class) in cells {
             if let Some(row) = table.rows.get_mut(&case) {
                 row.labels.insert(label.name, class);
             }
