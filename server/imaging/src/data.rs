@@ -31,6 +31,7 @@ pub mod smooth;
 mod spelling;
 pub mod spline;
 pub mod split;
+pub mod split_export;
 pub mod store;
 pub mod synth;
 pub mod volume;

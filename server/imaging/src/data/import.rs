@@ -51,6 +51,7 @@ use self::{
     patients::{Known, Patient},
     table::Row,
 };
+pub use super::split_export::splits;
 pub use self::{
     dry_run::dry_run,
     labels::{FillLabel, FillWith},
