@@ -445,7 +445,8 @@ fn an_import_that_was_killed_goes_on() {
     // A case that was read is not looked at again: its files may be gone by name and time alone.
     let made = add(&p.datasets, &p.source, Some("killed"), &quiet).unwrap();
     assert_eq!((made.hash, made.cases), (expected.hash, expected.cases));
-    let left: Vec<_> = fs::read_dir(p.datasets.join("killed")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(p.datasets.join("killed")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "the manifest and the arrays: {left:?}");
     assert!(!staging.exists() && !p.datasets.join(".killed.lock").exists());
 }
@@ -454,6 +455,10 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { drop(fs::copy(entry.path(), target).unwrap()) }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
