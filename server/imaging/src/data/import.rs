@@ -20,7 +20,6 @@ mod image_names;
 mod journal;
 mod labels;
 pub mod layout;
-mod layouts;
 mod listing;
 mod msd;
 mod named;
@@ -187,7 +186,7 @@ pub fn add_with(
         stored
     };
     if stored.is_empty() {
-        return Err(match without_images.then(|| layouts::dicom_tree(&whole)).flatten() {
+        return Err(match without_images.then(|| dicom_tree::described(&whole)).flatten() {
             Some(what) => DataError::refused(folder, what),
             None => DataError::NoUsableCase { folder: folder.to_owned(), refused },
         });

@@ -14,7 +14,10 @@ mod sidecar;
 
 use std::path::{Path, PathBuf};
 
-pub use self::dicom::{Glance, glance as dicom_glance};
+pub use self::dicom::{
+    segments::{self, SegmentFile},
+    skim,
+};
 use super::{DataError, Image};
 
 /// Images with more voxels are refused.
@@ -32,13 +35,21 @@ pub enum Source {
     Volume { path: PathBuf, index: usize },
     /// A part of a picture. Its own pixel size is only used where it is `sized`, else 1 mm: in most files it is a screen's.
     Picture { path: PathBuf, part: picture::Part, sized: bool },
+    /// The DICOM files of one series, whose paths begin in the folder; `name` is for messages.
+    Series { folder: PathBuf, name: String, files: Vec<PathBuf> },
+    /// A mask of DICOM segmentation objects, at least one; `name` is for messages.
+    Segments { name: String, first: SegmentFile, others: Vec<SegmentFile> },
 }
 
 impl Source {
-    /// The file or folder.
+    /// The file or folder; of files of a series the folder that all lie in.
     pub fn path(&self) -> &Path {
         match self {
-            Source::Path(path) | Source::Volume { path, .. } | Source::Picture { path, .. } => path,
+            Source::Path(path)
+            | Source::Volume { path, .. }
+            | Source::Picture { path, .. }
+            | Source::Series { folder: path, .. } => path,
+            Source::Segments { first, .. } => &first.path,
         }
     }
 
@@ -48,23 +59,35 @@ impl Source {
         match self {
             Source::Path(path) | Source::Picture { path, .. } => name(path),
             Source::Volume { path, index } => format!("{} (volume {index})", name(path)),
+            Source::Series { name, .. } | Source::Segments { name, .. } => name.clone(),
+        }
+    }
+
+    /// All files of it, sorted.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Source::Path(path) | Source::Volume { path, .. } | Source::Picture { path, .. } => files_of(path),
+            Source::Series { folder, files, .. } => files.iter().map(|file| folder.join(file)).collect(),
+            Source::Segments { first, others, .. } => {
+                [first].into_iter().chain(others).map(|file| file.path.clone()).collect()
+            }
         }
     }
 }
 
-/// Bytes of a file, or of the files in a folder; 0 of what cannot be looked at.
-pub fn bytes_of(path: &Path) -> u64 {
-    files_of(path).iter().filter_map(|file| std::fs::metadata(file).ok()).map(|data| data.len()).sum()
+/// Bytes of a file; 0 of what cannot be looked at.
+pub fn bytes_of(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |data| data.len())
 }
 
-/// Name, size and time of change of a file, or of the files in a folder.
-pub fn stamp(path: &Path) -> String {
+/// Names, sizes and times of change of the files of an image.
+pub fn stamp(source: &Source) -> String {
     let of = |file: &PathBuf| {
         let data = std::fs::metadata(file).ok();
         let size = data.as_ref().map_or(0, std::fs::Metadata::len);
         format!("{} {size} {:?}", file.display(), data.and_then(|data| data.modified().ok()))
     };
-    files_of(path).iter().map(of).collect::<Vec<_>>().join("; ")
+    source.files().iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
 /// A file itself, or those in a folder and in the folders in it, sorted.
@@ -132,6 +155,11 @@ impl Reader {
         let refused = |reason: String| DataError::refused(path, reason);
         let Examined { mut image, mut notes, mut patients } = match source {
             Source::Path(_) => one(path, read(path)?)?,
+            Source::Series { files, .. } => {
+                let files = files.iter().map(|file| path.join(file)).collect();
+                one(path, Read::from(dicom::files(path, files)?))?
+            }
+            Source::Segments { first, others, .. } => one(path, Read::from(segments::read(first, others)?))?,
             Source::Volume { index, .. } => self.volume(path, *index)?,
             Source::Picture { part, sized, .. } => {
                 let (image, note) = self.picture(path)?.image(part, *sized, kind).map_err(refused)?;
@@ -217,14 +245,19 @@ struct Read {
     patients: Vec<String>,
 }
 
+impl From<Examined> for Read {
+    fn from(Examined { image, notes, patients }: Examined) -> Self {
+        Self { sizes: String::new(), images: vec![image], notes, patients }
+    }
+}
+
 fn read(path: &Path) -> Result<Read, DataError> {
     let refused = |reason: String| DataError::refused(path, reason);
     let metadata = std::fs::metadata(path).map_err(DataError::io(path))?;
     let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let one = |image, notes, patients| Read { sizes: String::new(), images: vec![image], notes, patients };
     let read = if metadata.is_dir() {
-        let Examined { image, notes, patients } = dicom::series(path)?;
-        one(image, notes, patients)
+        Read::from(dicom::series(path)?)
     } else if [".nii", ".nii.gz", ".hdr"].iter().any(|ending| name.ends_with(ending)) {
         let nifti::Series { sizes, images, notes } = nifti::read(path).map_err(refused)?;
         Read { sizes, images, notes, patients: Vec::new() }

@@ -115,13 +115,13 @@ impl CaseFiles {
 
     /// Bytes of its files, as far as they can be told without reading them.
     pub fn bytes(&self) -> u64 {
-        let paths: std::collections::BTreeSet<&Path> = self.all().map(Source::path).collect();
-        paths.into_iter().map(read::bytes_of).sum()
+        let files: std::collections::BTreeSet<PathBuf> = self.all().flat_map(Source::files).collect();
+        files.iter().map(|file| read::bytes_of(file)).sum()
     }
 
     /// Sizes and times of its files, which change when they do.
     pub fn stamps(&self) -> String {
-        self.all().map(|source| read::stamp(source.path())).collect::<Vec<_>>().join("\n")
+        self.all().map(read::stamp).collect::<Vec<_>>().join("\n")
     }
 
     fn all(&self) -> impl Iterator<Item = &Source> {
@@ -256,6 +256,9 @@ impl Case {
         }
         let spacing_mm = mask.geometry.spacing_mm();
         let filled = labels::settle(found, &mut mask.volume, spacing_mm, fill).map_err(refused)?;
+        if let (Source::Segments { .. }, Some(first)) = (source, self.placed.first()) {
+            read::segments::widen(&mut mask, &first.extent);
+        }
         let placed = Placed { channel: found.info.name, extent: extent(&mask) };
         let notes = geometry::mask(&placed, &self.placed).map_err(refused)?;
         self.note(source, filled.into_iter().chain(notes));

@@ -101,7 +101,11 @@ fn is_prostate(folders: &[Folder]) -> bool {
         match image_names::meant(name, *is_folder) {
             Meant::Channel(_) => return true,
             Meant::Perhaps(_) => any = true,
-            Meant::NoImage => {}
+            // Such as a folder `ct` of DICOM files.
+            Meant::NoImage => {
+                any |=
+                    *is_folder && Name::like(name).is_some_and(|name| channel_kind::by_name(&name).is_some());
+            }
         }
     }
     !any

@@ -10,7 +10,10 @@ use transferscope_domain::{
 
 use crate::data::{
     Volume,
-    read::{self, Source, dicom_glance},
+    read::{
+        self, Source,
+        skim::{self, Content},
+    },
 };
 
 use super::listing;
@@ -120,7 +123,8 @@ pub fn of(
             .iter()
             .filter(|(_, f)| !**f)
             .take(TRIED)
-            .any(|(name, _)| dicom_glance(&path.join(name)).is_some())
+            .filter_map(|(name, _)| skim::skim(&path.join(name)).ok().flatten())
+            .any(|skim| skim.content == Content::Image)
     };
     let mut first = examples.by_ref().take(TRIED).filter(is_image).peekable();
     first.peek()?;

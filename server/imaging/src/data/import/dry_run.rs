@@ -17,9 +17,9 @@ use transferscope_domain::{
 use super::{
     AddOptions, Looked, case_files,
     case_files::{CaseFiles, Loaded, Reading},
-    classes, contents_of,
+    classes, contents_of, dicom_tree,
     examination::Examination,
-    layouts, look,
+    look,
     patients::{self, Known},
     relative,
 };
@@ -61,7 +61,7 @@ pub fn dry_run(folder: &Path, options: &AddOptions) -> Result<(DryRun, Vec<Case>
         let mut own = Known {
             case_id: examination.case_id.clone(),
             told: of_table.or(of_layout),
-            identifiers: Vec::new(),
+            identifiers: examination.identifiers.clone(),
             images: Vec::new(),
         };
         if tried.len() < TRIED {
@@ -82,7 +82,7 @@ pub fn dry_run(folder: &Path, options: &AddOptions) -> Result<(DryRun, Vec<Case>
         known.push(own);
     }
     if known.is_empty() {
-        return Err(match layouts::dicom_tree(&whole) {
+        return Err(match dicom_tree::described(&whole) {
             Some(what) => DataError::refused(folder, what),
             None => DataError::NoUsableCase { folder: folder.to_owned(), refused: left_out },
         });

@@ -17,6 +17,8 @@ pub struct Examination {
     pub case_id: String,
     /// The patient, where the layout says who it is.
     pub patient_id: Option<String>,
+    /// Identifiers of the patient that the headers of its images have, where they were looked at already.
+    pub identifiers: Vec<String>,
     /// Classes of the whole case by label, where a table of the layout says so.
     pub labels: BTreeMap<Name, String>,
     /// The fold that the layout puts it in.
@@ -30,7 +32,8 @@ pub struct Examination {
 impl Examination {
     /// One of which nothing is known beside its files.
     pub fn new(case_id: String, files: Result<CaseFiles, DataError>) -> Self {
-        Self { case_id, patient_id: None, labels: BTreeMap::new(), fold: None, split: None, files }
+        let (identifiers, labels) = (Vec::new(), BTreeMap::new());
+        Self { case_id, patient_id: None, identifiers, labels, fold: None, split: None, files }
     }
 }
 

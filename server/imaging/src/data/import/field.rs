@@ -3,6 +3,7 @@
 mod bids;
 mod decathlon;
 mod dicom;
+mod dicom_tree;
 mod geometry;
 mod names;
 mod nnunet;

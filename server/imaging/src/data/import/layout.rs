@@ -90,6 +90,8 @@ impl FromStr for Layout {
 pub fn find(folder: &Path, layout: Option<Layout>, said: &Description) -> Result<Found, DataError> {
     let layout = match layout {
         Some(layout) => layout,
+        // Only a tree has series to choose from.
+        None if !said.series.is_empty() => Layout::Dicom,
         None => recognised(folder)?,
     };
     match layout {

@@ -2,7 +2,8 @@
 //!
 //! Names say nothing: files are told apart by their series and slices are ordered by their position.
 //! Headers are read first, the series that can be the volume is chosen, and only its pixels are decoded.
-//! What is no slice of it is passed over and named.
+//! What is no slice of it is passed over and named. The files of a series may also be listed, wherever they lie, and
+//! masks may come as segmentation objects ([`segments`]); which series a file is of is told by [`skim`](skim::skim).
 
 mod bare;
 mod codec;
@@ -11,19 +12,17 @@ mod copies;
 mod guard;
 mod header;
 mod place;
+pub mod segments;
+pub mod skim;
 mod stack;
 mod syntax;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use self::{
-    collect::Collected,
-    header::{Header, What},
-    stack::Stack,
-};
+use self::{collect::Collected, header::Header, stack::Stack};
 use super::{Examined, bounded, voxels};
 use crate::data::{DataError, Image, Volume};
 
@@ -33,7 +32,20 @@ use crate::data::{DataError, Image, Volume};
 /// When a file of the volume's series cannot be a slice, several series could be the volume or none can, or
 /// pixels cannot be decoded.
 pub fn series(folder: &Path) -> Result<Examined, DataError> {
-    let Collected { headers, mut refusals, passed_over, copies } = collect::collect(folder)?;
+    volume(folder, collect::collect(folder)?)
+}
+
+/// Reads the one volume of these files, which lie in the folder or in the folders in it.
+///
+/// # Errors
+/// As [`series`].
+pub fn files(folder: &Path, files: Vec<PathBuf>) -> Result<Examined, DataError> {
+    volume(folder, collect::of(folder, files)?)
+}
+
+/// The one volume of what was collected.
+fn volume(folder: &Path, collected: Collected) -> Result<Examined, DataError> {
+    let Collected { headers, mut refusals, passed_over, copies } = collected;
     if headers.is_empty() {
         return Err(match refusals.into_iter().next() {
             Some((path, refusal)) => DataError::refused(path, refusal.reason),
@@ -82,28 +94,6 @@ pub fn series(folder: &Path) -> Result<Examined, DataError> {
         notes: notes.map(|(what, names)| format!("{what}: {}", list(&names))).collect(),
         patients: patients.into_iter().filter(|id| !id.is_empty()).map(str::to_owned).collect(),
     })
-}
-
-/// What a DICOM image says of its series.
-#[derive(Debug)]
-pub struct Glance {
-    pub patient: String,
-    pub description: String,
-}
-
-/// Looks at one file; none where it is no DICOM image.
-pub fn glance(path: &Path) -> Option<Glance> {
-    const MAX_BYTES: u64 = 64 * 1024 * 1024;
-    if std::fs::metadata(path).ok()?.len() > MAX_BYTES {
-        return None;
-    }
-    let content = collect::bytes(path).ok()?;
-    match header::read(&bare::whole(&content)?, path, "").ok()? {
-        What::Image(header) => {
-            Some(Glance { patient: header.patient, description: header.series.description })
-        }
-        What::Other(_) => None,
-    }
 }
 
 /// The volume of a stack.

@@ -214,26 +214,3 @@ fn a_folder_of_other_files_says_which() {
     place.write("c/t2w/t2w.nii.gz", "x");
     assert!(place.refusal().contains("no DICOM image in it, only t2w.nii.gz (no DICOM)"));
 }
-
-#[test]
-fn a_tree_of_dicom_files_is_named_with_its_series() {
-    let place = place();
-    for (patient, seed) in [("P-1", 0), ("P-2", 1)] {
-        for (series, name) in [("4.000-t2", "t2_tse_tra"), ("7.000-ADC", "ep2d_ADC")] {
-            let files: Vec<File> = slices(seed)
-                .into_iter()
-                .map(|f| f.with((0x0008, 0x103E), b"LO", name).with((0x0010, 0x0020), b"LO", patient))
-                .collect();
-            write(&place, &format!("{patient}/07-07-2011/{series}"), &files);
-        }
-    }
-    let text = place.refusal();
-    assert!(
-        text.contains("a tree of DICOM files (2 patients): such a layout cannot be read yet; arrange it"),
-        "{text}"
-    );
-    assert!(
-        text.contains("\"t2_tse_tra\" (2 series, 12 files)") && text.contains("\"ep2d_ADC\" (2 series"),
-        "{text}"
-    );
-}

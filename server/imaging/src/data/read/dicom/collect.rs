@@ -40,6 +40,17 @@ pub struct Collected {
 pub fn collect(folder: &Path) -> Result<Collected, DataError> {
     let mut files = Vec::new();
     list(folder, 0, &mut files)?;
+    of(folder, files)
+}
+
+/// Reads the headers of these files, which lie in the folder or in the folders in it.
+///
+/// # Errors
+/// When there are too many, one cannot be read, or one that says to be DICOM is none.
+pub fn of(folder: &Path, mut files: Vec<PathBuf>) -> Result<Collected, DataError> {
+    if files.len() > MAX_FILES {
+        return Err(DataError::refused(folder, format!("more than {MAX_FILES} files")));
+    }
     // The shortest name of copies is the original's: `004.dcm` before `004 (1).dcm`.
     files.sort_by_cached_key(|path| (path.as_os_str().len(), path.clone()));
     let mut collected = Collected::default();

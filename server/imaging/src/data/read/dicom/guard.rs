@@ -34,6 +34,11 @@ pub fn is_representation(letters: [u8; 2]) -> bool {
     LONG.contains(&&letters) || SHORT.contains(&&letters)
 }
 
+/// Whether elements of a representation have a length of four bytes, or one of two; none where the letters are none.
+pub fn has_long_length(letters: [u8; 2]) -> Option<bool> {
+    is_representation(letters).then(|| LONG.contains(&&letters))
+}
+
 /// Bytes of one value of a representation.
 fn width(vr: &[u8; 2]) -> u32 {
     match vr {

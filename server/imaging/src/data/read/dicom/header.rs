@@ -15,20 +15,20 @@ use crate::data::read::voxels;
 const IMAGE_TYPE: Tag = Tag(0x0008, 0x0008);
 const CLASS: Tag = Tag(0x0008, 0x0016);
 const INSTANCE: Tag = Tag(0x0008, 0x0018);
-const PATIENT: Tag = Tag(0x0010, 0x0020);
+pub const PATIENT: Tag = Tag(0x0010, 0x0020);
 const DESCRIPTION: Tag = Tag(0x0008, 0x103E);
 const SERIES: Tag = Tag(0x0020, 0x000E);
 const NUMBER: Tag = Tag(0x0020, 0x0011);
 const SAMPLES: Tag = Tag(0x0028, 0x0002);
 const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
-const FRAMES: Tag = Tag(0x0028, 0x0008);
-const ROWS: Tag = Tag(0x0028, 0x0010);
-const COLUMNS: Tag = Tag(0x0028, 0x0011);
+pub const FRAMES: Tag = Tag(0x0028, 0x0008);
+pub const ROWS: Tag = Tag(0x0028, 0x0010);
+pub const COLUMNS: Tag = Tag(0x0028, 0x0011);
 const BITS_ALLOCATED: Tag = Tag(0x0028, 0x0100);
 const BITS_STORED: Tag = Tag(0x0028, 0x0101);
 const HIGH_BIT: Tag = Tag(0x0028, 0x0102);
 const SIGNED: Tag = Tag(0x0028, 0x0103);
-const PIXELS: Tag = Tag(0x7FE0, 0x0010);
+pub const PIXELS: Tag = Tag(0x7FE0, 0x0010);
 
 /// The series a file belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,20 +205,33 @@ pub fn pixels(bytes: &[u8]) -> Result<Pixels, String> {
     }
 }
 
-fn parse(options: OpenFileOptions, bytes: &[u8]) -> Result<DefaultDicomObject, String> {
+/// The object in the bytes of a whole file, which were checked.
+///
+/// # Errors
+/// In words: it cannot be parsed.
+pub fn parse(options: OpenFileOptions, bytes: &[u8]) -> Result<DefaultDicomObject, String> {
     options.from_reader(bytes).map_err(|e| format!("not a readable DICOM file: {e}"))
 }
 
-fn text(object: &InMemDicomObject, tag: Tag) -> String {
+/// The text of an element, empty where it is absent.
+pub fn text(object: &InMemDicomObject, tag: Tag) -> String {
     let element = object.element_opt(tag).ok().flatten();
     let value = element.and_then(|element| element.to_str().ok());
     value.map(|text| text.trim_matches(['\0', ' ']).to_owned()).unwrap_or_default()
 }
 
-fn number(object: &InMemDicomObject, tag: Tag, name: &str) -> Result<Option<f64>, String> {
+/// The first number of an element, none where it is absent.
+///
+/// # Errors
+/// In words: it holds something else.
+pub fn number(object: &InMemDicomObject, tag: Tag, name: &str) -> Result<Option<f64>, String> {
     Ok(place::numbers(object, tag, name)?.first().copied())
 }
 
-fn required(object: &InMemDicomObject, tag: Tag, name: &str) -> Result<f64, String> {
+/// The first number of an element.
+///
+/// # Errors
+/// In words: it is absent or holds something else.
+pub fn required(object: &InMemDicomObject, tag: Tag, name: &str) -> Result<f64, String> {
     number(object, tag, name)?.ok_or_else(|| format!("not a DICOM image: no {name} in it"))
 }

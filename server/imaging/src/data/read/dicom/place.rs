@@ -9,11 +9,11 @@ const SPACING: Tag = Tag(0x0028, 0x0030);
 const INTERCEPT: Tag = Tag(0x0028, 0x1052);
 const SLOPE: Tag = Tag(0x0028, 0x1053);
 
-const SHARED_GROUPS: Tag = Tag(0x5200, 0x9229);
-const FRAME_GROUPS: Tag = Tag(0x5200, 0x9230);
+pub const SHARED_GROUPS: Tag = Tag(0x5200, 0x9229);
+pub const FRAME_GROUPS: Tag = Tag(0x5200, 0x9230);
 const POSITION_GROUP: Tag = Tag(0x0020, 0x9113);
 const ORIENTATION_GROUP: Tag = Tag(0x0020, 0x9116);
-const MEASURES_GROUP: Tag = Tag(0x0028, 0x9110);
+pub const MEASURES_GROUP: Tag = Tag(0x0028, 0x9110);
 const VALUES_GROUP: Tag = Tag(0x0028, 0x9145);
 
 /// One frame's place, LPS and mm, and its rescaling.
@@ -103,7 +103,7 @@ fn required<const N: usize>(values: Vec<f64>, name: &str) -> Result<[f64; N], St
 }
 
 /// The items of a sequence, none where it is absent.
-fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
+pub fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
     object.element_opt(tag).ok().flatten().and_then(|element| element.items()).unwrap_or_default()
 }
 
