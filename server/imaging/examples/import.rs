@@ -1,5 +1,6 @@
 //! Adds a folder as a data set, to measure how long it takes and how much memory:
-//! `/usr/bin/time -v target/release/examples/import FOLDER OUT t2w='t2*tra*' adc='*adc*'`.
+//! `/usr/bin/time -v target/release/examples/import FOLDER OUT t2w='t2*tra*' adc='*adc*'`. Without OUT (`-`) it is only
+//! tried.
 
 use std::{path::Path, time::Instant};
 
@@ -18,10 +19,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let options = AddOptions { description, ..AddOptions::default() };
     let start = Instant::now();
-    let (report, _) = dry_run(Path::new(&folder), &options)?;
-    print!("{report}");
-    println!("looked through in {:.1} s", start.elapsed().as_secs_f64());
-    let start = Instant::now();
+    if out == "-" {
+        let (report, _) = dry_run(Path::new(&folder), &options)?;
+        println!("{report}tried in {:.1} s", start.elapsed().as_secs_f64());
+        return Ok(());
+    }
     let made = add_with(Path::new(&out), Path::new(&folder), &options, &|_, _| ())?;
     println!("{} cases added in {:.1} s", made.cases.len(), start.elapsed().as_secs_f64());
     for case in made.cases.iter().take(3) {

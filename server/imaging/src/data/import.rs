@@ -169,7 +169,9 @@ pub fn add_with(
     let Looked { whole, name, mut found, rows, from_table, mut refused, mut notes } = look(folder, options)?;
     let staging = Staging::begin(datasets_dir, &name)?;
     let journal = Journal::open(staging.folder())?;
-    let without_images = found.examinations.iter().all(|examination| examination.files.is_err());
+    // A tree that was read as one says itself what is wrong with it.
+    let without_images = found.layout != Layout::Dicom
+        && found.examinations.iter().all(|examination| examination.files.is_err());
     let examinations = std::mem::take(&mut found.examinations);
     let stored = {
         let contents = contents_of(&found);

@@ -147,7 +147,7 @@ fn files(
 
 /// Where the files of a series lie.
 fn source(tree: &Tree, series: &Series) -> Source {
-    let files = tree.files_of(series);
+    let files: Vec<PathBuf> = tree.files_of(series).collect();
     let common = common_folder(&files);
     let files = files.iter().map(|file| file.strip_prefix(&common).unwrap_or(file).to_owned()).collect();
     let name = if series.description.is_empty() { "series".into() } else { series.description.clone() };
@@ -158,7 +158,7 @@ fn source(tree: &Tree, series: &Series) -> Source {
 fn place_of(tree: &Tree, study: &Study) -> PathBuf {
     let files = study.series.values().filter(|series| series.content == Content::Image);
     // All files of a series are mostly in one folder.
-    let files: Vec<PathBuf> = files.filter_map(|series| tree.files_of(series).into_iter().next()).collect();
+    let files: Vec<PathBuf> = files.filter_map(|series| tree.files_of(series).next()).collect();
     common_folder(&files)
 }
 

@@ -19,6 +19,7 @@ use super::{
     case_files::{CaseFiles, Loaded, Reading},
     classes, contents_of, dicom_tree,
     examination::Examination,
+    layout::Layout,
     look,
     patients::{self, Known},
     relative,
@@ -82,7 +83,8 @@ pub fn dry_run(folder: &Path, options: &AddOptions) -> Result<(DryRun, Vec<Case>
         known.push(own);
     }
     if known.is_empty() {
-        return Err(match dicom_tree::described(&whole) {
+        let unread = found.layout != Layout::Dicom;
+        return Err(match unread.then(|| dicom_tree::described(&whole)).flatten() {
             Some(what) => DataError::refused(folder, what),
             None => DataError::NoUsableCase { folder: folder.to_owned(), refused: left_out },
         });

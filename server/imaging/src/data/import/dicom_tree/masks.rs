@@ -71,7 +71,7 @@ impl<'a> Masks<'a> {
                     unasked += series.objects.len();
                     continue;
                 };
-                for (path, object) in tree.files_of(series).into_iter().zip(&series.objects) {
+                for (path, object) in tree.files_of(series).zip(&series.objects) {
                     let own = object.drawn_on.iter().any(|uid| study.series.contains_key(uid));
                     let other = || object.drawn_on.iter().find_map(|uid| homes.get(uid.as_str()).copied());
                     let home = if own { key } else { other().unwrap_or(key) };

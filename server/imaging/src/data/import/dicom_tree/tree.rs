@@ -123,10 +123,9 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Paths of the files of a series, within the tree, sorted.
-    pub fn files_of(&self, series: &Series) -> Vec<PathBuf> {
-        let path = |(folder, name): &(u32, OsString)| self.folders[*folder as usize].join(name);
-        series.files.iter().map(path).collect()
+    /// Paths of the files of a series, within the tree.
+    pub fn files_of<'a>(&'a self, series: &'a Series) -> impl Iterator<Item = PathBuf> + 'a {
+        series.files.iter().map(|(folder, name)| self.folders[*folder as usize].join(name))
     }
 
     /// Files in it that are DICOM.

@@ -1,5 +1,6 @@
 //! Trees of DICOM files as archives and scanners give them: which series is which image, whose they are, and masks.
 
+use proptest::prelude::*;
 use transferscope_domain::{
     Name,
     dataset::{Description, Modality},
@@ -498,4 +499,46 @@ fn prostatex_reads_from_its_tree_as_from_folders_of_cases() {
     };
     assert_eq!(hashes(&ours.cases), hashes(&theirs.cases));
     assert!(ours.cases[0].case_id.starts_with("ProstateX-0000_20110707"), "{}", ours.cases[0].case_id);
+}
+
+#[test]
+fn a_tree_without_a_usable_case_says_why() {
+    let place = place();
+    let slices = slices(of("P-1", 4, "t2 tra"));
+    write(&place, "a/b", &slices[..3]);
+    write(&place, "a/c", &slices[4..]);
+    for text in [place.try_with(asked(&[T2])).unwrap_err(), {
+        let tried = dry_run(&place.source, &asked(&[T2]));
+        tried.unwrap_err().to_string()
+    }] {
+        assert!(text.contains("P-1_20110707: a: slices 3 and 4 lie"), "{text}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// Whatever is wrong with the files of a tree, it is added or refused.
+    #[test]
+    fn damaged_trees_never_panic(changes in prop::collection::vec((0usize..6, 0usize..2000, any::<u8>()), 0..20), cuts in prop::collection::vec((0usize..6, 0usize..900), 0..3), patterns: bool) {
+        let place = place();
+        let t2 = of("P-1", 4, "t2 tra");
+        let mut files: Vec<Vec<u8>> = slices(t2).iter().map(File::bytes).collect();
+        files[5] = drawn(t2, "Gland", 4, &[(1, "gland", block(1.0)), (2, "lesion", block(1.0))]);
+        for (file, at, byte) in changes {
+            // Headers, not pixels.
+            let n = files[file].len().min(1200);
+            files[file][at % n] = byte;
+        }
+        for (file, cut) in cuts {
+            let n = files[file].len();
+            files[file].truncate(n.saturating_sub(cut));
+        }
+        for (i, bytes) in files.iter().enumerate() {
+            place.write(&format!("a/{i}"), bytes);
+        }
+        let options = if patterns { asked(&[T2]) } else { AddOptions::default() };
+        let _ = dry_run(&place.source, &options);
+        let _ = place.try_with(options);
+    }
 }

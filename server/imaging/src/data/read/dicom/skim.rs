@@ -207,6 +207,8 @@ impl Found {
             .segments
             .iter()
             .map(|(value, label)| Segment { number: number(value), label: text(label) })
+            // Label maps list their background as well.
+            .filter(|segment| segment.number > 0)
             .collect();
         let frames = self.text(FRAMES).parse().unwrap_or(1).max(1);
         Skim {

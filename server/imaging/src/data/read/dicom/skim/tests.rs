@@ -105,6 +105,10 @@ fn segments_are_listed_with_what_they_were_drawn_on() {
     assert_eq!(seen.segments[0], Segment { number: 3, label: "Gland".into() });
     assert_eq!(seen.segments[1], Segment { number: 7, label: String::new() });
     assert_eq!(seen.drawn_on, ["1.9"]);
+    // Label maps list their background.
+    let volume = Volume::filled([2, 4, 4], 1.0);
+    let file = dicom::segmentation(&[(0, "Background", volume)], &grid, Storage::Labels);
+    assert_eq!(skim_of(&file.bytes()).unwrap().unwrap().segments, []);
 }
 
 #[test]
