@@ -18,8 +18,9 @@ use crate::data::read::skim::{self, Content};
 const FOLDERS: usize = 12;
 const FILES: usize = 3;
 
-/// Deeper folders are not looked into.
+/// Deeper folders are not looked into, and no more than so many in all.
 const DEPTH: usize = 8;
+const MOST: usize = 1000;
 
 /// Whether a folder looks like a tree of DICOM files: some are below it, and no folder of a case has the images of one by
 /// their names.
@@ -41,6 +42,7 @@ pub fn looks_like(folder: &Path, names: &Names) -> bool {
     // Names that can be images of folders within those of cases: in how many cases, and whether each has one series.
     let mut within: BTreeMap<Name, (usize, bool)> = BTreeMap::new();
     let cases = folders(names);
+    let mut left = MOST;
     for case in &cases {
         let case = folder.join(case);
         let Ok(names) = listing::names(&case) else { continue };
@@ -56,7 +58,7 @@ pub fn looks_like(folder: &Path, names: &Names) -> bool {
         }
         for inner in folders(&names) {
             let mut series = BTreeSet::new();
-            below(&case.join(&inner), 0, &mut series);
+            below(&case.join(&inner), 0, &mut left, &mut series);
             found |= !series.is_empty();
             let name = Name::like(&inner).filter(|name| channel_kind::by_name(name).is_some());
             if let Some(name) = name.filter(|_| !series.is_empty()) {
@@ -82,13 +84,17 @@ fn series_in(folder: &Path, names: &Names) -> BTreeSet<String> {
 }
 
 /// Adds the series below a folder, up to the second.
-fn below(folder: &Path, depth: usize, series: &mut BTreeSet<String>) {
+fn below(folder: &Path, depth: usize, left: &mut usize, series: &mut BTreeSet<String>) {
+    if *left == 0 {
+        return;
+    }
+    *left -= 1;
     let Ok(names) = listing::names(folder) else { return };
     series.extend(series_in(folder, &names));
     if depth < DEPTH && series.len() < 2 {
         let folders = names.found.iter().filter(|(_, is_folder)| **is_folder).take(FOLDERS);
         for (name, _) in folders {
-            below(&folder.join(name), depth + 1, series);
+            below(&folder.join(name), depth + 1, left, series);
             if series.len() > 1 {
                 break;
             }

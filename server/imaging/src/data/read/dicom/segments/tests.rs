@@ -130,6 +130,44 @@ fn a_mask_beyond_its_image_stays_where_it_is() {
     assert_eq!(read.image, before);
 }
 
+/// Objects that highdicom made (`fixtures/highdicom`): a bit a pixel, label map, fractions, and those in run lengths.
+#[test]
+fn objects_of_another_library_hold_what_was_put_into_them() {
+    const SHAPE: [usize; 3] = [9, 13, 11];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/fixtures/highdicom");
+    let first = |d, h, w| (2..5).contains(&d) && (2..7).contains(&h) && (3..8).contains(&w);
+    let second = |d, h, w| (4..7).contains(&d) && (5..9).contains(&h) && (2..6).contains(&w);
+    let (s, c) = 0.2f64.sin_cos();
+    let grid =
+        Geometry::new([0.5, 0.75, 3.0], [-10.0, 5.0, 3.0], [[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]]);
+    for (name, overlap) in
+        [("binary", true), ("labelmap", false), ("fractional", false), ("fractional_rle", false)]
+    {
+        let path = folder.join(format!("{name}.dcm"));
+        let skim = crate::data::read::skim::skim(&path).unwrap().unwrap();
+        let labels: Vec<&str> = skim.segments.iter().map(|segment| segment.label.as_str()).collect();
+        let fractions = name.starts_with("fractional");
+        assert_eq!(labels, if fractions { vec!["Lesion"] } else { vec!["Zone B", "Zone A"] });
+        let mut read = read(&SegmentFile { path, values: [(1, 1), (2, 2)].into() }, &[]).unwrap();
+        assert_eq!(!read.notes.is_empty(), overlap, "{name}: {:?}", read.notes);
+        widen(&mut read.image, &Extent { shape: SHAPE, geometry: grid });
+        let volume = read.image.volume;
+        assert_eq!(volume.shape, SHAPE, "{name}");
+        for (at, value) in volume.data.iter().enumerate() {
+            let (d, h, w) = (at / 143, at / 11 % 13, at % 11);
+            let expected = match name {
+                // Of both the lower one here, the second one in the label map.
+                "binary" if first(d, h, w) => 1,
+                "labelmap" if second(d, h, w) => 2,
+                "binary" => 2 * i32::from(second(d, h, w)),
+                "labelmap" => i32::from(first(d, h, w)),
+                _ => i32::from(d >= 2 && (at * 37 % 101) * 2 >= 100),
+            };
+            assert_eq!(*value, expected as f32, "{name}: {d} {h} {w}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_segmentation_is_refused() {
     let good = dicom::segmentation(&[(1, "a", block(1..4, 0..2, 1.0))], &grid(), Storage::Binary);
