@@ -67,6 +67,9 @@ pub struct TaskRow {
     pub left_out: Vec<Reason>,
 }
 
+/// Cases by class.
+pub type Counts = Vec<(String, usize)>;
+
 /// One data set with its check and a page of its cases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetSummary {
@@ -87,7 +90,7 @@ pub struct DatasetSummary {
     /// Clinically significant cancer by split: train, val, test.
     pub cspca: [CancerCounts; 3],
     /// Cases by other labels, split and class.
-    pub label_cases: Vec<(String, [Vec<(String, usize)>; 3])>,
+    pub label_cases: Vec<(String, [Counts; 3])>,
     pub split_hash: String,
     pub folds: Option<Folds>,
     pub tasks: Vec<TaskRow>,

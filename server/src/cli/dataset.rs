@@ -95,6 +95,14 @@ pub enum Command {
         #[arg(long = "set", value_name = "FIELD=VALUE")]
         set: Vec<String>,
     },
+    /// Write who trains, validates and tests for other programs.
+    Splits {
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// nnunet (splits_final.json), cases (cases.csv, as dataset add reads it) or bids (participants.tsv).
+        #[arg(long, value_name = "FORMAT", default_value = "nnunet")]
+        format: SplitFormat,
+    },
     /// List the data sets.
     List,
     /// Read every case of a data set and report problems.
@@ -102,6 +110,14 @@ pub enum Command {
         #[arg(value_name = "NAME")]
         name: String,
     },
+}
+
+/// How splits are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SplitFormat {
+    Nnunet,
+    Cases,
+    Bids,
 }
 
 /// Carries the command out.
@@ -173,6 +189,22 @@ pub fn run(context: &Context, command: Command) -> Result<ExitCode> {
             show(context, &made)?;
         }
         Command::Plan { name, set } => show_plan(context, &datasets, &name, &set)?,
+        Command::Splits { name, format } => {
+            let splits = import::splits(&manifest::load(&existing(&datasets, &name)?)?)?;
+            if format == SplitFormat::Nnunet && !splits.test.is_empty() {
+                eprintln!(
+                    "note: {} in none of the rounds, since they test: {}",
+                    plural(splits.test.len() as u64, "case"),
+                    splits.test.join(", ")
+                );
+            }
+            let text = match format {
+                SplitFormat::Nnunet => splits.splits_final,
+                SplitFormat::Cases => splits.cases,
+                SplitFormat::Bids => splits.participants,
+            };
+            output::print(text.trim_end())?;
+        }
         Command::List => list(context, &manifest::list(&datasets)?)?,
         Command::Check { name } => return check_one(context, &datasets, &name),
     }
@@ -294,7 +326,8 @@ fn check_one(context: &Context, datasets: &Path, name: &str) -> Result<ExitCode>
 }
 
 fn parse_series(text: &str) -> Result<(Name, String), String> {
-    let (name, pattern) = text.split_once('=').ok_or_else(|| format!("{text:?}: NAME=PATTERN was expected"))?;
+    let (name, pattern) =
+        text.split_once('=').ok_or_else(|| format!("{text:?}: NAME=PATTERN was expected"))?;
     Ok((Name::new(name)?, pattern.to_owned()))
 }
 

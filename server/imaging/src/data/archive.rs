@@ -110,7 +110,8 @@ pub fn unpack(
 fn empty(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let removed =
+            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         if let Err(error) = removed {
             tracing::warn!("{} cannot be removed: {error}", path.display());
         }
@@ -181,8 +182,12 @@ impl Unpacking<'_> {
             let mut entry = entry.map_err(|e| self.refused(damaged(e)))?;
             any = true;
             let path = entry.path_bytes().into_owned();
-            let name = String::from_utf8(path)
-                .map_err(|e| self.refused(format!("the name {:?} is not valid Unicode", e.as_bytes().escape_ascii().to_string())))?;
+            let name = String::from_utf8(path).map_err(|e| {
+                self.refused(format!(
+                    "the name {:?} is not valid Unicode",
+                    e.as_bytes().escape_ascii().to_string()
+                ))
+            })?;
             match entry.header().entry_type() {
                 tar::EntryType::Directory => drop(self.place(&name)?),
                 tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
@@ -231,7 +236,9 @@ impl Unpacking<'_> {
         let path = self.into.join(&within);
         let folder = if name.ends_with('/') { path.as_path() } else { path.parent().unwrap_or(self.into) };
         std::fs::create_dir_all(folder).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => odd("is a file and a folder at once"),
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                odd("is a file and a folder at once")
+            }
             _ => DataError::io(folder)(e),
         })?;
         Ok(Some(path))
@@ -317,7 +324,11 @@ mod tests {
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                if path.is_dir() { folders.push(path) } else { found.push(path.strip_prefix(&into).unwrap().display().to_string()) }
+                if path.is_dir() {
+                    folders.push(path)
+                } else {
+                    found.push(path.strip_prefix(&into).unwrap().display().to_string())
+                }
             }
         }
         found.sort();
@@ -337,7 +348,8 @@ mod tests {
 
     #[test]
     fn every_kind_is_unpacked_whatever_its_name_says() {
-        let entries: &[(&str, &[u8])] = &[("set/a/t2w.nii", b"abc"), ("set/cases.csv", b"x"), ("__MACOSX/._a", b"y")];
+        let entries: &[(&str, &[u8])] =
+            &[("set/a/t2w.nii", b"abc"), ("set/cases.csv", b"x"), ("__MACOSX/._a", b"y")];
         let expected = ["set/a/t2w.nii", "set/cases.csv"];
         let zip = zipped(entries);
         assert_eq!(unpacked("a.zip", &zip, SMALL).unwrap(), expected);
@@ -352,20 +364,36 @@ mod tests {
     #[test]
     fn what_would_harm_is_refused_whole() {
         for name in ["../evil", "a/../../evil", "/etc/evil", "a\\..\\..\\evil", "C:\\evil"] {
-            for (kind, bytes) in [("a.zip", zipped(&[("good", b"x"), (name, b"x")])), ("a.tar", tarred(&[("good", b"x"), (name, b"x")]))] {
+            for (kind, bytes) in [
+                ("a.zip", zipped(&[("good", b"x"), (name, b"x")])),
+                ("a.tar", tarred(&[("good", b"x"), (name, b"x")])),
+            ] {
                 let why = unpacked(kind, &bytes, SMALL).unwrap_err();
-                assert!(why.contains("leads out") || why.contains("no name of a file"), "{kind} {name}: {why}");
+                assert!(
+                    why.contains("leads out") || why.contains("no name of a file"),
+                    "{kind} {name}: {why}"
+                );
             }
         }
         // Bombs: what comes out counts, not what a header says.
         let bomb = vec![0u8; 4 << 20];
-        assert!(unpacked("a.zip", &zipped(&[("big", &bomb)]), SMALL).unwrap_err().contains("more than 1048576 bytes"));
-        assert!(unpacked("a.tgz", &gzipped(&tarred(&[("big", &bomb)])), SMALL).unwrap_err().contains("bytes"));
+        assert!(
+            unpacked("a.zip", &zipped(&[("big", &bomb)]), SMALL)
+                .unwrap_err()
+                .contains("more than 1048576 bytes")
+        );
+        assert!(
+            unpacked("a.tgz", &gzipped(&tarred(&[("big", &bomb)])), SMALL).unwrap_err().contains("bytes")
+        );
         let names: Vec<String> = (0..20).map(|i| format!("f{i}")).collect();
         let many: Vec<(&str, &[u8])> = names.iter().map(|n| (n.as_str(), &b""[..])).collect();
         assert!(unpacked("a.zip", &zipped(&many), SMALL).unwrap_err().contains("more than 10 files"));
-        assert!(unpacked("a.tar", &tarred(&[("a", b"1"), ("a", b"2")]), SMALL).unwrap_err().contains("twice"));
-        assert!(unpacked("a.tar", &tarred(&[("a", b"1"), ("a/b", b"2")]), SMALL).unwrap_err().contains("at once"));
+        assert!(
+            unpacked("a.tar", &tarred(&[("a", b"1"), ("a", b"2")]), SMALL).unwrap_err().contains("twice")
+        );
+        assert!(
+            unpacked("a.tar", &tarred(&[("a", b"1"), ("a/b", b"2")]), SMALL).unwrap_err().contains("at once")
+        );
         assert!(unpacked("a.rar", b"Rar!", SMALL).unwrap_err().contains("no archive that is read"));
         assert!(unpacked("a.zip", b"", SMALL).is_err() && unpacked("a.tar", b"", SMALL).is_err());
         let zip = zipped(&[("a", &[7; 1000])]);

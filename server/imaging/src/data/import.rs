@@ -50,12 +50,12 @@ use self::{
     patients::{Known, Patient},
     table::Row,
 };
-pub use super::split_export::splits;
 pub use self::{
     dry_run::dry_run,
     labels::{FillLabel, FillWith},
     layout::Layout,
 };
+pub use super::split_export::splits;
 use super::{
     DataError, manifest, plan,
     split::{self, SplitPlan, Stratum},

@@ -154,7 +154,11 @@ impl Reader {
         let path = source.path();
         let refused = |reason: String| DataError::refused(path, reason);
         let Examined { mut image, mut notes, mut patients } = match source {
-            Source::Path(_) => one(path, read(path)?)?,
+            Source::Path(_) => {
+                // What is kept would only take memory beside it.
+                self.last = None;
+                one(path, read(path)?)?
+            }
             Source::Series { files, .. } => {
                 let files = files.iter().map(|file| path.join(file)).collect();
                 one(path, Read::from(dicom::files(path, files)?))?

@@ -23,19 +23,6 @@ pub enum Look {
     Mask { first: u8, tint: bool },
 }
 
-impl Look {
-    /// The first colour of a mask of a case, so that all of them can be told apart at once: zones
-    /// take 1 and 2, as in the previews.
-    pub fn mask(channel: &str, tint: bool) -> Self {
-        let first = match channel {
-            "gland" => 3,
-            "lesion" => 6,
-            _ => 1,
-        };
-        Look::Mask { first, tint }
-    }
-}
-
 /// One slice, a pixel a voxel.
 ///
 /// # Errors
@@ -210,7 +197,7 @@ mod tests {
             let [r, g, b] = colour::class(class).unwrap();
             [r, g, b, alpha]
         };
-        let draw = |tint| decoded(&slice(&mask, Look::mask("zones", tint), 0).unwrap()).2;
+        let draw = |tint| decoded(&slice(&mask, Look::Mask { first: 1, tint }, 0).unwrap()).2;
         let (outline, tint) = (draw(false), draw(true));
         assert_eq!(outline[0][3], 0);
         assert_eq!(outline[7 + 1], colour(1, 255));
@@ -218,7 +205,7 @@ mod tests {
         assert_eq!([outline[3 * 7 + 2], outline[3 * 7 + 3]], [colour(1, 255), colour(2, 255)]);
         assert_eq!(outline[3 * 7 + 4][3], 0);
         assert_eq!(tint[3 * 7 + 4], colour(2, INSIDE));
-        let lesion = decoded(&slice(&mask, Look::mask("lesion", false), 0).unwrap()).2;
+        let lesion = decoded(&slice(&mask, Look::Mask { first: 6, tint: false }, 0).unwrap()).2;
         assert_eq!(lesion[7 + 1], colour(6, 255));
     }
 

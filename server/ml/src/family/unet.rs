@@ -47,11 +47,7 @@ pub struct Size {
 /// That of the study: the first stride keeps the slices apart, since voxels are three times as thick as wide.
 impl Default for Size {
     fn default() -> Self {
-        Self {
-            channels: vec![8, 16, 32, 64],
-            strides: vec![[1, 2, 2], [2, 2, 2], [2, 2, 2]],
-            blocks: false,
-        }
+        Self { channels: vec![8, 16, 32, 64], strides: vec![[1, 2, 2], [2, 2, 2], [2, 2, 2]], blocks: false }
     }
 }
 

@@ -151,7 +151,9 @@ fn against(runs: &[&RunRecord], first: &[&RunRecord]) -> Option<Against> {
         .unzip();
     let differs = first.first()?.differences(runs.first()?).into_iter().map(str::to_owned).collect();
     // Data set and split by hash: other test cases make no pair.
-    let same_cases = runs.iter().zip(&first).all(|(a, b)| (&a.provenance.dataset, &a.provenance.split) == (&b.provenance.dataset, &b.provenance.split));
+    let same_cases = runs.iter().zip(&first).all(|(a, b)| {
+        (&a.provenance.dataset, &a.provenance.split) == (&b.provenance.dataset, &b.provenance.split)
+    });
     let mut against = Against {
         seeds: runs.len(),
         differs,
