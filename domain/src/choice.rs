@@ -3,6 +3,8 @@
 
 use std::fmt::Display;
 
+use crate::name::Inputs;
+
 /// One value of a setting that is a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
@@ -32,7 +34,7 @@ pub enum Kind {
 pub enum Value {
     Number(f64),
     Choice(Choice),
-    Names(crate::recipe::Inputs),
+    Names(Inputs),
 }
 
 /// A type that a setting can have.
@@ -73,6 +75,19 @@ impl SettingType for f64 {
     fn kind(limits: Option<(Self, Self)>) -> Kind {
         let (low, high) = limits.unwrap_or((f64::MIN, f64::MAX));
         Kind::Real { low, high }
+    }
+}
+
+impl SettingType for Inputs {
+    /// Names parted by commas.
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+    fn value(self) -> Value {
+        Value::Names(self)
+    }
+    fn kind(_limits: Option<(Self, Self)>) -> Kind {
+        Kind::Names
     }
 }
 

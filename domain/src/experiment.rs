@@ -146,7 +146,7 @@ impl ExperimentSpec {
     /// The tasks, with the target of each that the old setting says.
     pub fn tasks(&self) -> Vec<Task> {
         let target = self.overrides.target.unwrap_or_default();
-        self.tasks.iter().map(|task| task.with_old_target(target)).collect()
+        self.tasks.iter().map(|task| target.of(*task)).collect()
     }
 
     /// The runs that it stands for, without doubles. Runs that belong to one pair stand next to

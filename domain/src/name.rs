@@ -129,10 +129,92 @@ impl utoipa::PartialSchema for Name {
 #[cfg(feature = "openapi")]
 impl utoipa::ToSchema for Name {}
 
+/// Images that go into a network, by name; all that a data set has where none is named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Name>", into = "Vec<Name>")]
+pub struct Inputs(ArrayString<{ Inputs::MAX }>);
+
+impl Inputs {
+    /// Most bytes of all names and the commas between them.
+    const MAX: usize = 240;
+
+    /// All that a data set has.
+    pub const ALL: Self = Self(ArrayString::new_const());
+
+    pub fn iter(&self) -> impl Iterator<Item = Name> + '_ {
+        self.0.split(',').filter_map(|name| Name::new(name).ok())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl TryFrom<Vec<Name>> for Inputs {
+    type Error = String;
+    fn try_from(names: Vec<Name>) -> Result<Self, String> {
+        let mut text = ArrayString::new();
+        for (i, name) in names.iter().enumerate() {
+            if names[..i].contains(name) {
+                return Err(format!("{name} is named twice"));
+            }
+            let comma = if i > 0 { "," } else { "" };
+            let room = text.try_push_str(comma).and_then(|()| text.try_push_str(name));
+            room.map_err(|_| format!("too many images: {} bytes of names at most", Self::MAX))?;
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Inputs> for Vec<Name> {
+    fn from(inputs: Inputs) -> Self {
+        inputs.iter().collect()
+    }
+}
+
+impl fmt::Display for Inputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Inputs {
+    type Err = String;
+    /// Names parted by commas.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
+        parts.map(Name::new).collect::<Result<Vec<_>, _>>()?.try_into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Inputs {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ArrayBuilder::new().items(<Name as utoipa::PartialSchema>::schema()).into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Inputs {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn inputs(text: &str) -> Result<Inputs, String> {
+        text.parse()
+    }
+
+    #[test]
+    fn images_are_named_once_and_parted_by_commas() {
+        let two = inputs("t2w, adc").unwrap();
+        assert_eq!(two.to_string(), "t2w,adc");
+        assert_eq!(serde_json::to_value(two).unwrap(), serde_json::json!(["t2w", "adc"]));
+        assert_eq!(serde_json::from_str::<Inputs>("[\"t2w\",\"adc\"]").unwrap(), two);
+        assert!(inputs("t2w,t2w").is_err() && inputs("T2").is_err());
+        assert!(inputs(&(0..200).map(|i| format!("i{i}")).collect::<Vec<_>>().join(",")).is_err());
+    }
 
     #[test]
     fn what_people_write_becomes_a_name() {

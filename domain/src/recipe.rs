@@ -2,13 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    choice::{Kind, SettingType, Value, choices},
+    choice::choices,
     name::Name,
-    task::{Output, TaskKind},
+    task::{Output, Task, TaskKind},
 };
 
 choices! {
@@ -107,79 +106,6 @@ choices! {
     }
 }
 
-/// Images that go into a network, by name; all that a data set has where none is named.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Name>", into = "Vec<Name>")]
-pub struct Inputs(ArrayString<{ Inputs::MAX }>);
-
-impl Inputs {
-    /// Most bytes of all names and the commas between them.
-    const MAX: usize = 240;
-
-    /// All that a data set has.
-    pub const ALL: Self = Self(ArrayString::new_const());
-
-    pub fn iter(&self) -> impl Iterator<Item = Name> + '_ {
-        self.0.split(',').filter_map(|name| Name::new(name).ok())
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl TryFrom<Vec<Name>> for Inputs {
-    type Error = String;
-    fn try_from(names: Vec<Name>) -> Result<Self, String> {
-        let mut text = ArrayString::new();
-        for (i, name) in names.iter().enumerate() {
-            if names[..i].contains(name) {
-                return Err(format!("{name} is named twice"));
-            }
-            let comma = if i > 0 { "," } else { "" };
-            let room = text.try_push_str(comma).and_then(|()| text.try_push_str(name));
-            room.map_err(|_| format!("too many images: {} bytes of names at most", Self::MAX))?;
-        }
-        Ok(Self(text))
-    }
-}
-
-impl From<Inputs> for Vec<Name> {
-    fn from(inputs: Inputs) -> Self {
-        inputs.iter().collect()
-    }
-}
-
-impl fmt::Display for Inputs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl SettingType for Inputs {
-    /// Names parted by commas.
-    fn read(text: &str) -> Result<Self, String> {
-        let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
-        parts.map(Name::new).collect::<Result<Vec<_>, _>>()?.try_into()
-    }
-    fn value(self) -> Value {
-        Value::Names(self)
-    }
-    fn kind(_limits: Option<(Self, Self)>) -> Kind {
-        Kind::Names
-    }
-}
-
-#[cfg(feature = "openapi")]
-impl utoipa::PartialSchema for Inputs {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        utoipa::openapi::ArrayBuilder::new().items(<Name as utoipa::PartialSchema>::schema()).into()
-    }
-}
-
-#[cfg(feature = "openapi")]
-impl utoipa::ToSchema for Inputs {}
-
 choices! {
     /// Which mask a segmentation learns, as it was asked for before tasks had targets.
     Target, "target" {
@@ -188,6 +114,14 @@ choices! {
         Gland = "gland", "Gland", "The whole gland.";
         /// Cases with an empty mask count: they have no lesion.
         Lesion = "lesion", "Lesions", "All annotated lesions; uses the cases with a lesion mask, even an empty one.";
+    }
+}
+
+impl Target {
+    /// The task with the target that requests named beside it before tasks had targets.
+    pub fn of(self, task: Task) -> Task {
+        let old = Some(self).filter(|t| task.kind == TaskKind::Segmentation && *t != Target::default());
+        Task { target: task.target.or(old.and_then(|t| Name::new(t.as_str()).ok())), ..task }
     }
 }
 
@@ -225,16 +159,6 @@ choices! {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn images_are_named_once_and_parted_by_commas() {
-        let inputs = Inputs::read("t2w, adc").unwrap();
-        assert_eq!(inputs.to_string(), "t2w,adc");
-        assert_eq!(serde_json::to_value(inputs).unwrap(), serde_json::json!(["t2w", "adc"]));
-        assert_eq!(serde_json::from_str::<Inputs>("[\"t2w\",\"adc\"]").unwrap(), inputs);
-        assert!(Inputs::read("t2w,t2w").is_err() && Inputs::read("T2").is_err());
-        assert!(Inputs::read(&(0..200).map(|i| format!("i{i}")).collect::<Vec<_>>().join(",")).is_err());
-    }
 
     #[test]
     fn names_go_round_and_an_unknown_one_is_told_the_others() {

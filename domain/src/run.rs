@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for RunRequest {
     /// Requests from before tasks had targets named the mask to learn among the settings.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut request = RunRequest::deserialize(deserializer)?;
-        request.task = request.task.with_old_target(request.training.target);
+        request.task = request.training.target.of(request.task);
         request.training.target = Target::default();
         Ok(request)
     }

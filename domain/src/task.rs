@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     metric::{MetricKind, Split},
     name::Name,
-    recipe::Target,
 };
 
 /// Which kind of task. Later ones are added as variants; nothing matches on it with a wildcard.
@@ -206,12 +205,6 @@ impl Task {
     /// The same kind of this target.
     pub fn of(kind: TaskKind, target: Name) -> Self {
         Self { kind, target: Some(target) }
-    }
-
-    /// With the target that requests named beside the task before tasks had targets.
-    pub fn with_old_target(self, target: Target) -> Self {
-        let old = Some(target).filter(|t| self.kind == TaskKind::Segmentation && *t != Target::default());
-        Self { target: self.target.or(old.and_then(|t| Name::new(t.as_str()).ok())), ..self }
     }
 
     /// The name on pages.

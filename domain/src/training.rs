@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Adaptation, Family, Head,
+    dataset::Wish,
     setting::{Scope, Setting},
     task::TaskKind,
 };
@@ -46,6 +47,23 @@ impl TrainingSpec {
         self.warmup_epochs = self.warmup_epochs.min(f64::from(self.epochs) / 2.0);
         self.min_lr = self.min_lr.min(self.lr);
         self
+    }
+}
+
+impl From<&TrainingSpec> for Wish {
+    fn from(training: &TrainingSpec) -> Self {
+        let TrainingSpec { inputs, degradation, target, .. } = *training;
+        Self { inputs, degradation, target }
+    }
+}
+
+impl From<&Overrides> for Wish {
+    fn from(overrides: &Overrides) -> Self {
+        Self {
+            inputs: overrides.inputs.unwrap_or_default(),
+            degradation: overrides.degradation.unwrap_or_default(),
+            target: overrides.target.unwrap_or_default(),
+        }
     }
 }
 

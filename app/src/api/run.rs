@@ -4,7 +4,6 @@ use leptos::{prelude::*, server_fn::codec::GetUrl};
 use serde::{Deserialize, Serialize};
 use transferscope_domain::{
     api::{AlignmentView, MetricSeries, RunDetail},
-    dataset::Plan,
     report::CaseScore,
 };
 
@@ -21,8 +20,8 @@ pub struct RunPageData {
     pub cases: Vec<CaseScore>,
     /// Cases that the task uses, by split; none when the data set is no longer there.
     pub splits: Option<SplitCounts>,
-    /// How its cases were brought to the network; none for the grids of the study's networks.
-    pub plan: Option<Plan>,
+    /// How its cases were brought to the network, as names and words; none for the grids of the study's networks.
+    pub plan: Option<Vec<(String, String)>>,
     /// Whether the data set's content is still that of the run.
     pub dataset_unchanged: Option<bool>,
     /// What to say where the run's files were removed.
@@ -63,7 +62,7 @@ pub async fn run(id: String) -> Result<RunPageData, AppError> {
     Ok(RunPageData {
         gone,
         splits: dataset.and_then(|d| SplitCounts::of(d, detail.run.task, &detail.run.training)),
-        plan: store.request(&id).await?.plan,
+        plan: store.request(&id).await?.plan.map(|plan| plan.facts()),
         dataset_unchanged: dataset.map(|d| d.hash == detail.dataset_hash),
         detail,
         series,

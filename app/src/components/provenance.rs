@@ -4,7 +4,6 @@ use leptos::prelude::*;
 use transferscope_domain::{
     Setting,
     api::{RunDetail, RunView},
-    dataset::Plan,
     report::LoadReport,
     setting::Value,
 };
@@ -31,10 +30,10 @@ pub fn settings(run: &RunView) -> Vec<(&'static str, Option<String>)> {
 }
 
 /// A name with its value, for a list of facts.
-pub fn fact(name: &'static str, value: impl IntoView) -> impl IntoView {
+pub fn fact(name: impl Into<String>, value: impl IntoView) -> impl IntoView {
     view! {
         <div class="facts__item">
-            <dt>{name}</dt>
+            <dt>{name.into()}</dt>
             <dd>{value}</dd>
         </div>
     }
@@ -54,8 +53,11 @@ pub fn Configuration(run: RunView) -> impl IntoView {
 
 /// How cases are brought to a network.
 #[component]
-pub fn PlanFacts(plan: Plan) -> impl IntoView {
-    let facts = plan.words().into_iter().map(|(name, words)| fact(name, words));
+pub fn PlanFacts(
+    /// As [`Plan::facts`](transferscope_domain::dataset::Plan::facts) gives them.
+    facts: Vec<(String, String)>,
+) -> impl IntoView {
+    let facts = facts.into_iter().map(|(name, words)| fact(name, words));
     view! { <dl class="facts">{facts.collect_view()}</dl> }
 }
 

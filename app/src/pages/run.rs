@@ -112,7 +112,7 @@ fn RunView(page: RunPageData, reload: Callback<()>) -> impl IntoView {
         {plan.map(|plan| view! {
             <section class="section">
                 <h2>"Cases for the network"</h2>
-                <PlanFacts plan=plan />
+                <PlanFacts facts=plan />
             </section>
         })}
         {detail.load_report.clone().map(|report| view! {

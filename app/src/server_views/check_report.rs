@@ -158,7 +158,7 @@ pub fn Contents(page: DatasetSummary) -> impl IntoView {
 #[component]
 pub fn CasesForNetworks(plan: Option<Plan>) -> impl IntoView {
     let words = match plan {
-        Some(plan) => view! { <PlanFacts plan=plan /> }.into_any(),
+        Some(plan) => view! { <PlanFacts facts=plan.facts() /> }.into_any(),
         None => view! { <p>"On the grids of the study's networks."</p> }.into_any(),
     };
     view! {

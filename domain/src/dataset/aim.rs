@@ -2,10 +2,9 @@
 
 use super::{CaseEntry, DatasetManifest, LabelInfo, LeftOut, MaskInfo, contents::CSPCA};
 use crate::{
-    Degradation, Overrides, TrainingSpec,
     metric::Split,
-    name::Name,
-    recipe::{Inputs, Target},
+    name::{Inputs, Name},
+    recipe::{Degradation, Target},
     task::{Task, TaskKind},
 };
 
@@ -39,23 +38,6 @@ pub struct Wish {
     pub degradation: Degradation,
     /// Which mask, in requests from before tasks had targets.
     pub target: Target,
-}
-
-impl From<&TrainingSpec> for Wish {
-    fn from(training: &TrainingSpec) -> Self {
-        let TrainingSpec { inputs, degradation, target, .. } = *training;
-        Self { inputs, degradation, target }
-    }
-}
-
-impl From<&Overrides> for Wish {
-    fn from(overrides: &Overrides) -> Self {
-        Self {
-            inputs: overrides.inputs.unwrap_or_default(),
-            degradation: overrides.degradation.unwrap_or_default(),
-            target: overrides.target.unwrap_or_default(),
-        }
-    }
 }
 
 impl Aim {
@@ -416,9 +398,7 @@ pub(crate) mod tests {
         assert!(problem("segmentation:kidney").contains("no kidney to learn; it has lesion"));
         assert!(problem("classification").contains("a label of its cases"));
         let with = |text: &str, inputs: &str| {
-            let mut overrides = Overrides::default();
-            overrides.set("inputs", inputs).unwrap();
-            set.aim(task(text), &overrides)
+            set.aim(task(text), Wish { inputs: inputs.parse().unwrap(), ..usual() })
         };
         assert_eq!(names(&with("segmentation", "adc,t2w").unwrap().inputs), ["adc", "t2w"]);
         assert!(with("segmentation", "flair").unwrap_err().contains("no image flair; it has t2w, hbv, adc"));

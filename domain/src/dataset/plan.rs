@@ -9,7 +9,7 @@ use crate::name::Name;
 /// What is done to an image's numbers before a network sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Normalisation {
     /// Mean 0 and deviation 1 over the voxels of the image that are not 0; those stay 0.
     NonzeroZScore,
@@ -151,6 +151,11 @@ impl Plan {
             self.changed.push(field.to_owned());
         }
         Ok(())
+    }
+
+    /// [`Plan::words`] for a page.
+    pub fn facts(&self) -> Vec<(String, String)> {
+        self.words().into_iter().map(|(name, words)| (name.to_owned(), words)).collect()
     }
 
     /// Lines for people: what is done, with numbers and why.

@@ -6,6 +6,7 @@
 //! - Half-written files and folders (`.part`, `.partial`, `.tmp`, `.new`), outside of run directories only hidden ones:
 //!   people's data sets and backbones may be called as they like. Where the process id is in the name, that process must
 //!   be gone; in a run directory, its lock must be free; else an hour must have passed.
+//! - Data sets that nobody writes any more. An import goes on where it was when it is started again, and is kept for a week.
 //!
 //! A directory of a run that has begun, or whose experiment is kept beside the database, and that the database does not
 //! know is not litter: an older database may have been put back. It is left and named.
@@ -17,6 +18,7 @@ use std::{
 };
 
 use transferscope_domain::RunId;
+use transferscope_ml::data::{manifest, store::Leftover};
 use transferscope_store::{
     Store, StoreError,
     reconcile::is_run,
@@ -31,6 +33,8 @@ use crate::{
 
 /// How old an incomplete file of an unknown owner must be.
 const AGE: Duration = Duration::from_secs(3600);
+/// How long an import that was killed is kept.
+const IMPORT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Folders of a run directory in which files are written under temporary names.
 const RUN_FOLDERS: [&str; 4] = ["", "checkpoints", "features", "previews"];
 
@@ -54,6 +58,7 @@ pub async fn sweep(data: &DataDir, store: &Store) -> Result<Swept, StoreError> {
     let data = data.clone();
     let sweep = move || {
         let mut swept = Swept::default();
+        sweep_imports(&data.datasets(), &mut swept);
         let mut half_written = vec![data.root().to_owned(), data.datasets(), data.backbones()];
         half_written.extend(Kind::ALL.map(|kind| data.root().join(kind.folder())));
         half_written.iter().for_each(|folder| sweep_folder(folder, &mut swept));
@@ -88,8 +93,30 @@ fn is_temporary(name: &str) -> bool {
     [".part", ".partial", ".tmp", ".new"].iter().any(|ending| name.ends_with(ending))
 }
 
+/// Removes data sets that nobody writes any more.
+fn sweep_imports(datasets: &Path, swept: &mut Swept) {
+    let partial = |name: &String| Some(name.strip_prefix('.')?.strip_suffix(".partial")?.to_owned());
+    for name in names(datasets).filter_map(|name| partial(&name)).filter(|name| manifest::is_name(name)) {
+        let path = datasets.join(format!(".{name}.partial"));
+        let goes = match Leftover::of(datasets, &name) {
+            Some(Leftover::Litter) => owner(&format!(".{name}.partial")).is_none(),
+            Some(Leftover::Import) => !touched_since(&path, IMPORT_AGE),
+            Some(Leftover::InUse) | None => false,
+        };
+        if goes {
+            match Leftover::remove(datasets, &name) {
+                Ok(()) => swept.removed += 1,
+                Err(error) => swept.left.push(format!("{}: {error}", path.display())),
+            }
+        }
+    }
+}
+
 fn sweep_folder(folder: &Path, swept: &mut Swept) {
-    for name in names(folder).filter(|name| name.starts_with('.') && is_temporary(name)) {
+    let partial_set =
+        |name: &str| name.ends_with(".partial") && owner(name).is_none() && folder.ends_with("datasets");
+    let temporary = |name: &String| name.starts_with('.') && is_temporary(name) && !partial_set(name);
+    for name in names(folder).filter(temporary) {
         let path = folder.join(&name);
         let owned = match owner(&name) {
             Some(pid) => is_alive(pid),
@@ -186,12 +213,14 @@ mod tests {
             format!("datasets/.a.{dead}.0.partial/case/t2w"),
             format!("datasets/.a.{}.0.partial/case/t2w", std::process::id()),
             format!("links/.x.json.{dead}.7.part"),
+            "datasets/.computed.partial/prepared/x".into(),
             "runs/neverbegun/request.json".into(),
             "runs/neverbeguq/arrival.json".into(),
         ];
         let stays = [
             format!("datasets/.b.{living}.0.partial/case/t2w"),
             "backbones/.young.partial/weights.safetensors".to_owned(),
+            "datasets/.killed.partial/import.jsonl".to_owned(),
             "runs/hasresults/request.json".into(),
             "runs/hasresults/events.jsonl".into(),
             "runs/Not a run/request.json".into(),

@@ -29,9 +29,51 @@ pub struct Staging {
     _lock: File,
 }
 
+/// The journal of an import in its folder.
+pub(super) const JOURNAL: &str = "import.jsonl";
+
 /// The file that is locked, beside the folder, so that it is there before the folder and goes after it.
 fn lock_path(datasets_dir: &Path, name: &str) -> PathBuf {
     datasets_dir.join(format!(".{name}.lock"))
+}
+
+/// What lies where a data set is being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// A process is writing it.
+    InUse,
+    /// An import that was killed and goes on where it was when it is started again.
+    Import,
+    /// Nothing of use.
+    Litter,
+}
+
+impl Leftover {
+    /// Of the data set of this name, or none where nothing of it is being written or was.
+    pub fn of(datasets_dir: &Path, name: &str) -> Option<Self> {
+        let folder = datasets_dir.join(format!(".{name}.partial"));
+        let lock = File::open(lock_path(datasets_dir, name)).ok();
+        if lock.is_some_and(|lock| lock.try_lock().is_err()) {
+            return Some(Leftover::InUse);
+        }
+        folder.is_dir().then(
+            || {
+                if folder.join(JOURNAL).is_file() { Leftover::Import } else { Leftover::Litter }
+            },
+        )
+    }
+
+    /// Removes it; the caller knows that nobody writes it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(datasets_dir: &Path, name: &str) -> std::io::Result<()> {
+        std::fs::remove_dir_all(datasets_dir.join(format!(".{name}.partial")))?;
+        match std::fs::remove_file(lock_path(datasets_dir, name)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Staging {

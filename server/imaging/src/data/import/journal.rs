@@ -12,10 +12,7 @@ use serde::{Deserialize, Serialize};
 use transferscope_domain::{dataset::CaseEntry, metric::Split};
 
 use super::patients::Known;
-use crate::data::DataError;
-
-/// The journal in the folder of a data set that is being written.
-const FILE: &str = "import.jsonl";
+use crate::data::{DataError, store::JOURNAL as FILE};
 
 /// A case that was read and stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
