@@ -260,7 +260,12 @@ async fn a_wide_data_folder_is_warned_of() {
     assert_eq!(check["status"], "warn");
     assert!(check["action"].as_str().unwrap().contains("chmod -R go="), "{check}");
     let server = TestServer::start_in(folder, &[]).await;
-    assert!(server.log().contains("chmod -R go="), "{}", server.log());
+    // What it says reaches the file a moment after it answers.
+    let start = Instant::now();
+    while !server.log().contains("chmod -R go=") {
+        assert!(start.elapsed() < Duration::from_secs(10), "{}", server.log());
+        thread::sleep(Duration::from_millis(20));
+    }
     drop(server);
     let closed = TempDir::new().unwrap();
     let report = call(&closed.path().join("data"), &["doctor", "--json"]).stdout;
