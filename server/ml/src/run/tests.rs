@@ -68,6 +68,16 @@ fn dataset(folder: &Path, plans: &[Plan]) -> DatasetManifest {
             CaseEntry { split: plan.split, cspca: Some(plan.cancer), ..entry }
         })
         .collect();
+    published(staging, cases, Contents::prostate(), None)
+}
+
+/// The data set of these cases.
+fn published(
+    staging: Staging,
+    cases: Vec<CaseEntry>,
+    contents: Contents,
+    plan: Option<transferscope_domain::dataset::Plan>,
+) -> DatasetManifest {
     let manifest = DatasetManifest {
         schema: 1,
         name: "mixed".into(),
@@ -81,8 +91,8 @@ fn dataset(folder: &Path, plans: &[Plan]) -> DatasetManifest {
         folds: None,
         patient_sources: Default::default(),
         notes: Vec::new(),
-        contents: Contents::prostate(),
-        plan: None,
+        contents,
+        plan,
     };
     staging.publish(manifest).unwrap()
 }
@@ -222,23 +232,7 @@ fn general(folder: &Path) -> DatasetManifest {
         fingerprint: Fingerprint::default(),
         changed: Vec::new(),
     };
-    let manifest = DatasetManifest {
-        schema: 1,
-        name: "mixed".into(),
-        source: "a test".into(),
-        synthetic: true,
-        hash: manifest::content_hash(&cases),
-        split_hash: manifest::split_hash(&cases),
-        cases,
-        refused: Vec::new(),
-        split_seed: 0,
-        folds: None,
-        patient_sources: Default::default(),
-        notes: Vec::new(),
-        contents,
-        plan: Some(plan),
-    };
-    staging.publish(manifest).unwrap()
+    published(staging, cases, contents, Some(plan))
 }
 
 #[test]

@@ -4,18 +4,23 @@
 //! parts, and a training that goes on in the middle of an epoch sees what it would have seen. What is
 //! made ahead of time, on other threads, are plain arrays ([`HostBatch`]).
 
+mod part;
+mod places;
+
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use transferscope_imaging::augment::{Augmentation, Crop, Grid, Recipe, Warp};
 
+use self::{
+    part::Part,
+    places::{around, labelled_box, longest, middle, place, shown_voxel, slice_of},
+};
 use super::{
     dataset::Item,
     example::{Example, IGNORED, Target},
     sampling::{SamplingGeometry, View},
 };
 use crate::{
-    data::window::window,
     init::stream,
     loss::Inside,
     model::io::{Input, SLICES},
@@ -102,59 +107,6 @@ impl HostBatch {
 const SLICES_OF_A_SAMPLE: usize = 8;
 /// Most slices that a label of a whole case is told from.
 const SLICES_OF_A_CASE: usize = 32;
-
-/// A box of an example, possibly mirrored.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    start: [isize; 3],
-    size: [usize; 3],
-    /// By axis.
-    mirrored: [bool; 3],
-}
-
-impl Part {
-    fn take<T: Copy + Default>(&self, data: &[T], shape: [usize; 3]) -> Vec<T> {
-        let mut out = window(data, shape, self.start, self.size);
-        self.mirror(&mut out);
-        out
-    }
-
-    /// Turns what was taken round along the axes that are mirrored.
-    fn mirror<T: Copy>(&self, out: &mut [T]) {
-        let [d, h, w] = self.size;
-        if self.mirrored[2] {
-            out.chunks_mut(w).for_each(<[T]>::reverse);
-        }
-        if self.mirrored[1] {
-            for slice in out.chunks_mut(h * w) {
-                (0..h / 2).for_each(|y| (0..w).for_each(|x| slice.swap(y * w + x, (h - 1 - y) * w + x)));
-            }
-        }
-        if self.mirrored[0] {
-            let n = h * w;
-            (0..d / 2).for_each(|z| (0..n).for_each(|i| out.swap(z * n + i, (d - 1 - z) * n + i)));
-        }
-    }
-
-    /// Whether it reaches over an edge of a volume.
-    fn reaches_over(&self, shape: [usize; 3]) -> bool {
-        let beyond = |axis: usize| {
-            self.start[axis] < 0 || self.start[axis] + self.size[axis] as isize > shape[axis] as isize
-        };
-        (0..3).any(beyond)
-    }
-
-    /// The slice with those before and after it.
-    fn with_neighbours(self) -> Self {
-        let [z, y, x] = self.start;
-        Self { start: [z - 1, y, x], size: [SLICES, self.size[1], self.size[2]], ..self }
-    }
-
-    /// The same box at another slice.
-    fn at_slice(self, z: isize) -> Self {
-        Self { start: [z, self.start[1], self.start[2]], ..self }
-    }
-}
 
 /// What is taken of a case for one sample: a box, or for a label of a whole case several slices; and what is
 /// done to it.
@@ -294,61 +246,6 @@ pub fn training_batch(
     batch(&samples, sampling)
 }
 
-/// The box in which a label of a whole case is looked for, one size for all examples so that they can stand in
-/// one batch: all slices, and of their middle as much as the network's box takes. The prostate is there, and what
-/// lies outside has no say in its diagnosis.
-fn labelled_box(examples: &[Example], sampling: SamplingGeometry) -> [usize; 3] {
-    let longest = longest(examples);
-    let [depth, height, width] =
-        std::array::from_fn(|axis| longest[axis].next_multiple_of(sampling.multiple[axis]));
-    [depth, height.min(sampling.crop[1]), width.min(sampling.crop[2])]
-}
-
-/// Rows and columns of slices that all examples fit into.
-fn slice_of([_, height, width]: [usize; 3], sampling: SamplingGeometry) -> [usize; 2] {
-    [height.next_multiple_of(sampling.multiple[1]), width.next_multiple_of(sampling.multiple[2])]
-}
-
-/// Share of the boxes that are laid around something that the masks show, so that a small target is seen at all.
-///
-/// # Source
-/// nnU-Net's third of a batch.
-const SHOWN: f64 = 1.0 / 3.0;
-
-/// A voxel of a class of the example, every class as often as the others, for a [`SHOWN`] part of the draws; none for the
-/// other draws, and where the example shows nothing.
-fn shown_voxel(rng: &mut ChaCha8Rng, example: &Example) -> Option<[usize; 3]> {
-    if !rng.random_bool(SHOWN) || example.foreground.is_empty() {
-        return None;
-    }
-    let class = &example.foreground[rng.random_range(0..example.foreground.len())];
-    let at = class[rng.random_range(0..class.len())] as usize;
-    let [_, h, w] = example.shape;
-    Some([at / (h * w), at / w % h, at % w])
-}
-
-/// A box of `size` around a voxel, within the case as far as that is large enough; a smaller case lies in its middle.
-fn around(voxel: [usize; 3], shape: [usize; 3], size: [usize; 3]) -> [isize; 3] {
-    std::array::from_fn(|axis| {
-        let room = shape[axis] as isize - size[axis] as isize;
-        if room <= 0 {
-            room.div_euclid(2)
-        } else {
-            (voxel[axis] as isize - size[axis] as isize / 2).clamp(0, room)
-        }
-    })
-}
-
-/// The longest side of the cases along every axis.
-fn longest(examples: &[Example]) -> [usize; 3] {
-    std::array::from_fn(|axis| examples.iter().map(|e| e.shape[axis]).max().unwrap_or(1))
-}
-
-/// A box of `size` in the middle of a volume; the larger of the two contains the other.
-fn middle(shape: [usize; 3], size: [usize; 3]) -> ([isize; 3], [usize; 3]) {
-    (std::array::from_fn(|axis| (shape[axis] as isize - size[axis] as isize).div_euclid(2)), size)
-}
-
 /// Boxes of `size` at random places, mirrored at random, for 3-D pre-training.
 ///
 /// # Panics
@@ -373,12 +270,6 @@ pub fn random_crops(
         })
         .collect();
     batch(&samples, sampling)
-}
-
-/// A random start of `size` voxels among `n`; the larger of the two contains the other.
-fn place(rng: &mut ChaCha8Rng, n: usize, size: usize) -> isize {
-    let room = n as i64 - size as i64;
-    rng.random_range(room.min(0)..=room.max(0)) as isize
 }
 
 /// The shape of [`whole`]'s batches joined: the example's, padded to what the network needs.
